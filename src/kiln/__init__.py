@@ -1,0 +1,1 @@
+"""The driver that launches, watches and ends throwaway EMR clusters."""
