@@ -1,0 +1,37 @@
+# The verbs of this project; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint unit box end_to_end docs bench down clean
+SHELL := /bin/bash
+BIN := .venv/bin
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## what a fresh machine needs (both commands of the README call it)
+	@scripts/setup
+
+demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
+	@$(BIN)/python examples/demo/demo.py
+
+test: setup lint unit box end_to_end ## everything that CI checks
+
+lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
+	@scripts/lint
+
+unit: setup ## tests without a box: seconds
+	@$(BIN)/pytest -q -n 2 tests/unit tests/layout
+
+box: setup ## tests of emrbox with real nodes: minutes
+	@$(BIN)/pytest tests/emrbox
+
+end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
+	@$(BIN)/pytest tests/end_to_end
+
+docs: setup ## write the generated references anew
+	@scripts/generate_docs
+
+down: ## end the local AWS with all that runs in it
+	@$(BIN)/emrbox down
+
+clean: down ## also remove what local runs have written in this checkout
+	rm -rf .kiln .emrbox
