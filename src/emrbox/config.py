@@ -1,0 +1,91 @@
+"""What one box is: its place on disk, its network, its endpoints, its administrator and its images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
+AVAILABILITY_ZONES = ("us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d")
+AWS_HOST_NAME = "aws.emrbox.internal"
+REPOSITORY_HOST_NAME = "repo.emrbox.internal"
+BASE_IMAGE_NAME = "al2023-ami-2023.emrbox-x86_64"
+
+
+def image_id(name: str) -> str:
+    """Return the AMI id that emrbox gives to its own image `name` (a release label or BASE_IMAGE_NAME)."""
+    return "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Finished trees in the cache. All of them are read-only while a box runs."""
+
+    base: Path
+    releases: Mapping[str, Path]  # release label -> the overlay layer that holds its Hadoop and Spark
+    rpm_repository: Path
+
+    def layers(self, name: str) -> tuple[Path, ...]:
+        """Return the overlay layers, topmost first, of BASE_IMAGE_NAME or of a release label."""
+        return (self.base,) if name == BASE_IMAGE_NAME else (self.releases[name], self.base)
+
+
+@dataclass(frozen=True)
+class BoxConfig:
+    """One box. `network` is a /22 whose four /24 are the default VPC's subnets, one an availability zone."""
+
+    home: Path
+    port: int
+    network: IPv4Network
+    admin_access_key_id: str
+    admin_secret_access_key: str
+    images: Images
+
+    @property
+    def endpoint_url(self) -> str:
+        """The AWS endpoint as the host sees it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def node_endpoint_url(self) -> str:
+        """The same AWS endpoint as nodes see it."""
+        return f"http://{AWS_HOST_NAME}"
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The bridge; the AWS endpoint listens here on port 80."""
+        return self.network[1]
+
+    @property
+    def host_address(self) -> IPv4Address:
+        """The host's end of the one veth between the box and its host."""
+        return self.network[2]
+
+    @property
+    def repository_address(self) -> IPv4Address:
+        """A second address of the bridge; the RPM repository listens here on port 80."""
+        return self.network[3]
+
+    @property
+    def subnets(self) -> dict[str, IPv4Network]:
+        """Availability zone -> its subnet."""
+        return dict(zip(AVAILABILITY_ZONES, self.network.subnets(new_prefix=24), strict=True))
+
+    @property
+    def log_folder(self) -> Path:
+        """box.log and calls go here."""
+        return self.home / "log"
+
+    @property
+    def nodes_folder(self) -> Path:
+        """One folder an instance: its overlay's upper and work folders and its merged root."""
+        return self.home / "nodes"
+
+    @property
+    def aws_config_file(self) -> Path:
+        """The administrator's AWS config file, readable by its owner only."""
+        return self.home / "aws" / "config"

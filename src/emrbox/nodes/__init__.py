@@ -1,0 +1,1 @@
+"""EC2 instances as real machines: namespaces, an overlay file system, an address, sshd and IMDS."""
