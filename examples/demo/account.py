@@ -1,0 +1,214 @@
+"""Make in an AWS account what a team has there before its first run.
+
+Roles, the operator's own user and keys, buckets, a key pair, and the git remote of the model repo. On real
+AWS this is somebody's Terraform; here it is done through the same API, as the account's administrator, and
+can be repeated at will.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOCAL = CHECKOUT / ".kiln" / "local"
+AWS_CONFIG = LOCAL / "aws" / "config"
+PRIVATE_KEY = LOCAL / "id_ed25519"
+MODEL_REMOTE = LOCAL / "git" / "model_repo.git"
+
+PROFILE = "kiln_local"
+OPERATOR = "kiln-operator"
+KEY_PAIR = "kiln-local"
+BUCKETS = {
+    "state_bucket": "kiln-local-state",
+    "log_bucket": "kiln-local-logs",
+    "data_bucket": "kiln-local-data",
+}
+SERVICE_ROLE = "EMR_DefaultRole_V2"
+INSTANCE_ROLE = "EMR_EC2_DefaultRole"
+
+
+def box_environment() -> dict[str, str]:
+    """Return the variables with which any AWS client reaches the local AWS as its administrator."""
+    printed = subprocess.run(
+        [CHECKOUT / ".venv/bin/emrbox", "env"], check=True, capture_output=True, text=True
+    ).stdout
+    words = (word for word in shlex.split(printed) if "=" in word)
+    return dict(word.rstrip(";").split("=", 1) for word in words)
+
+
+def administrator() -> boto3.Session:
+    """Return a session of the account's administrator."""
+    variables = box_environment()
+    os.environ.update(variables)
+    return boto3.Session(profile_name=variables["AWS_PROFILE"])
+
+
+def policy(name: str, values: Mapping[str, str]) -> str:
+    """Return the policy document iam/NAME.json with its ${…} filled in."""
+    text = (CHECKOUT / "iam" / f"{name}.json").read_text()
+    return json.dumps(json.loads(Template(text).substitute(values)))
+
+
+def ensure(create: Callable[[], Any], exists_code: str) -> None:
+    """Create something, and be content when AWS says that it is there already."""
+    try:
+        create()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != exists_code:
+            raise
+
+
+def make_roles(session: boto3.Session, values: Mapping[str, str]) -> None:
+    """Make the EMR service role and the nodes' instance profile."""
+    iam = session.client("iam")
+    for role, document in ((SERVICE_ROLE, "service_role"), (INSTANCE_ROLE, "instance_profile")):
+        trust = policy(f"{document}_trust", values)
+        ensure(
+            lambda role=role, trust=trust: iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust),
+            "EntityAlreadyExists",
+        )
+        iam.put_role_policy(RoleName=role, PolicyName="kiln", PolicyDocument=policy(document, values))
+    ensure(lambda: iam.create_instance_profile(InstanceProfileName=INSTANCE_ROLE), "EntityAlreadyExists")
+    if not iam.get_instance_profile(InstanceProfileName=INSTANCE_ROLE)["InstanceProfile"]["Roles"]:
+        iam.add_role_to_instance_profile(InstanceProfileName=INSTANCE_ROLE, RoleName=INSTANCE_ROLE)
+
+
+def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
+    """Make the user that Kiln acts as, with the policy of iam/operator.json and keys in AWS_CONFIG (0600)."""
+    iam = session.client("iam")
+    ensure(lambda: iam.create_user(UserName=OPERATOR), "EntityAlreadyExists")
+    iam.put_user_policy(UserName=OPERATOR, PolicyName="kiln", PolicyDocument=policy("operator", values))
+    if operator_works(values["endpoint_url"]):
+        return
+    key = iam.create_access_key(UserName=OPERATOR)["AccessKey"]
+    config = configparser.ConfigParser()
+    config[f"profile {PROFILE}"] = {
+        "aws_access_key_id": key["AccessKeyId"],
+        "aws_secret_access_key": key["SecretAccessKey"],
+        "endpoint_url": values["endpoint_url"],
+        "region": values["region"],
+    }
+    AWS_CONFIG.parent.mkdir(parents=True, exist_ok=True)
+    AWS_CONFIG.unlink(missing_ok=True)
+    with os.fdopen(os.open(AWS_CONFIG, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        config.write(file)
+
+
+def operator_works(endpoint_url: str) -> bool:
+    """Tell whether the keys of an earlier set-up are still this account's."""
+    config = configparser.ConfigParser()
+    config.read(AWS_CONFIG)
+    section = f"profile {PROFILE}"
+    if section not in config or config[section].get("endpoint_url") != endpoint_url:
+        return False
+    keys = config[section]
+    client = boto3.client(
+        "sts",
+        aws_access_key_id=keys["aws_access_key_id"],
+        aws_secret_access_key=keys["aws_secret_access_key"],
+        endpoint_url=endpoint_url,
+        region_name=keys["region"],
+    )
+    try:
+        client.get_caller_identity()
+    except ClientError:
+        return False
+    return True
+
+
+def make_buckets(session: boto3.Session) -> None:
+    """Make the three buckets: Kiln's state, EMR's logs, the team's data."""
+    s3 = session.client("s3")
+    for bucket in BUCKETS.values():
+        ensure(lambda bucket=bucket: s3.create_bucket(Bucket=bucket), "BucketAlreadyOwnedByYou")
+
+
+def make_key_pair(session: boto3.Session) -> None:
+    """Make an SSH key in this checkout, which its private half never leaves, and import the public half."""
+    if not PRIVATE_KEY.exists():
+        PRIVATE_KEY.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", KEY_PAIR, "-f", PRIVATE_KEY], check=True
+        )
+    public = PRIVATE_KEY.with_suffix(".pub").read_bytes()
+    ec2 = session.client("ec2")
+    ensure(
+        lambda: ec2.import_key_pair(KeyName=KEY_PAIR, PublicKeyMaterial=public), "InvalidKeyPair.Duplicate"
+    )
+
+
+def make_model_remote() -> str:
+    """Commit examples/model_repo to branch main of a bare repository, as a team would; return the commit."""
+    environment = {
+        **os.environ,
+        "GIT_DIR": str(MODEL_REMOTE),
+        "GIT_WORK_TREE": str(CHECKOUT / "examples/model_repo"),
+        "GIT_INDEX_FILE": str(MODEL_REMOTE / "index.demo"),
+        **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "Model team"),
+        **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "models@example.com"),
+    }
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], env=environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    if not MODEL_REMOTE.exists():
+        subprocess.run(
+            ["git", "init", "--quiet", "--bare", "--initial-branch=main", MODEL_REMOTE], check=True
+        )
+    git("add", "--all", "--force", ":/", ":(exclude)**/__pycache__/**")
+    tree = git("write-tree")
+    known = subprocess.run(
+        ["git", "rev-parse", "--quiet", "--verify", "main^{tree}"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    if tree != known:
+        parents = ["-p", git("rev-parse", "main")] if known else []
+        git(
+            "update-ref",
+            "refs/heads/main",
+            git("commit-tree", tree, *parents, "-m", "Models as of this checkout"),
+        )
+    return git("rev-parse", "main")
+
+
+def make_account() -> boto3.Session:
+    """Do all of it; return the administrator's session."""
+    session = administrator()
+    identity = session.client("sts").get_caller_identity()
+    values = {
+        **BUCKETS,
+        "account_id": identity["Account"],
+        "region": session.region_name or "us-east-1",
+        "endpoint_url": os.environ["AWS_ENDPOINT_URL"],
+        "service_role": SERVICE_ROLE,
+        "instance_role": INSTANCE_ROLE,
+    }
+    make_roles(session, values)
+    make_operator(session, values)
+    make_buckets(session)
+    make_key_pair(session)
+    make_model_remote()
+    return session
+
+
+if __name__ == "__main__":
+    make_account()
