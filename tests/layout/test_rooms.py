@@ -1,0 +1,75 @@
+"""The house keeps its shape: who may import whom, and what must never be committed."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True, text=True
+    ).stdout
+    return [CHECKOUT / name for name in listed.split("\0") if name and (CHECKOUT / name).is_file()]
+
+
+def imported_packages(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("src/kiln", {"emrbox", "moto", "werkzeug"}),
+        ("plugins", {"emrbox", "moto"}),
+        ("src/emrbox", {"kiln", "ansible", "ansible_runner"}),
+        ("examples/model_repo", {"kiln", "emrbox"}),
+    ],
+)
+def test_rooms_do_not_import_what_is_not_theirs(room: str, forbidden: set[str]) -> None:
+    files = sorted((CHECKOUT / room).rglob("*.py"))
+    assert files
+    offenders = {str(file): found for file in files if (found := imported_packages(file) & forbidden)}
+    assert offenders == {}
+
+
+def test_kiln_has_no_branch_for_the_local_environment() -> None:
+    pattern = re.compile(r"==\s*[\"']local[\"']|[\"']local[\"']\s*==")
+    offenders = [
+        str(file) for file in (CHECKOUT / "src/kiln").rglob("*.py") if pattern.search(file.read_text())
+    ]
+    assert offenders == []
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len((CHECKOUT / "README.md").read_text().splitlines()) < 100
+
+
+def test_lock_files_pin_every_version_with_a_hash_and_name_no_index() -> None:
+    for lock in (CHECKOUT / "requirements").glob("*.txt"):
+        text = lock.read_text()
+        assert "://" not in text, lock
+        for requirement in re.findall(r"^[A-Za-z0-9].*(?:\n {4}.*)*", text, flags=re.MULTILINE):
+            assert "--hash=sha256:" in requirement, f"{lock}: {requirement}"
+
+
+def test_no_file_holds_a_private_key() -> None:
+    marks = re.compile("BEGIN [A-Z ]*PRIVATE " + "KEY|AKI" + "A[0-9A-Z]{16}")
+    for file in tracked_files():
+        assert not marks.search(file.read_text(errors="replace")), file
+
+
+def test_no_file_turns_off_the_checking_of_host_keys() -> None:
+    marks = re.compile(r"StrictHostKeyChecking[ =]" + r"no\b|host_key_checking *= *[Ff]" + "alse")
+    for file in tracked_files():
+        assert not marks.search(file.read_text(errors="replace")), file
