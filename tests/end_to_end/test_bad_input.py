@@ -1,0 +1,93 @@
+"""Bad input: one clear line, the right exit code, nothing launched."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import World
+
+USAGE, PREFLIGHT, NOT_FOUND = 2, 10, 18
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("run", "modle_building", "--env", "local"), USAGE, ("modle_building", "model_building")),
+        (("run", "model_building", "--env", "locla"), USAGE, ("locla", "local")),
+        (("run", "model_building"), USAGE, ("--env", "KILN_ENV")),
+        (("run", "model_building", "lunch", "--env", "local"), USAGE, ("lunch", "launch")),
+        (
+            ("run", "model_building", "--env", "local", "-e", "emr_cluster_core_cuont=2"),
+            USAGE,
+            ("emr_cluster_core_cuont", "emr_cluster_core_count"),
+        ),
+        (
+            ("run", "model_building", "--env", "local", "-e", "emr_cluster_core_count=two"),
+            USAGE,
+            ("emr_cluster_core_count", "two"),
+        ),
+        (
+            ("run", "model_building", "--env", "local", "-e", "model_repo_branch=no-such-branch"),
+            PREFLIGHT,
+            ("no-such-branch", "model_repo_branch"),
+        ),
+        (
+            ("run", "model_building", "--env", "local", "-e", "model_repo_url=/nowhere/model_repo.git"),
+            PREFLIGHT,
+            ("/nowhere/model_repo.git",),
+        ),
+        (("run", "model_building", "sd", "--env", "local"), NOT_FOUND, ("model_building",)),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_nothing_is_launched(
+    world: World, arguments: tuple[str, ...], code: int, words: tuple[str, ...]
+) -> None:
+    before = len(world.clusters())
+    finished = world.kiln(*arguments)
+    assert finished.code == code, finished.said
+    assert "Traceback" not in finished.said
+    for word in words:
+        assert word in finished.said, finished.said
+    assert len(world.clusters()) == before
+
+
+@pytest.fixture
+def password_file(world: World) -> Path:  # noqa: ARG001  the world has made the file
+    return CHECKOUT / ".kiln/vault/local.password"
+
+
+def test_a_missing_vault_password_is_said_before_anything_is_launched(
+    world: World, password_file: Path
+) -> None:
+    kept = password_file.with_suffix(".kept")
+    password_file.rename(kept)
+    try:
+        finished = world.kiln("run", "model_building", "--env", "local")
+    finally:
+        kept.rename(password_file)
+    assert finished.code == PREFLIGHT, finished.said
+    assert "local.password" in finished.said
+    assert "kiln vault init" in finished.said
+
+
+def test_a_wrong_vault_password_is_said_before_anything_is_launched(
+    world: World, password_file: Path
+) -> None:
+    kept = password_file.with_suffix(".kept")
+    shutil.copy2(password_file, kept)
+    try:
+        password_file.write_text("not the password\n")
+        finished = world.kiln("run", "model_building", "--env", "local")
+    finally:
+        kept.rename(password_file)
+    assert finished.code == PREFLIGHT, finished.said
+    assert "password" in finished.said
+    assert "not the password" not in finished.said
+    assert "vault/local.yml" in finished.said

@@ -1,0 +1,158 @@
+"""Actions one by one, as Airflow calls them and as ops do by hand, on two clusters of one pipeline."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import CHECKOUT, DATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import World
+
+STEP_FAILED, AMBIGUOUS = 14, 18
+
+
+def changes(recap: str) -> dict[str, int]:
+    """Return, by host, how many tasks changed something; fail when any failed."""
+    rows = re.findall(
+        r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", recap, re.MULTILINE
+    )
+    assert rows, recap
+    assert all(unreachable == failed == "0" for _, _, unreachable, failed in rows), recap
+    return {host: int(changed) for host, changed, _, _ in rows}
+
+
+@pytest.fixture(scope="module")
+def prepared(world: World) -> Iterator[World]:
+    """Two live clusters of the pipeline; only the one of run `first` is provisioned and deployed."""
+    launched = world.kiln("run", "model_building", "launch", "--env", "local", "--run-id", "second")
+    assert launched.code == 0, launched.said
+    actions = "launch,provision,deploy"
+    done = world.kiln("run", "model_building", actions, "--env", "local", "--run-id", "first", "--date", DATE)
+    assert done.code == 0, done.said
+    yield world
+    for run_id in ("first", "second"):
+        ended = world.kiln("run", "model_building", "terminate", "--env", "local", "--run-id", run_id)
+        assert ended.code == 0, ended.said
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> None:
+    """Here the clusters live as long as the module; `prepared` ends them."""
+
+
+def addresses(world: World, run_id: str) -> set[str]:
+    emr = world.session.client("emr")
+    instances = emr.list_instances(ClusterId=world.cluster_of(run_id)["Id"], InstanceStates=["RUNNING"])
+    return {instance["PrivateIpAddress"] for instance in instances["Instances"]}
+
+
+def on_node(world: World, address: str, *command: str) -> subprocess.CompletedProcess[str]:
+    from account import PRIVATE_KEY  # noqa: PLC0415  it lies in examples/, which is no package
+
+    known = CHECKOUT / ".kiln/local/test_known_hosts"
+    options = (
+        "-o",
+        f"UserKnownHostsFile={known}",
+        "-o",
+        "StrictHostKeyChecking=accept-new",
+        "-o",
+        "BatchMode=yes",
+    )
+    ssh = ["ssh", "-i", PRIVATE_KEY, *options, f"hadoop@{address}", *command]
+    assert world
+    return subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=30)
+
+
+def test_provision_and_deploy_again_change_nothing(prepared: World) -> None:
+    for name in ("provision", "deploy"):
+        extra = ["--vault-password-file", ".kiln/vault/local.password"] if name == "deploy" else []
+        again = prepared.playbook(name, "-e", "pipeline=model_building", "-e", "run_id=first", *extra)
+        assert again.returncode == 0, again.stdout + again.stderr
+        changed = changes(again.stdout)
+        assert set(changed.values()) == {0}, again.stdout
+        assert addresses(prepared, "first") <= set(changed)
+
+
+def test_check_mode_tells_what_would_change_on_bare_nodes_and_changes_nothing(prepared: World) -> None:
+    bare = addresses(prepared, "second")
+    checked = prepared.playbook(
+        "provision", "-e", "pipeline=model_building", "-e", "run_id=second", "--check"
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    changed = changes(checked.stdout)
+    assert all(changed[address] for address in bare), checked.stdout
+
+
+def test_only_the_named_cluster_was_touched(prepared: World) -> None:
+    for run_id, expected in (("first", 0), ("second", 2)):
+        for address in addresses(prepared, run_id):
+            listed = on_node(prepared, address, "ls", "/opt/kiln/models/model_repo/current")
+            assert listed.returncode == expected, (run_id, address, listed)
+
+
+def test_two_live_clusters_and_no_run_id_fail_and_are_listed(prepared: World) -> None:
+    by_hand = prepared.playbook("provision", "-e", "pipeline=model_building")
+    assert by_hand.returncode != 0
+    driven = prepared.kiln("run", "model_building", "sd", "--env", "local")
+    assert driven.code == AMBIGUOUS, driven.said
+    for run_id in ("first", "second"):
+        cluster = prepared.cluster_of(run_id)["Id"]
+        assert cluster in by_hand.stdout + by_hand.stderr
+        assert cluster in driven.said
+
+
+def test_the_secrets_file_is_for_hadoop_only(prepared: World) -> None:
+    for address in addresses(prepared, "first"):
+        shown = on_node(prepared, address, "stat", "-c", "%U:%a", ".kiln/secrets/model_building.json")
+        assert shown.stdout.strip() == "hadoop:600", shown
+
+
+def test_a_launch_that_is_repeated_finds_its_cluster(prepared: World) -> None:
+    before = prepared.cluster_of("first")["Id"]
+    again = prepared.kiln("run", "model_building", "launch", "--env", "local", "--run-id", "first")
+    assert again.code == 0, again.said
+    assert prepared.cluster_of("first")["Id"] == before
+
+
+def test_a_failing_step_shows_its_own_traceback_and_keeps_the_cluster(prepared: World) -> None:
+    finished = prepared.kiln(
+        *("run", "model_building", "sd", "--env", "local", "--run-id", "first", "--date", DATE),
+        *("-e", "model_building_input_uri=s3://kiln-local-data/no-such-data"),
+    )
+    assert finished.code == STEP_FAILED, finished.said
+    cluster = prepared.cluster_of("first")
+    assert "no-such-data" in finished.said
+    assert "Traceback (most recent call last)" in finished.said
+    assert f"s3://kiln-local-logs/emr/{cluster['Id']}/" in finished.said
+    assert cluster["Status"]["State"] == "WAITING"
+
+
+def test_the_aws_cli_reads_the_steps_and_ends_a_cluster(prepared: World) -> None:
+    """Through `eval "$(emrbox env)"`, as the README says."""
+    aws = CHECKOUT / ".venvs/awscli/bin/aws"
+    cluster = prepared.cluster_of("first")["Id"]
+    script = f"""
+        eval "$({CHECKOUT}/.venv/bin/emrbox env)"
+        {aws} emr list-clusters --active --query 'Clusters[].Id' --output text
+        {aws} emr describe-cluster --cluster-id {cluster} --query Cluster.Status.State --output text
+        {aws} emr list-steps --cluster-id {cluster} --query 'Steps[].Status.State' --output text
+        {aws} emr terminate-clusters --cluster-ids {cluster}
+    """
+    shown = subprocess.run(
+        ["bash", "-euc", script], check=False, capture_output=True, text=True, timeout=120, env=os.environ
+    )
+    assert shown.returncode == 0, shown.stderr
+    listed, state, steps = shown.stdout.splitlines()[:3]
+    assert cluster in listed.split()
+    assert state in {"WAITING", "RUNNING"}
+    assert "FAILED" in steps
+    prepared.session.client("emr").get_waiter("cluster_terminated").wait(
+        ClusterId=cluster, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )

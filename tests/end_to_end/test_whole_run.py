@@ -1,0 +1,118 @@
+"""`kiln run PIPELINE`: launch, provision, deploy, steps, teardown; and what is left of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import yaml
+from conftest import CHECKOUT, DATE, interrupt
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from conftest import World
+
+INTERRUPTED = 130
+
+
+def test_a_run_builds_good_models_and_leaves_nothing_running(world: World) -> None:
+    from demo import evaluate  # noqa: PLC0415  it lies in examples/, which is no package
+
+    finished = world.kiln("run", "model_building", "--env", "local", "--date", DATE)
+    assert finished.code == 0, finished.said
+    run_id = finished.result["run_id"]
+
+    cluster = world.cluster_of(run_id)
+    assert cluster["Status"]["State"] == "TERMINATED"
+    quality = evaluate(world.session, world.telemetry, run_id)
+    for figures in quality["models"].values():
+        assert figures["precision"] > 0.9, quality
+        assert figures["recall"] > 0.9, quality
+
+    ledgers = {key: body for key, body in world.objects("kiln-local-state").items() if run_id in key}
+    (ledger,) = (json.loads(body) for key, body in ledgers.items() if key.endswith(".json"))
+    assert ledger["verdict"] == "succeeded"
+    assert cluster["Id"] in json.dumps(ledger)
+
+    logs = {key: body for key, body in world.objects("kiln-local-logs").items() if cluster["Id"] in key}
+    step_logs = [key for key in logs if "/steps/" in key]
+    for name in ("controller.gz", "stderr.gz", "stdout.gz", "syslog.gz"):
+        assert any(key.endswith(name) for key in step_logs), step_logs
+    assert any("/containers/application_" in key for key in logs)
+
+    assert_no_secret_in(world, finished.said + json.dumps(finished.result))
+    status = world.kiln("status", "model_building", "--env", "local", "--run-id", run_id, "-o", "json")
+    assert status.code == 0, status.said
+    assert status.result["verdict"] == "succeeded"
+
+
+def assert_no_secret_in(world: World, said: str) -> None:
+    """Look for the database password wherever a run writes."""
+    decrypted = world_vault()
+    secret = decrypted["vault_database_password"]
+    assert len(secret) >= 16
+    assert secret not in said
+    for bucket in ("kiln-local-state", "kiln-local-logs", "kiln-local-data"):
+        for key, body in world.objects(bucket).items():
+            text = gzip.decompress(body) if key.endswith(".gz") else body
+            assert secret.encode() not in text, f"{bucket}/{key}"
+    emr = world.session.client("emr")
+    for cluster in world.clusters():
+        described = [emr.describe_cluster(ClusterId=cluster["Id"]), emr.list_steps(ClusterId=cluster["Id"])]
+        assert secret not in json.dumps(described, default=str)
+    for folder in (CHECKOUT / ".kiln/runs", CHECKOUT / ".emrbox/log"):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                assert secret.encode() not in file.read_bytes(), file
+
+
+def world_vault() -> dict[str, str]:
+    import subprocess  # noqa: PLC0415  for this one call
+
+    shown = subprocess.run(
+        [
+            *(CHECKOUT / ".venv/bin/ansible-vault", "view", "--vault-password-file"),
+            *(CHECKOUT / ".kiln/vault/local.password", CHECKOUT / "vault/local.yml"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return dict(yaml.safe_load(shown))
+
+
+def wait_for_line(child: subprocess.Popen[str], words: str, seconds: float) -> str:
+    """Read what the command says until a line holds the words; return everything read."""
+    deadline = time.monotonic() + seconds
+    read = []
+    assert child.stderr is not None
+    for line in child.stderr:
+        read.append(line)
+        if words in line:
+            return "".join(read)
+        assert time.monotonic() < deadline, "".join(read)
+    raise AssertionError("".join(read))
+
+
+def test_ctrl_c_ends_the_cluster(world: World) -> None:
+    child = world.start_kiln("run", "model_building", "--env", "local")
+    wait_for_line(child, "j-", 120)
+    assert len(world.live_clusters()) == 1
+    interrupt(child)
+    output, said = child.communicate(timeout=120)
+    assert child.returncode == INTERRUPTED, said
+    result = json.loads(output)
+    assert world.cluster_of(result["run_id"])["Status"]["State"] == "TERMINATED"
+    assert result["exit_code"] == INTERRUPTED
+
+
+def test_sigterm_ends_the_cluster_too(world: World) -> None:
+    child = world.start_kiln("run", "model_building", "--env", "local")
+    wait_for_line(child, "j-", 120)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 128 + signal.SIGTERM, said
