@@ -1,0 +1,258 @@
+#!/usr/bin/python
+# Copyright: Kiln contributors
+# Apache License 2.0 (see LICENSE)
+"""Ansible module: launch or re-attach the EMR cluster of a run, or end it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: emr_cluster
+short_description: Launch or end the Amazon EMR cluster of a run
+version_added: "0.1.0"
+description:
+  - Makes sure that the cluster of a run exists, or that it is gone.
+  - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the run are part of
+    the launch call. A second call with the same run id finds the same cluster.
+  - Nothing is reported as ended before DescribeCluster says so.
+options:
+  state:
+    description:
+      - V(present) launches the run's cluster, or finds it when it is there already.
+      - V(absent) ends it; a run without a live cluster is no error.
+    type: str
+    choices: [present, absent]
+    default: present
+  pipeline:
+    description: Name of the pipeline.
+    type: str
+    required: true
+  environment:
+    description: Name of the environment.
+    type: str
+    required: true
+  run_id:
+    description:
+      - Id of the run. Required to launch.
+      - Without it V(absent) takes the pipeline's only live cluster, and fails when there are several.
+    type: str
+  cluster_id:
+    description: With O(state=absent), the cluster to end, when it is known already.
+    type: str
+  owner:
+    description: Who is asked about this cluster; becomes a tag.
+    type: str
+  state_uri:
+    description: S3 prefix of the ledger, C(s3://bucket/prefix).
+    type: str
+    required: true
+  region:
+    description: AWS region.
+    type: str
+    required: true
+  profile:
+    description: AWS profile; empty for the SDK's usual chain.
+    type: str
+    default: ""
+  aws_config_file:
+    description: AWS config file that holds the profile; empty for the user's own.
+    type: path
+    default: ""
+  wait:
+    description: With O(state=present), wait until the cluster can run steps.
+    type: bool
+    default: true
+  wait_timeout_seconds:
+    description: How long to wait for the cluster to be up, or for its end.
+    type: int
+    default: 1800
+  poll_interval_seconds:
+    description: Seconds between two looks at the cluster, at first.
+    type: float
+    default: 15
+  release_label:
+    description: EMR release, such as V(emr-spark-8.0.0).
+    type: str
+  applications:
+    description: Applications to install.
+    type: list
+    elements: str
+    default: []
+  log_uri:
+    description: Where EMR puts its logs, C(s3://bucket/prefix/).
+    type: str
+  key_pair:
+    description: EC2 key pair for SSH.
+    type: str
+  service_role:
+    description: Role that EMR itself uses.
+    type: str
+  instance_profile:
+    description: Instance profile of the nodes.
+    type: str
+  subnet_id:
+    description: Subnet; empty for the account's default.
+    type: str
+    default: ""
+  master_instance_type:
+    description: Instance type of the master.
+    type: str
+  core_instance_type:
+    description: Instance type of the core nodes.
+    type: str
+  core_count:
+    description: Number of core nodes.
+    type: int
+  task_instance_type:
+    description: Instance type of the task nodes.
+    type: str
+    default: ""
+  task_count:
+    description: Number of task nodes.
+    type: int
+    default: 0
+  idle_timeout_seconds:
+    description: EMR ends the cluster by itself after this time without work. Always set.
+    type: int
+  max_lifetime_seconds:
+    description: After this time the cluster counts as expired (tag C(expires_at)).
+    type: int
+  termination_protected:
+    description: Protect the cluster against other hands. Kiln clears its own protection before it ends a cluster.
+    type: bool
+    default: false
+  step_concurrency_level:
+    description: How many steps may run side by side.
+    type: int
+    default: 1
+  tags:
+    description: Further tags. Kiln's own tags win.
+    type: dict
+    default: {}
+  configurations:
+    description: EMR configurations, in the API's own shape.
+    type: list
+    elements: dict
+    default: []
+  bootstrap_actions:
+    description: Scripts that EMR runs on every node before Hadoop exists.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the action.
+        type: str
+        required: true
+      path:
+        description: Script, C(s3://…).
+        type: str
+        required: true
+      args:
+        description: Its arguments.
+        type: list
+        elements: str
+        default: []
+  custom_ami_id:
+    description: AMI to launch from; empty for the release's own.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would happen and the exact request, and asks AWS only.
+  diff_mode:
+    support: full
+    description: Shows the request of a launch.
+author:
+  - Kiln contributors
+"""
+
+EXAMPLES = r"""
+- name: Launch the cluster of a run
+  emr_cluster:
+    pipeline: model_building
+    environment: local
+    run_id: 20261121t073000z-4f1c
+    owner: data-platform
+    state_uri: s3://kiln-local-state/kiln
+    region: us-east-1
+    release_label: emr-spark-8.0.0
+    applications: [Hadoop, Spark]
+    log_uri: s3://kiln-local-logs/emr/
+    key_pair: kiln-local
+    service_role: EMR_DefaultRole_V2
+    instance_profile: EMR_EC2_DefaultRole
+    master_instance_type: m5.xlarge
+    core_instance_type: m5.xlarge
+    core_count: 2
+    idle_timeout_seconds: 3600
+    max_lifetime_seconds: 14400
+
+- name: End it
+  emr_cluster:
+    state: absent
+    pipeline: model_building
+    environment: local
+    run_id: 20261121t073000z-4f1c
+    state_uri: s3://kiln-local-state/kiln
+    region: us-east-1
+"""
+
+RETURN = r"""
+cluster:
+  description: The cluster; empty when there is none, or when check mode would launch one.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Cluster id.
+      type: str
+      sample: j-2AXXXXXXGAPLF
+    name:
+      description: Its name.
+      type: str
+    state:
+      description: EMR's state.
+      type: str
+      sample: WAITING
+    run_id:
+      description: The run's id.
+      type: str
+    pipeline:
+      description: The pipeline's name.
+      type: str
+    environment:
+      description: The environment's name.
+      type: str
+    master_public_dns_name:
+      description: Name of the master node.
+      type: str
+    release_label:
+      description: EMR release.
+      type: str
+    log_uri:
+      description: Where its logs are, C(s3://…/).
+      type: str
+request:
+  description: The RunJobFlow request that was sent or would be.
+  returned: when a cluster was launched or would be
+  type: dict
+exit_code:
+  description: The exit code that scripts/kiln gives for this failure.
+  returned: failure
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from kiln import modules  # noqa: E402
+
+
+def main() -> None:
+    """Hand the options to kiln."""
+    module = AnsibleModule(argument_spec=modules.CLUSTER_OPTIONS, supports_check_mode=True)
+    modules.answer(module, modules.cluster)
+
+
+if __name__ == "__main__":
+    main()

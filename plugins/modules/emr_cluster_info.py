@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright: Kiln contributors
+# Apache License 2.0 (see LICENSE)
+"""Ansible module: find EMR clusters by the tags of their run, with their nodes."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: emr_cluster_info
+short_description: Find Amazon EMR clusters by run, with their nodes
+version_added: "0.1.0"
+description:
+  - Finds clusters by id, or by the tags that Kiln gives them. Never by name alone.
+  - Changes nothing.
+options:
+  cluster_id:
+    description: One cluster by its id; tags are not looked at then.
+    type: str
+  pipeline:
+    description: Name of the pipeline. Required without O(cluster_id).
+    type: str
+  environment:
+    description: Name of the environment. Required without O(cluster_id).
+    type: str
+  run_id:
+    description: Only this run's clusters.
+    type: str
+  states:
+    description: Only clusters in these states; the default is every state that still costs money and can be used.
+    type: list
+    elements: str
+    choices: [STARTING, BOOTSTRAPPING, RUNNING, WAITING, TERMINATING, TERMINATED, TERMINATED_WITH_ERRORS]
+    default: [STARTING, BOOTSTRAPPING, RUNNING, WAITING]
+  one:
+    description: Fail unless exactly one cluster is found; the failure lists what was found.
+    type: bool
+    default: false
+  region:
+    description: AWS region.
+    type: str
+    required: true
+  profile:
+    description: AWS profile; empty for the SDK's usual chain.
+    type: str
+    default: ""
+  aws_config_file:
+    description: AWS config file that holds the profile; empty for the user's own.
+    type: path
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: N/A
+    description: It changes nothing.
+author:
+  - Kiln contributors
+"""
+
+EXAMPLES = r"""
+- name: Find the pipeline's only live cluster
+  emr_cluster_info:
+    pipeline: model_building
+    environment: local
+    one: true
+    region: us-east-1
+  register: found
+"""
+
+RETURN = r"""
+clusters:
+  description: The clusters, oldest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Cluster id.
+      type: str
+      sample: j-2AXXXXXXGAPLF
+    name:
+      description: Its name.
+      type: str
+    state:
+      description: EMR's state.
+      type: str
+      sample: WAITING
+    run_id:
+      description: The run's id.
+      type: str
+    pipeline:
+      description: The pipeline's name.
+      type: str
+    environment:
+      description: The environment's name.
+      type: str
+    master_public_dns_name:
+      description: Name of the master node.
+      type: str
+    release_label:
+      description: EMR release.
+      type: str
+    log_uri:
+      description: Where its logs are, C(s3://…/).
+      type: str
+    tags:
+      description: Its tags.
+      type: dict
+    instances:
+      description: Its active nodes.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: EMR's id of the node.
+          type: str
+        ec2_instance_id:
+          description: EC2's id of the node.
+          type: str
+          sample: i-0abc
+        private_ip_address:
+          description: Its address.
+          type: str
+        group:
+          description: MASTER, CORE or TASK.
+          type: str
+        state:
+          description: EMR's state of the node.
+          type: str
+          sample: RUNNING
+exit_code:
+  description: The exit code that scripts/kiln gives for this failure.
+  returned: failure
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from kiln import modules  # noqa: E402
+
+
+def main() -> None:
+    """Hand the options to kiln."""
+    module = AnsibleModule(
+        argument_spec=modules.INFO_OPTIONS,
+        required_one_of=[["cluster_id", "pipeline"]],
+        required_together=[["pipeline", "environment"]],
+        supports_check_mode=True,
+    )
+    modules.answer(module, modules.cluster_info)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# Copyright: Kiln contributors
+# Apache License 2.0 (see LICENSE)
+"""Ansible module: run steps on an EMR cluster, each once a run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: emr_step
+short_description: Run steps on an Amazon EMR cluster
+version_added: "0.1.0"
+description:
+  - Adds steps to a cluster and waits for them, in order. A step that failed stops the ones after it.
+  - A step that the run's ledger knows is not added again. One that is still active is waited for, one that is complete is left alone,
+    one that failed or was cancelled is added again.
+options:
+  state:
+    description: V(present) means that the steps have been added to the cluster.
+    type: str
+    choices: [present]
+    default: present
+  cluster_id:
+    description: The cluster.
+    type: str
+    required: true
+  steps:
+    description: The steps, in order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the step, unique in its pipeline.
+        type: str
+        required: true
+      group:
+        description: Name of the group it belongs to.
+        type: str
+        default: ""
+      jar:
+        description: The jar, such as V(command-runner.jar).
+        type: str
+        required: true
+      args:
+        description: Its arguments. Never a secret, the API shows them to everybody who may read.
+        type: list
+        elements: str
+        default: []
+      action_on_failure:
+        description: What EMR does when the step fails.
+        type: str
+        choices: [CONTINUE, CANCEL_AND_WAIT, TERMINATE_CLUSTER]
+        default: CONTINUE
+      timeout_seconds:
+        description: Deadline of this step; O(timeout_seconds) without it.
+        type: int
+      outputs:
+        description: S3 prefixes that the step fills.
+        type: list
+        elements: str
+        default: []
+  wait:
+    description: Wait for the end of the steps. Without it they are all added at once.
+    type: bool
+    default: true
+  timeout_seconds:
+    description: Deadline of one step. A step that is late is cancelled.
+    type: int
+    default: 14400
+    aliases: [timeout]
+  poll_interval_seconds:
+    description: Seconds between two looks at the step, at first.
+    type: float
+    default: 15
+  state_uri:
+    description: S3 prefix of the ledger, C(s3://bucket/prefix).
+    type: str
+    required: true
+  region:
+    description: AWS region.
+    type: str
+    required: true
+  profile:
+    description: AWS profile; empty for the SDK's usual chain.
+    type: str
+    default: ""
+  aws_config_file:
+    description: AWS config file that holds the profile; empty for the user's own.
+    type: path
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Reports which steps would be added.
+  diff_mode:
+    support: full
+    description: Shows the steps that are added.
+author:
+  - Kiln contributors
+"""
+
+EXAMPLES = r"""
+- name: Build the sender models
+  emr_step:
+    cluster_id: j-2AXXXXXXGAPLF
+    state_uri: s3://kiln-local-state/kiln
+    region: us-east-1
+    steps:
+      - name: sd
+        jar: command-runner.jar
+        args: [spark-submit, --deploy-mode, cluster, /opt/kiln/models/model_repo/current/jobs/sd.py]
+"""
+
+RETURN = r"""
+steps:
+  description: The steps, in order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Step id; empty in check mode for one that would be added.
+      type: str
+      sample: s-1XXXXXXXXXXXX
+    name:
+      description: Its name.
+      type: str
+    state:
+      description: EMR's state.
+      type: str
+      sample: COMPLETED
+    failure:
+      description: What EMR says about a failure; empty without one.
+      type: str
+exit_code:
+  description: The exit code that scripts/kiln gives for this failure.
+  returned: failure
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from kiln import modules  # noqa: E402
+
+
+def main() -> None:
+    """Hand the options to kiln."""
+    module = AnsibleModule(argument_spec=modules.STEP_OPTIONS, supports_check_mode=True)
+    modules.answer(module, modules.step)
+
+
+if __name__ == "__main__":
+    main()

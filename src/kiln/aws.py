@@ -1,0 +1,281 @@
+"""The real effects, through boto3. Retries are explicit: botocore's defaults changed in 1.44."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore import exceptions as aws
+from botocore.config import Config
+
+from kiln import convert, effects
+from kiln.errors import (
+    AwsError,
+    ClusterNotFoundError,
+    ConditionFailedError,
+    KilnError,
+    PreflightError,
+    ThrottledError,
+    UnansweredError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+_TIMES = {"connect_timeout": 5, "read_timeout": 30}
+_ASK = Config(retries={"mode": "standard", "total_max_attempts": 6}, **_TIMES)  # type: ignore[arg-type]
+_CREATE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMES)  # type: ignore[arg-type]
+
+_SERVER_ERROR = 500
+_THROTTLES = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"})
+_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
+_REFUSALS = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)  # fmt: skip
+_UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _unreachable(endpoint: str, operation: str) -> UnansweredError:
+    host = urlsplit(endpoint).hostname or ""
+    fix = (
+        "start the local AWS: `emrbox up` (or `make demo`, which does it)"
+        if host in _LOOPBACK
+        else "check the network, the region and the profile's endpoint_url"
+    )
+    error = UnansweredError(
+        f"no AWS endpoint answers at {endpoint}", code="Unreachable", operation=operation, fix=fix
+    )
+    error.exit_code = PreflightError.exit_code
+    return error
+
+
+def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
+    """Return kiln's error for one that botocore raised during `operation` at `endpoint`."""
+    if isinstance(error, aws.ClientError):
+        return _translate_answer(error, operation)
+    if isinstance(error, _UNREACHABLE):
+        return _unreachable(endpoint, operation)
+    if isinstance(error, aws.HTTPClientError):
+        return UnansweredError(f"{operation} got no answer: {error}", code="NoAnswer", operation=operation)
+    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
+        return PreflightError(
+            f"no AWS credentials: {error}", fix="check aws_profile and aws_config_file in group_vars"
+        )
+    return AwsError(f"{operation} failed: {error}", code=type(error).__name__, operation=operation)
+
+
+def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
+    detail = error.response.get("Error", {})
+    code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    line = f"AWS answered {operation} with {code}: {message}"
+    if code in _THROTTLES:
+        return ThrottledError(line)
+    if code in _CONFLICTS:
+        return ConditionFailedError(line, code=code, operation=operation)
+    if "not valid" in message and code in {"InvalidRequestException", "ValidationException"}:
+        return ClusterNotFoundError(line)
+    if status >= _SERVER_ERROR:
+        return UnansweredError(line, code=code, operation=operation)
+    result = AwsError(line, code=code, operation=operation)
+    if code in _REFUSALS:
+        result.exit_code = PreflightError.exit_code
+        result.fix = "check the keys and the permissions of the profile (aws_profile, aws_config_file)"
+    return result
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of `s3://bucket/key`."""
+    parts = urlsplit(uri, allow_fragments=False)
+    return parts.netloc, uri.partition(parts.netloc + "/")[2]
+
+
+class Boto:
+    """`kiln.effects.Effects` on the account that a profile stands for.
+
+    An empty `profile` means botocore's usual chain (environment, instance role). With `config_file` only that file
+    is read, so that nothing of the caller's own ~/.aws can be meant by mistake.
+    """
+
+    def __init__(self, *, region: str, profile: str = "", config_file: Path | None = None) -> None:
+        self._session = _session(region, profile, config_file)
+
+    @cached_property
+    def _emr(self) -> Any:
+        return self._client("emr", _ASK)
+
+    @cached_property
+    def _emr_create(self) -> Any:
+        return self._client("emr", _CREATE)
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._client("s3", _ASK)
+
+    @cached_property
+    def _s3_conditional(self) -> Any:
+        return self._client("s3", _CREATE)
+
+    def _client(self, service: str, config: Config) -> Any:
+        try:
+            # Any: the service is a variable here, and the typed clients have one overload a service.
+            factory: Any = self._session.client
+            return factory(service, config=config)
+        except aws.BotoCoreError as error:
+            raise translate(error, f"a client for {service}", "") from error
+
+    def _call(self, client: Any, operation: str, **parameters: Any) -> Any:
+        try:
+            return getattr(client, operation)(**parameters)
+        except (aws.BotoCoreError, aws.ClientError) as error:
+            name = client.meta.method_to_api_mapping[operation]
+            raise translate(error, name, client.meta.endpoint_url) from error
+
+    def _pages(self, client: Any, operation: str, **parameters: Any) -> list[Any]:
+        def read(**kwargs: Any) -> list[Any]:
+            return list(client.get_paginator(operation).paginate(**kwargs))
+
+        return self._guarded(read, client, operation, **parameters)
+
+    def _guarded(
+        self, function: Callable[..., list[Any]], client: Any, operation: str, **parameters: Any
+    ) -> list[Any]:
+        try:
+            return function(**parameters)
+        except (aws.BotoCoreError, aws.ClientError) as error:
+            name = client.meta.method_to_api_mapping[operation]
+            raise translate(error, name, client.meta.endpoint_url) from error
+
+    def run_job_flow(self, request: Mapping[str, Any]) -> str:
+        """Launch a cluster; one attempt only."""
+        return str(self._call(self._emr_create, "run_job_flow", **request)["JobFlowId"])
+
+    def describe_cluster(self, cluster_id: str) -> effects.Cluster:
+        """Return one cluster."""
+        return convert.cluster(self._call(self._emr, "describe_cluster", ClusterId=cluster_id)["Cluster"])
+
+    def list_clusters(
+        self, states: Iterable[str], created_after: datetime | None = None
+    ) -> list[effects.ClusterSummary]:
+        """Return all clusters in these states."""
+        parameters: dict[str, Any] = {"ClusterStates": sorted(states)}
+        if created_after is not None:
+            parameters["CreatedAfter"] = created_after
+        pages = self._pages(self._emr, "list_clusters", **parameters)
+        return [convert.cluster_summary(raw) for page in pages for raw in page.get("Clusters", [])]
+
+    def list_instances(self, cluster_id: str) -> list[effects.Instance]:
+        """Return the active nodes with the kind of their group."""
+        groups = self._pages(self._emr, "list_instance_groups", ClusterId=cluster_id)
+        kinds = {
+            group["Id"]: group["InstanceGroupType"] for page in groups for group in page["InstanceGroups"]
+        }
+        pages = self._pages(self._emr, "list_instances", ClusterId=cluster_id)
+        found = [convert.instance(raw, kinds) for page in pages for raw in page["Instances"]]
+        return [instance for instance in found if instance.state != "TERMINATED"]
+
+    def add_steps(self, cluster_id: str, steps: Sequence[effects.StepRequest]) -> list[str]:
+        """Add steps; one attempt only."""
+        answer = self._call(
+            self._emr_create,
+            "add_job_flow_steps",
+            JobFlowId=cluster_id,
+            Steps=[convert.step_request(step) for step in steps],
+        )
+        return [str(step_id) for step_id in answer["StepIds"]]
+
+    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
+        """Return steps, oldest first (the API answers newest first)."""
+        parameters: dict[str, Any] = {"ClusterId": cluster_id}
+        if step_ids:
+            parameters["StepIds"] = list(step_ids)
+        pages = self._pages(self._emr, "list_steps", **parameters)
+        found = [convert.step(raw) for page in pages for raw in page.get("Steps", [])]
+        return found[::-1]
+
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+        """Ask for the end of steps."""
+        self._call(self._emr, "cancel_steps", ClusterId=cluster_id, StepIds=list(step_ids))
+
+    def terminate_cluster(self, cluster_id: str) -> None:
+        """Ask for the end of a cluster."""
+        self._call(self._emr, "terminate_job_flows", JobFlowIds=[cluster_id])
+
+    def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
+        """Switch termination protection."""
+        self._call(
+            self._emr, "set_termination_protection", JobFlowIds=[cluster_id], TerminationProtected=protected
+        )
+
+    def get_object(self, uri: str) -> effects.StoredObject | None:
+        """Return an S3 object, or None when it is not there."""
+        bucket, key = split_uri(uri)
+        try:
+            answer = self._call(self._s3, "get_object", Bucket=bucket, Key=key)
+        except AwsError as error:
+            if error.code in {"NoSuchKey", "404"}:
+                return None
+            raise
+        body: bytes = answer["Body"].read()
+        return effects.StoredObject(body=body, etag=str(answer["ETag"]))
+
+    def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
+        """Write an S3 object if the version that is there is the expected one."""
+        bucket, key = split_uri(uri)
+        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
+        answer = self._call(
+            self._s3_conditional,
+            "put_object",
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+            **condition,
+        )
+        return str(answer["ETag"])
+
+    def list_objects(self, uri: str) -> list[effects.ObjectSummary]:
+        """Return all objects below a prefix."""
+        bucket, prefix = split_uri(uri)
+        pages = self._pages(self._s3, "list_objects_v2", Bucket=bucket, Prefix=prefix)
+        return [convert.object_summary(bucket, raw) for page in pages for raw in page.get("Contents", [])]
+
+    def caller_identity(self) -> str:
+        """Return the caller's ARN."""
+        return str(self._call(self._client("sts", _ASK), "get_caller_identity")["Arn"])
+
+
+def _session(region: str, profile: str, config_file: Path | None) -> boto3.Session:
+    core = botocore.session.Session(profile=profile or None)
+    if config_file is not None:
+        if not config_file.is_file():
+            raise PreflightError(
+                f"the AWS config file {config_file} (aws_config_file) does not exist",
+                fix="start the local AWS and set its account up (`make demo` does both), or correct aws_config_file",
+            )
+        core.set_config_variable("config_file", str(config_file))
+        core.set_config_variable("credentials_file", os.devnull)
+    try:
+        return boto3.Session(botocore_session=core, region_name=region)
+    except aws.ProfileNotFound as error:
+        raise PreflightError(
+            f"the AWS profile {profile} (aws_profile) does not exist",
+            fix=f"add it to {config_file or '~/.aws/config'}, or correct aws_profile in group_vars",
+        ) from error

@@ -1,0 +1,44 @@
+"""Time as an object that is handed in, so that tests can move it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+
+
+class Clock(Protocol):
+    """Wall clock, monotonic clock and the only way to wait."""
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+
+    def wait(self, seconds: float, wake: threading.Event) -> None:
+        """Return after `seconds`, or at once when `wake` is set."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed moment."""
+        return time.monotonic()
+
+    def wait(self, seconds: float, wake: threading.Event) -> None:
+        """Sleep, unless `wake` is set or becomes so."""
+        wake.wait(max(0.0, seconds))
+
+
+def timestamp(moment: datetime) -> str:
+    """Return ISO 8601 in UTC with whole seconds: `2026-11-21T07:30:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,144 @@
+"""The one narrow door to AWS: every effect of kiln is a method here, and every answer a small frozen value.
+
+The real door is `kiln.aws.Boto`; unit tests hand in a fake. All methods raise `kiln.errors`: `ThrottledError`,
+`UnansweredError` (the effect may have happened), `ClusterNotFoundError`, `PreflightError` (no credentials), else
+`AwsError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the answers."""
+
+
+class ClusterSummary(Value):
+    """What ListClusters tells: no tags."""
+
+    id: str
+    name: str
+    state: str
+    created_at: datetime
+
+
+class Cluster(ClusterSummary):
+    """What DescribeCluster tells."""
+
+    reason_code: str = ""
+    reason_message: str = ""
+    detail_codes: tuple[str, ...] = ()
+    detail_messages: tuple[str, ...] = ()
+    ready_at: datetime | None = None
+    ended_at: datetime | None = None
+    tags: Mapping[str, str]
+    log_uri: str = ""
+    master_public_dns_name: str = ""
+    release_label: str = ""
+    termination_protected: bool = False
+
+
+class Instance(Value):
+    """A node of a cluster. `group` is MASTER, CORE or TASK."""
+
+    id: str
+    ec2_instance_id: str
+    private_ip_address: str
+    group: str
+    state: str
+
+
+class StepRequest(Value):
+    """A step to add. `action_on_failure` is always sent: the API's own default ends the cluster."""
+
+    name: str
+    jar: str
+    args: tuple[str, ...]
+    action_on_failure: str = "CONTINUE"
+
+
+class Step(Value):
+    """What ListSteps tells."""
+
+    id: str
+    name: str
+    state: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    jar: str = ""
+    args: tuple[str, ...] = ()
+    failure_reason: str = ""
+    failure_message: str = ""
+    failure_log: str = ""
+
+
+class StoredObject(Value):
+    """An S3 object with the ETag that a conditional write needs."""
+
+    body: bytes
+    etag: str
+
+
+class ObjectSummary(Value):
+    """What ListObjectsV2 tells. `uri` is `s3://bucket/key`, `size` is bytes."""
+
+    uri: str
+    size: int
+    modified_at: datetime
+
+
+class Effects(Protocol):
+    """All that kiln does to AWS or asks of it."""
+
+    def run_job_flow(self, request: Mapping[str, Any]) -> str:
+        """Launch a cluster and return its id. Never retried: RunJobFlow has no idempotency token."""
+
+    def describe_cluster(self, cluster_id: str) -> Cluster:
+        """Return one cluster."""
+
+    def list_clusters(
+        self, states: Iterable[str], created_after: datetime | None = None
+    ) -> list[ClusterSummary]:
+        """Return all clusters in these states; unsorted, all pages."""
+
+    def list_instances(self, cluster_id: str) -> list[Instance]:
+        """Return the active nodes."""
+
+    def add_steps(self, cluster_id: str, steps: Sequence[StepRequest]) -> list[str]:
+        """Add steps and return their ids, in order. Never retried."""
+
+    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[Step]:
+        """Return the given steps (at most 10 ids a call, as the API has it), or all, oldest first."""
+
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+        """Ask for the end of steps; asynchronous."""
+
+    def terminate_cluster(self, cluster_id: str) -> None:
+        """Ask for the end of a cluster; asynchronous, harmless on an ended one."""
+
+    def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
+        """Switch termination protection."""
+
+    def get_object(self, uri: str) -> StoredObject | None:
+        """Return an S3 object, or None when it is not there."""
+
+    def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
+        """Write an S3 object and return its ETag.
+
+        `replaces` is the ETag of the version that must be there now, None when nothing may be there. Raises
+        ConditionFailedError when that does not hold.
+        """
+
+    def list_objects(self, uri: str) -> list[ObjectSummary]:
+        """Return all objects below a prefix."""
+
+    def caller_identity(self) -> str:
+        """Return the ARN that AWS knows the caller by."""

@@ -1,0 +1,117 @@
+"""Every error that a person may meet: an exit code, one clear line, and what to do next."""
+
+from __future__ import annotations
+
+from kiln.exit_codes import ExitCode
+
+
+class KilnError(Exception):
+    """Base of all expected errors.
+
+    `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of clusters,
+    a traceback of the step) that are shown below the line.
+    """
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(
+        self, message: str, *, fix: str = "", details: tuple[str, ...] = (), exit_code: ExitCode | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.details = details
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class UsageError(KilnError):
+    """A wrong command line or setting. Nothing was launched."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PreflightError(KilnError):
+    """Something outside the settings is missing. Nothing was launched."""
+
+    exit_code = ExitCode.PREFLIGHT
+
+
+class LaunchError(KilnError):
+    """The cluster did not come up."""
+
+    exit_code = ExitCode.LAUNCH
+
+
+class CapacityError(LaunchError):
+    """AWS had no nodes for the cluster, or took them away."""
+
+    exit_code = ExitCode.CAPACITY
+
+
+class PlaybookError(KilnError):
+    """An Ansible task failed."""
+
+    exit_code = ExitCode.PROVISION
+
+
+class StepFailedError(KilnError):
+    """A step ended FAILED or INTERRUPTED, or its cluster ended under it."""
+
+    exit_code = ExitCode.STEP_FAILED
+
+
+class StepCancelledError(KilnError):
+    """A step ended CANCELLED."""
+
+    exit_code = ExitCode.STEP_CANCELLED
+
+
+class DeadlineError(KilnError):
+    """A wait took longer than its settings allow."""
+
+    exit_code = ExitCode.DEADLINE
+
+
+class ClusterNotFoundError(KilnError):
+    """No cluster, several clusters, or one in the wrong state."""
+
+    exit_code = ExitCode.CLUSTER_NOT_FOUND
+
+
+class ThrottledError(KilnError):
+    """AWS kept refusing calls for being too many."""
+
+    exit_code = ExitCode.THROTTLED
+
+
+class NotTerminatedError(KilnError):
+    """DescribeCluster did not say that the cluster ended within the time allowed."""
+
+    exit_code = ExitCode.NOT_TERMINATED
+
+
+class InterruptedRunError(KilnError):
+    """SIGINT or SIGTERM came."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class AwsError(KilnError):
+    """An AWS call was answered with an error that no rule of kiln expects.
+
+    `code` is AWS's error code (`ValidationException`), `operation` the call (`RunJobFlow`).
+    """
+
+    def __init__(self, message: str, *, code: str, operation: str, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
+        self.operation = operation
+
+
+class UnansweredError(AwsError):
+    """No answer came (connection lost, time-out, 5xx): the effect may or may not have happened."""
+
+
+class ConditionFailedError(AwsError):
+    """A conditional write found another version of the object (HTTP 412, or 409 for a race)."""

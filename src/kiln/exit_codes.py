@@ -1,0 +1,109 @@
+"""Exit codes as data: docs/exit_codes.md is printed from this table (`python -m kiln.exit_codes`)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class ExitCode(IntEnum):
+    """How a kiln command ended. The numbers are a contract with Airflow DAGs and scripts: never renumber."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    PREFLIGHT = 10
+    LAUNCH = 11
+    CAPACITY = 12
+    PROVISION = 13
+    STEP_FAILED = 14
+    STEP_CANCELLED = 15
+    DEADLINE = 16
+    LOCKED = 17
+    CLUSTER_NOT_FOUND = 18
+    THROTTLED = 19
+    NOT_TERMINATED = 20
+    SKIP = 99
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Row(NamedTuple):
+    """One line of the table that people read."""
+
+    code: ExitCode
+    meaning: str
+    what_to_do: str
+
+
+TABLE: tuple[Row, ...] = (
+    Row(ExitCode.OK, "Done; also: nothing to do, or gone already", "Nothing."),
+    Row(ExitCode.INTERNAL, "A fault in kiln itself", "Report it with the log below `.kiln/runs/`."),
+    Row(
+        ExitCode.USAGE,
+        "The command line or a setting is wrong; nothing was launched",
+        "Fix the file and key that the message names.",
+    ),
+    Row(
+        ExitCode.PREFLIGHT,
+        "Something a run needs is missing (AWS endpoint, credentials, vault password, git branch); nothing was launched",
+        "Do what the message says, then run again.",
+    ),
+    Row(
+        ExitCode.LAUNCH,
+        "The cluster did not start, or a bootstrap action failed",
+        "Read the reason and the bootstrap logs that the message names.",
+    ),
+    Row(
+        ExitCode.CAPACITY,
+        "No capacity, spot nodes lost, or no core node left",
+        "Run again, on another subnet or instance type.",
+    ),
+    Row(
+        ExitCode.PROVISION, "A provision or deploy task failed", "Read the failed task; run the same action again."
+    ),
+    Row(ExitCode.STEP_FAILED, "A step failed", "Read the traceback shown; `kiln diagnose` shows it again."),
+    Row(ExitCode.STEP_CANCELLED, "A step was cancelled", "Find who cancelled it; run the step again."),
+    Row(
+        ExitCode.DEADLINE,
+        "A deadline or the cost cap was reached",
+        "Look at where the time went; raise the `…_timeout_seconds` of that phase.",
+    ),
+    Row(ExitCode.LOCKED, "Another run holds the lock", "Wait for the other run, or end it."),
+    Row(
+        ExitCode.CLUSTER_NOT_FOUND,
+        "The cluster is not there, there are several, or it is in the wrong state",
+        "Name the run with `--run-id`, or launch first.",
+    ),
+    Row(ExitCode.THROTTLED, "AWS refused calls for being too many until the deadline", "Run again later."),
+    Row(
+        ExitCode.NOT_TERMINATED,
+        "AWS did not confirm that the cluster ended: it may still cost money",
+        "Run the `terminate` action again and look at the cluster in the console.",
+    ),
+    Row(ExitCode.SKIP, "Nothing to do today (Airflow marks the task as skipped)", "Nothing."),
+    Row(ExitCode.INTERRUPTED, "Stopped by Ctrl-C (SIGINT)", "Run again; a run that owned its cluster ended it."),
+    Row(ExitCode.TERMINATED, "Stopped by SIGTERM", "Run again; a run that owned its cluster ended it."),
+)
+
+# What a shell shows for the code, in machine-readable results.
+NAMES: dict[ExitCode, str] = {row.code: row.code.name.lower() for row in TABLE}
+
+_HEAD = """# Exit codes
+
+Printed from `src/kiln/exit_codes.py` by `python -m kiln.exit_codes`; a test fails when the two differ.
+The numbers never change their meaning: Airflow DAGs and scripts may rely on them.
+
+| Code | Name | Meaning | What to do |
+|---:|---|---|---|
+"""
+
+
+def markdown() -> str:
+    """Return docs/exit_codes.md."""
+    rows = (f"| {row.code:d} | `{NAMES[row.code]}` | {row.meaning} | {row.what_to_do} |\n" for row in TABLE)
+    return _HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201  # the document itself
