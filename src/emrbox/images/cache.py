@@ -1,0 +1,93 @@
+"""Content-addressed results: each is built aside, renamed when whole, and never changed again."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from emrbox.paths import cache_home
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one thing. `inputs` is a hash of everything that decides what comes out."""
+
+    kind: str
+    reason: str
+    inputs: str
+    build: Callable[[Path], None]
+
+    @property
+    def path(self) -> Path:
+        """Where the finished thing lies."""
+        return cache_home() / f"{self.kind}-{self.inputs[:16]}"
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it is there, whole."""
+        return self.path.is_dir()
+
+
+def digest(*parts: Path | str) -> str:
+    """Hash texts, files and folders: names, execute bits and contents, in a fixed order."""
+    total = hashlib.sha256()
+    for name, mode, content in _pieces(parts):
+        total.update(f"{name}\0{mode}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def _pieces(parts: Iterable[Path | str]) -> Iterator[tuple[str, int, bytes]]:
+    for part in parts:
+        if isinstance(part, str):
+            yield "", 0, part.encode()
+        elif part.is_dir():
+            for file in sorted(part.rglob("*")):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    yield str(file.relative_to(part)), file.stat().st_mode & 0o100, file.read_bytes()
+        else:
+            yield part.name, part.stat().st_mode & 0o100, part.read_bytes()
+
+
+def ensure(recipe: Recipe, report: Report) -> Path:
+    """Return the finished thing's folder, building it first if it is not there."""
+    if recipe.is_built:
+        return recipe.path
+    cache_home().mkdir(parents=True, exist_ok=True)
+    with _only_builder_of(recipe.kind):
+        if recipe.is_built:
+            return recipe.path
+        _remove_leftovers(recipe.kind)
+        report(f"{recipe.kind}: {recipe.reason}")
+        started = time.monotonic()
+        aside = Path(tempfile.mkdtemp(prefix=f".building-{recipe.kind}-", dir=cache_home()))
+        try:
+            aside.chmod(0o755)
+            recipe.build(aside)
+            aside.rename(recipe.path)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        report(f"{recipe.kind}: done in {time.monotonic() - started:.0f} s, {recipe.path}")
+    return recipe.path
+
+
+@contextmanager
+def _only_builder_of(kind: str) -> Iterator[None]:
+    with (cache_home() / f".lock-{kind}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_leftovers(kind: str) -> None:
+    """Remove what a killed build left behind; the lock says that nobody is building it now."""
+    for folder in cache_home().glob(f".building-{kind}-*"):
+        shutil.rmtree(folder, ignore_errors=True)

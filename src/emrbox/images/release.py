@@ -1,0 +1,102 @@
+"""A release's overlay layer: Hadoop and its S3 connector from Maven Central, Spark from PyPI."""
+
+from __future__ import annotations
+
+import compileall
+import shutil
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from emrbox.images.cache import Recipe, digest
+from emrbox.images.command import run
+from emrbox.paths import CHECKOUT
+
+LABELS = ("emr-spark-8.0.0",)
+
+_FOLDER = Path(__file__).parent / "release"
+_SPARK_LOCK = CHECKOUT / "requirements" / "spark.txt"
+# Folder in the archive -> folder in SPARK_HOME, as Spark's own distribution has it.
+_SPARK_FOLDERS = {
+    "deps/bin": "bin",
+    "deps/sbin": "sbin",
+    "deps/jars": "jars",
+    "deps/examples": "examples/src/main/python",
+    "deps/data": "data",
+    "pyspark": "python/pyspark",
+    "lib": "python/lib",
+}
+# Kubernetes, other systems' native code, a second shell, Windows: nothing of it runs on a node.
+_SPARK_NOT_NEEDED = ("kubernetes-", "spark-kubernetes", "osx", "windows", "aarch", "connect-repl/", ".cmd")
+_S3_GROUPS = "software.amazon.awssdk,software.amazon.eventstream,org.reactivestreams"
+_TOOLS = ("hadoop-streaming", "hadoop-distcp", "hadoop-mapreduce-examples")
+
+
+def recipe(label: str) -> Recipe:
+    """Return the recipe of one release label's layer."""
+    return Recipe(
+        kind=f"release-{label}",
+        reason="Hadoop (Maven Central, 100 MB) and Spark (PyPI, 430 MB)",
+        inputs=digest(label, Path(__file__), _FOLDER, _SPARK_LOCK),
+        build=_build,
+    )
+
+
+def _build(folder: Path) -> None:
+    shutil.copytree(_FOLDER / "tree", folder, symlinks=True, dirs_exist_ok=True)
+    hadoop, spark = folder / "opt/emr/hadoop", folder / "opt/emr/spark"
+    _fetch_hadoop(hadoop)
+    _fetch_spark(spark)
+    _fetch_jars(spark / "jars", f"-DincludeGroupIds={_S3_GROUPS}")
+    shutil.copy2(next((hadoop / "lib").glob("hadoop-aws-*.jar")), spark / "jars")
+
+
+def _fetch_jars(target: Path, *options: str) -> None:
+    """Copy the jars of pom.xml to `target`; Maven checks each against its checksum (-C)."""
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+    arguments = ("-DincludeScope=runtime", f"-DoutputDirectory={target}", *options)
+    run(["mvn", "-B", "-q", "-C", "-f", _FOLDER / "pom.xml", goal, *arguments])
+
+
+def _fetch_hadoop(home: Path) -> None:
+    _fetch_jars(home / "lib")
+    # The daemons look for their web pages on the class path; the jars carry none, and empty folders satisfy them.
+    for name in ("hdfs", "datanode", "secondary", "static", "cluster", "node", "jobhistory"):
+        (home / "webapps" / name).mkdir(parents=True)
+    tools = home / "tools"
+    tools.mkdir()
+    for name in _TOOLS:
+        jar = next((home / "lib").glob(f"{name}-*.jar"))
+        jar.rename(tools / jar.name)
+        (tools / f"{name}.jar").symlink_to(jar.name)
+
+
+def _fetch_spark(home: Path) -> None:
+    """Unpack PyPI's source archive of Spark, which holds the whole of it, without building a wheel."""
+    with tempfile.TemporaryDirectory(prefix="emrbox-spark-", dir=home.parent) as downloads:
+        run(
+            [
+                sys.executable,
+                *("-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps"),
+                *("--no-binary", "pyspark", "--no-build-isolation", "-d", downloads, "-r", _SPARK_LOCK),
+            ]
+        )
+        with tarfile.open(next(Path(downloads).glob("pyspark-*.tar.gz"))) as archive:
+            for member in archive:
+                target = _place(member.name)
+                if member.isfile() and target is not None:
+                    member.name = target
+                    archive.extract(member, home, filter="data")
+    compileall.compile_dir(home / "python/pyspark", quiet=2)
+
+
+def _place(name: str) -> str | None:
+    """Return where a file of the archive goes below SPARK_HOME, or None if it is not needed."""
+    inside = name.split("/", 1)[-1]
+    if any(word in inside for word in _SPARK_NOT_NEEDED):
+        return None
+    for source, target in _SPARK_FOLDERS.items():
+        if inside.startswith(source + "/"):
+            return target + inside.removeprefix(source)
+    return None
