@@ -139,8 +139,9 @@ exit_code:
   type: int
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from kiln import modules  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
+
+from kiln import modules
 
 
 def main() -> None:

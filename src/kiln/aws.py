@@ -33,7 +33,9 @@ _ASK = Config(retries={"mode": "standard", "total_max_attempts": 6}, **_TIMES)  
 _CREATE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMES)  # type: ignore[arg-type]
 
 _SERVER_ERROR = 500
-_THROTTLES = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"})
+_THROTTLES = frozenset(
+    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"}
+)
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _REFUSALS = frozenset(
     {

@@ -20,7 +20,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the answers."""
 
 
-class ClusterSummary(Value):
+class ClusterSummary(Value, frozen=True, kw_only=True):
     """What ListClusters tells: no tags."""
 
     id: str
@@ -29,7 +29,7 @@ class ClusterSummary(Value):
     created_at: datetime
 
 
-class Cluster(ClusterSummary):
+class Cluster(ClusterSummary, frozen=True, kw_only=True):
     """What DescribeCluster tells."""
 
     reason_code: str = ""
@@ -45,7 +45,7 @@ class Cluster(ClusterSummary):
     termination_protected: bool = False
 
 
-class Instance(Value):
+class Instance(Value, frozen=True, kw_only=True):
     """A node of a cluster. `group` is MASTER, CORE or TASK."""
 
     id: str
@@ -55,7 +55,7 @@ class Instance(Value):
     state: str
 
 
-class StepRequest(Value):
+class StepRequest(Value, frozen=True, kw_only=True):
     """A step to add. `action_on_failure` is always sent: the API's own default ends the cluster."""
 
     name: str
@@ -64,7 +64,7 @@ class StepRequest(Value):
     action_on_failure: str = "CONTINUE"
 
 
-class Step(Value):
+class Step(Value, frozen=True, kw_only=True):
     """What ListSteps tells."""
 
     id: str
@@ -80,14 +80,14 @@ class Step(Value):
     failure_log: str = ""
 
 
-class StoredObject(Value):
+class StoredObject(Value, frozen=True, kw_only=True):
     """An S3 object with the ETag that a conditional write needs."""
 
     body: bytes
     etag: str
 
 
-class ObjectSummary(Value):
+class ObjectSummary(Value, frozen=True, kw_only=True):
     """What ListObjectsV2 tells. `uri` is `s3://bucket/key`, `size` is bytes."""
 
     uri: str

@@ -60,7 +60,9 @@ TABLE: tuple[Row, ...] = (
         "Run again, on another subnet or instance type.",
     ),
     Row(
-        ExitCode.PROVISION, "A provision or deploy task failed", "Read the failed task; run the same action again."
+        ExitCode.PROVISION,
+        "A provision or deploy task failed",
+        "Read the failed task; run the same action again.",
     ),
     Row(ExitCode.STEP_FAILED, "A step failed", "Read the traceback shown; `kiln diagnose` shows it again."),
     Row(ExitCode.STEP_CANCELLED, "A step was cancelled", "Find who cancelled it; run the step again."),
@@ -82,7 +84,11 @@ TABLE: tuple[Row, ...] = (
         "Run the `terminate` action again and look at the cluster in the console.",
     ),
     Row(ExitCode.SKIP, "Nothing to do today (Airflow marks the task as skipped)", "Nothing."),
-    Row(ExitCode.INTERRUPTED, "Stopped by Ctrl-C (SIGINT)", "Run again; a run that owned its cluster ended it."),
+    Row(
+        ExitCode.INTERRUPTED,
+        "Stopped by Ctrl-C (SIGINT)",
+        "Run again; a run that owned its cluster ended it.",
+    ),
     Row(ExitCode.TERMINATED, "Stopped by SIGTERM", "Run again; a run that owned its cluster ended it."),
 )
 

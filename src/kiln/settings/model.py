@@ -20,7 +20,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base: immutable, named arguments only, no unknown keys."""
 
 
-class BootstrapAction(Model):
+class BootstrapAction(Model, frozen=True, kw_only=True):
     """A script that EMR runs on every node before Hadoop exists (at most 16)."""
 
     name: Text
@@ -28,7 +28,7 @@ class BootstrapAction(Model):
     args: tuple[str, ...] = ()
 
 
-class StepSettings(Model):
+class StepSettings(Model, frozen=True, kw_only=True):
     """One EMR step of a pipeline.
 
     `outputs` are S3 prefixes that the step fills: their sizes and a `metrics.json` in them go into the result.
@@ -43,7 +43,7 @@ class StepSettings(Model):
     outputs: tuple[S3Uri, ...] = ()
 
 
-class ClusterShape(Model):
+class ClusterShape(Model, frozen=True, kw_only=True):
     """What is launched. Field names are the variables' names without `emr_cluster_`."""
 
     release_label: Text
@@ -69,7 +69,7 @@ class ClusterShape(Model):
     custom_ami_id: str = ""
 
 
-class Account(Model):
+class Account(Model, frozen=True, kw_only=True):
     """Where AWS is: all that status, list and terminate need. `aws_config_file` empty = the user's own."""
 
     aws_region: Text
@@ -78,14 +78,14 @@ class Account(Model):
     kiln_state_uri: S3Uri
 
 
-class Access(Model):
+class Access(Model, frozen=True, kw_only=True):
     """How nodes are reached over SSH."""
 
     emr_cluster_ssh_user: str = "hadoop"
     emr_cluster_private_key_file: str = ""
 
 
-class Driver(Account, Access):
+class Driver(Account, Access, frozen=True, kw_only=True):
     """The driver's own settings and those that it hands on to nobody."""
 
     kiln_environment: Text

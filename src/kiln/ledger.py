@@ -1,0 +1,178 @@
+"""A run's memory in S3: what was meant, what was done, when, and the verdict. AWS is the truth, this is the memory.
+
+One JSON object a run, `<state_uri>/ledger/<environment>/<pipeline>/<run_id>.json`, only ever written with a
+condition on the version that was read, so that two writers cannot lose each other's lines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln.clock import timestamp
+from kiln.errors import ConditionFailedError, KilnError, UnansweredError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.clock import Clock
+    from kiln.effects import Effects
+    from kiln.request import Identity
+
+VERSION = 1
+_WRITE_TRIES = 10
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One launch of a cluster. Without a cluster_id it is an intent only: the launch may or may not have happened."""
+
+    intent_at: str
+    cluster_id: str | None = None
+    launched_at: str | None = None
+    ended_at: str | None = None
+    end_state: str | None = None
+
+
+class StepEntry(msgspec.Struct, kw_only=True):
+    """One addition of a step to a cluster. Without a step_id it is an intent only."""
+
+    name: str
+    cluster_id: str
+    intent_at: str
+    step_id: str | None = None
+    state: str | None = None
+    seconds: float | None = None
+
+
+class Phase(msgspec.Struct, kw_only=True):
+    """A part of a run. `status` is ok or failed."""
+
+    name: str
+    status: str
+    seconds: float
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """Something that happened."""
+
+    at: str
+    kind: str
+    data: dict[str, Any] = {}
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """The whole document."""
+
+    version: int = VERSION
+    environment: str
+    pipeline: str
+    run_id: str
+    owner: str = ""
+    created_at: str
+    updated_at: str = ""
+    data_date: str | None = None
+    verdict: str = "running"
+    exit_code: int | None = None
+    message: str = ""
+    attempts: list[Attempt] = []
+    steps: list[StepEntry] = []
+    phases: list[Phase] = []
+    outputs: list[dict[str, Any]] = []
+    events: list[Event] = []
+
+
+class LedgerUnreadableError(KilnError):
+    """The object is there but is no ledger that this version understands."""
+
+
+def folder(state_uri: str, environment: str, pipeline: str = "") -> str:
+    """Return the prefix of an environment's (or a pipeline's) ledgers."""
+    return f"{state_uri.rstrip('/')}/ledger/{environment}/{pipeline + '/' if pipeline else ''}"
+
+
+class Ledger:
+    """The ledger of one run."""
+
+    def __init__(self, effects: Effects, clock: Clock, state_uri: str, identity: Identity) -> None:
+        self._effects = effects
+        self._clock = clock
+        self._identity = identity
+        self.uri = f"{folder(state_uri, identity.environment, identity.pipeline)}{identity.run_id}.json"
+
+    def now(self) -> str:
+        """Return the time as the ledger writes it."""
+        return timestamp(self._clock.now())
+
+    def read(self) -> Run | None:
+        """Return the run, or None when nothing was ever written. Raises LedgerUnreadableError."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[Run | None, str | None]:
+        stored = self._effects.get_object(self.uri)
+        if stored is None:
+            return None, None
+        return decode(stored.body, self.uri), stored.etag
+
+    def read_if_possible(self) -> Run | None:
+        """Return the run, or None also when it cannot be read: status and terminate go on by tags."""
+        try:
+            return self.read()
+        except KilnError:
+            return None
+
+    def update(self, change: Callable[[Run], None]) -> Run:
+        """Read, change, and write on the condition that nobody else wrote meanwhile; else read again."""
+        written: bytes | None = None
+        for _ in range(_WRITE_TRIES):
+            stored = self._effects.get_object(self.uri)
+            if stored is not None and stored.body == written:
+                # The answer to our write was lost, the write was not.
+                return decode(stored.body, self.uri)
+            run = self._new() if stored is None else decode(stored.body, self.uri)
+            change(run)
+            run.updated_at = self.now()
+            written = msgspec.json.format(msgspec.json.encode(run), indent=1)
+            try:
+                self._effects.put_object(self.uri, written, replaces=stored.etag if stored else None)
+            except (ConditionFailedError, UnansweredError):
+                continue
+            return run
+        raise UnansweredError(
+            f"the ledger {self.uri} could not be written in {_WRITE_TRIES} tries",
+            code="LedgerContention",
+            operation="PutObject",
+        )
+
+    def _new(self) -> Run:
+        identity = self._identity
+        return Run(
+            environment=identity.environment,
+            pipeline=identity.pipeline,
+            run_id=identity.run_id,
+            owner=identity.owner,
+            created_at=self.now(),
+        )
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Add an event; a ledger that cannot be written never stops what it only remembers."""
+        self.try_update(lambda run: run.events.append(Event(at=self.now(), kind=kind, data=data)))
+
+    def try_update(self, change: Callable[[Run], None]) -> bool:
+        """Update, and say whether it worked instead of raising."""
+        try:
+            self.update(change)
+        except KilnError:
+            return False
+        return True
+
+
+def decode(body: bytes, uri: str) -> Run:
+    """Read a ledger document."""
+    try:
+        run = msgspec.json.decode(body, type=Run)
+    except msgspec.DecodeError as error:
+        raise LedgerUnreadableError(f"the ledger {uri} cannot be read: {error}") from error
+    if run.version != VERSION:
+        raise LedgerUnreadableError(f"the ledger {uri} has version {run.version}, this kiln knows {VERSION}")
+    return run

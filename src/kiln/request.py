@@ -1,0 +1,115 @@
+"""The RunJobFlow request of a run: pure, so that check mode and tests see exactly what would be sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln.clock import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from kiln.settings.model import ClusterShape
+
+MANAGED_BY = "kiln"
+EMR_MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run of which pipeline, and who answers for it."""
+
+    environment: str
+    pipeline: str
+    run_id: str
+    owner: str = ""
+
+
+def cluster_name(environment: str, pipeline: str, run_id: str = "") -> str:
+    """Return the cluster's name; with an empty run id, what all names of the pipeline start with."""
+    return f"kiln-{environment}-{pipeline}-{run_id}"
+
+
+def tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, str]:
+    """Return all tags of the launch call. Kiln's own win over the ones from the settings."""
+    return dict(shape.tags) | {
+        "pipeline": identity.pipeline,
+        "environment": identity.environment,
+        "run_id": identity.run_id,
+        "owner": identity.owner,
+        "expires_at": timestamp(now + timedelta(seconds=shape.max_lifetime_seconds)),
+        "cluster_name": cluster_name(identity.environment, identity.pipeline, identity.run_id),
+        "managed_by": MANAGED_BY,
+        EMR_MANAGED_POLICIES_TAG: "true",
+    }
+
+
+def _group(role: str, instance_type: str, count: int) -> dict[str, Any]:
+    return {
+        "Name": role.lower(),
+        "InstanceRole": role,
+        "InstanceType": instance_type,
+        "InstanceCount": count,
+        "Market": "ON_DEMAND",
+    }
+
+
+def _text(value: object) -> str:
+    """Return a property as the API wants it: YAML reads `true` and `4` as other types."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _configuration(raw: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {"Classification": raw["Classification"]}
+    result["Properties"] = {key: _text(value) for key, value in raw.get("Properties", {}).items()}
+    if raw.get("Configurations"):
+        result["Configurations"] = [_configuration(inner) for inner in raw["Configurations"]]
+    return result
+
+
+def _instances(shape: ClusterShape) -> dict[str, Any]:
+    groups = [_group("MASTER", shape.master_instance_type, 1)]
+    if shape.core_count:
+        groups.append(_group("CORE", shape.core_instance_type, shape.core_count))
+    if shape.task_count:
+        groups.append(_group("TASK", shape.task_instance_type or shape.core_instance_type, shape.task_count))
+    instances: dict[str, Any] = {
+        "InstanceGroups": groups,
+        "Ec2KeyName": shape.key_pair,
+        # Steps come one by one, after provisioning: the cluster has to outlive an empty queue.
+        "KeepJobFlowAliveWhenNoSteps": True,
+        "TerminationProtected": shape.termination_protected,
+    }
+    return instances | ({"Ec2SubnetId": shape.subnet_id} if shape.subnet_id else {})
+
+
+def launch_request(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, Any]:
+    """Return the whole request."""
+    request: dict[str, Any] = {
+        "Name": cluster_name(identity.environment, identity.pipeline, identity.run_id),
+        "ReleaseLabel": shape.release_label,
+        "LogUri": shape.log_uri,
+        "Applications": [{"Name": name} for name in shape.applications],
+        "Instances": _instances(shape),
+        "ServiceRole": shape.service_role,
+        "JobFlowRole": shape.instance_profile,
+        "StepConcurrencyLevel": shape.step_concurrency_level,
+        # The backstop when the driver dies.
+        "AutoTerminationPolicy": {"IdleTimeout": shape.idle_timeout_seconds},
+        "Tags": [
+            {"Key": key, "Value": str(value)} for key, value in sorted(tags(identity, shape, now).items())
+        ],
+    }
+    if shape.configurations:
+        request["Configurations"] = [_configuration(raw) for raw in shape.configurations]
+    if shape.bootstrap_actions:
+        request["BootstrapActions"] = [
+            {"Name": action.name, "ScriptBootstrapAction": {"Path": action.path, "Args": list(action.args)}}
+            for action in shape.bootstrap_actions
+        ]
+    if shape.custom_ami_id:
+        request["CustomAmiId"] = shape.custom_ami_id
+    return request

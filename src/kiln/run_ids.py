@@ -1,0 +1,34 @@
+"""Run ids: given, or Airflow's, or made of time and chance."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from kiln.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+AIRFLOW_VARIABLE = "AIRFLOW_CTX_DAG_RUN_ID"
+# What may stand in a cluster name, a tag value, an S3 key and a file name alike. Airflow's
+# `scheduled__2026-11-21T00:00:00+00:00` does.
+_ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
+
+
+def made(now: datetime) -> str:
+    """Return a new run id: `20261121t073000z-4f1c2a`."""
+    return f"{now:%Y%m%dt%H%M%Sz}-{secrets.token_hex(3)}"
+
+
+def given(argument: str | None, environment: Mapping[str, str]) -> str | None:
+    """Return the run id that somebody said, or None. Raises UsageError when it cannot be a name."""
+    run_id = argument or environment.get(AIRFLOW_VARIABLE) or None
+    if run_id is not None and not _ALLOWED.fullmatch(run_id):
+        raise UsageError(
+            f"the run id {run_id!r} cannot be used",
+            fix="letters, digits and _ . : + = @ - only, at most 150, and a letter or digit first",
+        )
+    return run_id
