@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# fetch_wheels.sh PYTHON LOCK VERSION ARCHITECTURE ARCHIVE
+# On the control host: downloads the wheels of a hash-locked file for Linux nodes and packs them, with the file, into ARCHIVE.
+set -euo pipefail
+python=$1 lock=$2 version=$3 architecture=$4 archive=$5
+parent=$(dirname "$archive")
+
+mkdir -p "$parent"
+incoming=$(mktemp -d "$parent/.incoming-XXXXXX")
+trap 'rm -rf "$incoming"' EXIT
+# The control host may be another system: what fits is said, not guessed. Amazon Linux 2023 has glibc 2.34.
+platforms=()
+for glibc in 2_34 2_31 2_28 2_27 2_24 2_17; do
+  platforms+=(--platform "manylinux_${glibc}_$architecture")
+done
+"$python" -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+  --implementation cp --python-version "$version" "${platforms[@]}" --platform "manylinux2014_$architecture" \
+  --dest "$incoming" -r "$lock"
+cp "$lock" "$incoming/requirements.txt"
+tar -C "$incoming" -cf "$incoming.tar" .
+mv "$incoming.tar" "$archive"
