@@ -1,0 +1,92 @@
+"""Every call as one JSON line: who asked for what, and how it ended. Never a secret, never a body."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from werkzeug.wrappers import Request
+
+S3_ROOT_OPERATIONS = {"GET": "ListBuckets"}
+S3_BUCKET_OPERATIONS = {
+    "GET": "ListObjects",
+    "PUT": "CreateBucket",
+    "HEAD": "HeadBucket",
+    "DELETE": "DeleteBucket",
+    "POST": "DeleteObjects",
+}
+S3_KEY_OPERATIONS = {
+    "GET": "GetObject",
+    "PUT": "PutObject",
+    "HEAD": "HeadObject",
+    "DELETE": "DeleteObject",
+    "POST": "PostObject",
+}
+ERROR_CODE = re.compile(rb'(?:<Code>|"__type": ?")(?:[^<"#]*#)?([A-Za-z0-9_.]+)')
+
+
+@dataclass(frozen=True)
+class Call:
+    """One answered request. `milliseconds` is the time to the answer's first byte."""
+
+    time: str
+    principal: str | None
+    service: str
+    operation: str
+    status: int
+    error: str | None
+    milliseconds: float
+
+
+class CallLog:
+    """A file of calls, one JSON document a line."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._file = path.open("a", buffering=1)
+
+    def write(self, call: Call) -> None:
+        """Append one call."""
+        line = json.dumps(asdict(call))
+        with self._lock:
+            self._file.write(line + "\n")
+
+
+def timestamp() -> str:
+    """Return the time now, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def service_of(request: Request) -> str:
+    """Return the service that a request was signed for; unsigned requests are taken for S3, as moto does."""
+    scope = request.headers.get("Authorization", "").partition("Credential=")[2].partition(",")[0].split("/")
+    return scope[3].lower() if len(scope) == 5 else "s3"  # noqa: PLR2004  # key/date/region/service/aws4_request
+
+
+def operation_of(request: Request, body: bytes) -> str:
+    """Name the operation: the X-Amz-Target, the form's Action, or S3's by method and path."""
+    target = request.headers.get("X-Amz-Target")
+    if target:
+        return target.rpartition(".")[2][:100]
+    action = re.search(rb"(?:^|&)Action=(\w+)", body[:4096])
+    if action:
+        return action[1].decode()
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    table = S3_KEY_OPERATIONS if key else S3_BUCKET_OPERATIONS if bucket else S3_ROOT_OPERATIONS
+    operation = table.get(request.method, request.method)
+    subresource = re.match(rb"[a-z-]+", request.query_string)  # a name only: a query may carry a signature
+    return f"{operation}?{subresource[0].decode()}" if subresource and not key else operation
+
+
+def error_of(body: bytes) -> str | None:
+    """Find the AWS error code in the document of a refused call."""
+    match = ERROR_CODE.search(body)
+    return match[1].decode() if match else None

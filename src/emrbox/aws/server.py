@@ -1,0 +1,212 @@
+"""The AWS endpoint: EMR is emrbox's own, all else is moto in the same process, every call is logged."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+from werkzeug.utils import send_from_directory
+from werkzeug.wrappers import Request, Response
+
+from emrbox.aws import auth, calls, protocol
+from emrbox.aws.account import seed_account
+from emrbox.aws.errors import AwsError
+from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Sequence
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+EMR_SERVICE = "elasticmapreduce"
+EMR_TARGET = "ElasticMapReduce."
+AMZ_JSON = "application/x-amz-json-1.1"
+OWN_PREFIX = "/_emrbox/"
+FIRST_ERROR_STATUS = 400
+LOG = logging.getLogger(__name__)
+# moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short.
+# This also makes S3's conditional writes atomic. SQS and the like may wait inside a call and must not hold anybody up.
+ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events"})
+
+
+class EmrApi(Protocol):
+    """What the endpoint needs from EMR."""
+
+    def call(self, operation: str, request: dict[str, Any], caller: auth.Caller) -> dict[str, Any]:
+        """Do one operation. The request fits the model; so must the answer. Refusals are AwsError."""
+
+    def status(self) -> dict[str, Any]:
+        """Return a summary of the clusters for people."""
+
+
+@dataclass(frozen=True)
+class _Received:
+    """A request that was read whole. `started` is monotonic time, seconds."""
+
+    request: Request
+    body: bytes
+    service: str
+    started: float
+
+
+class Application:
+    """The WSGI application behind every socket of the box."""
+
+    def __init__(self, config: BoxConfig, emr: EmrApi) -> None:
+        self._config = config
+        self._emr = emr
+        self._log = calls.CallLog(config.log_folder / "calls.jsonl")
+        self._moto: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
+            create_backend_app
+        )
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one HTTP request."""
+        request = Request(environ)
+        if request.host.partition(":")[0] == REPOSITORY_HOST_NAME:
+            return self._repository_file(request)(environ, start_response)
+        if request.path.startswith(OWN_PREFIX):
+            return self._own_page(request)(environ, start_response)
+        return self._aws_answer(_receive(request), start_response)
+
+    def _aws_answer(self, received: _Received, start_response: StartResponse) -> Iterable[bytes]:
+        status = 0
+
+        def remember_status(line: str, headers: Any, exc_info: Any = None) -> Any:
+            nonlocal status
+            status = int(line.split(" ", 1)[0])
+            return start_response(line, headers, exc_info)
+
+        environ = received.request.environ
+        if received.service == EMR_SERVICE:
+            answer = list(self._emr_answer(received)(environ, remember_status))
+        elif received.service in ONE_AT_A_TIME:
+            with self._locks[received.service]:
+                answer = list(self._moto(environ, remember_status))
+        else:
+            answer = list(self._moto(environ, remember_status))
+        self._write_call(received, status, b"".join(answer) if status >= FIRST_ERROR_STATUS else b"")
+        return answer
+
+    def _emr_answer(self, received: _Received) -> Response:
+        operation = received.request.headers.get("X-Amz-Target", "").removeprefix(EMR_TARGET)
+        try:
+            caller = auth.authenticate(received.request, received.body, operation)
+            model = protocol.operation_model("emr", operation)
+            answer = self._emr.call(operation, protocol.parse_request(model, received.body), caller)
+            return Response(protocol.render_answer(model, answer), content_type=AMZ_JSON)
+        except AwsError as refusal:
+            error = refusal
+        except Exception:
+            LOG.exception("EMR %s failed", operation)
+            error = AwsError("InternalServerException", "An internal error occurred.", status=500)
+        return Response(json.dumps(error.document), status=error.status, content_type=AMZ_JSON)
+
+    def _write_call(self, received: _Received, status: int, refusal: bytes) -> None:
+        headers = received.request.headers
+        self._log.write(
+            calls.Call(
+                time=calls.timestamp(),
+                principal=auth.principal_of(
+                    headers.get("Authorization", ""), headers.get("X-Amz-Security-Token")
+                ),
+                service=received.service,
+                operation=calls.operation_of(received.request, received.body),
+                status=status,
+                error=calls.error_of(refusal),
+                milliseconds=round((time.monotonic() - received.started) * 1000, 1),
+            )
+        )
+
+    def _repository_file(self, request: Request) -> Response:
+        return send_from_directory(
+            self._config.images.rpm_repository, request.path.lstrip("/"), request.environ
+        )
+
+    def _own_page(self, request: Request) -> Response:
+        page = request.path.removeprefix(OWN_PREFIX)
+        if page == "health":
+            return _json({"healthy": True})
+        if page == "status":
+            return _json(self._emr.status())
+        return _json({"error": "no such page"}, status=404)
+
+
+class Server:
+    """The application on any number of sockets."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._servers: list[Any] = []
+
+    def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve bound, listening sockets until `shutdown`; blocks."""
+        threads = []
+        for listening in sockets:
+            host, port = listening.getsockname()[:2]
+            server = make_server(
+                host,
+                port,
+                self._application,
+                threaded=True,
+                request_handler=_RequestHandler,
+                fd=listening.fileno(),
+            )
+            server.daemon_threads = True  # type: ignore[attr-defined]  # from ThreadingMixIn
+            self._servers.append(server)
+            threads.append(threading.Thread(target=server.serve_forever, name=f"http-{host}", daemon=True))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def shutdown(self) -> None:
+        """End `serve`."""
+        for server in self._servers:
+            server.shutdown()
+
+
+class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publishes no types
+    # Headers and body leave in two writes: without this, Nagle's algorithm makes the second wait for an
+    # acknowledgement, 40 ms.
+    disable_nagle_algorithm = True
+
+    def log(self, *_arguments: Any) -> None:
+        """Say nothing: the call log has it."""
+
+
+def create_server(config: BoxConfig, emr: EmrApi) -> Server:
+    """Seed the account, enforce IAM, and return the server, not yet listening."""
+    seed_account(config.admin_access_key_id, config.admin_secret_access_key)
+    return Server(Application(config, emr))
+
+
+def _receive(request: Request) -> _Received:
+    """Read the whole body: a slow client must not hold a service's lock, and a signature covers its body."""
+    started = time.monotonic()
+    body = request.get_data(cache=False, parse_form_data=False)
+    environ = request.environ
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ.pop("wsgi.input_terminated", None)
+    is_emr = request.headers.get("X-Amz-Target", "").startswith(EMR_TARGET)
+    return _Received(request, body, EMR_SERVICE if is_emr else calls.service_of(request), started)
+
+
+def _json(document: dict[str, Any], *, status: int = 200) -> Response:
+    return Response(json.dumps(document) + "\n", status=status, content_type="application/json")

@@ -1,0 +1,263 @@
+"""One cluster's life: a thread drives it from STARTING to its end and never leaves its machines behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from emrbox.emr import decisions, states
+from emrbox.emr.layer import InterruptedByEndError, NodeLayer, StartFailureError, StepOutcome, StepRun
+from emrbox.emr.model import Cluster, Ending, FailureDetails, Group, Reason, Step
+from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emrbox.emr.clock import Clock
+
+LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0  # how often lost instances and idleness are looked for
+PUSH_LOGS_SECONDS = 300.0  # emr-facts 3.2
+
+
+class Engine:
+    """Drives one cluster. `wake` after changing the cluster's records."""
+
+    def __init__(self, cluster: Cluster, layer: NodeLayer, clock: Clock) -> None:
+        self._cluster = cluster
+        self._layer = layer
+        self._clock = clock
+        self._runs: dict[str, StepRun] = {}
+        self._last_active = clock.now()
+        self._last_push = clock.now()
+
+    def start(self) -> threading.Thread:
+        """Run the cluster's life in a thread of its own."""
+        thread = threading.Thread(target=self.run, name=f"emr-{self._cluster.id}", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> None:
+        """Live. Returns when the cluster is over and its machines are gone."""
+        try:
+            self._bring_up()
+            self._serve()
+        except InterruptedByEndError:
+            pass
+        except StartFailureError as failure:
+            self._end(failure.ending)
+        except Exception as problem:
+            LOG.exception("cluster %s failed", self._cluster.id)
+            message = f"{type(problem).__name__}: {problem}"
+            self._end(Ending(Reason(ReasonCode.INTERNAL_ERROR, message[:500]), with_errors=True))
+        finally:
+            self._tear_down()
+
+    def cancel(self, step: Step, option: str) -> None:
+        """Cancel a step as CancelSteps says (emr-facts 1.5); the caller holds `changed`."""
+        if step.status.state is StepState.PENDING:
+            step.status.move(StepState.CANCELLED, self._clock.now())
+        elif step.status.state is StepState.RUNNING:
+            step.status.move(StepState.CANCEL_PENDING, self._clock.now())
+            run = self._runs.get(step.id)
+            if run is None:
+                step.kill_requested = option
+            elif option == "TERMINATE_PROCESS":
+                run.kill()
+            else:
+                run.interrupt()
+        self._cluster.changed.notify_all()
+
+    def tag_instances(
+        self, *, set_tags: Mapping[str, str] | None = None, remove_keys: Sequence[str] = ()
+    ) -> None:
+        """Carry a change of the cluster's tags to its instances."""
+        self._layer.tag_instances(dict(set_tags or {}), list(remove_keys))
+
+    # -- start ---------------------------------------------------------------------------------------------
+
+    def _bring_up(self) -> None:
+        cluster = self._cluster
+        self._say(states.PROVISIONING_CAPACITY)
+        for group in cluster.groups:
+            instances = self._layer.launch(group)
+            with cluster.changed:
+                group.instances.extend(instances)
+        self._check()
+        self._say(states.CONFIGURING_SOFTWARE)
+        self._layer.boot(self._check)
+        self._enter(ClusterState.BOOTSTRAPPING, GroupState.BOOTSTRAPPING, InstanceState.BOOTSTRAPPING)
+        self._layer.bootstrap(self._check)
+        self._layer.provision(self._check)
+        with cluster.changed:
+            self._check()
+            for group in cluster.groups:
+                self._move_group(group, GroupState.RUNNING, InstanceState.RUNNING)
+            cluster.master_dns = cluster.master.instances[0].private_dns
+            self._last_active = self._clock.now()
+
+    def _say(self, message: str) -> None:
+        with self._cluster.changed:
+            self._check()
+            self._cluster.status.move(self._cluster.status.state, self._clock.now(), Reason(message=message))
+
+    def _enter(self, state: ClusterState, group_state: GroupState, instance_state: InstanceState) -> None:
+        with self._cluster.changed:
+            self._check()
+            reason = Reason(message=states.RUNNING_BOOTSTRAP_ACTIONS)
+            self._cluster.status.move(state, self._clock.now(), reason)
+            for group in self._cluster.groups:
+                self._move_group(group, group_state, instance_state)
+
+    def _move_group(self, group: Group, state: GroupState, instance_state: InstanceState) -> None:
+        now = self._clock.now()
+        group.status.move(state, now)
+        for instance in group.instances:
+            if instance.status.state is not InstanceState.TERMINATED:
+                instance.status.move(instance_state, now)
+
+    def _check(self) -> None:
+        if self._cluster.status.state not in states.CLUSTER_LIVE:
+            raise InterruptedByEndError
+
+    # -- service -------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        cluster = self._cluster
+        while True:
+            self._look_for_lost_instances()
+            self._look_at_idleness()
+            self._push_when_due()
+            with cluster.changed:
+                if cluster.status.state not in states.CLUSTER_LIVE:
+                    return
+                self._advance()
+                if cluster.status.state in states.CLUSTER_LIVE:
+                    self._clock.wait(cluster.changed, LOOK_SECONDS)
+
+    def _advance(self) -> None:
+        """Start steps, or settle in WAITING, or end; under the cluster's condition."""
+        cluster = self._cluster
+        if cluster.status.state not in states.CLUSTER_READY:
+            # Ready for the first time: the state says at once what the cluster does.
+            if not cluster.active_steps and (ending := decisions.ending_when_idle(cluster)):
+                cluster.status.move(ClusterState.RUNNING, self._clock.now())
+                cluster.end(ending, self._clock.now())
+                return
+            state = ClusterState.RUNNING if cluster.active_steps else ClusterState.WAITING
+            cluster.status.move(state, self._clock.now(), decisions.waiting_reason(cluster))
+        for step in decisions.steps_to_start(cluster):
+            self._start_step(step)
+        if cluster.active_steps:
+            cluster.status.move(ClusterState.RUNNING, self._clock.now(), Reason(message=states.RUNNING_STEP))
+        elif ending := decisions.ending_when_idle(cluster):
+            cluster.end(ending, self._clock.now())
+        elif cluster.status.state is not ClusterState.WAITING:
+            cluster.status.move(ClusterState.WAITING, self._clock.now(), decisions.waiting_reason(cluster))
+
+    def _start_step(self, step: Step) -> None:
+        step.status.move(StepState.RUNNING, self._clock.now())
+        threading.Thread(target=self._run_step, args=(step,), name=f"emr-{step.id}", daemon=True).start()
+
+    def _run_step(self, step: Step) -> None:
+        try:
+            run = self._layer.start_step(step)
+            with self._cluster.changed:
+                self._runs[step.id] = run
+                if step.kill_requested or self._cluster.status.state not in states.CLUSTER_LIVE:
+                    run.kill()
+            outcome = run.wait()
+        except Exception as problem:
+            LOG.exception("step %s of %s could not run", step.id, self._cluster.id)
+            outcome = StepOutcome(1, FailureDetails("Unknown Error.", str(problem)[:500], None))
+        with self._cluster.changed:
+            self._runs.pop(step.id, None)
+            self._finish_step(step, outcome)
+            self._cluster.changed.notify_all()
+
+    def _finish_step(self, step: Step, outcome: StepOutcome) -> None:
+        if step.status.state not in states.STEP_STARTED:
+            return  # the cluster's end has already closed it
+        now = self._clock.now()
+        step.application_ids = outcome.application_ids
+        if outcome.exit_code == 0:
+            step.status.move(StepState.COMPLETED, now)
+        elif step.status.state is StepState.CANCEL_PENDING:
+            step.status.move(StepState.CANCELLED, now)
+        else:
+            step.failure = outcome.failure
+            step.status.move(StepState.FAILED, now)
+            if decisions.cancels_the_rest(self._cluster, step):
+                for pending in self._cluster.active_steps:
+                    if pending.status.state is StepState.PENDING:
+                        pending.status.move(StepState.CANCELLED, now)
+            if ending := decisions.ending_after_failure(self._cluster, step):
+                self._cluster.end(ending, now)
+
+    def _look_for_lost_instances(self) -> None:
+        lost = self._layer.lost_instances()
+        if not lost:
+            return
+        with self._cluster.changed:
+            reason = Reason(ReasonCode.INSTANCE_FAILURE, "Instance was terminated.")
+            for instance in self._cluster.instances:
+                if instance.ec2_id in lost and instance.status.state is not InstanceState.TERMINATED:
+                    instance.status.move(InstanceState.TERMINATED, self._clock.now(), reason)
+            if ending := decisions.ending_by_lost_instances(self._cluster):
+                self._cluster.end(ending, self._clock.now())
+
+    def _look_at_idleness(self) -> None:
+        """Follow the auto-termination policy: idle is no step to run and nothing active (emr-facts 1.6)."""
+        cluster = self._cluster
+        if cluster.idle_timeout_seconds is None:
+            self._last_active = self._clock.now()
+            return
+        busy = bool(cluster.active_steps) or self._layer.busy()
+        with cluster.changed:
+            now = self._clock.now()
+            if busy:
+                self._last_active = now
+            limit = cluster.idle_timeout_seconds
+            if limit is not None and now - self._last_active >= timedelta(seconds=limit):
+                cluster.end(decisions.ending_by_idle_policy(), now)
+
+    def _push_when_due(self) -> None:
+        now = self._clock.now()
+        if (now - self._last_push).total_seconds() >= PUSH_LOGS_SECONDS:
+            self._last_push = now
+            self._layer.push_logs()
+
+    # -- end -----------------------------------------------------------------------------------------------
+
+    def _end(self, ending: Ending) -> None:
+        with self._cluster.changed:
+            self._cluster.end(ending, self._clock.now())
+
+    def _tear_down(self) -> None:
+        cluster = self._cluster
+        with cluster.changed:
+            master_gone = decisions.ending_by_lost_instances(cluster) is not None and bool(cluster.instances)
+            for group in cluster.groups:
+                group.status.move(GroupState.TERMINATING, self._clock.now())
+            for step in cluster.active_steps:
+                cut_off = master_gone and step.status.state in states.STEP_STARTED
+                # Guess (emr-facts open doubt 2): cancelled by an end, interrupted by the master's death.
+                step.status.move(StepState.INTERRUPTED if cut_off else StepState.CANCELLED, self._clock.now())
+            for run in self._runs.values():
+                run.kill()
+        self._layer.shut_down()
+        with cluster.changed:
+            now = self._clock.now()
+            reason = Reason(ReasonCode.CLUSTER_TERMINATED, states.INSTANCE_TERMINATED_WITH_CLUSTER)
+            for group in cluster.groups:
+                for instance in group.instances:
+                    if instance.status.state is not InstanceState.TERMINATED:
+                        instance.status.move(InstanceState.TERMINATED, now, reason)
+                group.status.move(GroupState.TERMINATED, now, reason)
+            ending = cluster.ending
+            with_errors = ending is None or ending.with_errors
+            state = ClusterState.TERMINATED_WITH_ERRORS if with_errors else ClusterState.TERMINATED
+            cluster.status.move(state, now, ending.reason if ending else None)
+            cluster.changed.notify_all()

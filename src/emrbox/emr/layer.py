@@ -1,0 +1,82 @@
+"""The line between a cluster's life and its machines: real nodes below it, or scripted ones in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from emrbox.emr.model import Ending, FailureDetails, Group, Instance, Step
+
+
+class StartFailureError(Exception):
+    """The cluster cannot start; `ending` says why in EMR's words."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason.message)
+        self.ending = ending
+
+
+class InterruptedByEndError(Exception):
+    """The cluster is being terminated while its machines were being made."""
+
+
+# Called between and during long work; raises InterruptedByEndError when the cluster must end.
+Checkpoint = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """How a step's process ended."""
+
+    exit_code: int
+    failure: FailureDetails | None = None
+    application_ids: tuple[str, ...] = ()
+
+
+class StepRun(Protocol):
+    """A running step."""
+
+    def wait(self) -> StepOutcome:
+        """Return when the step's process is over and its logs are pushed."""
+
+    def interrupt(self) -> None:
+        """Ask the process to stop (SIGTERM)."""
+
+    def kill(self) -> None:
+        """Kill the process and its descendants (SIGKILL)."""
+
+
+class NodeLayer(Protocol):
+    """The machines of one cluster. Methods are called from the cluster's engine, one at a time."""
+
+    def launch(self, group: Group) -> list[Instance]:
+        """Get the group's instances from EC2. Raises StartFailureError."""
+
+    def boot(self, check: Checkpoint) -> None:
+        """Return when every node is up."""
+
+    def bootstrap(self, check: Checkpoint) -> None:
+        """Run the bootstrap actions on every node. Raises StartFailureError."""
+
+    def provision(self, check: Checkpoint) -> None:
+        """Install applications, start daemons, return when they work. Raises StartFailureError."""
+
+    def start_step(self, step: Step) -> StepRun:
+        """Start a step on the master."""
+
+    def lost_instances(self) -> set[str]:
+        """Return the EC2 ids of instances that are no longer there."""
+
+    def busy(self) -> bool:
+        """Whether the cluster counts as active for the auto-termination policy, its steps left aside."""
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the cluster's EC2 instances. Called from API threads."""
+
+    def push_logs(self) -> None:
+        """Copy what is new in the logs to the log URI."""
+
+    def shut_down(self) -> None:
+        """Push the last logs and end every instance. Must not raise."""

@@ -1,0 +1,220 @@
+"""What EMR remembers: clusters with their groups, instances and steps. Plain data.
+
+A cluster and all in it is read and changed under its `changed` condition; `Status.move` knows the tables.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from emrbox.emr import states
+from emrbox.emr.states import (
+    ActionOnFailure,
+    ClusterState,
+    GroupState,
+    InstanceState,
+    ReasonCode,
+    StepState,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
+
+TRANSITIONS: dict[type, dict[Any, Any]] = {
+    ClusterState: states.CLUSTER_TRANSITIONS,
+    GroupState: states.GROUP_TRANSITIONS,
+    InstanceState: states.INSTANCE_TRANSITIONS,
+    StepState: states.STEP_TRANSITIONS,
+}
+# States that set a timeline's "ready" (a step's start) when first entered, and those that set its end.
+MARKS_READY = frozenset(
+    {
+        ClusterState.RUNNING,
+        ClusterState.WAITING,
+        GroupState.RUNNING,
+        InstanceState.RUNNING,
+        StepState.RUNNING,
+    }
+)
+MARKS_END = frozenset(
+    {
+        *states.CLUSTER_ENDED,
+        GroupState.TERMINATED,
+        InstanceState.TERMINATED,
+        StepState.COMPLETED,
+        StepState.CANCELLED,
+        StepState.FAILED,
+        StepState.INTERRUPTED,
+    }
+)
+
+
+class IllegalTransitionError(RuntimeError):
+    """A state was asked for that cannot follow the present one: a bug in emrbox."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a state is what it is. Healthy states have a message at most."""
+
+    code: ReasonCode | None = None
+    message: str | None = None
+
+
+@dataclass
+class Status(Generic[S]):
+    """A state with its reason and timeline. `ready` of a step is its start."""
+
+    state: S
+    created: datetime
+    reason: Reason = field(default_factory=Reason)
+    ready: datetime | None = None
+    ended: datetime | None = None
+
+    def move(self, state: S, now: datetime, reason: Reason | None = None) -> None:
+        """Enter `state` at `now`. Entering the present state again changes only the reason."""
+        if state != self.state and state not in TRANSITIONS[type(state)][self.state]:
+            raise IllegalTransitionError(f"{self.state} -> {state}")
+        self.state = state
+        self.reason = reason or Reason()
+        if state in MARKS_READY and self.ready is None:
+            self.ready = now
+        if state in MARKS_END and self.ended is None:
+            self.ended = now
+
+
+@dataclass(frozen=True)
+class BootstrapAction:
+    """A script that runs on every node before applications exist."""
+
+    name: str
+    path: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailureDetails:
+    """Why a step failed."""
+
+    reason: str
+    message: str | None
+    log_file: str | None
+
+
+@dataclass
+class Step:
+    """One unit of work. `application_ids` are the YARN applications that it started."""
+
+    id: str
+    name: str
+    jar: str
+    args: tuple[str, ...]
+    main_class: str | None
+    properties: dict[str, str]
+    action_on_failure: ActionOnFailure
+    status: Status[StepState]
+    failure: FailureDetails | None = None
+    application_ids: tuple[str, ...] = ()
+    kill_requested: str | None = None  # a StepCancellationOption
+
+
+@dataclass
+class Instance:
+    """One node, known to EMR by `id` and to EC2 by `ec2_id`."""
+
+    id: str
+    ec2_id: str
+    private_ip: str
+    private_dns: str
+    status: Status[InstanceState]
+
+
+@dataclass
+class Group:
+    """Instances of one role and type."""
+
+    id: str
+    name: str
+    role: str  # MASTER | CORE | TASK
+    market: str
+    bid_price: str | None
+    instance_type: str
+    requested_count: int
+    configurations: list[dict[str, Any]]
+    ebs: dict[str, Any]
+    custom_ami_id: str | None
+    status: Status[GroupState]
+    instances: list[Instance] = field(default_factory=list)
+
+    @property
+    def running_count(self) -> int:
+        """How many instances work now."""
+        return sum(instance.status.state is InstanceState.RUNNING for instance in self.instances)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A decision to end a cluster: why, and whether the state at the end says "with errors"."""
+
+    reason: Reason
+    with_errors: bool
+    details: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass
+class Cluster:
+    """One cluster. `request` keeps RunJobFlow's own words for Describe*."""
+
+    id: str
+    name: str
+    release_label: str
+    request: dict[str, Any]
+    status: Status[ClusterState]
+    groups: list[Group]
+    bootstrap_actions: list[BootstrapAction]
+    tags: dict[str, str]
+    keep_alive: bool
+    termination_protected: bool
+    visible_to_all_users: bool
+    step_concurrency: int
+    service_role: str
+    instance_profile: str
+    role_name: str  # the instance profile's role
+    log_uri: str | None
+    idle_timeout_seconds: int | None = None
+    unhealthy_node_replacement: bool | None = None
+    subnet_id: str | None = None
+    availability_zone: str | None = None
+    steps: list[Step] = field(default_factory=list)
+    error_details: list[dict[str, Any]] = field(default_factory=list)
+    ending: Ending | None = None
+    master_dns: str | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def master(self) -> Group:
+        """The primary node's group."""
+        return next(group for group in self.groups if group.role == "MASTER")
+
+    @property
+    def instances(self) -> list[Instance]:
+        """Every instance that the cluster ever had."""
+        return [instance for group in self.groups for instance in group.instances]
+
+    @property
+    def active_steps(self) -> list[Step]:
+        """Steps that are not over."""
+        return [step for step in self.steps if step.status.state in states.STEP_ACTIVE]
+
+    def end(self, ending: Ending, now: datetime) -> None:
+        """Begin to terminate, for the first reason that was given; later ones change nothing."""
+        if self.status.state not in states.CLUSTER_LIVE:
+            return
+        self.ending = ending
+        self.error_details = list(ending.details)
+        self.status.move(ClusterState.TERMINATING, now, ending.reason)
+        self.changed.notify_all()

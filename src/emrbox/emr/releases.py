@@ -1,0 +1,68 @@
+"""What EMR releases contain and which instance types there are, as far as emrbox serves them.
+
+Sources: emr-facts 2.2 (emr-spark-8.0.0: Spark 4.0.2, JDK 17), 2.7 (classifications).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release label: the applications that a cluster may ask for, with their versions."""
+
+    label: str
+    applications: dict[str, str]
+    os_release: str
+
+
+# The release notes name no Hadoop version (emr-facts open doubt 10); Spark 4.0.2 is built with 3.4.1.
+RELEASES = {
+    "emr-spark-8.0.0": Release("emr-spark-8.0.0", {"Hadoop": "3.4.1", "Spark": "4.0.2"}, "2023.12.20260629.0")
+}
+
+ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})
+XML_CLASSIFICATIONS = frozenset({"core-site", "hdfs-site", "yarn-site", "mapred-site", "capacity-scheduler"})
+PROPERTIES_CLASSIFICATIONS = frozenset({"spark-defaults", "spark-log4j2", "spark-metrics", "hadoop-log4j"})
+# Only says how others are derived.
+SWITCH_CLASSIFICATIONS = frozenset({"spark"})
+CLASSIFICATIONS = (
+    ENV_CLASSIFICATIONS | XML_CLASSIFICATIONS | PROPERTIES_CLASSIFICATIONS | SWITCH_CLASSIFICATIONS
+)
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """What ListSupportedInstanceTypes says about a type, and what normalized instance hours count."""
+
+    name: str
+    vcpu: int
+    memory_gb: float
+    units_per_hour: int
+    ebs_only: bool = True
+
+
+def _family(family: str, gb_per_vcpu: float, *, ebs_only: bool = True) -> list[InstanceType]:
+    sizes = {"large": (2, 4), "xlarge": (4, 8), "2xlarge": (8, 16), "4xlarge": (16, 32), "8xlarge": (32, 64)}
+    return [
+        InstanceType(f"{family}.{size}", vcpu, vcpu * gb_per_vcpu, units, ebs_only)
+        for size, (vcpu, units) in sizes.items()
+        if not (family == "m5" and size == "large")  # emr-facts 2.2: not in the supported list
+    ]
+
+
+INSTANCE_TYPES = {
+    t.name: t
+    for t in [
+        *_family("m5", 4),
+        *_family("m5d", 4, ebs_only=False),
+        *_family("m6i", 4),
+        *_family("m7i", 4),
+        *_family("c5", 2),
+        *_family("c6i", 2),
+        *_family("r5", 8),
+        *_family("r5d", 8, ebs_only=False),
+        *_family("r6i", 8),
+    ]
+}

@@ -1,0 +1,124 @@
+"""EMR's API: permission, then the operation. What emrbox lacks is refused as AWS refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from emrbox.aws.errors import AwsError
+from emrbox.config import ACCOUNT_ID
+from emrbox.emr import cluster_operations as clusters
+from emrbox.emr import ids
+from emrbox.emr import step_operations as steps
+from emrbox.emr.states import CLUSTER_ENDED
+from emrbox.emr.store import Store
+
+if TYPE_CHECKING:
+    from emrbox.aws.auth import Caller
+    from emrbox.emr.model import Cluster
+
+Document = dict[str, Any]
+Operation = Callable[[Store, Document], Document]
+
+OPERATIONS: dict[str, Operation] = {
+    "AddJobFlowSteps": steps.add_job_flow_steps,
+    "AddTags": clusters.add_tags,
+    "CancelSteps": steps.cancel_steps,
+    "DescribeCluster": clusters.describe_cluster,
+    "DescribeReleaseLabel": clusters.describe_release_label,
+    "DescribeStep": steps.describe_step,
+    "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
+    "ListBootstrapActions": clusters.list_bootstrap_actions,
+    "ListClusters": clusters.list_clusters,
+    "ListInstanceGroups": clusters.list_instance_groups,
+    "ListInstances": clusters.list_instances,
+    "ListReleaseLabels": clusters.list_release_labels,
+    "ListSteps": steps.list_steps,
+    "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
+    "ModifyCluster": clusters.modify_cluster,
+    "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
+    "RemoveAutoTerminationPolicy": clusters.remove_auto_termination_policy,
+    "RemoveTags": clusters.remove_tags,
+    "RunJobFlow": clusters.run_job_flow,
+    "SetKeepJobFlowAliveWhenNoSteps": clusters.set_keep_alive,
+    "SetTerminationProtection": clusters.set_termination_protection,
+    "SetUnhealthyNodeReplacement": clusters.set_unhealthy_node_replacement,
+    "SetVisibleToAllUsers": clusters.set_visible_to_all_users,
+    "TerminateJobFlows": clusters.terminate_job_flows,
+}
+
+
+class EmrService:
+    """The operations of EMR on one account's clusters."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def call(self, operation: str, request: Document, caller: Caller) -> Document:
+        """Check that the caller may, then do it. Refusals are AwsError."""
+        self._authorise(operation, request, caller)
+        function = OPERATIONS.get(operation)
+        if function is None:
+            raise AwsError(
+                "InvalidRequestException", f"The operation {operation} is not available in this region."
+            )
+        return function(self._store, request)
+
+    def status(self) -> Document:
+        """Return the clusters that are not over, for people."""
+        live = [c for c in self._store.all() if c.status.state not in CLUSTER_ENDED]
+        return {"clusters": [_status_line(cluster) for cluster in live]}
+
+    def _authorise(self, operation: str, request: Document, caller: Caller) -> None:
+        action = f"elasticmapreduce:{operation}"
+        named = _named_clusters(request)
+        request_tags = {t.get("Key", ""): t.get("Value", "") for t in request.get("Tags", [])}
+        context = _tag_context("RequestTag", request_tags)
+        for cluster_id in named:
+            cluster = self._store.find(cluster_id)
+            tags = _tag_context("ResourceTag", dict(cluster.tags)) if cluster else {}
+            caller.require(action, ids.cluster_arn(cluster_id), {**context, **tags})
+        if not named:
+            caller.require(action, "*", context)
+        if operation == "RunJobFlow":
+            self._authorise_roles(request, caller)
+
+    def _authorise_roles(self, request: Document, caller: Caller) -> None:
+        """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
+        if request.get("ServiceRole"):
+            context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
+            caller.require("iam:PassRole", role_arn(request["ServiceRole"]), context)
+        if request.get("JobFlowRole"):
+            try:
+                role = self._store.role_of_profile(request["JobFlowRole"])
+            except KeyError:
+                return  # validation says it better
+            caller.require("iam:PassRole", role_arn(role), {"iam:PassedToService": "ec2.amazonaws.com"})
+
+
+def role_arn(name_or_arn: str) -> str:
+    """Return the ARN of a role that was given by either."""
+    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{name_or_arn}"
+
+
+def _named_clusters(request: Document) -> Iterable[str]:
+    if "JobFlowIds" in request:
+        return list(request["JobFlowIds"])
+    return [request[m] for m in ("ClusterId", "JobFlowId", "ResourceId") if m in request]
+
+
+def _tag_context(kind: str, tags: dict[str, str]) -> dict[str, str]:
+    return {
+        f"{space}:{kind}/{key}": value for key, value in tags.items() for space in ("aws", "elasticmapreduce")
+    }
+
+
+def _status_line(cluster: Cluster) -> Document:
+    with cluster.changed:
+        return {
+            "id": cluster.id,
+            "name": cluster.name,
+            "state": str(cluster.status.state),
+            "instances": {group.role: group.running_count for group in cluster.groups},
+            "active_steps": [step.name for step in cluster.active_steps],
+        }

@@ -1,0 +1,75 @@
+"""The account's clusters, and the engines that drive them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from emrbox.aws.errors import invalid_request, validation_error
+from emrbox.emr.engine import Engine
+from emrbox.emr.layer import NodeLayer
+from emrbox.emr.model import Cluster
+from emrbox.emr.states import CLUSTER_ENDED
+
+if TYPE_CHECKING:
+    from emrbox.emr.clock import Clock
+
+LayerFactory = Callable[[Cluster], NodeLayer]
+ProfileLookup = Callable[[str], str]
+FORGET_AFTER = timedelta(days=60)
+
+
+class Store:
+    """Clusters by id, in the order of their creation.
+
+    `layer_of` makes a cluster's machines; `role_of_profile` returns an instance profile's role or
+    raises KeyError when there is no such profile.
+    """
+
+    def __init__(self, clock: Clock, layer_of: LayerFactory, role_of_profile: ProfileLookup) -> None:
+        self.clock = clock
+        self.role_of_profile = role_of_profile
+        self._layer_of = layer_of
+        self._lock = threading.Lock()
+        self._clusters: dict[str, Cluster] = {}
+        self._engines: dict[str, Engine] = {}
+
+    def add(self, cluster: Cluster) -> None:
+        """Remember a new cluster and set it going."""
+        engine = Engine(cluster, self._layer_of(cluster), self.clock)
+        with self._lock:
+            self._clusters[cluster.id] = cluster
+            self._engines[cluster.id] = engine
+        engine.start()
+
+    def all(self) -> list[Cluster]:
+        """Return every cluster that EMR still shows, oldest first."""
+        oldest: datetime = self.clock.now() - FORGET_AFTER
+        with self._lock:
+            clusters = list(self._clusters.values())
+        return [c for c in clusters if c.status.state not in CLUSTER_ENDED or c.status.created > oldest]
+
+    def find(self, cluster_id: str) -> Cluster | None:
+        """Return a cluster or None."""
+        with self._lock:
+            return self._clusters.get(cluster_id)
+
+    def cluster(self, cluster_id: str) -> Cluster:
+        """Return a cluster for a cluster-style operation (emr-facts 1.7)."""
+        cluster = self.find(cluster_id)
+        if cluster is None:
+            raise invalid_request(f"Cluster id '{cluster_id[:60]}' is not valid.")
+        return cluster
+
+    def job_flow(self, job_flow_id: str) -> Cluster:
+        """Return a cluster for a job-flow-style operation (emr-facts 1.7)."""
+        cluster = self.find(job_flow_id)
+        if cluster is None:
+            raise validation_error("Specified job flow ID not valid.")
+        return cluster
+
+    def engine(self, cluster: Cluster) -> Engine:
+        """Return the engine of a cluster."""
+        return self._engines[cluster.id]
