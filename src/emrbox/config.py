@@ -26,7 +26,7 @@ def image_id(name: str) -> str:
 
 @dataclass(frozen=True)
 class Images:
-    """Finished trees in the cache. All of them are read-only while a box runs."""
+    """Finished trees in the cache. Nothing writes to them while a box runs."""
 
     base: Path
     releases: Mapping[str, Path]  # release label -> the overlay layer that holds its Hadoop and Spark
@@ -69,11 +69,6 @@ class BoxConfig:
         return self.network[2]
 
     @property
-    def repository_address(self) -> IPv4Address:
-        """A second address of the bridge; the RPM repository listens here on port 80."""
-        return self.network[3]
-
-    @property
     def subnets(self) -> dict[str, IPv4Network]:
         """Availability zone -> its subnet."""
         return dict(zip(AVAILABILITY_ZONES, self.network.subnets(new_prefix=24), strict=True))
@@ -87,6 +82,11 @@ class BoxConfig:
     def nodes_folder(self) -> Path:
         """One folder an instance: its overlay's upper and work folders and its merged root."""
         return self.home / "nodes"
+
+    @property
+    def box_layer(self) -> Path:
+        """The overlay layer that all nodes of this box have on top of their image: /etc/hosts."""
+        return self.home / "layer"
 
     @property
     def aws_config_file(self) -> Path:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emrbox.images.command import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CODENAME = "bookworm"
 _SUITES = {CODENAME, f"{CODENAME}-updates", f"{CODENAME}-security"}
@@ -58,7 +61,7 @@ def host_sources() -> Iterator[list[Path]]:
 
 
 def host_apt_options() -> list[str]:
-    """Return the host's proxy and TLS settings for apt, so that an image is fetched the way the host fetches."""
+    """Return the host's proxy and TLS settings for apt: an image is fetched the way the host fetches."""
     dump = run(["apt-config", "dump", "Acquire"])
     wanted = ("Acquire::http::", "Acquire::https::", "Acquire::Check-Valid-Until", "Acquire::Retries")
     return [line.rstrip(";") for line in dump.splitlines() if line.startswith(wanted)]

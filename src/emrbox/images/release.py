@@ -61,7 +61,7 @@ def _fetch_jars(target: Path, *options: str) -> None:
 
 def _fetch_hadoop(home: Path) -> None:
     _fetch_jars(home / "lib")
-    # The daemons look for their web pages on the class path; the jars carry none, and empty folders satisfy them.
+    # The daemons look for web pages on the class path; the jars carry none, and empty folders will do.
     for name in ("hdfs", "datanode", "secondary", "static", "cluster", "node", "jobhistory"):
         (home / "webapps" / name).mkdir(parents=True)
     tools = home / "tools"

@@ -1,0 +1,280 @@
+"""One EC2 instance as a machine: namespaces of its own, an overlay on its image, an address, sshd."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from emrbox import namespaces
+from emrbox.errors import BoxError
+from emrbox.nodes import files, network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from emrbox.config import BoxConfig
+
+_LAUNCH = Path(__file__).parent / "launch.sh"
+_LOGIN_USERS = ("ec2-user", "hadoop")
+_USER_DATA = "/var/lib/cloud/instance/user-data.txt"
+_REBOOT = 3  # how the image's first process ends when the node is to start again
+_START_TIMEOUT_SECONDS = 30.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NodeError(BoxError):
+    """A node did not start, or is not there any more."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """What a node is made from. `layers` are overlay layers, topmost first."""
+
+    instance_id: str
+    address: str
+    host_name: str
+    layers: tuple[Path, ...]
+    authorized_key: str | None = None
+    user_data: bytes | None = None
+    role_name: str | None = None
+
+
+class MetadataListener(Protocol):
+    """Serves instance metadata on a socket that listens inside the node's own network namespace."""
+
+    def add(self, listening: socket.socket, spec: NodeSpec) -> None:
+        """Serve this socket for this node from now on."""
+
+    def remove(self, listening: socket.socket) -> None:
+        """Stop serving, and close the socket."""
+
+
+Stream = int | IO[Any] | None
+
+
+class Node:
+    """A machine. It can be started, halted and started again; `stop` removes it for good."""
+
+    def __init__(self, spec: NodeSpec, config: BoxConfig, metadata: MetadataListener) -> None:
+        self.spec = spec
+        self.folder = config.nodes_folder / spec.instance_id
+        self.root = self.folder / "root"
+        self.on_exit: Callable[[], None] | None = None
+        self._config = config
+        self._metadata = metadata
+        self._lock = threading.RLock()
+        self._holder: subprocess.Popen[bytes] | None = None  # `unshare`: parent of the node's first process
+        self._watcher: threading.Thread | None = None
+        self._listening: socket.socket | None = None
+        self._wanted = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process lives."""
+        return self._holder is not None and self._holder.poll() is None
+
+    @property
+    def console(self) -> bytes:
+        """What the first process has printed in this boot and those before."""
+        file = self.folder / "console.log"
+        return file.read_bytes() if file.exists() else b""
+
+    def start(self) -> None:
+        """Boot, and return when sshd answers. NodeError if it does not within 30 s."""
+        with self._lock:
+            if self.is_running:
+                return
+            if not self.root.is_mount():
+                self._make_file_tree()
+            self._wanted = True
+            self._boot()
+        self._wait_for_sshd()
+
+    def _make_file_tree(self) -> None:
+        upper, work = self.folder / "upper", self.folder / "work"
+        for folder in (upper, work, self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        layers = (self._config.box_layer, *self.spec.layers)
+        options = namespaces.overlay_options(layers, upper, work)
+        namespaces.mount("overlay", self.root, "overlay", namespaces.MS_NODEV, options)
+        facts = {"address": self.spec.address, "host_name": self.spec.host_name}
+        (self.folder / "node.json").write_text(json.dumps(facts) + "\n")
+        self.write("/etc/hostname", f"{self.spec.host_name}\n".encode())
+        if self.spec.authorized_key:
+            self._authorize(self.spec.authorized_key)
+        instance = f"/var/lib/cloud/instances/{self.spec.instance_id}"
+        self.mkdir(instance)
+        (self.root / "var/lib/cloud/instance").unlink(missing_ok=True)  # an image of an instance has one
+        (self.root / "var/lib/cloud/instance").symlink_to(instance)
+        if self.spec.user_data:
+            self.write(_USER_DATA, self.spec.user_data, mode=0o600)
+
+    def _authorize(self, key: str) -> None:
+        for user in _LOGIN_USERS:
+            home = files.account(self.root, user)[2]
+            self.mkdir(f"{home}/.ssh", user, 0o700)
+            self.write(f"{home}/.ssh/authorized_keys", f"{key.strip()}\n".encode(), owner=user, mode=0o600)
+
+    def _boot(self) -> None:
+        veth = f"v{self.spec.instance_id[-12:]}"  # interface names end at 15 characters
+        commands = network.node_commands(self._config, self.spec.address, veth)
+
+        def in_its_network() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+            network.ip(commands)
+            listening = socket.create_server((network.METADATA_ADDRESS, 80), backlog=64)
+            with (self.folder / "console.log").open("ab") as console:
+                holder = subprocess.Popen(
+                    [
+                        *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+                        *("/bin/sh", _LAUNCH, self.root, self.spec.host_name),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    start_new_session=True,
+                )
+            return listening, holder
+
+        self._listening, self._holder = namespaces.in_new_network(in_its_network)
+        network.attach(veth)
+        self._metadata.add(self._listening, self.spec)
+        self._watcher = threading.Thread(
+            target=self._watch, args=(self._holder, self._listening), name=self.spec.instance_id, daemon=True
+        )
+        self._watcher.start()
+
+    def _watch(self, holder: subprocess.Popen[bytes], listening: socket.socket) -> None:
+        """Wait for the end of this boot; boot again after a reboot, tell `on_exit` if nobody wanted it."""
+        code = holder.wait()
+        self._metadata.remove(listening)  # the last thing that keeps the network namespace
+        with self._lock:
+            if not self._wanted or self._holder is not holder:
+                return
+            if code == _REBOOT:
+                self._boot()
+                return
+            self._wanted = False
+        if self.on_exit is not None:
+            self.on_exit()
+
+    def _wait_for_sshd(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection((self.spec.address, 22), 1) as ssh:
+                if ssh.recv(4) == b"SSH-":
+                    return
+            if not self.is_running:
+                break
+            time.sleep(0.01)
+        last = self.console.decode(errors="replace").strip().splitlines()[-3:]
+        raise NodeError(f"{self.spec.instance_id} did not start: {' | '.join(last) or 'no console output'}")
+
+    def halt(self) -> None:
+        """End every process of the node and keep its files."""
+        with self._lock:
+            self._wanted = False
+            holder, watcher = self._holder, self._watcher
+            if holder is not None and holder.poll() is None:
+                # The first process, not `unshare`: which then returns only when all of them are gone.
+                with contextlib.suppress(ProcessLookupError, NodeError):
+                    os.kill(self._first_process(), signal.SIGKILL)
+                holder.wait()
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join()
+
+    def stop(self) -> None:
+        """End the node and remove its files."""
+        self.halt()
+        with self._lock:
+            if self.root.is_mount():
+                namespaces.unmount(self.root)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def reboot(self) -> None:
+        """End every process of the node, keep its files, and boot it again."""
+        self.halt()
+        self.start()
+
+    def _first_process(self) -> int:
+        """Return the pid, as the box sees it, of the node's first process."""
+        holder = self._holder
+        if holder is not None:
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
+                if children:
+                    return int(children[0])
+        raise NodeError(f"{self.spec.instance_id} is not running")
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        cwd: str = "/",
+        env: Mapping[str, str] | None = None,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start a process inside the node as `user`. `env` adds to a login-like environment.
+
+        It is the leader of a process group of its own: os.killpg(process.pid, …) reaches all of it.
+        """
+        uid, gid, home = files.account(self.root, user)
+        environment = {"PATH": _PATH, "HOME": home, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash"}
+        environment |= {"LANG": "C.UTF-8", **(env or {})}
+        identity = () if user == "root" else (f"--reuid={uid}", f"--regid={gid}", "--init-groups")
+        return subprocess.Popen(
+            [
+                *("nsenter", f"--target={self._first_process()}"),
+                *("--mount", "--uts", "--ipc", "--net", "--pid", "--"),
+                *("env", f"--chdir={cwd}"),
+                *("setpriv", "--bounding-set=-sys_module,-sys_rawio,-sys_time,-mknod,-mac_admin", *identity),
+                *("--", *argv),
+            ],
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        timeout_seconds: float = 60.0,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a process inside the node to its end; if it takes longer, kill it: subprocess.TimeoutExpired."""
+        pipe = subprocess.PIPE
+        process = self.popen(
+            argv, user=user, env=env, stdin=pipe if stdin is not None else None, stdout=pipe, stderr=pipe
+        )
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
+
+    def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:
+        """Put a file into the node's tree in one step; its folders are made if they are not there."""
+        files.write(self.root, path, data, owner, mode)
+
+    def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:
+        """Make a folder in the node's tree, or give an existing one this owner and mode."""
+        files.make_folder(self.root, path, owner, mode)
