@@ -77,6 +77,7 @@ class Node:
         self._watcher: threading.Thread | None = None
         self._listening: socket.socket | None = None
         self._wanted = False
+        self._removed = False
 
     @property
     def is_running(self) -> bool:
@@ -92,6 +93,8 @@ class Node:
     def start(self) -> None:
         """Boot, and return when sshd answers. NodeError if it does not within 30 s."""
         with self._lock:
+            if self._removed:
+                raise NodeError(f"{self.spec.instance_id} was ended before it had started")
             if self.is_running:
                 return
             if not self.root.is_mount():
@@ -194,6 +197,8 @@ class Node:
 
     def stop(self) -> None:
         """End the node and remove its files."""
+        with self._lock:
+            self._removed = True
         self.halt()
         with self._lock:
             if self.root.is_mount():
@@ -258,7 +263,7 @@ class Node:
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a process inside the node to its end; if it takes longer, kill it: subprocess.TimeoutExpired."""
+        """Run a process inside the node to its end. After the time: kill it, subprocess.TimeoutExpired."""
         pipe = subprocess.PIPE
         process = self.popen(
             argv, user=user, env=env, stdin=pipe if stdin is not None else None, stdout=pipe, stderr=pipe

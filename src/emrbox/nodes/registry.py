@@ -75,7 +75,6 @@ class NodeRegistry:
                     raise NodeError(ended[0])
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise NodeError(
-                        f"not running after {timeout_seconds:.0f} s: {', '.join(sorted(missing))}"
-                    )
+                    names = ", ".join(sorted(missing))
+                    raise NodeError(f"not running after {timeout_seconds:.0f} s: {names}")
                 self._changed.wait(left)

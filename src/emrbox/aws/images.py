@@ -1,0 +1,78 @@
+"""Amazon machine images as overlay layers: emrbox's own, and those that CreateImage makes from nodes."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.models.amis import Ami
+
+from emrbox.config import BASE_IMAGE_NAME, BoxConfig, image_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emrbox.nodes.node import Node
+
+# AL2023's images belong to this account of Amazon's; owner "amazon" finds them.
+_AMAZON_ACCOUNT = "137112412989"
+# cloud-init makes these anew on every instance.
+_OF_ONE_INSTANCE = ("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub", "etc/hostname")
+
+
+class ImageLayers:
+    """Which layers an AMI is made of."""
+
+    def __init__(self, config: BoxConfig, backend: Any) -> None:
+        self._config = config
+        self._backend = backend
+        self._layers: dict[str, tuple[Path, ...]] = {}
+        for name in (BASE_IMAGE_NAME, *config.images.releases):
+            self._register(name)
+
+    def _register(self, name: str) -> None:
+        ami_id = image_id(name)
+        self._backend.amis[ami_id] = Ami(
+            self._backend,
+            ami_id,
+            name=name,
+            description=f"{name}, made by emrbox",
+            owner_id=_AMAZON_ACCOUNT,
+            owner_alias="amazon",
+            public=True,
+            virtualization_type="hvm",
+            architecture="x86_64",
+            image_location=f"amazon/{name}",
+            hypervisor="xen",
+            root_device_type="ebs",
+            root_device_name="/dev/xvda",
+        )
+        self._layers[ami_id] = self._config.images.layers(name)
+
+    def of(self, ami_id: str) -> tuple[Path, ...]:
+        """Return an image's layers, topmost first; KeyError for an image that emrbox did not make."""
+        return self._layers[ami_id]
+
+    def save(self, ami: Ami, node: Node) -> None:
+        """Make `ami` from what the node's files differ from its own image; `pending` until that is copied."""
+        layer = self._config.home / "images" / ami.id
+        ami.state = "pending"
+        self._layers[ami.id] = (layer, *node.spec.layers)
+
+        def copy() -> None:
+            try:
+                layer.parent.mkdir(parents=True, exist_ok=True)
+                # cp keeps what an overlay needs: whiteouts and extended attributes.
+                subprocess.run(["cp", "-a", node.folder / "upper", layer], check=True, capture_output=True)
+                for name in _OF_ONE_INSTANCE:
+                    (layer / name).unlink(missing_ok=True)
+                ami.state = "available"
+            except (OSError, subprocess.SubprocessError):
+                ami.state = "failed"
+
+        threading.Thread(target=copy, name=ami.id, daemon=True).start()
+
+    def forget(self, ami_id: str) -> None:
+        """Drop an image that CreateImage made. Layers that nodes run on stay until the box ends."""
+        self._layers.pop(ami_id, None)

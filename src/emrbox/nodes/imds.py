@@ -1,0 +1,273 @@
+"""The instance metadata service, version 2: a listener in each node's network namespace, one server in the box.
+
+The peer's address is the same in every node, so a node is known by the socket that was connected to.
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import selectors
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from emrbox.nodes.node import NodeSpec
+
+_TOKEN_PATH = "/latest/api/token"  # noqa: S105  # a path
+_TOKEN_SECONDS_AT_MOST = 21600
+_ROOTS = ("meta-data", "dynamic", "user-data")
+
+
+@dataclass(frozen=True)
+class RoleCredentials:
+    """A role session as IMDS hands it out; times are ISO 8601, UTC."""
+
+    access_key_id: str
+    secret_access_key: str
+    token: str
+    last_updated: str
+    expiration: str
+
+
+@dataclass(frozen=True)
+class InstanceFacts:
+    """What EC2 knows of an instance and its node may ask. `tags` is None when metadata does not show them."""
+
+    account_id: str
+    region: str
+    availability_zone: str
+    image_id: str
+    instance_type: str
+    launch_index: int
+    launch_time: str
+    mac: str
+    reservation_id: str
+    security_groups: tuple[str, ...] = ()
+    instance_profile_arn: str | None = None
+    instance_profile_id: str | None = None
+    public_key: tuple[str, str] | None = None  # name, OpenSSH line
+    tags: Mapping[str, str] | None = None
+
+
+class FactsSource(Protocol):
+    """Where the metadata comes from, asked at each request."""
+
+    def facts(self, instance_id: str) -> InstanceFacts:
+        """Return what EC2 knows now."""
+
+    def credentials(self, instance_id: str) -> RoleCredentials | None:
+        """Return the instance role's credentials, None without a role."""
+
+
+def documents(spec: NodeSpec, facts: InstanceFacts) -> dict[str, str]:
+    """Return the metadata tree as path below /latest -> text, all but the credentials themselves."""
+    zone = facts.availability_zone
+    meta = {
+        "ami-id": facts.image_id,
+        "ami-launch-index": str(facts.launch_index),
+        "hostname": spec.host_name,
+        "instance-id": spec.instance_id,
+        "instance-life-cycle": "on-demand",
+        "instance-type": facts.instance_type,
+        "local-hostname": spec.host_name,
+        "local-ipv4": spec.address,
+        "mac": facts.mac,
+        "placement/availability-zone": zone,
+        "placement/region": facts.region,
+        "reservation-id": facts.reservation_id,
+        "security-groups": "\n".join(facts.security_groups),
+        "services/domain": "amazonaws.com",
+        "services/partition": "aws",
+    }
+    if facts.public_key:
+        name, line = facts.public_key
+        meta["public-keys/"] = f"0={name}"
+        meta["public-keys/0/openssh-key"] = line
+    if facts.instance_profile_arn and spec.role_name:
+        info = {
+            "Code": "Success",
+            "LastUpdated": facts.launch_time,
+            "InstanceProfileArn": facts.instance_profile_arn,
+            "InstanceProfileId": facts.instance_profile_id,
+        }
+        meta["iam/info"] = json.dumps(info, indent=2)
+        meta["iam/security-credentials/"] = spec.role_name
+    for key, value in (facts.tags or {}).items():
+        meta[f"tags/instance/{key}"] = value
+    identity = {
+        "accountId": facts.account_id,
+        "architecture": "x86_64",
+        "availabilityZone": zone,
+        "imageId": facts.image_id,
+        "instanceId": spec.instance_id,
+        "instanceType": facts.instance_type,
+        "pendingTime": facts.launch_time,
+        "privateIp": spec.address,
+        "region": facts.region,
+        "version": "2017-09-30",
+    }
+    tree = {f"meta-data/{path}": text for path, text in meta.items()}
+    tree["dynamic/instance-identity/document"] = json.dumps(identity, indent=2)
+    return tree
+
+
+def look_up(tree: Mapping[str, str], path: str) -> str | None:
+    """Return the text at `path` (below /latest), a folder's listing, or None."""
+    path = path.strip("/")
+    if path in tree:
+        return tree[path]
+    if f"{path}/" in tree:
+        return tree[f"{path}/"]
+    prefix = f"{path}/" if path else ""
+    names = set()
+    for entry in tree:
+        if entry.startswith(prefix):
+            name, slash, _ = entry.removeprefix(prefix).partition("/")
+            names.add(name + slash)
+    return "\n".join(sorted(names)) or None
+
+
+@dataclass
+class _Endpoint:
+    """One node's metadata service."""
+
+    spec: NodeSpec
+    source: FactsSource
+    tokens: dict[str, float] = field(default_factory=dict)
+
+    def new_token(self, seconds: int) -> str:
+        now = time.monotonic()
+        self.tokens = {token: end for token, end in self.tokens.items() if end > now}
+        token = secrets.token_urlsafe(42)
+        self.tokens[token] = now + seconds
+        return token
+
+    def knows(self, token: str | None) -> bool:
+        return token is not None and self.tokens.get(token, 0.0) > time.monotonic()
+
+    def read(self, path: str) -> bytes | None:
+        if path == "user-data":
+            return self.spec.user_data
+        credentials = f"meta-data/iam/security-credentials/{self.spec.role_name}"
+        if self.spec.role_name and path == credentials:
+            return self._credentials()
+        text = look_up(documents(self.spec, self.source.facts(self.spec.instance_id)), path)
+        return None if text is None else text.encode()
+
+    def _credentials(self) -> bytes | None:
+        session = self.source.credentials(self.spec.instance_id)
+        if session is None:
+            return None
+        document = {
+            "Code": "Success",
+            "LastUpdated": session.last_updated,
+            "Type": "AWS-HMAC",
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.token,
+            "Expiration": session.expiration,
+        }
+        return json.dumps(document, indent=2).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "EC2ws"
+    sys_version = ""
+    timeout = 10.0  # an idle connection's thread ends
+    server: _Endpoint  # type: ignore[assignment]  # the base class only hands it through
+
+    def do_PUT(self) -> None:  # the base class's name
+        seconds = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
+        if self.path != _TOKEN_PATH:
+            self._answer(404)
+        elif self.headers.get("X-Forwarded-For"):
+            self._answer(403)
+        elif not seconds.isdigit() or not 1 <= int(seconds) <= _TOKEN_SECONDS_AT_MOST:
+            self._answer(400)
+        else:
+            token = self.server.new_token(int(seconds))
+            self._answer(200, token.encode(), {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
+
+    def do_GET(self) -> None:  # the base class's name
+        if not self.server.knows(self.headers.get("X-aws-ec2-metadata-token")):
+            self._answer(401)
+            return
+        path = self.path.partition("?")[0].strip("/")
+        version, _, below = path.partition("/")
+        if not version:
+            self._answer(200, b"latest")
+        elif not below:
+            self._answer(200, "\n".join(_ROOTS).encode())
+        else:
+            found = self.server.read(below)
+            if found is None:
+                self._answer(404)
+            else:
+                self._answer(200, found)
+
+    def _answer(
+        self, status: int, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        if body is None:
+            body = f"<html><head><title>{status}</title></head><body>{status}</body></html>\n".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain" if status == 200 else "text/html")  # noqa: PLR2004  # HTTP
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing: Hadoop asks every few seconds."""
+
+
+class MetadataServer:
+    """Serves every node's metadata socket. One thread accepts, one thread serves each connection."""
+
+    def __init__(self) -> None:
+        self.source: FactsSource | None = None
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._accept, name="imds", daemon=True)
+        self._lock = threading.Lock()
+
+    def add(self, listening: socket.socket, spec: NodeSpec) -> None:
+        """Serve this socket for this node from now on."""
+        if self.source is None:
+            raise RuntimeError("the metadata's source is not set")
+        with self._lock:
+            listening.settimeout(0)
+            self._selector.register(listening, selectors.EVENT_READ, _Endpoint(spec, self.source))
+            if not self._thread.is_alive():
+                self._thread.start()
+
+    def remove(self, listening: socket.socket) -> None:
+        """Stop serving this socket and close it."""
+        with self._lock, contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(listening)
+        listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                listening: socket.socket = key.fileobj  # type: ignore[assignment]  # only sockets are registered
+                with contextlib.suppress(OSError):  # the node ended in between
+                    connection, peer = listening.accept()
+                    thread = threading.Thread(target=_serve, args=(connection, peer, key.data), daemon=True)
+                    thread.start()
+
+
+def _serve(connection: socket.socket, peer: object, endpoint: _Endpoint) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(_Handler.timeout)
+        _Handler(connection, peer, endpoint)  # type: ignore[arg-type]  # an endpoint is all that the handler asks for
