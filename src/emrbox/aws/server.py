@@ -37,8 +37,8 @@ AMZ_JSON = "application/x-amz-json-1.1"
 OWN_PREFIX = "/_emrbox/"
 FIRST_ERROR_STATUS = 400
 LOG = logging.getLogger(__name__)
-# moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short.
-# This also makes S3's conditional writes atomic. SQS and the like may wait inside a call and must not hold anybody up.
+# moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
+# conditional writes need it too. SQS and the like may wait inside a call and must hold nobody up.
 ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events"})
 
 

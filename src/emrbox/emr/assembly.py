@@ -1,0 +1,27 @@
+"""EMR put together for one box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emrbox.emr.capacity import role_of_profile
+from emrbox.emr.clock import SystemClock
+from emrbox.emr.real_nodes import RealNodes
+from emrbox.emr.service import EmrService
+from emrbox.emr.store import Store
+
+if TYPE_CHECKING:
+    from emrbox.config import BoxConfig
+    from emrbox.emr.model import Cluster
+    from emrbox.emr.node_access import Machines
+
+
+def create_emr(config: BoxConfig, machines: Machines) -> EmrService:
+    """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway."""
+    clock = SystemClock()
+    endpoint_url = f"http://{config.gateway}"
+
+    def layer_of(cluster: Cluster) -> RealNodes:
+        return RealNodes(cluster, machines, endpoint_url, clock)
+
+    return EmrService(Store(clock, layer_of, role_of_profile))

@@ -1,0 +1,207 @@
+"""EC2 for one cluster: launches, tags and ends instances with the service role's permissions, as EMR does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+
+from emrbox.aws.auth import PARTITION, role_caller
+from emrbox.config import ACCOUNT_ID, REGION, image_id
+from emrbox.emr import ids
+from emrbox.emr.clients import client_as
+from emrbox.emr.layer import StartFailureError
+from emrbox.emr.model import Cluster, Ending, Group, Instance, Reason, Status
+from emrbox.emr.service import role_arn
+from emrbox.emr.states import InstanceState, ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emrbox.emr.clock import Clock
+
+LOG = logging.getLogger(__name__)
+EMR_PRINCIPAL = "elasticmapreduce.amazonaws.com"
+JOB_FLOW_TAG = "aws:elasticmapreduce:job-flow-id"
+ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
+REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
+END_TIMEOUT_SECONDS = 30.0
+LOOK_SECONDS = 0.05
+GONE = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
+
+
+def role_of_profile(name: str) -> str:
+    """Return the role in an instance profile; KeyError if there is no such profile or it is empty."""
+    try:
+        profile = iam_backends[ACCOUNT_ID][PARTITION].get_instance_profile(name)
+    except NotFoundException:
+        raise KeyError(name) from None
+    if not profile.roles:
+        raise KeyError(name)
+    return str(profile.roles[0].name)
+
+
+class Capacity:
+    """The EC2 instances of one cluster."""
+
+    def __init__(self, cluster: Cluster, endpoint_url: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._endpoint_url = endpoint_url
+        self._clock = clock
+        self._client: Any = None
+
+    def launch(self, group: Group) -> list[Instance]:
+        """Run the group's instances. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
+        if group.requested_count == 0:
+            return []
+        self._check_roles()
+        try:
+            answer = self._ec2().run_instances(**self._run_request(group))
+        except ClientError as problem:
+            raise StartFailureError(self._ending(problem)) from problem
+        launched = answer["Instances"]
+        self._cluster.subnet_id = launched[0].get("SubnetId")
+        self._cluster.availability_zone = launched[0]["Placement"]["AvailabilityZone"]
+        now = self._clock.now()
+        return [
+            Instance(
+                id=ids.instance_id(),
+                ec2_id=instance["InstanceId"],
+                private_ip=instance["PrivateIpAddress"],
+                private_dns=instance["PrivateDnsName"],
+                status=Status(InstanceState.PROVISIONING, now),
+            )
+            for instance in launched
+        ]
+
+    def lost(self) -> set[str]:
+        """Return the EC2 ids of instances that EC2 does not run any more."""
+        return {i.ec2_id for i in self._cluster.instances if self._states([i.ec2_id]) & GONE}
+
+    def tag(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the instances that are there."""
+        lost = self.lost()
+        instance_ids = [i.ec2_id for i in self._cluster.instances if i.ec2_id not in lost]
+        if not instance_ids:
+            return
+        if set_tags:
+            self._ec2().create_tags(Resources=instance_ids, Tags=_tag_list(set_tags))
+        if remove_keys:
+            self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
+
+    def end(self) -> None:
+        """Terminate every instance that is left. A service role that may not leaves none behind either."""
+        lost = self.lost()
+        instance_ids = [i.ec2_id for i in self._cluster.instances if i.ec2_id not in lost]
+        if not instance_ids:
+            return
+        try:
+            self._ec2().terminate_instances(InstanceIds=instance_ids)
+        except Exception:
+            LOG.exception("the service role could not end %s; emrbox ends them itself", instance_ids)
+            ec2_backends[ACCOUNT_ID][REGION].terminate_instances(instance_ids)
+        deadline = time.monotonic() + END_TIMEOUT_SECONDS
+        while self._states(instance_ids) - {"terminated"} and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
+    def _states(self, instance_ids: Iterable[str]) -> set[str]:
+        backend = ec2_backends[ACCOUNT_ID][REGION]
+        known = {i.id: i.state for r in list(backend.reservations.values()) for i in r.instances}
+        return {known.get(instance_id, "terminated") for instance_id in instance_ids}
+
+    def _ec2(self) -> Any:
+        if self._client is None:
+            arn = role_arn(self._cluster.service_role)
+            self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
+        return self._client
+
+    def _run_request(self, group: Group) -> dict[str, Any]:
+        instances = self._cluster.request["Instances"]
+        ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
+        emr_tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
+        tags = _tag_list({**self._cluster.tags, **emr_tags})
+        request: dict[str, Any] = {
+            "ImageId": ami or image_id(self._cluster.release_label),
+            "InstanceType": group.instance_type,
+            "MinCount": group.requested_count,
+            "MaxCount": group.requested_count,
+            "IamInstanceProfile": {"Name": self._cluster.instance_profile},
+            "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        }
+        if instances.get("Ec2KeyName"):
+            request["KeyName"] = instances["Ec2KeyName"]
+        subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
+        if subnet:
+            request["SubnetId"] = subnet
+        zone = instances.get("Placement", {}).get("AvailabilityZone")
+        if zone and not subnet:
+            request["Placement"] = {"AvailabilityZone": zone}
+        if groups := _security_groups(instances, group):
+            request["SecurityGroupIds"] = groups
+        return request
+
+    def _check_roles(self) -> None:
+        """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
+        name = self._cluster.service_role.rpartition("/")[2]
+        arn = role_arn(self._cluster.service_role)
+        try:
+            role = iam_backends[ACCOUNT_ID][PARTITION].get_role(name)
+        except NotFoundException:
+            role = None
+        if role is None or not _trusts_emr(role.assume_role_policy_document):
+            raise StartFailureError(_validation(f"EMR service role {arn} is invalid"))
+        allowed = role_caller(name).may(
+            "iam:PassRole", role_arn(self._cluster.role_name), {"iam:PassedToService": "ec2.amazonaws.com"}
+        )
+        if not allowed:
+            raise StartFailureError(_validation(f"Service role {name} has insufficient EC2 permissions"))
+
+    def _ending(self, problem: ClientError) -> Ending:
+        code, message = problem.response["Error"]["Code"], problem.response["Error"].get("Message", "")
+        instances = self._cluster.request["Instances"]
+        if code in REFUSED:
+            name = self._cluster.service_role.rpartition("/")[2]
+            return _validation(f"Service role {name} has insufficient EC2 permissions")
+        if code == "InvalidSubnetID.NotFound":
+            return _validation(f"The subnet {instances.get('Ec2SubnetId')} does not exist.")
+        if code == "InvalidKeyPair.NotFound":
+            key = instances.get("Ec2KeyName")
+            return _validation(f"Invalid SSH key name: {key}", "VALIDATION_ERROR_INVALID_SSH_KEY_NAME")
+        if code.startswith(("Invalid", "Missing", "Unsupported")):
+            return _validation(message)
+        reason = Reason(ReasonCode.INTERNAL_ERROR, f"{message} ({code})")
+        return Ending(reason, with_errors=True)
+
+
+def _validation(message: str, detail: str | None = None) -> Ending:
+    details = ({"ErrorCode": detail, "ErrorData": [], "ErrorMessage": message},) if detail else ()
+    return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
+
+
+def _trusts_emr(document: str) -> bool:
+    statements = json.loads(document).get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        if statement.get("Effect") == "Allow" and EMR_PRINCIPAL in (
+            services if isinstance(services, list) else [services]
+        ):
+            return True
+    return False
+
+
+def _security_groups(instances: dict[str, Any], group: Group) -> list[str]:
+    kind = "Master" if group.role == "MASTER" else "Slave"
+    managed = instances.get(f"EmrManaged{kind}SecurityGroup")
+    additional = instances.get(f"Additional{kind}SecurityGroups", [])
+    return [*([managed] if managed else []), *additional]
+
+
+def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

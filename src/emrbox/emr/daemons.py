@@ -1,0 +1,180 @@
+"""HDFS and YARN on a cluster's nodes: started all at once, ready when they say so themselves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr.hadoop_defaults import DAEMON_JVM, NAMENODE_HTTP_PORT, RESOURCE_MANAGER_HTTP_PORT
+from emrbox.emr.layer import Checkpoint, StartFailureError
+from emrbox.emr.model import Ending, Reason
+from emrbox.emr.node_access import NODE_ENVIRONMENT, Member
+from emrbox.emr.states import ReasonCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READY_TIMEOUT_SECONDS = 120.0
+LOOK_SECONDS = 0.1
+HTTP_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One daemon of Hadoop's: command line, user, and the folder below /mnt/var/log for its output."""
+
+    name: str
+    argv: tuple[str, ...]
+    user: str
+    log_folder: str
+
+
+NAMENODE = Daemon(
+    "namenode",
+    ("sh", "-c", "hdfs namenode -format -nonInteractive && exec hdfs namenode"),
+    "hdfs",
+    "hadoop-hdfs",
+)
+DATANODE = Daemon("datanode", ("hdfs", "datanode"), "hdfs", "hadoop-hdfs")
+RESOURCE_MANAGER = Daemon("resourcemanager", ("yarn", "resourcemanager"), "yarn", "hadoop-yarn")
+# Containers run as the NodeManager's user, and on EMR containers run as hadoop.
+NODE_MANAGER = Daemon("nodemanager", ("yarn", "nodemanager"), "hadoop", "hadoop-yarn")
+
+# Folders in HDFS that EMR makes: path, owner, mode.
+HDFS_FOLDERS = (
+    ("/tmp", "hdfs", "1777"),  # noqa: S108  # in HDFS
+    ("/user", "hdfs", "755"),
+    ("/user/hadoop", "hadoop", "755"),
+    ("/user/root", "root", "755"),
+    ("/user/spark", "spark", "755"),
+    ("/var/log/spark/apps", "spark", "1777"),
+    ("/var/log/hadoop-yarn/apps", "hadoop", "1777"),
+)
+
+
+def daemons_of(member: Member) -> list[Daemon]:
+    """Return what runs on a node by its role."""
+    found = [NAMENODE, RESOURCE_MANAGER] if member.is_master else []
+    found += [DATANODE] if member.stores_data else []
+    found += [NODE_MANAGER] if member.works else []
+    return found
+
+
+class Daemons:
+    """The daemons of one cluster."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._processes: list[tuple[Member, Daemon, subprocess.Popen[bytes]]] = []
+        self._master = next(member for member in members if member.is_master).instance.private_ip
+
+    def start(self) -> None:
+        """Start every daemon; returns at once."""
+        for member in self._members:
+            for daemon in daemons_of(member):
+                self._processes.append((member, daemon, _start(member, daemon)))
+
+    def wait_ready(self, check: Checkpoint) -> None:
+        """Return when all nodes have joined HDFS and YARN. Raises StartFailureError when a daemon ends."""
+        nodes = sum(daemon is NODE_MANAGER for _, daemon, _ in self._processes)
+        stores = sum(daemon is DATANODE for _, daemon, _ in self._processes)
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        folders_made = False
+        while True:
+            check()
+            self._check_alive()
+            if not folders_made and stores and self._writable():
+                self._make_folders()
+                folders_made = True
+            if folders_made and self.live_datanodes() >= stores and self.active_nodes() >= nodes:
+                return
+            if time.monotonic() > deadline:
+                raise self._failure(self._members[0], "the daemons were not ready in time")
+            time.sleep(LOOK_SECONDS)
+
+    def active_nodes(self) -> int:
+        """How many NodeManagers the ResourceManager counts; 0 while it does not answer."""
+        return int((self.metrics() or {}).get("activeNodes", 0))
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Return YARN's cluster metrics."""
+        url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/metrics"
+        answer = _get(url)
+        return answer["clusterMetrics"] if answer else None
+
+    def live_datanodes(self) -> int:
+        """How many DataNodes the NameNode counts; 0 while it does not answer."""
+        return int(self._namenode("FSNamesystemState").get("NumLiveDataNodes", 0))
+
+    def hdfs_used_percent(self) -> float:
+        """How full HDFS is."""
+        return float(self._namenode("NameNodeInfo").get("PercentUsed", 0.0))
+
+    def _writable(self) -> bool:
+        return self._namenode("NameNodeInfo").get("Safemode") == ""
+
+    def _namenode(self, bean: str) -> dict[str, Any]:
+        address = f"http://{self._master}:{NAMENODE_HTTP_PORT}"
+        answer = _get(f"{address}/jmx?qry=Hadoop:service=NameNode,name={bean}")
+        beans = answer["beans"] if answer else []
+        return dict(beans[0]) if beans else {}
+
+    def _make_folders(self) -> None:
+        """By WebHDFS: the command line would start a JVM for each."""
+        for path, owner, mode in HDFS_FOLDERS:
+            self._put(path, f"op=MKDIRS&permission={mode}")
+            self._put(path, f"op=SETOWNER&owner={owner}&group=hdfsadmingroup")
+            self._put(path, f"op=SETPERMISSION&permission={mode}")
+
+    def _put(self, path: str, query: str) -> None:
+        url = f"http://{self._master}:{NAMENODE_HTTP_PORT}/webhdfs/v1{path}?user.name=hdfs&{query}"
+        with urllib.request.urlopen(  # an address of this box
+            urllib.request.Request(url, method="PUT"),
+            timeout=HTTP_TIMEOUT_SECONDS,  # as above
+        ):
+            pass
+
+    def _check_alive(self) -> None:
+        for member, daemon, process in self._processes:
+            if process.poll() is not None:
+                raise self._failure(member, f"{daemon.name} ended with exit code {process.returncode}")
+
+    def _failure(self, member: Member, what: str) -> StartFailureError:
+        """Word a failure as EMR does; `what` goes into the error's details for people."""
+        which = "the master instance" if member.is_master else "slave instance"
+        message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
+        code = "BOOTSTRAP_FAILURE_PRIMARY" if member.is_master else "BOOTSTRAP_FAILURE_WORKER"
+        details = ({"ErrorCode": code, "ErrorData": [{"cause": what}], "ErrorMessage": message},)
+        return StartFailureError(
+            Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
+        )
+
+
+def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
+    host = member.instance.private_dns.partition(".")[0]
+    name = f"hadoop-{daemon.user}-{daemon.name}-{host}.log"
+    log = member.node.root / "mnt/var/log" / daemon.log_folder / name
+    environment = {
+        **NODE_ENVIRONMENT,
+        "HADOOP_OPTS": DAEMON_JVM,
+        "HADOOP_LOG_DIR": f"/var/log/{daemon.log_folder}",
+        "YARN_LOG_DIR": f"/var/log/{daemon.log_folder}",
+        "HADOOP_CLIENT_OPTS": DAEMON_JVM,
+    }
+    with log.open("ab") as output:
+        return member.node.popen(
+            daemon.argv, user=daemon.user, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_SECONDS) as answer:  # noqa: S310  # of this box
+            return json.load(answer)
+    except (OSError, urllib.error.URLError, ValueError):
+        return None

@@ -1,0 +1,109 @@
+"""A cluster on the box's nodes: EC2 instances, bootstrap actions, HDFS, YARN and Spark, steps, logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emrbox.emr.bootstrap import run_bootstrap_actions
+from emrbox.emr.capacity import Capacity
+from emrbox.emr.daemons import Daemons
+from emrbox.emr.log_pusher import LogPusher
+from emrbox.emr.node_access import Machines, Member, on_all
+from emrbox.emr.provisioning import install_applications, write_info
+from emrbox.emr.step_process import StepProcess
+
+if TYPE_CHECKING:
+    from emrbox.emr.clock import Clock
+    from emrbox.emr.layer import Checkpoint
+    from emrbox.emr.model import Cluster, Group, Instance, Step
+
+BOOT_TIMEOUT_SECONDS = 60.0
+BUSY_FILE = "emr/metricscollector/isbusy"
+BUSY_HDFS_PERCENT = 10.0
+# A file that was touched longer ago does not count (a guess: the guide gives no time).
+BUSY_FILE_SECONDS = 60.0
+
+
+class RealNodes:
+    """The machines of one cluster."""
+
+    def __init__(self, cluster: Cluster, machines: Machines, endpoint_url: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._machines = machines
+        self._clock = clock
+        self._capacity = Capacity(cluster, endpoint_url, clock)
+        self._logs = LogPusher(cluster, endpoint_url)
+        self._members: list[Member] = []
+        self._daemons: Daemons | None = None
+
+    def launch(self, group: Group) -> list[Instance]:
+        """Get the group's instances from EC2."""
+        return self._capacity.launch(group)
+
+    def boot(self, check: Checkpoint) -> None:
+        """Return when sshd answers on every node."""
+        check()
+        self._machines.wait_running([i.ec2_id for i in self._cluster.instances], BOOT_TIMEOUT_SECONDS)
+        alone = len(self._cluster.instances) == 1
+        self._members = [
+            Member(group, instance, self._machines.get(instance.ec2_id), alone=alone)
+            for group in self._cluster.groups
+            for instance in group.instances
+        ]
+        for member in self._members:
+            write_info(self._cluster, member)
+
+    def bootstrap(self, check: Checkpoint) -> None:
+        """Run the bootstrap actions."""
+        run_bootstrap_actions(self._cluster.bootstrap_actions, self._members, check)
+
+    def provision(self, check: Checkpoint) -> None:
+        """Install Hadoop and Spark, start the daemons, wait for them."""
+        on_all(lambda member: install_applications(self._cluster, self._members, member), self._members)
+        check()
+        self._daemons = Daemons(self._members)
+        self._daemons.start()
+        self._daemons.wait_ready(check)
+
+    def start_step(self, step: Step) -> StepProcess:
+        """Start a step on the master."""
+        master = self._master
+
+        def push() -> None:
+            self._logs.push_step(master, self._members, step.id)
+
+        return StepProcess(step, master, push, self._logs.uri)
+
+    def lost_instances(self) -> set[str]:
+        """Return the EC2 ids of instances that EC2 does not run any more."""
+        return self._capacity.lost()
+
+    def busy(self) -> bool:
+        """Look for an active YARN application, a tenth of HDFS in use, the busy file (emr-facts 1.6)."""
+        if self._daemons is None:
+            return True
+        metrics = self._daemons.metrics()
+        if metrics is None or metrics["appsRunning"] + metrics["appsPending"] + metrics["appsSubmitted"] > 0:
+            return True
+        if self._daemons.hdfs_used_percent() >= BUSY_HDFS_PERCENT:
+            return True
+        file = self._master.node.root / BUSY_FILE
+        return file.exists() and self._clock.now().timestamp() - file.stat().st_mtime < BUSY_FILE_SECONDS
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the cluster's instances."""
+        self._capacity.tag(set_tags, remove_keys)
+
+    def push_logs(self) -> None:
+        """Copy what is new in the logs to the log URI."""
+        self._logs.push(self._members)
+
+    def shut_down(self) -> None:
+        """Push the last logs and end every instance."""
+        if self._members:
+            self._logs.push(self._members)
+        self._capacity.end()
+
+    @property
+    def _master(self) -> Member:
+        return next(member for member in self._members if member.is_master)

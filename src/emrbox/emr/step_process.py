@@ -1,0 +1,136 @@
+"""A step on the master: a process as user hadoop with EMR's four log files (emr-facts 3.1-3.4)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from emrbox.emr.layer import StepOutcome
+from emrbox.emr.log_pusher import STEPS_FOLDER
+from emrbox.emr.model import FailureDetails, Step
+from emrbox.emr.node_access import NODE_ENVIRONMENT, Member
+from emrbox.emr.processes import interrupt_child, kill_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+COMMAND_RUNNER = "command-runner.jar"
+SCRIPT_RUNNER = re.compile(r"s3://[a-z0-9-]+\.elasticmapreduce/libs/script-runner/script-runner\.jar")
+SUBMITTED = re.compile(rb"Submitted application (application_\d+_\d+)")
+EXCEPTION = re.compile(
+    rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
+)
+TAIL_BYTES = 65536
+MESSAGE_LENGTH = 1000
+
+# Fetches $1 into the working folder, then runs it with the rest, as script-runner.jar does.
+RUN_SCRIPT = """\
+set -e
+fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
+script=$1; shift
+case $script in
+s3://*|s3n://*|s3a://*) file=./$(basename "$script"); fetch "$script" ;;
+*) file=$script ;;
+esac
+[ -x "$file" ] || chmod 755 "$file"
+exec "$file" "$@"
+"""
+# Fetches the jar $1 if it lies in S3, then runs it by `hadoop jar` with the rest.
+RUN_JAR = """\
+set -e
+fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
+jar=$1; shift
+case $jar in
+s3://*|s3n://*|s3a://*) file=./$(basename "$jar"); fetch "$jar" ;;
+*) file=$jar ;;
+esac
+exec hadoop jar "$file" "$@"
+"""
+
+
+class StepProcess:
+    """A running step. `push` copies its logs away when it is over."""
+
+    def __init__(
+        self, step: Step, master: Member, push: Callable[[], None], uri: Callable[[str], str | None]
+    ) -> None:
+        self._step = step
+        self._push = push
+        self._uri = uri
+        self._logs = master.node.root / STEPS_FOLDER / step.id
+        self._lock = threading.Lock()
+        work = f"/mnt/var/lib/hadoop/steps/{step.id}"
+        master.node.mkdir(work, "hadoop")
+        master.node.mkdir(f"/{STEPS_FOLDER}/{step.id}", "hadoop")
+        argv = _argv(step)
+        self._say(f"INFO startExec '{shlex.join(argv)}'")
+        self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in NODE_ENVIRONMENT.items())}")
+        (self._logs / "syslog").touch()
+        with (self._logs / "stdout").open("wb") as out, (self._logs / "stderr").open("wb") as err:
+            self._process = master.node.popen(
+                argv, user="hadoop", cwd=work, env=NODE_ENVIRONMENT, stdout=out, stderr=err
+            )
+        self._say(f"INFO ProcessRunner started child process {self._process.pid}")
+
+    def wait(self) -> StepOutcome:
+        """Return when the process is over and its logs are pushed."""
+        code = self._process.wait()
+        if code == 0:
+            self._say("INFO waitProcessCompletion ended with exit code 0")
+            self._say("INFO Step succeeded with exitCode 0")
+        else:
+            self._say(f"INFO waitProcessCompletion ended with exit code {code}")
+            self._say(f"ERROR Execution failed with code '{code}'")
+            self._say(f"WARN Step failed with exitCode {code} and took its logs")
+        self._push()
+        return StepOutcome(code, self._failure() if code != 0 else None, self._applications())
+
+    def interrupt(self) -> None:
+        """SIGTERM to the step's process."""
+        self._say("INFO Step cancellation requested: SIGTERM to the child process")
+        interrupt_child(self._process)
+
+    def kill(self) -> None:
+        """SIGKILL to the step's process and what it started."""
+        kill_tree(self._process)
+
+    def _say(self, line: str) -> None:
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        with self._lock, (self._logs / "controller").open("a") as controller:
+            controller.write(f"{moment} {line}\n")
+
+    def _applications(self) -> tuple[str, ...]:
+        """Return the YARN applications that the step's own output names."""
+        found: dict[str, None] = {}
+        for name in ("stderr", "stdout"):
+            for match in SUBMITTED.findall(_read(self._logs / name)):
+                found[match.decode()] = None
+        return tuple(found)
+
+    def _failure(self) -> FailureDetails:
+        """EMR names a cause it recognises; else "Unknown Error." and where to look (emr-facts 1.3)."""
+        tail = _read(self._logs / "stderr")[-TAIL_BYTES:]
+        matches = EXCEPTION.findall(tail)
+        message = matches[-1].decode(errors="replace").strip()[:MESSAGE_LENGTH] if matches else None
+        reason = "Unknown Error."
+        if b"FileAlreadyExistsException" in tail:
+            reason = "Output directory already exists."
+        return FailureDetails(reason, message, self._uri(f"steps/{self._step.id}/stderr.gz"))
+
+
+def _argv(step: Step) -> Sequence[str]:
+    if step.jar == COMMAND_RUNNER or step.jar.endswith(f"/{COMMAND_RUNNER}"):
+        return step.args or ("false",)
+    if SCRIPT_RUNNER.fullmatch(step.jar):
+        return ("bash", "-c", RUN_SCRIPT, "script-runner", *step.args)
+    main = (step.main_class,) if step.main_class else ()
+    properties = [f"-D{key}={value}" for key, value in step.properties.items()]
+    return ("bash", "-c", RUN_JAR, "hadoop-jar", step.jar, *main, *properties, *step.args)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
