@@ -37,7 +37,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: Path, kind: str, flags: int = 0, data: str = "") -> None:
-    """Mount a file system of `kind` at `target`; flags and data as in mount(2)."""
+    """Put a file system of `kind` at `target`. Flags and data are those of the system call."""
     arguments = (source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _check(_libc.mount(*arguments), str(target))
 
