@@ -117,7 +117,10 @@ class Boto:
     """
 
     def __init__(self, *, region: str, profile: str = "", config_file: Path | None = None) -> None:
-        self._session = _session(region, profile, config_file)
+        core = _core(profile, config_file)
+        self._session = _session(core, region, profile, config_file)
+        # Said explicitly, so that an AWS_ENDPOINT_URL of the caller's shell cannot send the keys elsewhere.
+        self._endpoint = core.get_scoped_config().get("endpoint_url") if config_file else None
 
     @cached_property
     def _emr(self) -> Any:
@@ -139,7 +142,7 @@ class Boto:
         try:
             # Any: the service is a variable here, and the typed clients have one overload a service.
             factory: Any = self._session.client
-            return factory(service, config=config)
+            return factory(service, config=config, endpoint_url=self._endpoint)
         except aws.BotoCoreError as error:
             raise translate(error, f"a client for {service}", "") from error
 
@@ -264,16 +267,22 @@ class Boto:
         return str(self._call(self._client("sts", _ASK), "get_caller_identity")["Arn"])
 
 
-def _session(region: str, profile: str, config_file: Path | None) -> boto3.Session:
+def _core(profile: str, config_file: Path | None) -> botocore.session.Session:
     core = botocore.session.Session(profile=profile or None)
     if config_file is not None:
         if not config_file.is_file():
             raise PreflightError(
                 f"the AWS config file {config_file} (aws_config_file) does not exist",
-                fix="start the local AWS and set its account up (`make demo` does both), or correct aws_config_file",
+                fix="make the account first (`make demo` starts the local AWS and does), or correct aws_config_file",
             )
         core.set_config_variable("config_file", str(config_file))
         core.set_config_variable("credentials_file", os.devnull)
+    return core
+
+
+def _session(
+    core: botocore.session.Session, region: str, profile: str, config_file: Path | None
+) -> boto3.Session:
     try:
         return boto3.Session(botocore_session=core, region_name=region)
     except aws.ProfileNotFound as error:

@@ -267,7 +267,7 @@ def step(context: Context, module: Any) -> Options:
 
 
 def _ledger_of(context: Context, options: Options) -> Ledger:
-    """The run of a cluster stands in the cluster's tags."""
+    """Return the ledger of the run that the cluster's tags name."""
     tags = context.effects.describe_cluster(options["cluster_id"]).tags
     if not tags.get("run_id"):
         raise ClusterNotFoundError(

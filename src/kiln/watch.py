@@ -71,24 +71,10 @@ def until(  # ruff's suggestion is Python 3.12 syntax
                 on_change(now)
             if done(now):
                 return now
-        _give_up(context, error, started, last_answer, what, timeout_seconds)
-        pause = interval.next(changed=changed, throttled=isinstance(error, ThrottledError))
-        left = timeout_seconds - (clock.monotonic() - started)
-        clock.wait(max(0.0, min(pause, left)), context.stop.event)
-
-
-def _give_up(
-    context: Context,
-    error: AwsError | ThrottledError | None,
-    started: float,
-    last_answer: float,
-    what: str,
-    timeout_seconds: float,
-) -> None:
-    now = context.clock.monotonic()
-    if now - started >= timeout_seconds:
-        if error is not None:
+        age, silence = clock.monotonic() - started, clock.monotonic() - last_answer
+        if age >= timeout_seconds:
+            raise error or DeadlineError(f"{what} took longer than {timeout_seconds:.0f} s")
+        if isinstance(error, UnansweredError) and silence >= PATIENCE_SECONDS:
             raise error
-        raise DeadlineError(f"{what} took longer than {timeout_seconds:.0f} s")
-    if isinstance(error, UnansweredError) and now - last_answer >= PATIENCE_SECONDS:
-        raise error
+        pause = interval.next(changed=changed, throttled=isinstance(error, ThrottledError))
+        clock.wait(min(pause, timeout_seconds - age), context.stop.event)

@@ -78,14 +78,21 @@ class Account(Model, frozen=True, kw_only=True):
     kiln_state_uri: S3Uri
 
 
-class Access(Model, frozen=True, kw_only=True):
-    """How nodes are reached over SSH."""
+class Ending(Account, frozen=True, kw_only=True):
+    """An account, and the patience for the end of a cluster: what the terminate action needs."""
+
+    kiln_terminate_timeout_seconds: Seconds
+    kiln_poll_interval_seconds: Annotated[float, Meta(gt=0)]
+
+
+class Access(Ending, frozen=True, kw_only=True):
+    """And how nodes are reached over SSH: what logs and diagnose need."""
 
     emr_cluster_ssh_user: str = "hadoop"
     emr_cluster_private_key_file: str = ""
 
 
-class Driver(Account, Access, frozen=True, kw_only=True):
+class Driver(Access, frozen=True, kw_only=True):
     """The driver's own settings and those that it hands on to nobody."""
 
     kiln_environment: Text
@@ -94,8 +101,6 @@ class Driver(Account, Access, frozen=True, kw_only=True):
     kiln_launch_timeout_seconds: Seconds
     kiln_step_timeout_seconds: Seconds
     kiln_run_timeout_seconds: Seconds
-    kiln_terminate_timeout_seconds: Seconds
-    kiln_poll_interval_seconds: Annotated[float, Meta(gt=0)]
     model_repo_url: str = ""
     model_repo_branch: str = ""
     model_repo_name: str = ""

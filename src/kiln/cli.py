@@ -1,0 +1,152 @@
+"""The command line. Everything heavy is imported by the command that needs it: --help has to be instant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from kiln import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kiln.errors import KilnError
+
+_RUN_HELP = """\
+ACTIONS is a comma list of launch, provision, deploy, names of steps or step groups, terminate.
+Without it the whole pipeline runs, and the cluster ends whatever happens.
+
+  kiln run model_building --env local
+  kiln run model_building launch,provision,deploy --env stage --run-id nightly-7
+  kiln run model_building sd --env stage --run-id nightly-7 --date 2026-11-20
+  kiln run model_building terminate --env stage --run-id nightly-7
+
+Exit codes: docs/exit_codes.md."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"kiln: {message}\n  fix: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="kiln",
+        description="Run pipelines on throwaway EMR clusters that always end.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = _command(commands, "run", "run a pipeline, or single actions of it", _RUN_HELP)
+    run.add_argument("pipeline", metavar="PIPELINE")
+    run.add_argument("actions", metavar="ACTIONS", nargs="?", help="comma list; none = the whole pipeline")
+    run.add_argument(
+        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
+    )
+    _run_id(run)
+    run.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
+
+    status = _command(commands, "status", "what a pipeline's run is doing")
+    status.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(status)
+
+    listing = _command(commands, "list", "live clusters and past runs of an environment")
+    listing.add_argument("pipeline", metavar="PIPELINE", nargs="?")
+
+    for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
+        command = _command(commands, name, text)
+        command.add_argument("pipeline", metavar="PIPELINE")
+        _run_id(command)
+        command.add_argument("--step", metavar="NAME", help="default: the last step, or the one that failed")
+        if name == "logs":
+            command.add_argument("-f", "--follow", action="store_true", help="go on while the step writes")
+
+    vault = _command(commands, "vault", "an environment's encrypted secrets")
+    vault.add_argument(
+        "verb", choices=["init"], help="init: make the password file, the vault, missing secrets"
+    )
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, text: str, more: str = ""
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text[:1].upper() + text[1:] + ".",
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("--env", metavar="ENV", help="environment (or KILN_ENV); there is no default")
+    command.add_argument("-o", "--output", choices=["json"], help="one line of JSON on stdout")
+    return command
+
+
+def _run_id(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--run-id", metavar="ID", help="default: the pipeline's only live run")
+
+
+def _command_of(arguments: argparse.Namespace) -> int:
+    """Import and run the command; only its own imports are paid for."""
+    from importlib import import_module  # noqa: PLC0415
+
+    module = import_module(f"kiln.commands.{arguments.command}")
+    return int(module.main(arguments))
+
+
+def wants_json(arguments: argparse.Namespace) -> bool:
+    """Tell whether stdout gets one line of JSON. `run` also gives it to whatever is no terminal (Airflow's XCom)."""
+    return arguments.output == "json" or (arguments.command == "run" and not sys.stdout.isatty())
+
+
+def complain(error: KilnError) -> None:
+    """Write an error to stderr: one line, its details, what to do."""
+    terminal.err(f"kiln: {error.message}")
+    for line in error.details:
+        terminal.err(f"  {line}")
+    if error.fix:
+        terminal.err(f"  fix: {error.fix}")
+
+
+def _complain_as_json(arguments: argparse.Namespace, error: KilnError) -> None:
+    import json  # noqa: PLC0415
+
+    line = {
+        "version": 1,
+        "kind": arguments.command,
+        "environment": arguments.env,
+        "pipeline": getattr(arguments, "pipeline", None),
+        "exit_code": int(error.exit_code),
+        "exit_name": error.exit_code.name.lower(),
+        "message": error.message,
+        "fix": error.fix,
+        "details": list(error.details),
+    }
+    terminal.out(json.dumps(line))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    arguments.env = arguments.env or os.environ.get("KILN_ENV") or ""
+    from kiln.errors import KilnError, UsageError  # noqa: PLC0415  # --help needs neither
+
+    try:
+        if not arguments.env:
+            raise UsageError("no environment named", fix="--env ENV, or set KILN_ENV (there is no default)")
+        return _command_of(arguments)
+    except KilnError as error:
+        complain(error)
+        if wants_json(arguments):
+            _complain_as_json(arguments, error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0

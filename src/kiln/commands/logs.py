@@ -1,0 +1,103 @@
+"""`kiln logs` and the search for a step that it shares with `kiln diagnose`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from kiln import cli, logs, paths, run_ids, states, terminal
+from kiln.commands import world
+from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.settings import resolve
+from kiln.settings.model import Access
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kiln.context import Context
+    from kiln.effects import Cluster, Step
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print a step's logs, the driver's first."""
+    context, access, cluster, step = chosen(arguments, failed_first=False)
+    ssh = world.ssh_of(access, cluster.id)
+    if arguments.follow and step.state not in states.STEP_ENDED:
+        return _follow(context, cluster, step, ssh)
+    found = _found(context, cluster, step, ssh)
+    if cli.wants_json(arguments):
+        document = {
+            "version": 1,
+            "kind": "logs",
+            "cluster_id": cluster.id,
+            "step": step.name,
+            "step_id": step.id,
+        }
+        world.print_json(document | {"logs": found})
+        return 0
+    for log in found:
+        terminal.err(f"==> {log.address} <==")
+        sys.stdout.write(log.text)
+        sys.stdout.flush()
+    if not found:
+        terminal.err(f"no logs of step {step.name} yet (S3 gets them every few minutes)")
+    return 0
+
+
+def _found(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> list[logs.Log]:
+    for place in logs.sources(context.effects, cluster, ssh):
+        step_logs = place.step(step.id)
+        application = logs.application_of(step_logs)
+        driver = place.driver(application) if application else []
+        if step_logs or driver:
+            return [*driver, *step_logs]
+    return []
+
+
+def chosen(arguments: argparse.Namespace, *, failed_first: bool) -> tuple[Context, Access, Cluster, Step]:
+    """Return the step that is meant: the named one, else the one that failed, else the last."""
+    run_id = run_ids.given(arguments.run_id, os.environ)
+    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    access = resolve.part(question, Access)
+    context = world.context_of(access)
+    known = world.find_run(context, access, arguments.env, arguments.pipeline, run_id)
+    found = [
+        (cluster_id, step)
+        for cluster_id in known.cluster_ids
+        for step in context.effects.list_steps(cluster_id)
+        if arguments.step in {None, step.name, step.id}
+    ]
+    if not found:
+        if arguments.step:
+            raise UsageError(f"run {known.identity.run_id} has no step {arguments.step}")
+        raise ClusterNotFoundError(f"run {known.identity.run_id} has no steps yet")
+    failed = [pair for pair in found if pair[1].state in {"FAILED", "INTERRUPTED", "CANCELLED"}]
+    cluster_id, step = (failed or found)[-1] if failed_first else found[-1]
+    return context, access, context.effects.describe_cluster(cluster_id), step
+
+
+def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> int:
+    """Show what the step writes, as it writes it, until it ends."""
+    masters = [node for node in context.effects.list_instances(cluster.id) if node.group == "MASTER"]
+    if not masters:
+        raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
+    script = f"sudo -n tail -n +1 -F /mnt/var/log/hadoop/steps/{step.id}/stderr /mnt/var/log/hadoop/steps/{step.id}/stdout"
+    child = subprocess.Popen(
+        ssh.command(masters[0].private_ip_address, script),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while child.poll() is None:
+            (seen,) = context.effects.list_steps(cluster.id, [step.id])
+            if seen.state in states.STEP_ENDED:
+                context.clock.wait(1.0, context.stop.event)
+                terminal.err(f"step {step.name}: {seen.state}")
+                break
+            context.clock.wait(2.0, context.stop.event)
+    finally:
+        child.terminate()
+        child.wait()
+    return 0

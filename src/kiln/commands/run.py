@@ -1,0 +1,233 @@
+"""`kiln run`: settings, preflight, then the run itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import cli, clusters, diagnose, paths, plan, preflight, progress, run, run_ids, summary, terminal
+from kiln.clock import SystemClock
+from kiln.commands import world
+from kiln.context import Context, Stop
+from kiln.errors import UsageError
+from kiln.ledger import Ledger
+from kiln.playbooks import AnsibleRunner
+from kiln.request import Identity
+from kiln.settings import files, resolve
+from kiln.settings.model import Account, Driver, Ending
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from kiln.effects import Cluster, Step
+    from kiln.progress import Reporter
+
+# A name that no run has: settings are checked before AWS is asked which run is meant.
+_UNKNOWN_RUN = "unknown"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run a pipeline or actions of it."""
+    clock, stop, root = SystemClock(), Stop(), paths.checkout()
+    _listen(stop)
+    expected = _Expected(root, f"{arguments.env}/{arguments.pipeline}")
+    question, account, planned, limits = _prepared(arguments, root)
+    context = Context(effects=world.effects_of(account), clock=clock, stop=stop)
+    if isinstance(account, Driver):
+        _preflight(context, question, account, planned)
+    stop.check()
+    run_id = question.run_id or _attach_or_name(context, question, planned)
+    if run_id != question.run_id:
+        question = msgspec.structs.replace(question, run_id=run_id)
+        if isinstance(account, Driver):
+            account, _ = resolve.run_settings(question)
+            planned = plan.make(plan.actions(arguments.actions), account.steps)
+    reporter = progress.reporter(clock, expected.seconds)
+    try:
+        result = _execution(context, question, account, planned, limits, reporter).run()
+    finally:
+        reporter.close()
+    expected.learn(result)
+    return _finish(arguments, root, result)
+
+
+def _prepared(
+    arguments: argparse.Namespace, root: Path
+) -> tuple[resolve.Question, Account, plan.Plan, run.Limits]:
+    """Return everything that can be known, and refused, without AWS."""
+    wanted = plan.actions(arguments.actions)
+    given = run_ids.given(arguments.run_id, os.environ)
+    if given is None and (not wanted or "launch" in wanted):
+        given = run_ids.made(SystemClock().now())
+    question = resolve.Question(
+        root=root,
+        environment=arguments.env,
+        pipeline=arguments.pipeline,
+        extra=tuple(_absolute(extra) for extra in arguments.extra),
+        run_id=given,
+        date=_data_date(arguments.date),
+    )
+    if wanted == [plan.TERMINATE]:
+        ending = resolve.part(question, Ending)
+        return question, ending, plan.make(wanted, ()), _limits(ending)
+    asked = question if given else msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
+    driver, _ = resolve.run_settings(asked)
+    return question, driver, plan.make(wanted, driver.steps), _limits(driver)
+
+
+def _limits(settings: Ending) -> run.Limits:
+    limits = run.Limits(
+        terminate_seconds=settings.kiln_terminate_timeout_seconds,
+        interval_seconds=settings.kiln_poll_interval_seconds,
+    )
+    if not isinstance(settings, Driver):
+        return limits
+    return msgspec.structs.replace(
+        limits,
+        run_seconds=settings.kiln_run_timeout_seconds,
+        step_seconds=settings.kiln_step_timeout_seconds,
+        keep_failed=settings.kiln_after_failure == "keep",
+    )
+
+
+def _absolute(extra: str) -> str:
+    """Ansible reads @file from the checkout, people mean it from where they are."""
+    return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
+
+
+def _data_date(said: str | None) -> str | None:
+    if said is None:
+        return None
+    try:
+        return date.fromisoformat(said).isoformat()
+    except ValueError as error:
+        raise UsageError(f"--date {said} is no date", fix="--date YYYY-MM-DD") from error
+
+
+def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: plan.Plan) -> None:
+    """Check at once all that a run needs, and say the first thing that is missing."""
+    names = {phase.name for phase in planned.phases if phase.step is None}
+    checks: list[Callable[[], object]] = []
+    if names & {"launch", "provision"}:
+        checks.append(lambda: preflight.check_requirements(question.root, driver))
+    if names & {"launch", "deploy"}:
+        checks.append(lambda: preflight.check_branch(driver))
+    if "deploy" in names:
+        sources = files.chain(question.root, question.environment, question.pipeline, question.extra)
+        checks.append(lambda: preflight.check_vault(question.root, question.environment, sources))
+    checks.append(lambda: preflight.check_account(context.effects))
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        for outcome in [pool.submit(check) for check in checks]:
+            outcome.result()
+
+
+def _attach_or_name(context: Context, question: resolve.Question, planned: plan.Plan) -> str:
+    """Return the id of the pipeline's only live run. `terminate` without one has nothing to do."""
+    found = clusters.find(context, question.environment, question.pipeline)
+    if not planned.phases and not found:
+        return "none"
+    usable = clusters.only(context, question.environment, question.pipeline) if len(found) != 1 else found[0]
+    return usable.tags["run_id"]
+
+
+def _execution(
+    context: Context,
+    question: resolve.Question,
+    account: Account,
+    planned: plan.Plan,
+    limits: run.Limits,
+    reporter: Reporter,
+) -> run.Execution:
+    identity = Identity(
+        environment=question.environment,
+        pipeline=question.pipeline,
+        run_id=question.run_id or "",
+        owner=account.kiln_owner if isinstance(account, Driver) else "",
+    )
+    context = replace(context, tell=reporter.line)
+    if planned.whole or planned.launches:
+        reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
+    return run.Execution(
+        context=context,
+        identity=identity,
+        limits=limits,
+        plan=planned,
+        ledger=Ledger(context.effects, context.clock, account.kiln_state_uri, identity),
+        playbooks=AnsibleRunner(
+            root=question.root,
+            inventory=question.root / "inventory" / question.environment,
+            folder=paths.run_folder(question.root, identity.run_id),
+            environment=world.environment_of(account),
+            vault_password_file=paths.vault_password_file(question.root, question.environment),
+        ),
+        reporter=reporter,
+        arguments=question.arguments(),
+        explain=_explainer(account),
+    )
+
+
+def _explainer(account: Account) -> Callable[[Context, Cluster, Step], list[str]]:
+    def explain(context: Context, cluster: Cluster, step: Step) -> list[str]:
+        if not isinstance(account, Driver):
+            return []
+        return diagnose.screen(context.effects, cluster, step, world.ssh_of(account, cluster.id))
+
+    return explain
+
+
+def _listen(stop: Stop) -> None:
+    """Take SIGINT, SIGTERM and a closed terminal as a wish to stop; say at each further one what is going on."""
+
+    def handle(number: int, _frame: object) -> None:
+        stop.request(signal.SIGTERM if number == signal.SIGHUP else number)
+        name = signal.Signals(number).name
+        text = (
+            f"{name}: stopping, a cluster that this run owns is ended first"
+            if stop.count == 1
+            else f"{name} again: still ending the cluster; only kill -9 stops that, and then it may go on costing money"
+        )
+        os.write(2, f"kiln: {text}\n".encode())
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
+
+
+class _Expected:
+    """How long the phases of a pipeline took last time on this machine: for the bars only."""
+
+    def __init__(self, root: Path, key: str) -> None:
+        self._file = paths.state_folder(root) / "expected.json"
+        self._key = key
+        self._all = self._read()
+        self.seconds: Mapping[str, float] = self._all.get(key, {})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._file.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def learn(self, result: run.Result) -> None:
+        """Remember the phases that went well."""
+        took = {phase.name: phase.seconds for phase in result.phases if phase.status == "ok"}
+        if took:
+            self._file.write_text(json.dumps(self._read() | {self._key: dict(self.seconds) | took}, indent=1))
+
+
+def _finish(arguments: argparse.Namespace, root: Path, result: run.Result) -> int:
+    result.next = summary.next_commands(result)
+    for line in summary.lines(result):
+        terminal.err(line)
+    (paths.run_folder(root, result.run_id) / "result.json").write_bytes(msgspec.json.encode(result))
+    if cli.wants_json(arguments):
+        world.print_json(result)
+    return result.exit_code

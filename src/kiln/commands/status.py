@@ -1,0 +1,80 @@
+"""`kiln status`: one run, from AWS and from its ledger."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import cli, paths, run_ids, states, steps, terminal
+from kiln.commands import world
+from kiln.modules import described
+from kiln.settings import resolve
+from kiln.settings.model import Account
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kiln.context import Context
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Show a run."""
+    run_id = run_ids.given(arguments.run_id, os.environ)
+    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    account = resolve.part(question, Account)
+    context = world.context_of(account)
+    known = world.find_run(context, account, arguments.env, arguments.pipeline, run_id)
+    document = _document(context, known)
+    if cli.wants_json(arguments):
+        world.print_json(document)
+    else:
+        _show(document)
+    return 0
+
+
+def _document(context: Context, known: world.Known) -> dict[str, Any]:
+    found = [context.effects.describe_cluster(cluster_id) for cluster_id in known.cluster_ids]
+    seen = [step for cluster in found for step in context.effects.list_steps(cluster.id)]
+    live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
+    by_states = states.verdict_of_steps(step.state for step in seen).value if seen else "running"
+    return {
+        "version": 1,
+        "kind": "status",
+        "environment": known.identity.environment,
+        "pipeline": known.identity.pipeline,
+        "run_id": known.identity.run_id,
+        "verdict": known.run.verdict if known.run else by_states,
+        "live": live,
+        "message": known.run.message if known.run else "",
+        "clusters": [described(cluster) for cluster in found],
+        "steps": [
+            {
+                "name": step.name,
+                "id": step.id,
+                "state": step.state,
+                "seconds": steps.seconds(step),
+                "failure": steps.failure_text(step).removeprefix(": "),
+            }
+            for step in seen
+        ],
+        "phases": msgspec.to_builtins(known.run.phases) if known.run else [],
+        "ledger": known.ledger_uri,
+    }
+
+
+def _show(document: dict[str, Any]) -> None:
+    terminal.out(
+        f"run {document['run_id']} of {document['pipeline']} in {document['environment']}: {document['verdict']}"
+    )
+    if document["message"]:
+        terminal.out(f"  {document['message']}")
+    for cluster in document["clusters"]:
+        terminal.out(f"  cluster {cluster['id']}  {cluster['state']}")
+    for step in document["steps"]:
+        took = f"  {step['seconds']:.0f} s" if step["seconds"] is not None else ""
+        terminal.out(f"  step {step['name']} ({step['id']})  {step['state']}{took}")
+    for phase in document["phases"]:
+        terminal.out(f"  phase {phase['name']}  {phase['status']}  {phase['seconds']:.0f} s")
+    terminal.out(f"  ledger {document['ledger']}")

@@ -1,0 +1,121 @@
+"""What the commands share: the account, the run that is meant, JSON on stdout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import clusters, ledger, paths
+from kiln.clock import SystemClock
+from kiln.context import Context
+from kiln.errors import ClusterNotFoundError, KilnError
+from kiln.ledger import Ledger, Run
+from kiln.request import Identity
+
+if TYPE_CHECKING:
+    from kiln.aws import Boto
+    from kiln.effects import Cluster, Effects
+    from kiln.settings.model import Access, Account
+
+
+def effects_of(account: Account) -> Boto:
+    """Return the real effects for an account."""
+    from kiln.aws import Boto  # noqa: PLC0415  # boto3 takes 200 ms: after all that can fail without it
+
+    return Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
+
+
+def config_file(account: Account) -> Path | None:
+    """Return the account's own AWS config file, absolute, or None for the user's."""
+    return paths.checkout() / account.aws_config_file if account.aws_config_file else None
+
+
+def environment_of(account: Account) -> dict[str, str]:
+    """Return the AWS variables that Ansible's inventory and modules need to see the same account."""
+    found = {"AWS_REGION": account.aws_region, "AWS_DEFAULT_REGION": account.aws_region}
+    found |= {"AWS_PROFILE": account.aws_profile} if account.aws_profile else {}
+    file = config_file(account)
+    if file is not None:
+        found |= {"AWS_CONFIG_FILE": str(file), "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    return found
+
+
+def context_of(account: Account) -> Context:
+    """Return a context that listens to nobody and stops for nothing: for commands that only look."""
+    return Context(effects=effects_of(account), clock=SystemClock())
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as far as it is known: from its ledger, from AWS, or both."""
+
+    identity: Identity
+    run: Run | None
+    found: tuple[Cluster, ...]
+    ledger_uri: str
+
+    @property
+    def cluster_ids(self) -> list[str]:
+        """Return the ids of all clusters of the run, oldest first."""
+        remembered = (
+            [attempt.cluster_id for attempt in self.run.attempts if attempt.cluster_id] if self.run else []
+        )
+        return list(dict.fromkeys([*remembered, *(cluster.id for cluster in self.found)]))
+
+
+def find_run(
+    context: Context, account: Account, environment: str, pipeline: str, run_id: str | None
+) -> Known:
+    """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
+    live = clusters.find(context, environment, pipeline, run_id)
+    if run_id is None and len(live) > 1:
+        raise clusters.not_one(live, environment, pipeline, None)
+    chosen = run_id or (live[0].tags.get("run_id") if live else None)
+    chosen = chosen or _latest(context.effects, account, environment, pipeline)
+    if not chosen:
+        raise ClusterNotFoundError(
+            f"pipeline {pipeline} has no run in {environment}", fix=f"kiln run {pipeline} --env {environment}"
+        )
+    identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
+    book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
+    known = Known(identity=identity, run=book.read_if_possible(), found=tuple(live), ledger_uri=book.uri)
+    if known.run is None and not live:
+        raise ClusterNotFoundError(
+            f"pipeline {pipeline} has no run {chosen} in {environment}",
+            fix=f"kiln list {pipeline} --env {environment}",
+        )
+    return known
+
+
+def _latest(effects: Effects, account: Account, environment: str, pipeline: str) -> str | None:
+    prefix = ledger.folder(account.kiln_state_uri, environment, pipeline)
+    try:
+        found = effects.list_objects(prefix)
+    except KilnError:
+        return None
+    if not found:
+        return None
+    newest = max(found, key=lambda one: one.modified_at)
+    return newest.uri.removeprefix(prefix).removesuffix(".json")
+
+
+def ssh_of(access: Access, cluster_id: str) -> Any:
+    """Return how the nodes of a cluster are reached."""
+    from kiln.logs import Ssh  # noqa: PLC0415  # only for commands that read logs
+
+    root = paths.checkout()
+    key = access.emr_cluster_private_key_file
+    return Ssh(
+        user=access.emr_cluster_ssh_user,
+        key_file=str(root / key) if key else "",
+        known_hosts=paths.state_folder(root) / "known_hosts" / cluster_id,
+    )
+
+
+def print_json(document: Any) -> None:
+    """Write one line to stdout, after everything that went to stderr."""
+    sys.stderr.flush()
+    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    sys.stdout.flush()

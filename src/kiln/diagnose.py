@@ -1,0 +1,127 @@
+"""The cause of a failed step, on one screen (mrjob's method, emr-facts: step log, application, driver, traceback)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kiln import logs, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kiln.effects import Cluster, Effects, Step
+
+_HEAD = "Traceback (most recent call last):"
+_JAVA = re.compile(r"^(?:Caused by: )?[\w.$]+(?:Exception|Error)\b.*")
+_LOG4J = re.compile(r"^\S+ \S+ (ERROR|WARN|FATAL)\b|^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (ERROR|WARN|FATAL)\b")
+_LINES = 30
+_TAIL = 12
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong: the lines to show, and the log they come from (empty when no log said anything)."""
+
+    lines: tuple[str, ...]
+    address: str
+
+
+def _block(lines: list[str], start: int) -> list[str]:
+    """Return a traceback: its head, indented lines, chained parts, and the line that names the error."""
+    end = start + 1
+    while end < len(lines) and (not lines[end].strip() or lines[end].startswith((" ", "\t"))):
+        end += 1
+    return lines[start : end + 1]
+
+
+def _wrapped(line: str) -> bool:
+    """Tell whether an error only says that something else failed, as Spark's launchers do."""
+    return "SparkException: Application application_" in line or "Py4JJavaError" in line
+
+
+def last_traceback(text: str) -> list[str]:
+    """Return the last Python traceback, shortened in its middle when it is long."""
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.strip() == _HEAD]
+    if not starts:
+        return []
+    block = [line.rstrip() for line in _block(lines, starts[-1])]
+    java = _java_message(lines, starts[-1] + len(block) - 1) if _wrapped(block[-1]) else []
+    block += java
+    if len(block) <= _LINES:
+        return block
+    half = _LINES // 2
+    return [*block[:half], f"    … {len(block) - 2 * half} lines …", *block[-half:]]
+
+
+def _java_message(lines: list[str], start: int) -> list[str]:
+    """Return the Java error and its causes that follow a Py4JJavaError, without stack frames."""
+    found = []
+    for line in lines[start + 1 : start + 200]:
+        if line.startswith(("Traceback", "Driver stacktrace")):
+            break
+        if not line.startswith(("\tat ", "\t...")) and (": " in line or line.startswith("Caused by")):
+            found.append(line.rstrip())
+    return found[:6]
+
+
+def last_error(text: str) -> list[str]:
+    """Return the last Java exception or ERROR record with a few lines of its stack."""
+    lines = text.splitlines()
+    for number in range(len(lines) - 1, -1, -1):
+        if _JAVA.match(lines[number]) or (_LOG4J.match(lines[number]) and "ERROR" in lines[number]):
+            start = number
+            while start and lines[start].startswith(("\t", "Caused by")):
+                start -= 1
+            return [line.rstrip() for line in lines[start : start + _TAIL]]
+    return []
+
+
+def of_logs(found: Sequence[logs.Log]) -> Cause | None:
+    """Return the cause that some logs hold: a Python traceback before a Java error, the driver's before others."""
+    for search in (last_traceback, last_error):
+        for log in found:
+            lines = search(log.text)
+            if lines:
+                return Cause(lines=tuple(lines), address=log.address)
+    return None
+
+
+def of_step(places: Sequence[logs.Source], step_id: str) -> Cause:
+    """Return the cause of a step's failure from the first place that has one."""
+    fallback: Cause | None = None
+    for place in places:
+        step_logs = place.step(step_id)
+        application = logs.application_of(step_logs)
+        driver = place.driver(application) if application else []
+        cause = of_logs(driver) or of_logs(step_logs)
+        if cause is not None:
+            return cause
+        fallback = fallback or _tail(step_logs)
+    return fallback or Cause(lines=(), address="")
+
+
+def _tail(found: Sequence[logs.Log]) -> Cause | None:
+    """Return the end of the first log that has something: better than nothing."""
+    for log in found:
+        lines = [line for line in log.text.splitlines() if line.strip()]
+        if lines:
+            return Cause(lines=tuple(lines[-_TAIL:]), address=log.address)
+    return None
+
+
+def screen(effects: Effects, cluster: Cluster, step: Step, ssh: logs.Ssh) -> list[str]:
+    """Return the cause, the logs' addresses and what EMR says, as lines for one screen."""
+    cause = of_step(logs.sources(effects, cluster, ssh), step.id)
+    lines = [*cause.lines]
+    lines += (
+        [f"(from {cause.address})"] if cause.address else ["no log says why (S3 gets logs every few minutes)"]
+    )
+    said = steps.failure_text(step).removeprefix(": ")
+    lines += [f"EMR says: {said}"] if said else []
+    if cluster.log_uri:
+        base = f"{cluster.log_uri}{cluster.id}/"
+        lines += [f"step logs:      {base}steps/{step.id}/", f"container logs: {base}containers/"]
+    return lines

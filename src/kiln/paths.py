@@ -1,0 +1,58 @@
+"""Where things lie, and the clean environment in which Ansible is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def checkout() -> Path:
+    """Return the checkout this kiln belongs to: what scripts/kiln says, else where the source lies."""
+    said = os.environ.get("KILN_CHECKOUT")
+    return Path(said) if said else Path(__file__).resolve().parents[2]
+
+
+def state_folder(root: Path) -> Path:
+    """Return the ignored folder of local state. Only its owner may look into it."""
+    folder = root / ".kiln"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """Return the folder of a run's logs on this machine."""
+    folder = state_folder(root) / "runs" / run_id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def vault_file(root: Path, environment: str) -> Path:
+    """Return an environment's encrypted vault."""
+    return root / "vault" / f"{environment}.yml"
+
+
+def vault_password_file(root: Path, environment: str) -> Path:
+    """Return where the vault's password is expected: KILN_VAULT_PASSWORD_FILE, else below .kiln/."""
+    said = os.environ.get("KILN_VAULT_PASSWORD_FILE")
+    return Path(said) if said else root / ".kiln" / "vault" / f"{environment}.password"
+
+
+def tool(name: str) -> str:
+    """Return a command of this Python's own environment (ansible-playbook, ansible-vault)."""
+    return str(Path(sys.executable).parent / name)
+
+
+def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for Ansible: this checkout's configuration, and no ANSIBLE_* of the caller's.
+
+    An inherited ANSIBLE_INVENTORY, for example, would make Ansible run files of the current directory.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
+    kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
+    return kept | dict(extra or {})

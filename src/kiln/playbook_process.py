@@ -1,0 +1,152 @@
+"""The process that runs one playbook through ansible-runner, and takes everything it started with it when it goes.
+
+`python -m kiln.playbook_process` reads one JSON document from stdin (see `Order`) and writes one JSON line an event to
+stdout. It asks the kernel to be told when its driver dies, and to inherit orphans, so that no Ansible worker and no
+module outlives it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, TypedDict
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_QUIET_EVENTS = frozenset({"runner_on_skipped", "runner_item_on_skipped"})
+
+
+class Order(TypedDict):
+    """What to run. All paths are absolute; `log` gets Ansible's own output."""
+
+    checkout: str
+    playbook: str
+    inventory: str
+    arguments: list[str]
+    folder: str
+    log: str
+    environment: dict[str, str]
+
+
+def main() -> int:
+    """Run the playbook; return ansible-playbook's exit code."""
+    driver = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    cancelled = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.getppid() != driver:
+        return 1
+    order: Order = json.loads(sys.stdin.read())
+    try:
+        return _run(order, cancelled)
+    finally:
+        end_descendants(os.getpid())
+
+
+def _run(order: Order, cancelled: threading.Event) -> int:
+    import ansible_runner  # noqa: PLC0415  # after the signals are set: it takes 60 ms
+
+    with Path(order["log"]).open("a") as log:
+        Path(order["log"]).chmod(0o600)
+
+        def handle(event: dict[str, Any]) -> bool:
+            text = event.get("stdout")
+            if text:
+                log.write(text + "\n")
+                log.flush()
+            line = _event_line(event)
+            if line:
+                _say(line)
+            return False  # no file for each event
+
+        runner = ansible_runner.run(
+            private_data_dir=order["folder"],
+            project_dir=order["checkout"],
+            playbook=order["playbook"],
+            inventory=order["inventory"],
+            cmdline=shlex.join(order["arguments"]),
+            envvars=order["environment"],
+            suppress_env_files=True,
+            quiet=True,
+            event_handler=handle,
+            cancel_callback=cancelled.is_set,
+            settings={"pexpect_timeout": 1, "idle_timeout": 0},
+        )
+    _say({"event": "end", "status": str(runner.status), "code": int(runner.rc)})
+    return int(runner.rc)
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)  # noqa: T201  # the driver reads it
+
+
+def _event_line(event: dict[str, Any]) -> dict[str, Any] | None:
+    kind, data = event.get("event", ""), event.get("event_data", {})
+    if kind == "playbook_on_task_start":
+        return {"event": "task", "task": data.get("task", ""), "play": data.get("play", "")}
+    if kind == "runner_on_ok" and (data.get("res") or {}).get("changed"):
+        return {"event": "changed", "task": data.get("task", ""), "host": data.get("host", "")}
+    if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
+        return {"event": "failed", "task": data.get("task", ""), "host": data.get("host", "")} | _failure(
+            data.get("res") or {}
+        )
+    return None
+
+
+def _failure(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a failed task said; an item's failure in a loop stands in `results`."""
+    failed = [item for item in result.get("results", []) if isinstance(item, dict) and item.get("failed")]
+    inner = failed[0] if failed else result
+    if "censored" in inner:
+        return {"message": "its output is hidden, because it holds secrets"}
+    said = [str(inner.get(key, "")).strip() for key in ("msg", "stderr", "module_stderr")]
+    text = "\n".join(part for part in said if part) or "no message"
+    known = {key: inner[key] for key in ("exit_code", "fix", "details", "message") if key in inner}
+    return {"message": text} | known
+
+
+def _parents() -> dict[int, int]:
+    """Return pid -> parent's pid of all processes."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                after_name = (entry / "stat").read_text().rpartition(")")[2].split()
+                found[int(entry.name)] = int(after_name[1])
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return all processes that come from `pid`, children before grandchildren."""
+    parents, found = _parents(), [pid]
+    for known in found:
+        found += [child for child, parent in parents.items() if parent == known]
+    return found[1:]
+
+
+def end_descendants(pid: int) -> None:
+    """Kill what comes from `pid` until nothing is left. Workers of Ansible have sessions of their own."""
+    for _ in range(20):
+        left = descendants(pid)
+        if not left:
+            return
+        for one in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

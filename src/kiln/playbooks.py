@@ -1,0 +1,176 @@
+"""Run a playbook in a process of its own, tell its changes, and turn its failure into one error."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from kiln import paths
+from kiln.errors import PlaybookError
+from kiln.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from kiln.context import Stop
+
+_LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 10.0
+
+
+class Playbooks(Protocol):
+    """What the run needs of Ansible."""
+
+    def run(
+        self,
+        name: str,
+        arguments: list[str],
+        tell: Callable[[str], None],
+        stop: Stop,
+        tick: Callable[[], None],
+    ) -> None:
+        """Run playbooks/<name>.yml; `tick` is called again and again meanwhile. Raises PlaybookError."""
+
+
+class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
+    """The real playbooks. Output goes to <folder>/<name>.log, only changes are told.
+
+    `environment` is added to the clean one; `vault_password_file` is handed over when it exists.
+    """
+
+    root: Path
+    inventory: Path
+    folder: Path
+    environment: Mapping[str, str]
+    vault_password_file: Path
+
+    def run(
+        self,
+        name: str,
+        arguments: list[str],
+        tell: Callable[[str], None],
+        stop: Stop,
+        tick: Callable[[], None],
+    ) -> None:
+        """Run it to its end, or end it when a signal comes."""
+        child = self._start(name, arguments)
+        lines = _lines_of(child)
+        failures: list[dict[str, Any]] = []
+        try:
+            while (event := self._next(lines, stop, tick)) is not None:
+                _tell(event, tell, failures)
+        except BaseException:
+            _end(child)
+            raise
+        if child.wait() != 0:
+            raise self._error(name, failures)
+
+    def log_file(self, name: str) -> Path:
+        """Return where the output of a playbook lies."""
+        return self.folder / f"{name}.log"
+
+    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:
+        environment = paths.clean_environment(self.root, self.environment)
+        vault = self.vault_password_file
+        order = {
+            "checkout": str(self.root),
+            "playbook": str(self.root / "playbooks" / f"{name}.yml"),
+            "inventory": str(self.inventory),
+            "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
+            "folder": str(self.folder / "ansible" / name),
+            "log": str(self.log_file(name)),
+            "environment": dict(self.environment) | {"ANSIBLE_CONFIG": environment["ANSIBLE_CONFIG"]},
+        }
+        (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kiln.playbook_process"],
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log_file(name).open("a"),
+            text=True,
+            # A Ctrl-C on the terminal is the driver's to handle.
+            start_new_session=True,
+        )
+        assert child.stdin is not None  # noqa: S101  # PIPE
+        child.stdin.write(json.dumps(order))
+        child.stdin.close()
+        return child
+
+    @staticmethod
+    def _next(
+        lines: queue.SimpleQueue[str | None], stop: Stop, tick: Callable[[], None]
+    ) -> dict[str, Any] | None:
+        while True:
+            stop.check()
+            try:
+                line = lines.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                tick()
+                continue
+            if line is None:
+                return None
+            try:
+                return dict(json.loads(line))
+            except ValueError:
+                continue
+
+    def _error(self, name: str, failures: list[dict[str, Any]]) -> PlaybookError:
+        log = self.log_file(name)
+        shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
+        if not failures:
+            tail = tuple(log.read_text().splitlines()[-8:]) if log.is_file() else ()
+            return PlaybookError(f"playbooks/{name}.yml failed", details=tail, fix=f"read {shown}")
+        first = failures[0]
+        head, *rest = str(first["message"]).splitlines()
+        details = first.get("details") or rest
+        more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
+        return PlaybookError(
+            f"{name}: task '{first['task']}' failed on {first['host']}{more}: {head}",
+            details=tuple(details[1:20]),
+            fix=first.get("fix") or f"read {shown}",
+            exit_code=ExitCode(first["exit_code"]) if "exit_code" in first else None,
+        )
+
+
+def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert child.stdout is not None  # noqa: S101  # PIPE
+        for line in child.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def _tell(event: dict[str, Any], tell: Callable[[str], None], failures: list[dict[str, Any]]) -> None:
+    if event["event"] == "changed":
+        tell(f"{event['host']}: {event['task']}")
+    elif event["event"] == "failed":
+        failures.append(event)
+        tell(f"{event['host']}: {event['task']}: FAILED")
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End the playbook's process, which ends all that it started."""
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

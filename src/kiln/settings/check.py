@@ -1,0 +1,141 @@
+"""Static check of the settings files, before Ansible or AWS is asked: unknown keys, wrong types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from kiln.errors import UsageError
+from kiln.settings import files
+from kiln.settings.model import driver_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+# Variables that playbooks make or take and that are no setting of the driver's.
+_COMMON = frozenset(
+    {"ds", "pipeline", "run_id", "kiln_checkout", "kiln_cache_dir", "kiln_state_dir", "kiln_cluster_id"}
+)
+# Ansible's own namespace: connection variables.
+_ANSIBLE = "ansible_"
+# Said on the command line by --run-id, --date and the pipeline's name, never by -e.
+_OWN_OPTIONS = {"pipeline": "the pipeline's name", "run_id": "--run-id", "ds": "--date"}
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str, int, float), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
+    "list": (list,), "dict": (dict,),
+}  # fmt: skip
+_PLAIN = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "text",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a mapping (key: value)",
+    "`null`": "nothing",
+}
+
+
+def role_options(root: Path) -> dict[str, str]:
+    """Return option name -> Ansible type for everything that the roles' argument_specs declare."""
+    found: dict[str, str] = {}
+    for path in sorted((root / "roles").glob("*/meta/argument_specs.yml")):
+        specs = (yaml.safe_load(path.read_text()) or {}).get("argument_specs", {})
+        for entry in specs.values():
+            for name, option in (entry.get("options") or {}).items():
+                found[name] = option.get("type", "str")
+    return found
+
+
+def role_defaults(root: Path) -> set[str]:
+    """Return the names that have a value in a role's defaults."""
+    found: set[str] = set()
+    for path in (root / "roles").glob("*/defaults/main.yml"):
+        found |= set(yaml.safe_load(path.read_text()) or {})
+    return found
+
+
+def _own(key: str, pipelines: Iterable[str]) -> bool:
+    """Tell whether a key is a pipeline's own variable: it bears the pipeline's name."""
+    return any(key.removeprefix("__").startswith(f"{pipeline}_") for pipeline in pipelines)
+
+
+def check(root: Path, environment: str, pipeline: str, extra: Sequence[str]) -> list[files.Source]:
+    """Check every file of the precedence chain and every -e. Returns the sources; raises UsageError."""
+    sources = files.chain(root, environment, pipeline, extra)
+    options, typed = role_options(root), driver_variables()
+    known = typed.keys() | options.keys() | role_defaults(root) | _COMMON
+    pipelines = files.pipelines(root, environment)
+    for source in sources:
+        for key, value in source.values.items():
+            _check_name(source, str(key), known, pipelines, pipeline)
+            if key in typed:
+                convert(source, key, value, typed[key])
+            elif key in options:
+                _check_kind(source, key, value, options[key])
+    return sources
+
+
+def _check_name(
+    source: files.Source, key: str, known: Iterable[str], pipelines: Sequence[str], pipeline: str
+) -> None:
+    if source.label.startswith("-e") and key in _OWN_OPTIONS:
+        raise UsageError(f"{source.label}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}")
+    if key in known or key.startswith(_ANSIBLE) or _own(key, pipelines):
+        return
+    raise UsageError(
+        f"{source.label}: unknown key {key}{files.did_you_mean(key, known)}",
+        fix=f"correct or remove it; a pipeline's own variables begin with its name ({pipeline}_…)",
+    )
+
+
+def is_open(value: Any) -> bool:
+    """Tell whether a value holds a template or a tagged text anywhere, so that its type is not known yet."""
+    if isinstance(value, files.Tagged):
+        return True
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, dict):
+        return any(is_open(inner) for inner in value.values())
+    return isinstance(value, list) and any(is_open(inner) for inner in value)
+
+
+def convert(source: files.Source, key: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
+    """Return the value in the model's type, or None for a template. Raises UsageError."""
+    if is_open(value):
+        return None
+    try:
+        return msgspec.convert(value, field.type, strict=not source.as_text)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{source.label}: {key} is {shown(value)}: {plain(str(error))}", fix=f"correct {key} there"
+        ) from error
+
+
+def plain(message: str) -> str:
+    """Return msgspec's message in plain words."""
+    message, _, place = message.partition(" - at ")
+    for word, meaning in _PLAIN.items():
+        message = message.replace(word, meaning)
+    message = message[:1].lower() + message[1:]
+    return message + (f" (at {place.strip('`').removeprefix('$')})" if place else "")
+
+
+def shown(value: Any) -> str:
+    """Return a value as a short text."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  # a line stays a line
+
+
+def _check_kind(source: files.Source, key: str, value: Any, kind: str) -> None:
+    if source.as_text or is_open(value) or kind not in _KINDS or value is None:
+        return
+    wrong_bool = isinstance(value, bool) and kind != "bool"
+    if wrong_bool or not isinstance(value, _KINDS[kind]):
+        raise UsageError(
+            f"{source.label}: {key} is {shown(value)}, expected {_PLAIN.get(f'`{kind}`', kind)}",
+            fix=f"correct {key} there",
+        )

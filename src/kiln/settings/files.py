@@ -1,0 +1,144 @@
+"""The files that settings come from, in order of precedence, read as they stand (no templates resolved)."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from kiln.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+class Source(NamedTuple):
+    """Some variables and where they stand. `as_text`: given as key=value, so every value is text."""
+
+    label: str
+    values: dict[str, Any]
+    as_text: bool = False
+
+
+class Tagged(str):
+    """A value with a YAML tag of Ansible's (!vault, !unsafe): nothing can be said about it here."""
+
+    __slots__ = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that passes Ansible's tags by."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, suffix, _node: Tagged(suffix))
+
+
+def read_yaml(path: Path, label: str) -> Any:
+    """Return a YAML file's content. Raises UsageError that names file and line."""
+    try:
+        return yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except OSError as error:
+        raise UsageError(f"{label} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(
+            f"{label}{line} is not valid YAML: {getattr(error, 'problem', error)}", fix="correct that line"
+        ) from error
+
+
+def _variables(path: Path, label: str) -> Source:
+    content = read_yaml(path, label)
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise UsageError(f"{label} must hold variables (key: value), not {type(content).__name__}")
+    return Source(label, content)
+
+
+def _existing(root: Path, names: Iterable[str]) -> list[Path]:
+    """Return the variable files of these groups: group_vars/<name>.yml and group_vars/<name>/*.yml."""
+    found: list[Path] = []
+    for name in names:
+        file, folder = root / "group_vars" / f"{name}.yml", root / "group_vars" / name
+        found += [file] if file.is_file() else []
+        found += sorted(folder.glob("*.yml")) if folder.is_dir() else []
+    return found
+
+
+def chain(root: Path, environment: str, pipeline: str, extra: Sequence[str]) -> list[Source]:
+    """Return the sources from the weakest to the strongest: all, environment, pipeline, both, -e."""
+    groups = ("all", environment, "pipelines", pipeline, f"{pipeline}_{environment}")
+    files = [_variables(path, str(path.relative_to(root))) for path in _existing(root, groups)]
+    return files + [extra_source(argument) for argument in extra]
+
+
+def extra_source(argument: str) -> Source:
+    """Read one -e argument as Ansible does: key=value pairs, YAML or JSON, or @file."""
+    from pathlib import Path  # noqa: PLC0415  # needed for this argument form only
+
+    if argument.startswith("@"):
+        return _variables(Path(argument[1:]), f"-e {argument}")
+    if argument.lstrip().startswith(("{", "[")):
+        content = yaml.safe_load(argument)
+        if not isinstance(content, dict):
+            raise UsageError(f"-e {argument} must hold variables (key: value)")
+        return Source("-e", content)
+    try:
+        words = shlex.split(argument)
+    except ValueError as error:
+        raise UsageError(f"-e {argument!r} cannot be read: {error}") from error
+    if not words or any("=" not in word for word in words):
+        raise UsageError(f"-e {argument!r} is neither key=value nor @file", fix="-e key=value, as in Ansible")
+    return Source("-e", dict(word.split("=", 1) for word in words), as_text=True)
+
+
+def environments(root: Path) -> list[str]:
+    """Return the environments of this checkout."""
+    return sorted(path.parent.name for path in (root / "inventory").glob("*/hosts.yml"))
+
+
+def pipelines(root: Path, environment: str) -> list[str]:
+    """Return the pipelines that an environment lists: the children of its group `pipelines`."""
+    label = f"inventory/{environment}/hosts.yml"
+    listed = _group(read_yaml(root / label, label), "pipelines")
+    return sorted((listed or {}).get("children") or {})
+
+
+def _group(tree: Any, name: str) -> dict[str, Any] | None:
+    if not isinstance(tree, dict):
+        return None
+    for key, value in tree.items():
+        found = value if key == name else _group(value, name)
+        if isinstance(found, dict):
+            return found
+    return None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean x?)` or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def check_environment(root: Path, environment: str) -> None:
+    """Raise UsageError unless the environment exists."""
+    known = environments(root)
+    if environment not in known:
+        raise UsageError(
+            f"unknown environment {environment}{did_you_mean(environment, known)}",
+            fix=f"environments here: {', '.join(known)}",
+        )
+
+
+def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
+    """Raise UsageError unless the environment lists the pipeline."""
+    known = pipelines(root, environment)
+    if pipeline not in known:
+        raise UsageError(
+            f"unknown pipeline {pipeline} in {environment}{did_you_mean(pipeline, known)}",
+            fix=f"pipelines there: {', '.join(known) or 'none'} (inventory/{environment}/hosts.yml)",
+        )

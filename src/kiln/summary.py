@@ -1,0 +1,58 @@
+"""A run's end as people read it, and what they may want to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.exit_codes import ExitCode
+from kiln.progress import duration
+
+if TYPE_CHECKING:
+    from kiln.run import Result
+
+_MARKS = {"succeeded": "✔", "failed": "✘", "cancelled": "✘", "running": "•"}
+
+
+def next_commands(result: Result) -> list[str]:
+    """Return the commands that make sense now."""
+    where = f"{result.pipeline} --env {result.environment} --run-id {result.run_id}"
+    if result.exit_code == ExitCode.NOT_TERMINATED:
+        return [f"kiln run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
+    found = []
+    if result.exit_code == ExitCode.STEP_FAILED:
+        found += [f"kiln diagnose {where}", f"kiln logs {where}"]
+    live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
+    if live:
+        found += [f"kiln status {where}"]
+        found += [f"kiln run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
+    elif result.exit_code == ExitCode.OK and result.cluster_id:
+        found += [f"kiln status {where}"]
+    return found
+
+
+def lines(result: Result) -> list[str]:
+    """Return the summary for stderr."""
+    took = f" in {duration(result.seconds)}" if result.seconds else ""
+    head = f"{_MARKS[result.verdict]} run {result.run_id} of {result.pipeline}: {_word(result)}{took}"
+    found = [head]
+    if result.message:
+        found.append(f"kiln: {result.message}")
+    found += [f"  {line}" for line in result.details]
+    found += [f"  fix: {result.fix}"] if result.fix else []
+    found += [
+        f"  {one.step} -> {one.uri} ({one.objects} objects, {one.bytes / 1e6:.1f} MB)"
+        for one in result.outputs
+    ]
+    if result.cluster_id:
+        found.append(f"  cluster {result.cluster_id}: {result.cluster_state or 'state unknown'}")
+    found += [f"  logs    {uri}" for uri in result.logs]
+    found += [f"  ledger  {result.ledger}"] if result.cluster_id else []
+    found += [f"  next    {command}" for command in result.next]
+    return found
+
+
+def _word(result: Result) -> str:
+    """Return what happened. A single action that went well leaves the run's verdict open."""
+    if result.verdict == "running":
+        return "done" if result.exit_code == ExitCode.OK else "failed"
+    return result.verdict
