@@ -1,0 +1,216 @@
+"""A clock that tests move, machines that tests script, and EMR on top of both."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emrbox.aws.auth import Caller
+from emrbox.emr import ids
+from emrbox.emr.layer import StepOutcome
+from emrbox.emr.model import FailureDetails, Instance, Status
+from emrbox.emr.service import EmrService
+from emrbox.emr.states import InstanceState
+from emrbox.emr.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    def wait(self, changed: threading.Condition, _seconds: float) -> None:
+        changed.wait(0.002)
+
+
+@dataclass
+class ScriptedRun:
+    """A step that ends when the test says so, or when it is cancelled."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    code: int = 0
+    ignores_interrupt: bool = False
+
+    def wait(self) -> StepOutcome:
+        assert self.over.wait(10)
+        failure = FailureDetails("Unknown Error.", None, None) if self.code else None
+        return StepOutcome(self.code, failure)
+
+    def end(self, code: int) -> None:
+        self.code = code
+        self.over.set()
+
+    def interrupt(self) -> None:
+        if not self.ignores_interrupt:
+            self.end(143)
+
+    def kill(self) -> None:
+        self.end(137)
+
+
+@dataclass
+class ScriptedMachines:
+    """Machines of one cluster. `gate` holds the start back until it is set."""
+
+    cluster: Any
+    clock: ManualClock
+    gate: threading.Event = field(default_factory=threading.Event)
+    failure: Exception | None = None
+    runs: dict[str, ScriptedRun] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    is_busy: bool = False
+    is_shut_down: bool = False
+    tags: list[Any] = field(default_factory=list)
+
+    def launch(self, group: Any) -> list[Instance]:
+        return [
+            Instance(
+                ids.instance_id(),
+                f"i-{group.role.lower()}{number}",
+                f"10.0.0.{number}",
+                f"ip-10-0-0-{number}.ec2.internal",
+                Status(InstanceState.PROVISIONING, self.clock.now()),
+            )
+            for number in range(group.requested_count)
+        ]
+
+    def boot(self, check: Callable[[], None]) -> None:
+        while not self.gate.wait(0.002):
+            check()
+        if self.failure:
+            raise self.failure
+
+    def bootstrap(self, check: Callable[[], None]) -> None:
+        check()
+
+    def provision(self, check: Callable[[], None]) -> None:
+        check()
+
+    def start_step(self, step: Any) -> ScriptedRun:
+        return self.runs.setdefault(step.id, ScriptedRun())
+
+    def lost_instances(self) -> set[str]:
+        return self.lost
+
+    def busy(self) -> bool:
+        return self.is_busy
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        self.tags.append((set_tags, remove_keys))
+
+    def push_logs(self) -> None:
+        pass
+
+    def shut_down(self) -> None:
+        self.is_shut_down = True
+
+
+def run_request(**changes: Any) -> dict[str, Any]:
+    """A RunJobFlow request with one master and two core nodes, kept alive."""
+    instances: dict[str, Any] = {
+        "InstanceGroups": [
+            {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+            {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 2},
+        ],
+        "KeepJobFlowAliveWhenNoSteps": True,
+        **changes.pop("Instances", {}),
+    }
+    return {
+        "Name": "test",
+        "ReleaseLabel": "emr-spark-8.0.0",
+        "ServiceRole": "EMR_DefaultRole_V2",
+        "JobFlowRole": "EMR_EC2_DefaultRole",
+        "Instances": instances,
+        **changes,
+    }
+
+
+def step_request(name: str = "work", action: str = "CONTINUE") -> dict[str, Any]:
+    return {
+        "Name": name,
+        "ActionOnFailure": action,
+        "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["true"]},
+    }
+
+
+class Emr:
+    """EMR as a test uses it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.machines: dict[str, ScriptedMachines] = {}
+        self.starts_at_once = True
+        self.start_failure: Exception | None = None
+        self.store = Store(self.clock, self._machines_of, self._role_of_profile)
+        self.service = EmrService(self.store)
+        self.policy: dict[str, Any] = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        self.run_request = run_request
+        self.step_request = step_request
+
+    def _machines_of(self, cluster: Any) -> ScriptedMachines:
+        machines = ScriptedMachines(cluster, self.clock, failure=self.start_failure)
+        if self.starts_at_once:
+            machines.gate.set()
+        self.machines[cluster.id] = machines
+        return machines
+
+    def _role_of_profile(self, name: str) -> str:
+        if name.startswith("no-"):
+            raise KeyError(name)
+        return name
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        caller = Caller("arn:aws:iam::123456789012:user/tester", lambda: [self.policy])
+        return self.service.call(operation, request, caller)
+
+    def launch(self, **changes: Any) -> str:
+        return str(self.call("RunJobFlow", **run_request(**changes))["JobFlowId"])
+
+    def add(self, cluster_id: str, *steps: dict[str, Any]) -> list[str]:
+        return list(self.call("AddJobFlowSteps", JobFlowId=cluster_id, Steps=list(steps))["StepIds"])
+
+    def cluster(self, cluster_id: str) -> dict[str, Any]:
+        return dict(self.call("DescribeCluster", ClusterId=cluster_id)["Cluster"])
+
+    def step_state(self, cluster_id: str, step_id: str) -> str:
+        step = self.call("DescribeStep", ClusterId=cluster_id, StepId=step_id)["Step"]
+        return str(step["Status"]["State"])
+
+    def until(self, cluster_id: str, *states: str) -> dict[str, Any]:
+        """Wait until the cluster is in one of the states."""
+        return self.wait_for(lambda: self.cluster(cluster_id), lambda c: c["Status"]["State"] in states)
+
+    def until_step(self, cluster_id: str, step_id: str, *states: str) -> str:
+        return str(self.wait_for(lambda: self.step_state(cluster_id, step_id), lambda s: s in states))
+
+    def run_of(self, cluster_id: str, step_id: str) -> ScriptedRun:
+        runs = self.machines[cluster_id].runs
+        self.wait_for(lambda: step_id in runs, bool)
+        return runs[step_id]
+
+    def wait_for(self, look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
+        deadline = time.monotonic() + 5
+        while not good(value := look()):
+            assert time.monotonic() < deadline, f"still {value}"
+            time.sleep(0.002)
+        return value
+
+
+@pytest.fixture
+def emr() -> Emr:
+    return Emr()

@@ -1,0 +1,159 @@
+"""What EMR refuses and how, who may call, and how lists are cut into pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emrbox.aws.errors import AwsError
+from emrbox.emr.paging import page
+
+MASTER = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+CORE = {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Name": "a|b"}, "Invalid cluster name"),
+        ({"ReleaseLabel": "emr-9.9.9"}, "release label is invalid"),
+        ({"ReleaseLabel": ""}, "exactly one of release label"),
+        ({"AmiVersion": "3.11"}, "exactly one of release label"),
+        ({"ServiceRole": ""}, "ServiceRole is required"),
+        ({"JobFlowRole": ""}, "InstanceProfile is required"),
+        ({"JobFlowRole": "no-such-profile"}, "Invalid InstanceProfile"),
+        ({"Applications": [{"Name": "Presto"}]}, "application: Presto is not supported"),
+        ({"StepConcurrencyLevel": 257}, "between 1 and 256"),
+        ({"AutoTerminationPolicy": {"IdleTimeout": 59}}, "between 60 and 604800"),
+        ({"LogUri": "file:///tmp"}, "log URI"),
+        ({"Tags": [{"Key": "aws:x", "Value": "1"}]}, "reserved"),
+        ({"Tags": [{"Key": "a", "Value": "1"}] * 2}, "Duplicate tag"),
+        ({"Configurations": [{"Classification": "no-site", "Properties": {}}]}, "invalid classification"),
+        ({"Configurations": [{"Classification": "yarn-site"}] * 2}, "Multiple configurations"),
+        ({"Configurations": [{"Classification": "spark-env", "Properties": {"A": "1"}}]}, "'export' block"),
+        ({"SecurityConfiguration": "x"}, "not available"),
+        ({"Instances": {"InstanceGroups": [CORE]}}, "exactly one MASTER"),
+        ({"Instances": {"InstanceGroups": [MASTER, MASTER]}}, "exactly one MASTER"),
+        ({"Instances": {"InstanceGroups": [MASTER, CORE, CORE]}}, "at most one CORE"),
+        ({"Instances": {"InstanceGroups": [MASTER, TASK]}}, "requires a CORE"),
+        ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceCount": 2}]}}, "instance count of 1"),
+        ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceType": "m5.huge"}]}}, "m5.huge"),
+        ({"Instances": {"InstanceGroups": [MASTER, {**CORE, "BidPrice": "0.12345"}]}}, "bid price"),
+        ({"Instances": {"InstanceCount": 3}}, "exactly one of"),
+    ],
+)
+def test_run_job_flow_refuses(emr: Any, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(AwsError, match=message) as refusal:
+        emr.launch(**changes)
+    assert refusal.value.code == "ValidationException"
+    assert refusal.value.status == 400
+    assert emr.call("ListClusters") == {"Clusters": []}
+
+
+def test_the_simple_form_makes_a_master_and_core_nodes(emr: Any) -> None:
+    request = emr.run_request()
+    request["Instances"] = {
+        "MasterInstanceType": "m5.xlarge",
+        "SlaveInstanceType": "r5.xlarge",
+        "InstanceCount": 3,
+        "KeepJobFlowAliveWhenNoSteps": True,
+    }
+    cluster_id = emr.call("RunJobFlow", **request)["JobFlowId"]
+    groups = emr.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+    shapes = [(g["InstanceGroupType"], g["InstanceType"], g["RequestedInstanceCount"]) for g in groups]
+    assert shapes == [("MASTER", "m5.xlarge", 1), ("CORE", "r5.xlarge", 2)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code"),
+    [
+        ("DescribeCluster", {"ClusterId": "j-NONE"}, "InvalidRequestException"),
+        ("ListSteps", {"ClusterId": "j-NONE"}, "InvalidRequestException"),
+        ("TerminateJobFlows", {"JobFlowIds": ["j-NONE"]}, "ValidationException"),
+        ("AddJobFlowSteps", {"JobFlowId": "j-NONE", "Steps": []}, "ValidationException"),
+        ("AddInstanceGroups", {"JobFlowId": "j-NONE", "InstanceGroups": []}, "InvalidRequestException"),
+        ("DescribeReleaseLabel", {"ReleaseLabel": "x"}, "InvalidRequestException"),
+    ],
+)
+def test_unknown_things_and_missing_operations_are_the_clients_mistake(
+    emr: Any, operation: str, request_: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(AwsError) as refusal:
+        emr.call(operation, **request_)
+    assert (refusal.value.code, refusal.value.status) == (code, 400)
+
+
+def test_unknown_step_is_an_invalid_request(emr: Any) -> None:
+    with pytest.raises(AwsError, match="Step id 's-X' is not valid"):
+        emr.call("DescribeStep", ClusterId=emr.launch(), StepId="s-X")
+
+
+def test_clusters_are_listed_by_state_and_time(emr: Any) -> None:
+    old = emr.launch(Name="old")
+    emr.until(old, "WAITING")
+    emr.clock.advance(100)
+    between = emr.clock.now()
+    emr.clock.advance(100)
+    new = emr.launch(Name="new")
+    emr.until(new, "WAITING")
+    emr.call("TerminateJobFlows", JobFlowIds=[old])
+    emr.until(old, "TERMINATED")
+
+    def listed(**filters: Any) -> list[str]:
+        return [c["Id"] for c in emr.call("ListClusters", **filters)["Clusters"]]
+
+    assert listed() == [new, old]
+    assert listed(ClusterStates=["WAITING"]) == [new]
+    assert listed(CreatedAfter=between) == [new]
+    assert listed(CreatedBefore=between) == [old]
+
+
+def test_instances_are_listed_by_role_and_state(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    cores = emr.call("ListInstances", ClusterId=cluster_id, InstanceGroupTypes=["CORE"])["Instances"]
+    assert [i["Ec2InstanceId"] for i in cores] == ["i-core0", "i-core1"]
+    ended = emr.call("ListInstances", ClusterId=cluster_id, InstanceStates=["TERMINATED"])["Instances"]
+    assert ended == []
+
+
+def test_a_page_continues_after_the_last_item_even_when_new_ones_came() -> None:
+    first, marker = page(["e", "d", "c", "b", "a"], None, str, size=2)
+    second, _ = page(["f", "e", "d", "c", "b", "a"], marker, str, size=2)
+    assert (first, second) == (["e", "d"], ["c", "b"])
+
+
+@pytest.mark.parametrize("marker", ["!!", "bm90aGVyZQ==", "é"])
+def test_a_marker_that_was_not_handed_out_is_refused(marker: str) -> None:
+    with pytest.raises(AwsError, match="Marker"):
+        page(["a"], marker, str)
+
+
+def test_a_caller_without_a_policy_is_denied(emr: Any) -> None:
+    emr.policy = {"Statement": []}
+    with pytest.raises(
+        AwsError, match="is not authorized to perform: elasticmapreduce:ListClusters"
+    ) as refusal:
+        emr.call("ListClusters")
+    assert refusal.value.code == "AccessDeniedException"
+
+
+def test_launching_needs_permission_to_pass_both_roles(emr: Any) -> None:
+    allow = {"Effect": "Allow", "Action": "elasticmapreduce:RunJobFlow", "Resource": "*"}
+    role = "arn:aws:iam::123456789012:role/EMR_DefaultRole_V2"
+    passing = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role}
+    emr.policy = {"Statement": [allow, passing]}
+    with pytest.raises(AwsError, match="iam:PassRole on resource: .*EMR_EC2_DefaultRole"):
+        emr.launch()
+
+
+def test_a_policy_can_be_limited_to_clusters_with_a_tag(emr: Any) -> None:
+    mine = emr.launch(Tags=[{"Key": "owner", "Value": "me"}])
+    other = emr.launch()
+    condition = {"StringEquals": {"elasticmapreduce:ResourceTag/owner": "me"}}
+    emr.policy = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}]}
+    emr.call("TerminateJobFlows", JobFlowIds=[mine])
+    with pytest.raises(AwsError, match="not authorized"):
+        emr.call("TerminateJobFlows", JobFlowIds=[other])
