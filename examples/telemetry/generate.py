@@ -36,6 +36,7 @@ def generate(*, messages: int, seed: int, day: date, out: Path) -> int:
         drawn.campaign,
         campaigns,
         drawn.from_domain,
+        table.link_domain[drawn.route],
         table.attachment_rate[drawn.route],
         popular_domains=np.array(world.small_domains[:25]),
         hostile_domains=np.array(world.throwaway_domains + world.small_domains[25:40]),

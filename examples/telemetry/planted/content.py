@@ -107,6 +107,7 @@ def add_extras(  # noqa: PLR0917  # the columns that it depends on
     campaign: Ints,
     campaigns: Campaigns,
     sender: Ints,
+    honest_links: Ints,
     attachment_rate: Floats,
     popular_domains: Ints,
     hostile_domains: Ints,
@@ -117,7 +118,11 @@ def add_extras(  # noqa: PLR0917  # the columns that it depends on
     pool = hostile_domains[random.integers(0, len(hostile_domains), (kinds, 3))]
     rotates = random.integers(1, 4, kinds)
     rotated = pool[campaign, np.floor(rotates[campaign] * random.random(count)).astype(np.int64)]
-    first = np.where(member & hostile[campaign], rotated, sender)
+    mimics = random.random(kinds) < 0.3  # links to the real site, the lure is elsewhere
+    hostile_first = np.where(mimics[campaign], sender, rotated)
+    first = np.where(
+        member & hostile[campaign], hostile_first, np.where(honest_links >= 0, honest_links, sender)
+    )
     second = popular_domains[random.integers(0, len(popular_domains), count)]
     links = np.stack(
         [np.where(random.random(count) < 0.75, first, -1), np.where(random.random(count) < 0.3, second, -1)],

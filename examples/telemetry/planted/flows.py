@@ -72,6 +72,7 @@ def _own(random: np.random.Generator, world: World, campaigns: Campaigns) -> lis
                         * float(np.exp(random.normal(0, 0.6)))
                         * (1.0 if number == 0 else 0.6),
                         helo_domain=domain,
+                        link_domain=_any(random, world.small_domains[:25]) if random.random() < 0.12 else -1,
                         addresses=int(random.integers(1, 7)),
                         recipients=4 if random.random() < 0.25 else ANY_RECIPIENT,
                         unknown_recipient_rate=float(random.uniform(0.003, 0.03)),
@@ -112,6 +113,7 @@ def _through_mail_services(random: np.random.Generator, world: World, campaigns:
                         size=network.size,
                         weight=organisation.size * float(np.exp(random.normal(0, 0.7))),
                         helo_domain=service.domain,
+                        link_domain=service.domain if random.random() < 0.5 else -1,
                         addresses=int(random.integers(2, 9)),
                         recipients=service.recipients,
                         unknown_recipient_rate=float(random.uniform(0.01, 0.07)),
@@ -149,6 +151,7 @@ def _small(random: np.random.Generator, world: World, campaigns: Campaigns) -> l
                 size=network.size,
                 weight=size,
                 helo_domain=domain if random.random() < 0.5 else -1,
+                link_domain=_any(random, world.small_domains[:25]) if random.random() < 0.35 else -1,
                 addresses=1 + int(random.random() < 0.2),
                 recipients=int(random.choice([1, 3, 6, ANY_RECIPIENT], p=[0.1, 0.3, 0.3, 0.3])),
                 unknown_recipient_rate=float(
@@ -199,12 +202,15 @@ def _spoofs(random: np.random.Generator, world: World, campaigns: Campaigns) -> 
         first = campaigns.start(count, hostile=True, home_domain=_any(random, world.throwaway_domains))
         means = str(
             random.choice(
-                ["botnet", "rented", "shady", "hacked_site", "mail_service"], p=[0.42, 0.26, 0.16, 0.12, 0.04]
+                ["botnet", "rented", "shady", "hacked_site", "mail_service", "replay"],
+                p=[0.41, 0.25, 0.15, 0.12, 0.04, 0.03],
             )
         )
         network = _spoofing_network(random, world, means)
         unknown = float(random.uniform(0.02, 0.3))
         recipients = int(random.choice([3, 6, ANY_RECIPIENT], p=[0.25, 0.25, 0.5]))
+        if means in {"mail_service", "replay"}:
+            effort *= 0.3  # noqa: PLW2901  # such accounts are closed soon, such messages expire
         for target in targets.tolist():
             victim = world.organisations[target]
             domain = victim.domains[0] if random.random() < 0.8 else _any(random, victim.domains)
@@ -223,7 +229,7 @@ def _any(random: np.random.Generator, places: tuple[int, ...]) -> int:
 def _spoofing_network(random: np.random.Generator, world: World, means: str) -> Network:
     if means == "botnet":
         return Network(BOTNET, 32)
-    if means == "rented":
+    if means in {"rented", "replay"}:
         return carve(random, world.clouds[int(random.integers(0, len(world.clouds)))], 28, world.taken)
     if means == "mail_service":
         service: MailService = world.mail_services[int(random.integers(0, len(world.mail_services)))]
@@ -244,14 +250,15 @@ def _spoof(  # noqa: PLR0917  # one actor's means against one victim
     envelope = _any(random, world.throwaway_domains) if own_envelope else domain
     passes = means == "rented" and victim.lists_a_whole_cloud
     spf = "careless" if own_envelope else ("listed" if passes else victim.spf_policy)
+    replays = means == "replay" and victim.signs  # sends a genuine signed message again and again
     signs_as_other = own_envelope and random.random() < 0.4
     return Route(
         kind="spoof",
         from_domain=domain,
         envelope_domain=envelope,
-        dkim_domain=envelope if signs_as_other else -1,
+        dkim_domain=domain if replays else (envelope if signs_as_other else -1),
         spf=spf,
-        dkim="signed" if signs_as_other else "forged",
+        dkim="signed" if replays or signs_as_other else "forged",
         base=network.base,
         size=network.size,
         weight=weight,

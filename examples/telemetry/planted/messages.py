@@ -12,7 +12,8 @@ from planted.world import World
 DMARC_RESULTS = ("pass", "fail", "none")
 _DAY_SECONDS = 86_400
 # How often a message of each kind is sent on by a forwarder on its way.
-_FORWARDED = {"own": 0.11, "mail_service": 0.11, "small": 0.11, "spoof": 0.04, "disreputable": 0.02}
+_FORWARDED = {"own": 0.13, "mail_service": 0.13, "small": 0.13, "spoof": 0.04, "disreputable": 0.02}
+_NARROW = 8  # a narrow forwarder takes mail of one domain in so many
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def _forwarders_of(random: np.random.Generator, world: World, routes: RouteTable
     rates = np.array([_FORWARDED.get(kind, 0.0) for kind in routes.kind])
     sizes = np.array([forwarder.size for forwarder in world.forwarders])
     chosen = pick_weighted(random, sizes, len(route))
-    return np.where(random.random(len(route)) < rates[route], chosen, -1)
+    narrow = np.array([forwarder.is_narrow for forwarder in world.forwarders])
+    takes = ~narrow[chosen] | (_scatter(routes.from_domain[route] * 64 + chosen) % _NARROW == 0)
+    return np.where((random.random(len(route)) < rates[route]) & takes, chosen, -1)
 
 
 def _campaigns_of(random: np.random.Generator, routes: RouteTable, route: Ints) -> Ints:
@@ -94,7 +97,7 @@ def _campaigns_of(random: np.random.Generator, routes: RouteTable, route: Ints) 
 
 def _scatter(keys: Ints) -> Ints:
     """Spread keys over the non-negative integers, always the same way (Knuth's multiplicative hash)."""
-    return (keys * 2_654_435_761 + 97) % (1 << 31) >> 3
+    return (keys * 2_654_435_761 + 97) % (1 << 31) >> 11
 
 
 def _addresses(

@@ -40,7 +40,10 @@ ANY_RECIPIENT = 0
 
 @dataclass(frozen=True)
 class Route:
-    """One way of sending. Domains are places in `World.domains.names`; -1 stands for none."""
+    """One way of sending. Domains are places in `World.domains.names`; -1 stands for none.
+
+    `link_domain` is where honest mail's links lead when not to the sender's own domain.
+    """
 
     kind: str
     from_domain: int
@@ -53,6 +56,7 @@ class Route:
     weight: float
     helo_domain: int = -1
     reply_to_domain: int = -1
+    link_domain: int = -1
     addresses: int = 4
     recipients: int = ANY_RECIPIENT
     unknown_recipient_rate: float = 0.015
@@ -91,6 +95,7 @@ class RouteTable:
     weight: Floats
     helo_domain: Ints
     reply_to_domain: Ints
+    link_domain: Ints
     addresses: Ints
     recipients: Ints
     unknown_recipient_rate: Floats

@@ -37,7 +37,7 @@ class Scale:
             throwaway_domains=bounded(450, 18, 320),
             lookalikes=bounded(1600, 8, 90),
             forwarders=bounded(1500, 9, 60),
-            spoofers=bounded(2500, 6, 50),
+            spoofers=bounded(2500, 12, 50),
             mail_services=bounded(12000, 4, 8),
         )
 
@@ -86,12 +86,16 @@ class MailService:
 
 @dataclass(frozen=True)
 class Forwarder:
-    """A site whose users let their mail be sent on. `rewrites`: the envelope gets its own domain (SRS)."""
+    """A site whose users let their mail be sent on. `rewrites`: the envelope gets its own domain (SRS).
+
+    A narrow one serves a few users, who get mail from a few domains only.
+    """
 
     domain: int
     network: Network
     addresses: int
     rewrites: bool
+    is_narrow: bool
     keeps_signatures: float
     recipients: int
     size: float
@@ -186,7 +190,7 @@ def _organisations(  # noqa: PLR0917  # the parts of the world that exist so far
                 ),
                 signs=bool(random.random() < 0.75),
                 has_dmarc=bool(random.random() < 0.6),
-                lists_a_whole_cloud=bool(random.random() < 0.03),
+                lists_a_whole_cloud=bool(random.random() < 0.06),
                 size=size,
             )
         )
@@ -225,7 +229,7 @@ def _forwarders(  # noqa: PLR0917  # the parts of the world that exist so far
 ) -> tuple[Forwarder, ...]:
     forwarders = []
     names = unique_domains(random, scale.forwarders, with_trade=False)
-    sizes = np.maximum(uneven_weights(random, scale.forwarders, 0.7), 0.4)
+    sizes = np.maximum(uneven_weights(random, scale.forwarders, 1.0), 0.15)
     for name, size in zip(names, sizes.tolist(), strict=True):
         rented = random.random() < 0.4
         provider = providers[int(random.integers(0, len(providers)))]
@@ -238,6 +242,7 @@ def _forwarders(  # noqa: PLR0917  # the parts of the world that exist so far
                 else space.register(26, f"Campus {name}"),
                 addresses=int(random.integers(1, 6)),
                 rewrites=bool(random.random() < 0.5),
+                is_narrow=bool(random.random() < 0.3),
                 keeps_signatures=0.3 if is_list_server else 0.9,
                 recipients=int(random.choice([1, 2, 3, 8], p=[0.3, 0.3, 0.2, 0.2])),
                 size=size,

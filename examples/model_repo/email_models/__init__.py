@@ -1,0 +1,1 @@
+"""What the two jobs share: reading, the models themselves, writing."""
