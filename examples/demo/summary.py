@@ -1,4 +1,4 @@
-"""What the demo says at its end: where the time went, what came out and how good it is, and what still runs."""
+"""What the demo says at its end: where the time went, what came out, how good it is, what still runs."""
 
 from __future__ import annotations
 
@@ -89,10 +89,11 @@ def still_running(session: boto3.Session) -> list[str]:
     ]
     others = [tag["Value"] for item in instances for tag in item.get("Tags", []) if tag["Key"] == "Name"]
     of_runs = ", ".join(clusters) or "nothing"
+    counts = f"({len(clusters)} clusters, {len(nodes)} nodes)"
+    names = ", ".join(others)
     return [
-        f"[bold]still running[/] of this and any run: {of_runs} ({len(clusters)} clusters, {len(nodes)} nodes)",
-        f"  The local AWS stays up so that you can look around, with the team's {', '.join(others)} in it."
-        " `make down` ends both.",
+        f"[bold]still running[/] of this and any run: {of_runs} {counts}",
+        f"  The local AWS stays up for you to look around, with the team's {names} in it; `make down` ends both.",
     ]
 
 
@@ -103,7 +104,7 @@ def next_commands(result: dict[str, Any]) -> list[str]:
         f"scripts/kiln status model_building --env local --run-id {run_id}",
         f"scripts/kiln logs model_building --env local --run-id {run_id}",
         "scripts/kiln list --env local",
-        "scripts/kiln run model_building launch,provision,deploy --env local     # task by task, as Airflow does",
+        "scripts/kiln run model_building launch,provision,deploy --env local   # task by task",
         'eval "$(.venv/bin/emrbox env)"; .venvs/awscli/bin/aws emr list-clusters   # with anybody\'s tools',
         "make down",
     ]
