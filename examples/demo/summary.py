@@ -93,7 +93,7 @@ def still_running(session: boto3.Session) -> list[str]:
     names = ", ".join(others)
     return [
         f"[bold]still running[/] of this and any run: {of_runs} {counts}",
-        f"  The local AWS stays up for you to look around, with the team's {names} in it; `make down` ends both.",
+        f"  The local AWS stays up to look around in, with the team's {names} in it; `make down` ends both.",
     ]
 
 
