@@ -1,4 +1,4 @@
-"""The instance metadata service, version 2: a listener in each node's network namespace, one server in the box.
+"""The instance metadata service, version 2: a listener in each node's own network namespace, one server.
 
 The peer's address is the same in every node, so a node is known by the socket that was connected to.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
@@ -235,19 +235,17 @@ class _Handler(BaseHTTPRequestHandler):
 class MetadataServer:
     """Serves every node's metadata socket. One thread accepts, one thread serves each connection."""
 
-    def __init__(self) -> None:
-        self.source: FactsSource | None = None
+    def __init__(self, source: FactsSource) -> None:
+        self._source = source
         self._selector = selectors.DefaultSelector()
         self._thread = threading.Thread(target=self._accept, name="imds", daemon=True)
         self._lock = threading.Lock()
 
     def add(self, listening: socket.socket, spec: NodeSpec) -> None:
         """Serve this socket for this node from now on."""
-        if self.source is None:
-            raise RuntimeError("the metadata's source is not set")
         with self._lock:
             listening.settimeout(0)
-            self._selector.register(listening, selectors.EVENT_READ, _Endpoint(spec, self.source))
+            self._selector.register(listening, selectors.EVENT_READ, _Endpoint(spec, self._source))
             if not self._thread.is_alive():
                 self._thread.start()
 

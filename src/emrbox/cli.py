@@ -1,0 +1,120 @@
+"""The command line of emrbox."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from emrbox.errors import BoxError
+from emrbox.paths import box_home
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOT_RUNNING = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    main = argparse.ArgumentParser(
+        prog="emrbox",
+        description="A local AWS whose EMR clusters run for real, on nodes that are real, on this machine.",
+        epilog="The box's state lies in .emrbox of the checkout, or in $EMRBOX_HOME.",
+    )
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start the box, or find it started; returns when it answers")
+    commands.add_parser("down", help="end the box with all that runs in it")
+    status = commands.add_parser("status", help="what runs (exit code 3: no box)")
+    status.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    commands.add_parser("env", help='shell lines for other AWS clients: eval "$(emrbox env)"')
+    logs = commands.add_parser("logs", help="what the box has logged")
+    logs.add_argument("-f", "--follow", action="store_true", help="stay, and print what comes")
+    images = commands.add_parser("images", help="what nodes are made of")
+    images.add_argument(
+        "action", choices=("build", "list"), help="build what is missing, or show what is there"
+    )
+    return main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code; errors are one line on stderr."""
+    arguments = parser().parse_args(argv)
+    try:
+        return COMMANDS[arguments.command](arguments)
+    except BoxError as problem:
+        print(f"emrbox: {problem}", file=sys.stderr)  # noqa: T201  # a command line's output
+        return 1
+    except OSError as problem:
+        print(f"emrbox: {problem.strerror}: {problem.filename or ''}", file=sys.stderr)  # noqa: T201  # as above
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  # a command line's output
+
+
+def _up(_: argparse.Namespace) -> int:
+    from emrbox.lifecycle import up  # noqa: PLC0415  # --help must be quick
+
+    running = up(box_home())
+    _say(
+        f'emrbox: AWS endpoint {running.endpoint}, nodes in {running.network}; eval "$(emrbox env)" to use it'
+    )
+    return 0
+
+
+def _down(_: argparse.Namespace) -> int:
+    from emrbox.lifecycle import down  # noqa: PLC0415  # --help must be quick
+
+    _say("emrbox: ended" if down(box_home()) else "emrbox: was not running")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from emrbox.report import report, text  # noqa: PLC0415  # --help must be quick
+
+    found = report(box_home())
+    _say(json.dumps(found, indent=2) if arguments.output == "json" else text(found))
+    return 0 if found["running"] else NOT_RUNNING
+
+
+def _env(_: argparse.Namespace) -> int:
+    from emrbox.report import environment  # noqa: PLC0415  # --help must be quick
+
+    for name, value in environment(box_home()).items():
+        _say(f"export {name}={value}")
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    file = box_home() / "log" / "box.log"
+    if not file.exists():
+        raise BoxError("there is no log: no box was started here; emrbox up")
+    sys.stdout.flush()
+    os.execvp("tail", ["tail", "-n", "+1", *(["-F"] if arguments.follow else []), str(file)])
+
+
+def _images(arguments: argparse.Namespace) -> int:
+    from emrbox.images import catalog  # noqa: PLC0415  # --help must be quick
+
+    if arguments.action == "build":
+        catalog.build(lambda line: print(f"emrbox: {line}", flush=True))  # noqa: T201  # a command line's output
+    for recipe in catalog.recipes():
+        if arguments.action == "list":
+            _say(f"{recipe.kind:28} {'built' if recipe.is_built else 'missing':8} {recipe.path}")
+    return 0
+
+
+COMMANDS = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "env": _env,
+    "logs": _logs,
+    "images": _images,
+}

@@ -1,0 +1,31 @@
+"""What `emrbox images build` makes, and where a box finds it."""
+
+from __future__ import annotations
+
+from emrbox.config import Images
+from emrbox.errors import BoxError
+from emrbox.images import base, release, rpm_repository
+from emrbox.images.cache import Recipe, Report, ensure
+
+
+def recipes() -> list[Recipe]:
+    """Return every recipe, in the order in which they are built."""
+    image = base.recipe()
+    return [image, *(release.recipe(label) for label in release.LABELS), rpm_repository.recipe(image)]
+
+
+def build(report: Report) -> None:
+    """Build what is not there yet."""
+    for recipe in recipes():
+        ensure(recipe, report)
+
+
+def find() -> Images:
+    """Return the finished trees; BoxError that names the command when one is missing."""
+    all_recipes = recipes()
+    missing = [recipe.kind for recipe in all_recipes if not recipe.is_built]
+    if missing:
+        raise BoxError(f"not built yet: {', '.join(missing)}; run scripts/setup (or: emrbox images build)")
+    image, *releases, repository = all_recipes
+    paths = dict(zip(release.LABELS, (recipe.path for recipe in releases), strict=True))
+    return Images(base=image.path, releases=paths, rpm_repository=repository.path)

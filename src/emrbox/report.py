@@ -1,0 +1,80 @@
+"""What runs in a box, and how other AWS clients reach it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from emrbox import state
+from emrbox.config import REGION
+from emrbox.errors import BoxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def report(home: Path) -> dict[str, Any]:
+    """Return the box, its instances and its clusters as one JSON document."""
+    running = state.load(home)
+    if running is None or not running.is_alive:
+        return {"version": 1, "running": False, "home": str(home)}
+    instances = []
+    for file in sorted((home / "nodes").glob("*/node.json")):
+        facts = json.loads(file.read_text())
+        instances.append({"id": file.parent.name, **facts})
+    return {
+        "version": 1,
+        "running": True,
+        "home": str(home),
+        "pid": running.pid,
+        "endpoint": running.endpoint,
+        "network": running.network,
+        "instances": instances,
+        "clusters": _page(running.port, "status").get("clusters", []),
+    }
+
+
+def _page(port: int, name: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", f"/_emrbox/{name}")
+        document: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (OSError, ValueError) as problem:
+        raise BoxError(f"the box does not answer ({problem}): emrbox logs") from problem
+    finally:
+        connection.close()
+    return document
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return a report for people."""
+    if not found["running"]:
+        return f"not running ({found['home']}): emrbox up"
+    lines = [
+        f"running: {found['endpoint']}, nodes in {found['network']}, process {found['pid']}",
+        f"{len(found['instances'])} instances",
+    ]
+    lines += [f"  {i['id']}  {i['address']:15}  {i['host_name']}" for i in found["instances"]]
+    lines.append(f"{len(found['clusters'])} clusters")
+    lines += [f"  {c['id']}  {c['state']:12}  {c['name']}" for c in found["clusters"]]
+    return "\n".join(lines)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the variables that lead any AWS client to the box, quoted for a shell."""
+    running = state.load(home)
+    if running is None or not running.is_alive:
+        raise BoxError("not running: emrbox up")
+    values = {
+        "AWS_CONFIG_FILE": str(home / "aws" / "config"),
+        # An empty file: keys of the user's own must never meet the box, nor the box's keys theirs.
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
+        "AWS_PROFILE": "emrbox",
+        "AWS_ENDPOINT_URL": running.endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return {name: shlex.quote(value) for name, value in values.items()}

@@ -1,0 +1,83 @@
+"""What a box leaves on disk about itself, so that other commands find it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OF_ONE_BOX = ("nodes", "images", "layer", "aws", "box.json")
+
+
+@dataclass(frozen=True)
+class BoxState:
+    """A box that was started. `pid` is its first process as the host sees it."""
+
+    pid: int
+    start_time: str  # of the process, so that a pid that was given out again is not taken for the box
+    boot_id: str
+    endpoint: str
+    port: int
+    network: str
+    interface: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether that process is still there."""
+        return self.boot_id == boot_id() and start_time(self.pid) == self.start_time
+
+
+def boot_id() -> str:
+    """Return what names this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time(pid: int) -> str | None:
+    """Return when a process started, in the kernel's ticks; None if it is gone or only a zombie."""
+    try:
+        # The second field, the program's name, may hold anything up to the last parenthesis.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def load(home: Path) -> BoxState | None:
+    """Return the box that was started last, alive or not."""
+    try:
+        return BoxState(**json.loads((home / "box.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def save(home: Path, state: BoxState) -> None:
+    """Write the state in one step."""
+    aside = home / "box.json.new"
+    aside.write_text(json.dumps(asdict(state), indent=2) + "\n")
+    aside.rename(home / "box.json")
+
+
+def clean(home: Path) -> None:
+    """Remove what a box that has ended left behind; logs stay."""
+    for name in _OF_ONE_BOX:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Let one command at a time start or end this box."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
