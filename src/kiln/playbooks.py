@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from kiln.context import Stop
 
+# These work on nodes, which only the whole inventory folder finds (aws_ec2.yml asks EC2, a second's work).
+_ON_NODES = frozenset({"provision", "deploy"})
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
 
@@ -84,11 +88,12 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         order = {
             "checkout": str(self.root),
             "playbook": str(self.root / "playbooks" / f"{name}.yml"),
-            "inventory": str(self.inventory),
+            "inventory": str(self.inventory if name in _ON_NODES else self.inventory / "hosts.yml"),
             "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
             "folder": str(self.folder / "ansible" / name),
             "log": str(self.log_file(name)),
-            "environment": dict(self.environment) | {"ANSIBLE_CONFIG": environment["ANSIBLE_CONFIG"]},
+            "environment": dict(self.environment)
+            | {"ANSIBLE_CONFIG": environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
         }
         (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         child = subprocess.Popen(
@@ -129,8 +134,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         log = self.log_file(name)
         shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
         if not failures:
-            tail = tuple(log.read_text().splitlines()[-8:]) if log.is_file() else ()
-            return PlaybookError(f"playbooks/{name}.yml failed", details=tail, fix=f"read {shown}")
+            return PlaybookError(f"playbooks/{name}.yml failed", details=_errors_in(log), fix=f"read {shown}")
         first = failures[0]
         head, *rest = str(first["message"]).splitlines()
         details = first.get("details") or rest
@@ -141,6 +145,13 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             fix=first.get("fix") or f"read {shown}",
             exit_code=ExitCode(first["exit_code"]) if "exit_code" in first else None,
         )
+
+
+def _errors_in(log: Path) -> tuple[str, ...]:
+    """Return Ansible's own errors (an inventory that cannot be read), which are no task's."""
+    lines = [_COLOUR.sub("", line) for line in log.read_text().splitlines()] if log.is_file() else []
+    errors = [line for line in lines if "[ERROR]" in line or line.startswith("ERROR!")]
+    return tuple((errors or lines)[-5:])
 
 
 def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:

@@ -10,8 +10,6 @@ from kiln.progress import duration
 if TYPE_CHECKING:
     from kiln.run import Result
 
-_MARKS = {"succeeded": "✔", "failed": "✘", "cancelled": "✘", "running": "•"}
-
 
 def next_commands(result: Result) -> list[str]:
     """Return the commands that make sense now."""
@@ -33,8 +31,8 @@ def next_commands(result: Result) -> list[str]:
 def lines(result: Result) -> list[str]:
     """Return the summary for stderr."""
     took = f" in {duration(result.seconds)}" if result.seconds else ""
-    head = f"{_MARKS[result.verdict]} run {result.run_id} of {result.pipeline}: {_word(result)}{took}"
-    found = [head]
+    mark = "✔" if result.exit_code == ExitCode.OK else "✘"
+    found = [f"{mark} run {result.run_id} of {result.pipeline}: {_word(result)}{took}"]
     if result.message:
         found.append(f"kiln: {result.message}")
     found += [f"  {line}" for line in result.details]
@@ -52,7 +50,9 @@ def lines(result: Result) -> list[str]:
 
 
 def _word(result: Result) -> str:
-    """Return what happened. A single action that went well leaves the run's verdict open."""
-    if result.verdict == "running":
-        return "done" if result.exit_code == ExitCode.OK else "failed"
-    return result.verdict
+    """Return what happened. Single actions that went well leave the run's verdict open, or only end a bad run."""
+    if result.exit_code != ExitCode.OK:
+        return "cancelled" if result.verdict == "cancelled" else "failed"
+    if result.verdict in {"running", "succeeded"}:
+        return "done" if result.verdict == "running" else "succeeded"
+    return f"done (the run itself {result.verdict})"

@@ -45,7 +45,9 @@ def main(arguments: argparse.Namespace) -> int:
     if isinstance(account, Driver):
         _preflight(context, question, account, planned)
     stop.check()
-    run_id = question.run_id or _attach_or_name(context, question, planned)
+    run_id = question.run_id or _only_live_run(context, question, planned)
+    if run_id is None:
+        return _nothing_to_end(arguments)
     if run_id != question.run_id:
         question = msgspec.structs.replace(question, run_id=run_id)
         if isinstance(account, Driver):
@@ -53,7 +55,7 @@ def main(arguments: argparse.Namespace) -> int:
             planned = plan.make(plan.actions(arguments.actions), account.steps)
     reporter = progress.reporter(clock, expected.seconds)
     try:
-        result = _execution(context, question, account, planned, limits, reporter).run()
+        result = _execution(context, question, account, planned, limits, reporter=reporter).run()
     finally:
         reporter.close()
     expected.learn(result)
@@ -130,13 +132,24 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
             outcome.result()
 
 
-def _attach_or_name(context: Context, question: resolve.Question, planned: plan.Plan) -> str:
-    """Return the id of the pipeline's only live run. `terminate` without one has nothing to do."""
+def _only_live_run(context: Context, question: resolve.Question, planned: plan.Plan) -> str | None:
+    """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
     found = clusters.find(context, question.environment, question.pipeline)
     if not planned.phases and not found:
-        return "none"
-    usable = clusters.only(context, question.environment, question.pipeline) if len(found) != 1 else found[0]
-    return usable.tags["run_id"]
+        return None
+    one = found[0] if len(found) == 1 else clusters.only(context, question.environment, question.pipeline)
+    return one.tags["run_id"]
+
+
+def _nothing_to_end(arguments: argparse.Namespace) -> int:
+    message = f"pipeline {arguments.pipeline} has no live cluster in {arguments.env}: nothing to do"
+    terminal.err(f"kiln: {message}")
+    if cli.wants_json(arguments):
+        nothing = run.Result(
+            environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message
+        )
+        world.print_json(nothing)
+    return 0
 
 
 def _execution(
@@ -145,6 +158,7 @@ def _execution(
     account: Account,
     planned: plan.Plan,
     limits: run.Limits,
+    *,
     reporter: Reporter,
 ) -> run.Execution:
     identity = Identity(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def context_of(account: Account) -> Context:
     return Context(effects=effects_of(account), clock=SystemClock())
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Known:
     """A run as far as it is known: from its ledger, from AWS, or both."""
 
     identity: Identity
