@@ -1,4 +1,4 @@
-"""Resolve some variables on the control host and write them as JSON, with an error entry for each that fails."""
+"""Resolve variables on the control host and write them as JSON, with an error entry for each that fails."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # build_environment.sh ENVIRONMENT ARCHIVE WHEELS PYTHON
-# On a node: builds a Python environment from the folder WHEELS (wheels and requirements.txt), unless it is finished already, and packs it to S3.
+# On a node: builds a Python environment from the folder WHEELS (wheels, requirements.txt, pip), unless it is finished already, and packs it to S3.
 set -euo pipefail
 environment=$1 archive=$2 wheels=$3 python=$4
 marker=$environment/.kiln-complete
 
 if [[ ! -e $marker ]]; then
   rm -rf "$environment"
-  "$python" -m venv "$environment"
-  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --find-links "$wheels" \
+  "$python" -m venv --without-pip "$environment"
+  PYTHONPATH=$wheels "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --find-links "$wheels" \
     --require-hashes --no-deps --no-compile -r "$wheels/requirements.txt"
   # Jobs run as another user and cannot write there: without this every Python worker compiles what it imports again.
   # Tests are never imported by a job, and some do not compile on purpose.

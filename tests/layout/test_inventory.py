@@ -1,0 +1,133 @@
+"""The dynamic inventory on an EC2 with two clusters of one pipeline, and on no EC2 at all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import AnsibleCopy
+
+FIRST, SECOND = "j-AAAAAAAAAAAAA", "j-BBBBBBBBBBBBB"
+
+
+def launch(ec2: Any, count: int, **tags: str) -> list[str]:
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    launched = ec2.run_instances(
+        ImageId=image,
+        MinCount=count,
+        MaxCount=count,
+        TagSpecifications=[
+            {
+                "ResourceType": "instance",
+                "Tags": [
+                    {"Key": key.replace("__", ":").replace("_of_", "-"), "Value": value}
+                    for key, value in tags.items()
+                ],
+            }
+        ],
+    )
+    return [instance["PrivateIpAddress"] for instance in launched["Instances"]]
+
+
+def cluster(ec2: Any, cluster_id: str, **tags: str) -> dict[str, list[str]]:
+    common = {
+        "pipeline": "model_building",
+        "environment": "local",
+        "managed_by": "kiln",
+        "cluster_name": f"kiln-local-model_building-{cluster_id}",
+        "aws__elasticmapreduce__job_of_flow_of_id": cluster_id,
+    } | tags
+    return {
+        role: launch(ec2, count, aws__elasticmapreduce__instance_of_group_of_role=role, **common)
+        for role, count in (("MASTER", 1), ("CORE", 2))
+    }
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def ec2(endpoint: str) -> Any:
+    return boto3.client(
+        "ec2",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+
+
+def point_to(ansible_copy: AnsibleCopy, endpoint: str) -> None:
+    ansible_copy.write(
+        ".kiln/local/aws/config",
+        "[profile kiln_local]\naws_access_key_id = any\naws_secret_access_key = any\n"
+        f"region = us-east-1\nendpoint_url = {endpoint}\n",
+    )
+
+
+def test_nodes_are_grouped_by_cluster_kind_and_pipeline(
+    ansible_copy: AnsibleCopy, endpoint: str, ec2: Any
+) -> None:
+    first, second = cluster(ec2, FIRST), cluster(ec2, SECOND)
+    cluster(ec2, "j-FOREIGN", managed_by="somebody")
+    cluster(ec2, "j-STAGE", environment="stage")
+    point_to(ansible_copy, endpoint)
+    listed = ansible_copy.run("ansible-inventory", "-i", "inventory/local", "--list")
+    assert listed.returncode == 0, listed.stderr
+    groups = json.loads(listed.stdout)
+    both = {address for nodes in (first, second) for addresses in nodes.values() for address in addresses}
+
+    assert set(groups["cluster_j_AAAAAAAAAAAAA"]["hosts"]) == {*first["MASTER"], *first["CORE"]}
+    assert set(groups["cluster_j_BBBBBBBBBBBBB"]["hosts"]) == {*second["MASTER"], *second["CORE"]}
+    assert set(groups["emr_master"]["hosts"]) == {*first["MASTER"], *second["MASTER"]}
+    assert set(groups["model_building"]["hosts"]) == both
+    assert groups["model_building"]["children"] == ["model_building_local"]
+    assert set(groups["aws_ec2"]["hosts"]) == both
+
+    (master,) = first["MASTER"]
+    variables = groups["_meta"]["hostvars"][master]
+    assert variables["ansible_user"] == "{{ emr_cluster_ssh_user }}"
+    assert variables["kiln_cluster_id"] == {"__ansible_unsafe": FIRST}
+    # From the fourth level: what a node was launched for decides.
+    assert "--num-executors" in variables["model_building_spark_options"]
+
+
+def test_no_local_aws_is_an_error_that_says_so(ansible_copy: AnsibleCopy) -> None:
+    missing = ansible_copy.run("ansible-inventory", "-i", "inventory/local", "--list")
+    assert missing.returncode != 0
+    assert "the local AWS is not set up: run `make demo`" in missing.stderr
+
+    point_to(ansible_copy, "http://127.0.0.1:9")
+    down = ansible_copy.run("ansible-playbook", "-i", "inventory/local", "playbooks/provision.yml")
+    assert down.returncode != 0
+    assert 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"' in down.stderr
+
+
+def test_a_playbook_never_passes_on_no_nodes(ansible_copy: AnsibleCopy, endpoint: str) -> None:
+    """Without the first play nobody fills the group emr_target; Ansible's own answer to that is success."""
+    point_to(ansible_copy, endpoint)
+    limited = ansible_copy.run(
+        *("ansible-playbook", "-i", "inventory/local", "playbooks/provision.yml"),
+        *("-e", "pipeline=model_building", "--limit", "emr_core"),
+    )
+    assert limited.returncode != 0
+    assert "emr_target" in limited.stderr
+
+    nameless = ansible_copy.run(
+        "ansible-playbook", "playbooks/provision.yml", "-e", "pipeline=model_building"
+    )
+    assert nameless.returncode != 0
+    assert "No environment: name one by its inventory" in nameless.stdout
