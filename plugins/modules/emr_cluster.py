@@ -12,8 +12,8 @@ short_description: Launch or end the Amazon EMR cluster of a run
 version_added: "0.1.0"
 description:
   - Makes sure that the cluster of a run exists, or that it is gone.
-  - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the run are part of
-    the launch call. A second call with the same run id finds the same cluster.
+  - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the run
+    are part of the launch call. A second call with the same run id finds the same cluster.
   - Nothing is reported as ended before DescribeCluster says so.
 options:
   state:
@@ -118,7 +118,7 @@ options:
     description: After this time the cluster counts as expired (tag C(expires_at)).
     type: int
   termination_protected:
-    description: Protect the cluster against other hands. Kiln clears its own protection before it ends a cluster.
+    description: Protect the cluster against other hands. Kiln clears its own protection before it ends one.
     type: bool
     default: false
   step_concurrency_level:

@@ -27,7 +27,7 @@ options:
     description: Only this run's clusters.
     type: str
   states:
-    description: Only clusters in these states; the default is every state that still costs money and can be used.
+    description: Only clusters in these states; the default is every state in which a cluster can be used.
     type: list
     elements: str
     choices: [STARTING, BOOTSTRAPPING, RUNNING, WAITING, TERMINATING, TERMINATED, TERMINATED_WITH_ERRORS]

@@ -12,8 +12,8 @@ short_description: Run steps on an Amazon EMR cluster
 version_added: "0.1.0"
 description:
   - Adds steps to a cluster and waits for them, in order. A step that failed stops the ones after it.
-  - A step that the run's ledger knows is not added again. One that is still active is waited for, one that is complete is left alone,
-    one that failed or was cancelled is added again.
+  - A step that the run's ledger knows is not added again. One that is still active is waited for, one that is
+    complete is left alone, one that failed or was cancelled is added again.
 options:
   state:
     description: V(present) means that the steps have been added to the cluster.

@@ -112,8 +112,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 class Boto:
     """`kiln.effects.Effects` on the account that a profile stands for.
 
-    An empty `profile` means botocore's usual chain (environment, instance role). With `config_file` only that file
-    is read, so that nothing of the caller's own ~/.aws can be meant by mistake.
+    An empty `profile` means botocore's usual chain (environment, instance role). With `config_file` only
+    that file is read, so that nothing of the caller's own ~/.aws can be meant by mistake.
     """
 
     def __init__(self, *, region: str, profile: str = "", config_file: Path | None = None) -> None:
@@ -273,7 +273,7 @@ def _core(profile: str, config_file: Path | None) -> botocore.session.Session:
         if not config_file.is_file():
             raise PreflightError(
                 f"the AWS config file {config_file} (aws_config_file) does not exist",
-                fix="make the account first (`make demo` starts the local AWS and does), or correct aws_config_file",
+                fix="make the account first (local: `make demo` does), or correct aws_config_file",
             )
         core.set_config_variable("config_file", str(config_file))
         core.set_config_variable("credentials_file", os.devnull)

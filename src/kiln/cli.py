@@ -101,7 +101,7 @@ def _command_of(arguments: argparse.Namespace) -> int:
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
-    """Tell whether stdout gets one line of JSON. `run` also gives it to whatever is no terminal (Airflow's XCom)."""
+    """Tell whether stdout gets one line of JSON; from `run` also when it is no terminal (Airflow's XCom)."""
     return arguments.output == "json" or (arguments.command == "run" and not sys.stdout.isatty())
 
 

@@ -213,7 +213,7 @@ def describe_change(cluster: Cluster) -> str:
 
 
 def wait_until_up(context: Context, cluster_id: str, waiting: Waiting) -> Cluster:
-    """Return when the cluster can run steps. Raises LaunchError (11), CapacityError's code (12), DeadlineError."""
+    """Return when the cluster can run steps. Raises LaunchError (11, or 12: no capacity), DeadlineError."""
     cluster = watch.until(
         context,
         lambda: context.effects.describe_cluster(cluster_id),
@@ -227,14 +227,14 @@ def wait_until_up(context: Context, cluster_id: str, waiting: Waiting) -> Cluste
         return cluster
     why = "; ".join(filter(None, (cluster.reason_message.strip(), *cluster.detail_messages)))
     raise LaunchError(
-        f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {why or 'no reason given'}",
+        f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {why or 'no reason'}",
         exit_code=states.launch_failure(cluster.reason_code, cluster.detail_codes, cluster.reason_message),
         fix=f"logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else "",
     )
 
 
 def terminate(context: Context, cluster_id: str, waiting: Waiting) -> Cluster:
-    """End a cluster and return only when DescribeCluster says that it ended. Raises NotTerminatedError (20)."""
+    """End a cluster; return only when DescribeCluster says that it ended. Raises NotTerminatedError (20)."""
     asked = False
 
     def look() -> Cluster:

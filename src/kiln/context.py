@@ -1,4 +1,4 @@
-"""What every function that touches the world is handed: the door to AWS, the clock, the stop signal, a listener."""
+"""What functions that touch the world are handed: the door to AWS, the clock, the stop signal, a listener."""
 
 from __future__ import annotations
 

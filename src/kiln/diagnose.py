@@ -1,4 +1,4 @@
-"""The cause of a failed step, on one screen (mrjob's method, emr-facts: step log, application, driver, traceback)."""
+"""The cause of a failed step on one screen, by mrjob's method: step log, application, driver, traceback."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def last_error(text: str) -> list[str]:
 
 
 def of_logs(found: Sequence[logs.Log]) -> Cause | None:
-    """Return the cause that some logs hold: a Python traceback before a Java error, the driver's before others."""
+    """Return the cause that some logs hold: a Python traceback before a Java error, logs in order."""
     for search in (last_traceback, last_error):
         for log in found:
             lines = search(log.text)

@@ -8,8 +8,8 @@ from kiln.exit_codes import ExitCode
 class KilnError(Exception):
     """Base of all expected errors.
 
-    `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of clusters,
-    a traceback of the step) that are shown below the line.
+    `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of
+    clusters, a step's traceback) that are shown below the line.
     """
 
     exit_code = ExitCode.INTERNAL

@@ -1,4 +1,4 @@
-"""A run's memory in S3: what was meant, what was done, when, and the verdict. AWS is the truth, this is the memory.
+"""A run's memory in S3: what was meant, what was done, when, and the verdict. AWS is the truth.
 
 One JSON object a run, `<state_uri>/ledger/<environment>/<pipeline>/<run_id>.json`, only ever written with a
 condition on the version that was read, so that two writers cannot lose each other's lines.
@@ -25,7 +25,7 @@ _WRITE_TRIES = 10
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One launch of a cluster. Without a cluster_id it is an intent only: the launch may or may not have happened."""
+    """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened."""
 
     intent_at: str
     cluster_id: str | None = None

@@ -1,8 +1,8 @@
 """Where a step's logs are and how they are read: over SSH while the nodes live, from S3 after.
 
 Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/steps/<step>/ on the master and
-<LogUri>/<cluster>/steps/<step>/*.gz; containers in /mnt/var/log/hadoop-yarn/containers/<application>/<container>/ and
-<LogUri>/<cluster>/containers/<application>/<container>/*.gz.
+<LogUri>/<cluster>/steps/<step>/*.gz; containers in /mnt/var/log/hadoop-yarn/containers/<application>/<container>/
+on their node and <LogUri>/<cluster>/containers/<application>/<container>/*.gz.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STEP_FILES = ("stderr", "stdout", "controller", "syslog")
 APPLICATION = re.compile(r"Submitted application (application_\d+_\d+)")
-_STEPS = "/mnt/var/log/hadoop/steps"
+STEPS_FOLDER = "/mnt/var/log/hadoop/steps"
 _CONTAINERS = "/mnt/var/log/hadoop-yarn/containers"
 _SSH_SECONDS = 20
 _MOST_BYTES = 4 * 1024 * 1024
@@ -55,7 +55,7 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
         return ["ssh", *options, f"{self.user}@{address}", *words]
 
     def read(self, address: str, script: str) -> str | None:
-        """Return what a small shell script prints on a node, None when the node cannot be reached or it fails."""
+        """Return what a small shell script prints on a node, None when it fails or the node is out of reach."""
         self.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             finished = subprocess.run(
@@ -91,7 +91,7 @@ class NodeLogs:
 
     def step(self, step_id: str) -> list[Log]:
         """Read the step's files on the master."""
-        return self._files(self._master, f"{_STEPS}/{step_id}", STEP_FILES)
+        return self._files(self._master, f"{STEPS_FOLDER}/{step_id}", STEP_FILES)
 
     def driver(self, application: str) -> list[Log]:
         """Look for the first container on every node at once."""
@@ -105,8 +105,8 @@ class NodeLogs:
         mark = "@@kiln-log "
         wanted = " ".join(f"{folder}/{name}" for name in names)
         script = (
-            f'for f in {wanted}; do if sudo -n test -r "$f"; then echo "{mark}$f"; sudo -n tail -c {_MOST_BYTES} "$f"; '
-            "echo; fi; done"
+            f'for f in {wanted}; do if sudo -n test -r "$f"; then '
+            f'echo "{mark}$f"; sudo -n tail -c {_MOST_BYTES} "$f"; echo; fi; done'
         )
         text = self._ssh.read(address, script) or ""
         logs = []

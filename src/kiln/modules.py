@@ -115,7 +115,7 @@ STEP_OPTIONS: Options = {
 
 
 def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
-    """Do a module's work and leave it as Ansible wants. Expected errors become one message, with the exit code."""
+    """Do a module's work. Expected errors become Ansible's failure message, with kiln's exit code."""
     from kiln.aws import Boto  # noqa: PLC0415  boto3 is slow to import and tests need none
 
     options = module.params

@@ -20,12 +20,12 @@ _GIT_SECONDS = 30
 
 
 def check_account(effects: Effects) -> str:
-    """Return the caller's ARN. Raises PreflightError, or an error with the same exit code, when AWS is out of reach."""
+    """Return the caller's ARN. Raises errors with exit code 10 when AWS is out of reach or refuses the keys."""
     return effects.caller_identity()
 
 
 def check_branch(settings: Driver) -> str | None:
-    """Return the commit that the model repo's branch stands for now; None when the pipeline has no model repo."""
+    """Return the commit of the model repo's branch; None when the pipeline has no model repo."""
     url, branch = settings.model_repo_url, settings.model_repo_branch
     if not url:
         return None

@@ -232,7 +232,7 @@ class Execution:
         return result
 
     def _look_around(self, result: Result) -> None:
-        """Add what AWS says now: the cluster's state, its logs, the outputs. None of it changes the verdict."""
+        """Add what AWS says now: the cluster's state, logs, outputs. None of it changes the verdict."""
         self._guarded(lambda: self._add_cluster(result))
         done = {step.name for step in self.step_results if step.state == "COMPLETED"}
         wanted = [phase.step for phase in self.plan.phases if phase.step and phase.name in done]
@@ -320,7 +320,7 @@ class _Timed:
 
 
 class _ClusterWatcher:
-    """Shows the cluster's states while the launch playbook waits for it: people see more than a silent task."""
+    """Shows the cluster's states while the launch playbook waits for it."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution

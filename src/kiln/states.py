@@ -1,7 +1,7 @@
 """EMR's states as tables, and the verdicts that follow from them.
 
-Source: emr 2009-03-31 service model for the names; AWS EMR Management Guide for their meaning. A state that is
-not in these tables is neither live nor ended: callers keep polling until their deadline.
+Source: emr 2009-03-31 service model for the names; AWS EMR Management Guide for their meaning. A state that
+is not in these tables is neither live nor ended: callers keep polling until their deadline.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Verdict(Enum):
 def verdict_of_steps(states: Iterable[str]) -> Verdict:
     """Return the verdict from ALL step states, never from the cluster's state.
 
-    A cluster that ended TERMINATED may hold failed steps (reason STEP_FAILURE, "Steps completed with errors").
+    A cluster that ended TERMINATED may hold failed steps (reason STEP_FAILURE).
     No step at all is a success: a run that only launches has nothing to fail.
     """
     seen = set(states)

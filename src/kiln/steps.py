@@ -96,7 +96,7 @@ def _add_once(context: Context, cluster_id: str, step: StepSettings, ledger: Led
             if found is not None:
                 return found.id
         except AwsError as caught:
-            # Seen on real EMR: "A job flow that is shutting down, terminated, or finished may not be modified."
+            # "A job flow that is shutting down, terminated, or finished may not be modified."
             raise ClusterNotFoundError(
                 f"step {step.name} cannot be added to cluster {cluster_id}: {caught.message}", fix=caught.fix
             ) from caught
@@ -104,7 +104,7 @@ def _add_once(context: Context, cluster_id: str, step: StepSettings, ledger: Led
 
 
 def _look_after_doubt(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
-    """Find a step whose addition got no answer: same name, jar and arguments, young enough, and in no ledger line."""
+    """Find a step whose addition got no answer: all the same, young enough, and in no line of the ledger."""
     run = ledger.read()
     entries = [entry for entry in run.steps if _same(entry, cluster_id, step)] if run else []
     if not entries:
@@ -156,8 +156,8 @@ def wait(
 ) -> Step:
     """Wait for a step's end and return it COMPLETED.
 
-    Raises StepFailedError (14), StepCancelledError (15); DeadlineError (16) after cancelling a step that is late;
-    InterruptedRunError after asking for the step's end, too.
+    Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError; DeadlineError (16) after it has
+    cancelled a step that is late.
     """
 
     def look() -> tuple[Step, str]:
@@ -184,7 +184,9 @@ def wait(
         )
     except DeadlineError as error:
         cancel(context, cluster_id, step)
-        error.fix = "the step was cancelled; raise its timeout_seconds or kiln_step_timeout_seconds if it needs longer"
+        error.fix = (
+            "it was cancelled; if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
+        )
         raise
     _judge(seen, cluster_state)
     return seen

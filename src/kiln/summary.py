@@ -50,7 +50,7 @@ def lines(result: Result) -> list[str]:
 
 
 def _word(result: Result) -> str:
-    """Return what happened. Single actions that went well leave the run's verdict open, or only end a bad run."""
+    """Return what happened. Single actions that went well leave a run's verdict open, or end a bad run."""
     if result.exit_code != ExitCode.OK:
         return "cancelled" if result.verdict == "cancelled" else "failed"
     if result.verdict in {"running", "succeeded"}:

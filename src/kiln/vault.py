@@ -1,4 +1,4 @@
-"""An environment's vault: made, filled and opened with ansible-vault itself. Secrets never stand in arguments."""
+"""An environment's vault: made, filled and opened with ansible-vault itself, no secret in any argument."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def names_for(root: Path, environment: str) -> set[str]:
 
 
 def init(root: Path, environment: str) -> list[str]:
-    """Make what is missing: password file (0600), vault, secrets. Return the names that were added; again: none.
+    """Make what is missing: password file (0600), vault, secrets. Return the names that were added.
 
-    A vault that is there is never made anew: without its password it is an error, not a reason to overwrite it.
+    A vault that is there is never made anew: without its password that is an error.
     """
     files.check_environment(root, environment)
     file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
@@ -108,7 +108,7 @@ def init(root: Path, environment: str) -> list[str]:
         if file.is_file():
             raise PreflightError(
                 f"{_shown(root, file)} exists, its password file {_shown(root, password)} does not",
-                fix="get the password file from whoever made the vault, or remove the vault to make a new one",
+                fix="get the password file from whoever made the vault, or remove the vault",
             )
         _write_private(password, secrets.token_urlsafe(_SECRET_BYTES) + "\n")
     held = read(root, environment) if file.is_file() else {}

@@ -1,4 +1,4 @@
-"""The one loop that waits for AWS: adaptive interval, jitter, deadline; throttling alone never fails a run."""
+"""The one loop that waits for AWS: adaptive interval, jitter, deadline. Throttling alone fails no run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 180.0
 
 
 class Interval:
-    """Seconds until the next look: longer while nothing changes or AWS throttles, short again after a change."""
+    """Seconds until the next look: longer while nothing changes or AWS throttles, then short again."""
 
     def __init__(self, context: Context, seconds: float) -> None:
         self._random = context.random

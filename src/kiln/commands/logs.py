@@ -83,7 +83,8 @@ def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> in
     masters = [node for node in context.effects.list_instances(cluster.id) if node.group == "MASTER"]
     if not masters:
         raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
-    script = f"sudo -n tail -n +1 -F /mnt/var/log/hadoop/steps/{step.id}/stderr /mnt/var/log/hadoop/steps/{step.id}/stdout"
+    folder = f"{logs.STEPS_FOLDER}/{step.id}"
+    script = f"sudo -n tail -n +1 -F {folder}/stderr {folder}/stdout"
     child = subprocess.Popen(
         ssh.command(masters[0].private_ip_address, script),
         stdin=subprocess.DEVNULL,

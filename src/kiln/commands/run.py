@@ -199,7 +199,7 @@ def _explainer(account: Account) -> Callable[[Context, Cluster, Step], list[str]
 
 
 def _listen(stop: Stop) -> None:
-    """Take SIGINT, SIGTERM and a closed terminal as a wish to stop; say at each further one what is going on."""
+    """Take SIGINT, SIGTERM and a closed terminal as a wish to stop; say each time what is going on."""
 
     def handle(number: int, _frame: object) -> None:
         stop.request(signal.SIGTERM if number == signal.SIGHUP else number)
@@ -207,7 +207,7 @@ def _listen(stop: Stop) -> None:
         text = (
             f"{name}: stopping, a cluster that this run owns is ended first"
             if stop.count == 1
-            else f"{name} again: still ending the cluster; only kill -9 stops that, and then it may go on costing money"
+            else f"{name} again: still ending the cluster; only kill -9 stops that, and leaves the cluster"
         )
         os.write(2, f"kiln: {text}\n".encode())
 

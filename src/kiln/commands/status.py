@@ -65,9 +65,7 @@ def _document(context: Context, known: world.Known) -> dict[str, Any]:
 
 
 def _show(document: dict[str, Any]) -> None:
-    terminal.out(
-        f"run {document['run_id']} of {document['pipeline']} in {document['environment']}: {document['verdict']}"
-    )
+    terminal.out("run {run_id} of {pipeline} in {environment}: {verdict}".format_map(document))
     if document["message"]:
         terminal.out(f"  {document['message']}")
     for cluster in document["clusters"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +16,7 @@ from kiln.ledger import Ledger, Run
 from kiln.request import Identity
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from kiln.aws import Boto
     from kiln.effects import Cluster, Effects
     from kiln.settings.model import Access, Account

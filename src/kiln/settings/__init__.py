@@ -1,1 +1,1 @@
-"""Settings: all of them are Ansible variables; kiln checks the files, asks Ansible for values, and types them."""
+"""Settings are Ansible variables: kiln checks the files, asks Ansible for values, and types them."""

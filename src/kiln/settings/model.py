@@ -1,4 +1,4 @@
-"""The typed model of the variables that the driver knows. Names, types and ranges; values live in group_vars/.
+"""The typed model of the variables that the driver knows: names, types, ranges. Values live in group_vars/.
 
 A field without a default is required. Units stand in the names.
 """
@@ -31,7 +31,7 @@ class BootstrapAction(Model, frozen=True, kw_only=True):
 class StepSettings(Model, frozen=True, kw_only=True):
     """One EMR step of a pipeline.
 
-    `outputs` are S3 prefixes that the step fills: their sizes and a `metrics.json` in them go into the result.
+    `outputs` are S3 prefixes that the step fills: sizes and any `metrics.json` there go into the result.
     """
 
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
