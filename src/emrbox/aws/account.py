@@ -24,4 +24,6 @@ def seed_account(access_key_id: str, secret_access_key: str) -> None:
     key.access_key_id = access_key_id
     key.secret_access_key = secret_access_key
     backend.access_keys[access_key_id] = key
+    # Nodes know the endpoint by a name with dots, which moto would read as a bucket and its service.
+    moto.settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = True
     moto.settings.INITIAL_NO_AUTH_ACTION_COUNT = 0

@@ -10,7 +10,12 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr.hadoop_defaults import DAEMON_JVM, NAMENODE_HTTP_PORT, RESOURCE_MANAGER_HTTP_PORT
+from emrbox.emr.hadoop_defaults import (
+    DAEMON_JVM,
+    NAMENODE_HTTP_PORT,
+    NODE_MANAGER_HTTP_PORT,
+    RESOURCE_MANAGER_HTTP_PORT,
+)
 from emrbox.emr.layer import Checkpoint, StartFailureError
 from emrbox.emr.model import Ending, Reason
 from emrbox.emr.node_access import NODE_ENVIRONMENT, Member
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 READY_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 HTTP_TIMEOUT_SECONDS = 5.0
+CONTAINERS_OVER_SECONDS = 5.0
+# The NodeManager's states of an application whose containers may still write.
+CONTAINERS_LIVE = frozenset({"NEW", "INITING", "RUNNING", "FINISHING_CONTAINERS_WAIT"})
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,17 @@ class Daemons:
     def hdfs_used_percent(self) -> float:
         """How full HDFS is."""
         return float(self._namenode("NameNodeInfo").get("PercentUsed", 0.0))
+
+    def wait_containers_over(self, application_id: str) -> None:
+        """Return when no node runs a container of an application that has ended; its logs are whole then."""
+        deadline = time.monotonic() + CONTAINERS_OVER_SECONDS
+        for member in self._members:
+            url = f"http://{member.instance.private_ip}:{NODE_MANAGER_HTTP_PORT}"
+            while member.works and time.monotonic() < deadline:
+                answer = _get(f"{url}/ws/v1/node/apps/{application_id}")
+                if answer is None or answer["app"]["state"] not in CONTAINERS_LIVE:
+                    break
+                time.sleep(LOOK_SECONDS)
 
     def _writable(self) -> bool:
         return self._namenode("NameNodeInfo").get("Safemode") == ""

@@ -20,10 +20,12 @@ NODE_VCORES = 4
 JAVA_HOME = "/usr/lib/jvm/jre-17"
 # Small heaps, no parallel collectors, only the quick compiler: daemons start fast and stay small.
 QUICK_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -Xss512k"
-DAEMON_JVM = f"{QUICK_JVM} -Xmx256m -XX:MaxMetaspaceSize=160m"
+# Guice opens java.lang by reflection: the ResourceManager and NodeManager do not start without it on Java 17.
+DAEMON_JVM = f"{QUICK_JVM} -Xmx256m -XX:MaxMetaspaceSize=160m --add-opens=java.base/java.lang=ALL-UNNAMED"
 NAMENODE_PORT = 8020
 NAMENODE_HTTP_PORT = 9870
 RESOURCE_MANAGER_HTTP_PORT = 8088
+NODE_MANAGER_HTTP_PORT = 8042
 
 
 def defaults(master: str, core_count: int) -> dict[str, Properties]:

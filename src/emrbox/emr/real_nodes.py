@@ -13,6 +13,8 @@ from emrbox.emr.provisioning import install_applications, write_info
 from emrbox.emr.step_process import StepProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emrbox.emr.clock import Clock
     from emrbox.emr.layer import Checkpoint
     from emrbox.emr.model import Cluster, Group, Instance, Step
@@ -69,7 +71,10 @@ class RealNodes:
         """Start a step on the master."""
         master = self._master
 
-        def push() -> None:
+        def push(application_ids: Sequence[str]) -> None:
+            if self._daemons is not None:
+                for application_id in application_ids:
+                    self._daemons.wait_containers_over(application_id)
             self._logs.push_step(master, self._members, step.id)
 
         return StepProcess(step, master, push, self._logs.uri)

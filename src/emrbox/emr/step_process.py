@@ -53,10 +53,14 @@ exec hadoop jar "$file" "$@"
 
 
 class StepProcess:
-    """A running step. `push` copies its logs away when it is over."""
+    """A running step. `push` copies its logs, and those of its YARN applications, when it is over."""
 
     def __init__(
-        self, step: Step, master: Member, push: Callable[[], None], uri: Callable[[str], str | None]
+        self,
+        step: Step,
+        master: Member,
+        push: Callable[[Sequence[str]], None],
+        uri: Callable[[str], str | None],
     ) -> None:
         self._step = step
         self._push = push
@@ -86,8 +90,9 @@ class StepProcess:
             self._say(f"INFO waitProcessCompletion ended with exit code {code}")
             self._say(f"ERROR Execution failed with code '{code}'")
             self._say(f"WARN Step failed with exitCode {code} and took its logs")
-        self._push()
-        return StepOutcome(code, self._failure() if code != 0 else None, self._applications())
+        applications = self._applications()
+        self._push(applications)
+        return StepOutcome(code, self._failure() if code != 0 else None, applications)
 
     def interrupt(self) -> None:
         """SIGTERM to the step's process."""

@@ -145,7 +145,7 @@ def test_launching_needs_permission_to_pass_both_roles(emr: Any) -> None:
     role = "arn:aws:iam::123456789012:role/EMR_DefaultRole_V2"
     passing = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role}
     emr.policy = {"Statement": [allow, passing]}
-    with pytest.raises(AwsError, match="iam:PassRole on resource: .*EMR_EC2_DefaultRole"):
+    with pytest.raises(AwsError, match=r"iam:PassRole on resource: .*EMR_EC2_DefaultRole"):
         emr.launch()
 
 

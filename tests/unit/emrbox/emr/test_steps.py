@@ -42,7 +42,7 @@ def test_a_failing_step_leaves_a_kept_alive_cluster_waiting(emr: Any, action: st
     [(False, False, True), (False, True, True), (True, True, False), (True, False, True)],
 )
 def test_terminate_cluster_on_failure_follows_the_table(
-    emr: Any, keep_alive: bool, protected: bool, ends: bool
+    emr: Any, *, keep_alive: bool, protected: bool, ends: bool
 ) -> None:
     emr.starts_at_once = False
     cluster_id = emr.launch(
@@ -110,7 +110,7 @@ def test_concurrency_runs_several_steps_and_admits_only_continue(emr: Any) -> No
     emr.run_of(cluster_id, first)
     emr.run_of(cluster_id, second)
     assert emr.step_state(cluster_id, third) == "PENDING"
-    with pytest.raises(AwsError, match="Action on failure 'CANCEL_AND_WAIT' is invalid."):
+    with pytest.raises(AwsError, match="Action on failure 'CANCEL_AND_WAIT' is invalid"):
         emr.add(cluster_id, emr.step_request(action="CANCEL_AND_WAIT"))
     assert emr.call("ModifyCluster", ClusterId=cluster_id, StepConcurrencyLevel=3) == {
         "StepConcurrencyLevel": 3
