@@ -61,13 +61,9 @@ class Engine:
             step.status.move(StepState.CANCELLED, self._clock.now())
         elif step.status.state is StepState.RUNNING:
             step.status.move(StepState.CANCEL_PENDING, self._clock.now())
-            run = self._runs.get(step.id)
-            if run is None:
-                step.kill_requested = option
-            elif option == "TERMINATE_PROCESS":
-                run.kill()
-            else:
-                run.interrupt()
+            step.cancellation = option
+            if (run := self._runs.get(step.id)) is not None:
+                _stop(run, option)
         self._cluster.changed.notify_all()
 
     def tag_instances(
@@ -166,8 +162,10 @@ class Engine:
             run = self._layer.start_step(step)
             with self._cluster.changed:
                 self._runs[step.id] = run
-                if step.kill_requested or self._cluster.status.state not in states.CLUSTER_LIVE:
+                if self._cluster.status.state not in states.CLUSTER_LIVE:
                     run.kill()
+                elif step.cancellation is not None:
+                    _stop(run, step.cancellation)
             outcome = run.wait()
         except Exception as problem:
             LOG.exception("step %s of %s could not run", step.id, self._cluster.id)
@@ -261,3 +259,11 @@ class Engine:
             state = ClusterState.TERMINATED_WITH_ERRORS if with_errors else ClusterState.TERMINATED
             cluster.status.move(state, now, ending.reason if ending else None)
             cluster.changed.notify_all()
+
+
+def _stop(run: StepRun, option: str) -> None:
+    """Do what the StepCancellationOption says."""
+    if option == "TERMINATE_PROCESS":
+        run.kill()
+    else:
+        run.interrupt()

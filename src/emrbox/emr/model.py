@@ -119,7 +119,7 @@ class Step:
     status: Status[StepState]
     failure: FailureDetails | None = None
     application_ids: tuple[str, ...] = ()
-    kill_requested: str | None = None  # a StepCancellationOption
+    cancellation: str | None = None  # the StepCancellationOption of a CancelSteps
 
 
 @dataclass

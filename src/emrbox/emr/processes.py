@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
 
+ENTER_SECONDS = 2.0  # how long a process may take to enter its node
+
 
 def children(pid: int) -> list[int]:
     """Return the pids of a process's children."""
@@ -31,7 +33,10 @@ def descendants(pid: int) -> list[int]:
 
 def interrupt_child(process: subprocess.Popen[bytes]) -> None:
     """Send SIGTERM to the command that runs in the node; `process` itself only stands at the node's door."""
-    for child in children(process.pid):
+    deadline = time.monotonic() + ENTER_SECONDS
+    while not (found := children(process.pid)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for child in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
 

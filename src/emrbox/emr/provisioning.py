@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from emrbox.config import AWS_HOST_NAME, REGION
 from emrbox.emr.configurations import HADOOP_CONF, SPARK_CONF, files
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ exec /usr/bin/hadoop jar /usr/lib/hadoop/tools/hadoop-streaming.jar "$@"
 """
 
 
+def write_aws_config(member: Member) -> None:
+    """Tell the AWS CLI and SDKs where AWS is, also under sudo, which drops the environment."""
+    config = f"[default]\nregion = {REGION}\nendpoint_url = http://{AWS_HOST_NAME}\n".encode()
+    for user, home in (("root", "/root"), ("hadoop", "/home/hadoop"), ("ec2-user", "/home/ec2-user")):
+        if not (member.node.root / home.lstrip("/") / ".aws/config").exists():
+            member.node.mkdir(f"{home}/.aws", user, 0o700)
+            member.node.write(f"{home}/.aws/config", config, owner=user, mode=0o600)
+
+
 def write_info(cluster: Cluster, member: Member) -> None:
     """Write the files that scripts read to learn where they are (emr-facts 2.8)."""
     master = cluster.master.instances[0]
@@ -53,7 +63,7 @@ def write_info(cluster: Cluster, member: Member) -> None:
         "instanceGroupId": member.group.id,
         "instanceRole": member.group.role.lower(),
         "marketType": member.group.market,
-        "region": "us-east-1",
+        "region": REGION,
     }
     job_flow = {
         "jobFlowId": cluster.id,

@@ -9,7 +9,7 @@ from emrbox.emr.capacity import Capacity
 from emrbox.emr.daemons import Daemons
 from emrbox.emr.log_pusher import LogPusher
 from emrbox.emr.node_access import Machines, Member, on_all
-from emrbox.emr.provisioning import install_applications, write_info
+from emrbox.emr.provisioning import install_applications, write_aws_config, write_info
 from emrbox.emr.step_process import StepProcess
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class RealNodes:
             for instance in group.instances
         ]
         for member in self._members:
+            write_aws_config(member)
             write_info(self._cluster, member)
 
     def bootstrap(self, check: Checkpoint) -> None:

@@ -25,6 +25,7 @@ EXCEPTION = re.compile(
     rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
 )
 TAIL_BYTES = 65536
+SIGNALLED = 128
 MESSAGE_LENGTH = 1000
 
 # Fetches $1 into the working folder, then runs it with the rest, as script-runner.jar does.
@@ -83,6 +84,8 @@ class StepProcess:
     def wait(self) -> StepOutcome:
         """Return when the process is over and its logs are pushed."""
         code = self._process.wait()
+        if code < 0:
+            code = SIGNALLED - code  # as a shell reports it
         if code == 0:
             self._say("INFO waitProcessCompletion ended with exit code 0")
             self._say("INFO Step succeeded with exitCode 0")
