@@ -1,8 +1,8 @@
 """The one narrow door to AWS: every effect of kiln is a method here, and every answer a small frozen value.
 
 The real door is `kiln.aws.Boto`; unit tests hand in a fake. All methods raise errors of `kiln.errors`:
-`ThrottledError`, `UnansweredError` (the effect may have happened), `ClusterNotFoundError`, `PreflightError` (no
-credentials), else `AwsError`.
+`ThrottledError`, `UnansweredError` (the effect may have happened), `ClusterNotFoundError`, `PreflightError`
+(no credentials), else `AwsError`.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.PREFLIGHT,
-        "Something a run needs is missing (endpoint, credentials, vault password, branch); nothing was launched",
+        "Something a run needs is missing (endpoint, keys, vault password, branch); nothing was launched",
         "Do what the message says, then run again.",
     ),
     Row(

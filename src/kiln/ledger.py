@@ -6,12 +6,13 @@ condition on the version that was read, so that two writers cannot lose each oth
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kiln.clock import timestamp
-from kiln.errors import ConditionFailedError, KilnError, UnansweredError
+from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _WRITE_TRIES = 10
+_PAUSE_SECONDS = 0.5
 
 
 class Attempt(msgspec.Struct, kw_only=True):
@@ -135,7 +137,10 @@ class Ledger:
             written = msgspec.json.format(msgspec.json.encode(run), indent=1)
             try:
                 self._effects.put_object(self.uri, written, replaces=stored.etag if stored else None)
-            except (ConditionFailedError, UnansweredError):
+            except ConditionFailedError:
+                continue
+            except (UnansweredError, ThrottledError):
+                self._clock.wait(_PAUSE_SECONDS, threading.Event())
                 continue
             return run
         raise UnansweredError(

@@ -1,8 +1,9 @@
 """Where a step's logs are and how they are read: over SSH while the nodes live, from S3 after.
 
 Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/steps/<step>/ on the master and
-<LogUri>/<cluster>/steps/<step>/*.gz; containers in /mnt/var/log/hadoop-yarn/containers/<application>/<container>/
-on their node and <LogUri>/<cluster>/containers/<application>/<container>/*.gz.
+<LogUri>/<cluster>/steps/<step>/*.gz; containers in
+/mnt/var/log/hadoop-yarn/containers/<application>/<container>/ on their node and
+ <LogUri>/<cluster>/containers/<application>/<container>/*.gz.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
         return ["ssh", *options, f"{self.user}@{address}", *words]
 
     def read(self, address: str, script: str) -> str | None:
-        """Return what a small shell script prints on a node, None when it fails or the node is out of reach."""
+        """Return what a shell script prints on a node, None when it fails or the node is out of reach."""
         self.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             finished = subprocess.run(

@@ -12,6 +12,7 @@ from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError, UsageError
 from kiln.ledger import Ledger
+from kiln.patient import Patient
 from kiln.request import Identity, launch_request
 from kiln.settings.model import ClusterShape, StepSettings
 
@@ -122,7 +123,8 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
     try:
         config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
         effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
-        result = work(Context(effects=effects, clock=SystemClock()), module)
+        clock = SystemClock()
+        result = work(Context(effects=Patient(effects, clock), clock=clock), module)
     except KilnError as error:
         lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
         module.fail_json(

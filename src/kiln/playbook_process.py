@@ -1,8 +1,8 @@
-"""The process that runs one playbook through ansible-runner, and takes all that it started with it when it goes.
+"""The process that runs one playbook through ansible-runner, and ends all that it started when it goes.
 
 `python -m kiln.playbook_process` reads one JSON document from stdin (see `Order`) and writes one JSON line an
-event to stdout. It asks the kernel to be told when its driver dies, and to inherit orphans, so that no Ansible
-worker and no module outlives it.
+event to stdout. It asks the kernel to be told when its driver dies, and to inherit orphans, so that no
+worker of Ansible and no module outlives it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _GIT_SECONDS = 30
 
 
 def check_account(effects: Effects) -> str:
-    """Return the caller's ARN. Raises errors with exit code 10 when AWS is out of reach or refuses the keys."""
+    """Return the caller's ARN. Errors have exit code 10: AWS is out of reach or refuses the keys."""
     return effects.caller_identity()
 
 

@@ -103,7 +103,7 @@ class Execution:
         error = self._guarded(lambda: self._all_phases(started))
         ending = None
         if self._must_end(error):
-            ending = self._guarded(self._end)
+            ending = _unconfirmed(self._guarded(self._end))
         return self._result(error, ending, self.context.clock.monotonic() - started)
 
     @staticmethod
@@ -210,7 +210,7 @@ class Execution:
 
     def _result(self, error: KilnError | None, ending: KilnError | None, seconds: float) -> Result:
         """Return the verdict. A cluster that may still cost money is worse news than whatever came before."""
-        news = ending if isinstance(ending, NotTerminatedError) or error is None else error
+        news = ending or error
         result = Result(
             environment=self.identity.environment,
             pipeline=self.identity.pipeline,
@@ -228,7 +228,7 @@ class Execution:
             result.details = self.details or list(news.details)
         self._look_around(result)
         result.verdict = self._verdict(news).value
-        self._remember(result)
+        self._guarded(lambda: self._remember(result))
         return result
 
     def _look_around(self, result: Result) -> None:
@@ -285,6 +285,13 @@ class Execution:
     def _is_known(self) -> bool:
         """Tell whether anything was ever written about this run."""
         return self.cluster_id is not None or self.ledger.read_if_possible() is not None
+
+
+def _unconfirmed(error: KilnError | None) -> KilnError | None:
+    """Whatever goes wrong while a cluster is ended: nobody has confirmed its end."""
+    if error is None or isinstance(error, NotTerminatedError):
+        return error
+    return NotTerminatedError(f"ending the cluster failed: {error.message}", fix=error.fix)
 
 
 def _nothing() -> None:

@@ -13,20 +13,22 @@ from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.ledger import Ledger, Run
+from kiln.patient import Patient
 from kiln.request import Identity
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from kiln.aws import Boto
+
     from kiln.effects import Cluster, Effects
     from kiln.settings.model import Access, Account
 
 
-def effects_of(account: Account) -> Boto:
+def effects_of(account: Account) -> Patient:
     """Return the real effects for an account."""
     from kiln.aws import Boto  # noqa: PLC0415  # boto3 takes 200 ms: after all that can fail without it
 
-    return Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
+    boto = Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
+    return Patient(boto, SystemClock())
 
 
 def config_file(account: Account) -> Path | None:

@@ -1,0 +1,53 @@
+"""A virtual clock, an AWS in memory, and what tests build on them."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes import FakeAws, VirtualClock, shape
+from kiln.context import Context
+from kiln.ledger import Ledger
+from kiln.request import Identity
+
+IDENTITY = Identity(environment="local", pipeline="model_building", run_id="r1", owner="ops")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def aws(clock: VirtualClock) -> FakeAws:
+    return FakeAws(clock)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def context(aws: FakeAws, clock: VirtualClock, told: list[str]) -> Context:
+    return Context(effects=aws, clock=clock, tell=told.append, random=random.Random(1))
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return IDENTITY
+
+
+@pytest.fixture
+def ledger(aws: FakeAws, clock: VirtualClock) -> Ledger:
+    return Ledger(aws, clock, "s3://state/kiln", IDENTITY)
+
+
+@pytest.fixture
+def cluster_shape():
+    return shape()

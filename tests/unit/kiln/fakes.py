@@ -1,0 +1,324 @@
+"""An AWS in memory for unit tests: clusters and steps move with the virtual clock, faults come at a chosen call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kiln import clusters, effects
+from kiln.errors import (
+    AwsError,
+    ClusterNotFoundError,
+    ConditionFailedError,
+    PlaybookError,
+    ThrottledError,
+    UnansweredError,
+)
+from kiln.settings.model import ClusterShape
+
+START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
+BOOT_SECONDS = 60
+END_SECONDS = 30
+
+
+def shape(**changes: Any) -> ClusterShape:
+    values: dict[str, Any] = {
+        "release_label": "emr-spark-8.0.0",
+        "applications": ("Hadoop", "Spark"),
+        "log_uri": "s3://logs/emr/",
+        "key_pair": "key",
+        "service_role": "service",
+        "instance_profile": "profile",
+        "master_instance_type": "m5.xlarge",
+        "core_instance_type": "m5.xlarge",
+        "core_count": 2,
+        "idle_timeout_seconds": 3600,
+        "max_lifetime_seconds": 7200,
+    }
+    return ClusterShape(**values | changes)
+
+
+class VirtualClock:
+    """Time passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, seconds: float, wake: Any) -> None:
+        if not wake.is_set():
+            self.seconds += max(seconds, 0.001)
+
+
+@dataclass
+class FakeCluster:
+    id: str
+    request: Mapping[str, Any]
+    created: float
+    fails_with: tuple[str, str] | None = None
+    ended_at: float | None = None
+    protected: bool = False
+    steps: list[FakeStep] = field(default_factory=list)
+
+
+@dataclass
+class FakeStep:
+    id: str
+    request: effects.StepRequest
+    created: float
+    seconds: float
+    outcome: str
+    cancelled_at: float | None = None
+
+
+# What may go wrong at a call: kind -> (does the effect happen, what is raised).
+FAULTS: dict[str, tuple[bool, Callable[[str], Exception] | None]] = {
+    "throttled": (False, lambda _: ThrottledError("Rate exceeded")),
+    "lost_before": (False, lambda call: UnansweredError("no answer", code="NoAnswer", operation=call)),
+    "lost_after": (True, lambda call: UnansweredError("no answer", code="NoAnswer", operation=call)),
+    "refused": (False, lambda call: AwsError("refused", code="AccessDenied", operation=call)),
+    "bug": (False, lambda _: RuntimeError("a fault in kiln")),
+}
+
+
+class FakeAws:
+    """`effects.Effects` in memory."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.clusters: dict[str, FakeCluster] = {}
+        self.objects: dict[str, bytes] = {}
+        self.calls: list[str] = []
+        self.faults: dict[int, str] = {}
+        self.every_call: str | None = None
+        self.before_call: Callable[[int], None] = lambda _: None
+        self.boot_fails: tuple[str, str] | None = None
+        self.step_seconds = 20.0
+        self.step_outcomes: dict[str, str] = {}
+        self.never_ends = False
+        self.nodes: dict[str, list[effects.Instance]] = {}
+
+    @contextmanager
+    def _call(self, name: str) -> Any:
+        number = len(self.calls)
+        self.calls.append(name)
+        self.before_call(number)
+        kind = self.faults.get(number, self.every_call)
+        happens, error = FAULTS[kind] if kind else (True, None)
+        if not happens and error:
+            raise error(name)
+        yield
+        if error:
+            raise error(name)
+
+    # --- what AWS would know ---
+
+    def state(self, cluster: FakeCluster) -> str:
+        now = self.clock.seconds
+        if cluster.ended_at is not None:
+            if self.never_ends or now < cluster.ended_at + END_SECONDS:
+                return "TERMINATING"
+            return "TERMINATED"
+        if now < cluster.created + BOOT_SECONDS:
+            return "STARTING" if now < cluster.created + BOOT_SECONDS / 2 else "BOOTSTRAPPING"
+        if cluster.fails_with:
+            return "TERMINATED_WITH_ERRORS"
+        busy = any(self.step_state(cluster, step) in {"PENDING", "RUNNING"} for step in cluster.steps)
+        return "RUNNING" if busy else "WAITING"
+
+    def step_state(self, cluster: FakeCluster, step: FakeStep) -> str:
+        now = self.clock.seconds
+        end = step.created + step.seconds
+        stopped = min((t for t in (step.cancelled_at, cluster.ended_at) if t is not None), default=None)
+        if stopped is not None and stopped < end:
+            return "CANCELLED"
+        return step.outcome if now >= end else "RUNNING"
+
+    def live(self) -> list[str]:
+        """The clusters that cost money and that nobody has asked to end."""
+        return [one.id for one in self.clusters.values() if self.state(one) not in ENDED]
+
+    def _cluster(self, cluster_id: str) -> FakeCluster:
+        if cluster_id not in self.clusters:
+            raise ClusterNotFoundError(f"Cluster id '{cluster_id}' is not valid.")
+        return self.clusters[cluster_id]
+
+    def _seen(self, one: FakeCluster) -> effects.Cluster:
+        code, message = one.fails_with or ("", "")
+        failed = self.state(one) == "TERMINATED_WITH_ERRORS"
+        return effects.Cluster(
+            id=one.id,
+            name=one.request["Name"],
+            state=self.state(one),
+            created_at=START + timedelta(seconds=one.created),
+            reason_code=code if failed else "",
+            reason_message=message if failed else "",
+            tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]},
+            log_uri="s3://logs/emr/",
+            termination_protected=one.protected,
+        )
+
+    def _step(self, cluster: FakeCluster, step: FakeStep) -> effects.Step:
+        state = self.step_state(cluster, step)
+        begun = START + timedelta(seconds=step.created)
+        return effects.Step(
+            id=step.id,
+            name=step.request.name,
+            state=state,
+            created_at=begun,
+            started_at=begun,
+            ended_at=begun + timedelta(seconds=step.seconds) if state in STEP_ENDED else None,
+            jar=step.request.jar,
+            args=step.request.args,
+        )
+
+    # --- the calls ---
+
+    def run_job_flow(self, request: Mapping[str, Any]) -> str:
+        with self._call("RunJobFlow"):
+            one = FakeCluster(f"j-{len(self.clusters) + 1:04}", request, self.clock.seconds, self.boot_fails)
+            one.protected = request["Instances"]["TerminationProtected"]
+            self.clusters[one.id] = one
+        return one.id
+
+    def describe_cluster(self, cluster_id: str) -> effects.Cluster:
+        with self._call("DescribeCluster"):
+            return self._seen(self._cluster(cluster_id))
+
+    def list_clusters(
+        self, states: Iterable[str], created_after: datetime | None = None
+    ) -> list[effects.ClusterSummary]:
+        assert created_after is None
+        with self._call("ListClusters"):
+            wanted = set(states)
+            found = [self._seen(one) for one in self.clusters.values() if self.state(one) in wanted]
+            return [
+                effects.ClusterSummary(id=one.id, name=one.name, state=one.state, created_at=one.created_at)
+                for one in found
+            ]
+
+    def list_instances(self, cluster_id: str) -> list[effects.Instance]:
+        with self._call("ListInstances"):
+            return self.nodes.get(cluster_id, [])
+
+    def add_steps(self, cluster_id: str, steps: Sequence[effects.StepRequest]) -> list[str]:
+        with self._call("AddJobFlowSteps"):
+            cluster = self._cluster(cluster_id)
+            if self.state(cluster) in ENDED | {"TERMINATING"}:
+                raise AwsError("may not be modified", code="ValidationException", operation="AddJobFlowSteps")
+            added = []
+            for request in steps:
+                outcome = self.step_outcomes.get(request.name, "COMPLETED")
+                step_id = f"s-{cluster.id[2:]}{len(cluster.steps) + 1:02}"
+                step = FakeStep(step_id, request, self.clock.seconds, self.step_seconds, outcome)
+                cluster.steps.append(step)
+                added.append(step.id)
+        return added
+
+    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
+        assert len(step_ids) <= 10
+        with self._call("ListSteps"):
+            cluster = self._cluster(cluster_id)
+            return [self._step(cluster, s) for s in cluster.steps if not step_ids or s.id in step_ids]
+
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+        with self._call("CancelSteps"):
+            for step in self._cluster(cluster_id).steps:
+                if step.id in step_ids and step.cancelled_at is None:
+                    step.cancelled_at = self.clock.seconds
+
+    def terminate_cluster(self, cluster_id: str) -> None:
+        with self._call("TerminateJobFlows"):
+            one = self._cluster(cluster_id)
+            if one.protected:
+                raise AwsError(
+                    "termination protected", code="ValidationException", operation="TerminateJobFlows"
+                )
+            if one.ended_at is None and self.state(one) not in ENDED:
+                one.ended_at = self.clock.seconds
+
+    def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
+        with self._call("SetTerminationProtection"):
+            self._cluster(cluster_id).protected = protected
+
+    def get_object(self, uri: str) -> effects.StoredObject | None:
+        with self._call("GetObject"):
+            body = self.objects.get(uri)
+            return None if body is None else effects.StoredObject(body=body, etag=etag(body))
+
+    def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
+        with self._call("PutObject"):
+            there = self.objects.get(uri)
+            if (None if there is None else etag(there)) != replaces:
+                raise ConditionFailedError("412", code="PreconditionFailed", operation="PutObject")
+            self.objects[uri] = body
+        return etag(body)
+
+    def list_objects(self, uri: str) -> list[effects.ObjectSummary]:
+        with self._call("ListObjectsV2"):
+            return [
+                effects.ObjectSummary(uri=key, size=len(body), modified_at=self.clock.now())
+                for key, body in self.objects.items()
+                if key.startswith(uri)
+            ]
+
+    def caller_identity(self) -> str:
+        with self._call("GetCallerIdentity"):
+            return "arn:aws:iam::123456789012:user/ops"
+
+
+ENDED = {"TERMINATED", "TERMINATED_WITH_ERRORS"}
+STEP_ENDED = {"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"}
+
+
+def etag(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+class FakePlaybooks:
+    """Does what the playbooks do to AWS; provision and deploy do nothing there."""
+
+    def __init__(self, context: Any, identity: Any, ledger: Any, wanted: ClusterShape) -> None:
+        self.context, self.identity, self.ledger, self.shape = context, identity, ledger, wanted
+        self.ran: list[str] = []
+        self.fail: dict[str, PlaybookError] = {}
+
+    def run(self, name: str, arguments: list[str], tell: Any, stop: Any, tick: Callable[[], None]) -> None:
+        assert isinstance(arguments, list)
+        stop.check()
+        self.ran.append(name)
+        tick()
+        if name == "launch":
+            found, _ = clusters.launch(self.context, self.identity, self.shape, self.ledger)
+            waiting = clusters.Waiting(timeout_seconds=600, interval_seconds=5)
+            clusters.wait_until_up(self.context, found.id, waiting)
+        if name in self.fail:
+            raise self.fail[name]
+        tell(f"{name} worked")
+
+
+class Silence:
+    """A reporter that keeps what it heard."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @contextmanager
+    def phase(self, name: str) -> Any:
+        self.lines.append(name)
+        yield
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def close(self) -> None:
+        pass
