@@ -58,7 +58,10 @@ def judge_networks(pairs: pd.DataFrame, settings: SenderSettings) -> pd.DataFram
     networks["forwarder"] = (
         (networks["guests"] >= settings.forwarder_min_domains)
         & (networks["guest_share"] <= settings.forwarder_max_guest_share)
-        & (networks["direct_domains"] <= np.maximum(1, settings.forwarder_max_direct_share * networks["domains"]))
+        & (
+            networks["direct_domains"]
+            <= np.maximum(1, settings.forwarder_max_direct_share * networks["domains"])
+        )
         & (networks["signed_share"] >= settings.forwarder_min_signed_share)
     )
     return networks.reset_index()
@@ -75,6 +78,7 @@ def judge_senders(pairs: pd.DataFrame, networks: pd.DataFrame, settings: SenderS
     traces = signed & (frame["domain_share"] < settings.signed_min_share_of_domain).to_numpy()
     proven, relayed = listed | (signed & ~traces), relayed | traces
     evidence = _behaviour_log_odds(frame, proven, relayed)
+    evidence += settings.prior_log_odds
     evidence += settings.good_company_bonus * (frame["company_proves"].to_numpy() >= enough)
     evidence += settings.family_bonus * (frame["family"].to_numpy() > 1)
     evidence -= settings.spf_refused_penalty * (frame["spf_refused"] / messages).to_numpy()
@@ -121,16 +125,22 @@ def _with_context(pairs: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
 
 def _behaviour(frame: pd.DataFrame) -> np.ndarray:
     """Features that do not use authentication, with small counts drawn towards what is usual."""
-    return np.column_stack([
-        np.log(frame["domain_share"].clip(0.001, 0.05)),
-        np.log((frame["unknown_recipients"] + 0.1) / (frame["messages"] + 3.0)),
-        (frame["links_elsewhere"] + 0.6) / (frame["with_links"] + 2.0),
-    ])
+    return np.column_stack(
+        [
+            np.log(frame["domain_share"].clip(0.001, 0.05)),
+            np.log((frame["unknown_recipients"] + 0.1) / (frame["messages"] + 3.0)),
+            (frame["links_elsewhere"] + 0.6) / (frame["with_links"] + 2.0),
+        ]
+    )
 
 
 def _behaviour_log_odds(frame: pd.DataFrame, proven: np.ndarray, relayed: np.ndarray) -> np.ndarray:
     """Learn from proven mail, against mail without proof where the domain and its neighbours have proof."""
-    unproven = (frame["authenticated"] == 0) & (frame["domain_proves"] >= _PROVES_ITSELF) & (frame["company_proves"] == 0)
+    unproven = (
+        (frame["authenticated"] == 0)
+        & (frame["domain_proves"] >= _PROVES_ITSELF)
+        & (frame["company_proves"] == 0)
+    )
     suspect = ~relayed & unproven.to_numpy()
     if min(int(proven.sum()), int(suspect.sum())) < _FEWEST_EXAMPLES:
         return np.where(frame["domain_share"] >= _HOME_SHARE, 1.0, -1.0)

@@ -23,6 +23,7 @@ class SenderSettings:
     forwarder_min_signed_share: float
     authenticated_share: float
     signed_min_share_of_domain: float
+    prior_log_odds: float
     good_company_bonus: float
     family_bonus: float
     proof_bonus: float
@@ -80,5 +81,7 @@ def _section(kind: type[_Section], document: Any, name: str) -> _Section:
     expected = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(values, dict) or set(values) != expected:
         found = sorted(values) if isinstance(values, dict) else values
-        raise ConfigError(f"section {name!r} of the model settings must have the keys {sorted(expected)}, has {found}")
+        raise ConfigError(
+            f"section {name!r} of the model settings must have the keys {sorted(expected)}, has {found}"
+        )
     return kind(**values)

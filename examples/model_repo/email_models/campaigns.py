@@ -1,0 +1,135 @@
+"""Campaign models: messages that are near-duplicates of each other, however they were shuffled and mutated.
+
+A message is the set of its words, link domains and attachment digests. MinHash gives every message `bands * rows`
+numbers of which two messages share any one with a probability equal to the Jaccard similarity of their sets; messages
+that agree in all rows of a band are candidates. Candidates are compared exactly, and the pairs that are similar enough
+make a graph whose connected components are the campaigns.
+"""
+
+import random
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as f
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from email_models.settings import CampaignSettings
+
+COLUMNS = (
+    "message_id",
+    "received_at",
+    "sending_ip",
+    "header_from_domain",
+    "recipient_organisation_id",
+    "recipient_known",
+    "dmarc",
+    "spf",
+    "dkim",
+    "subject_tokens",
+    "body_tokens",
+    "url_domains",
+    "attachment_digests",
+)
+_SEED = 20_160_216  # any fixed number: the same data must always give the same campaigns
+
+
+def masks(count: int) -> list[int]:
+    """Return `count` fixed 63-bit masks; xor with each puts hash values in another order."""
+    generator = random.Random(_SEED)  # noqa: S311  # not for secrets
+    return [generator.getrandbits(63) for _ in range(count)]
+
+
+def with_features(messages: DataFrame) -> DataFrame:
+    """Return `message` (a 64-bit name) and `features` (the set of what it contains, as 32-bit hashes)."""
+    contents = f.concat(
+        f.col("subject_tokens"),
+        f.col("body_tokens"),
+        f.transform("url_domains", lambda domain: f.concat(f.lit("link:"), domain)),
+        f.transform("attachment_digests", lambda digest: f.concat(f.lit("file:"), digest)),
+    )
+    hashed = f.array_distinct(f.transform(contents, lambda text: f.hash(text)))  # noqa: PLW0108  # Spark counts its parameters
+    return messages.select(f.xxhash64("message_id").alias("message"), hashed.alias("features"))
+
+
+def candidates(features: DataFrame, settings: CampaignSettings) -> DataFrame:
+    """Return pairs (`first`, `second`) of messages that agree in at least one band.
+
+    In every bucket each message is paired with one only, the smallest: that is enough to connect a campaign and keeps
+    the number of pairs linear. A bucket larger than `max_bucket` is boilerplate and says nothing.
+    """
+    order = masks(settings.bands * settings.rows)
+    signatures = (
+        features.select("message", f.explode("features").alias("feature"))
+        .select("message", f.xxhash64("feature").alias("value"))
+        .groupBy("message")
+        .agg(*(f.min(f.col("value").bitwiseXOR(f.lit(mask))).alias(f"m{i}") for i, mask in enumerate(order)))
+    )
+    buckets = f.array(*(_bucket(band, settings.rows) for band in range(settings.bands)))
+    members = (
+        signatures.select("message", f.explode(buckets).alias("bucket"))
+        .groupBy("bucket")
+        .agg(f.collect_list("message").alias("messages"))
+        .where(f.size("messages").between(2, settings.max_bucket))
+    )
+    return (
+        members.select(f.array_min("messages").alias("first"), f.explode("messages").alias("second"))
+        .where(f.col("first") != f.col("second"))
+        .distinct()
+    )
+
+
+def _bucket(band: int, rows: int) -> Column:
+    return f.xxhash64(f.lit(band), *(f.col(f"m{row}") for row in range(band * rows, (band + 1) * rows)))
+
+
+def similar(pairs: DataFrame, features: DataFrame, threshold: float) -> DataFrame:
+    """Keep the pairs whose sets have at least this Jaccard similarity."""
+    firsts = features.select(f.col("message").alias("first"), f.col("features").alias("a"))
+    seconds = features.select(f.col("message").alias("second"), f.col("features").alias("b"))
+    shared = f.size(f.array_intersect("a", "b"))
+    return (
+        pairs.join(firsts, "first")
+        .join(seconds, "second")
+        .where(shared >= threshold * (f.size("a") + f.size("b") - shared))
+        .select("first", "second")
+    )
+
+
+def components(pairs: pd.DataFrame, min_messages: int) -> pd.DataFrame:
+    """Return `message` and `campaign` for every connected component of at least `min_messages` messages.
+
+    A campaign is named by its smallest message, as 16 hex digits, so that a second run gives the same names.
+    """
+    ends = pairs[["first", "second"]].to_numpy(dtype=np.int64)
+    messages, places = np.unique(ends.ravel(), return_inverse=True)
+    places = places.reshape(ends.shape)
+    graph = coo_matrix(
+        (np.ones(len(ends)), (places[:, 0], places[:, 1])), shape=(len(messages), len(messages))
+    )
+    _, labels = connected_components(graph, directed=False)
+    sizes = np.bincount(labels, minlength=1)
+    smallest = messages[np.unique(labels, return_index=True)[1]]  # `messages` is sorted
+    large = sizes[labels] >= min_messages
+    names = np.array([f"{name & 0xFFFF_FFFF_FFFF_FFFF:016x}" for name in smallest.tolist()], dtype=object)
+    return pd.DataFrame({"message": messages[large], "campaign": names[labels[large]]})
+
+
+def figures(members: DataFrame, organisation_domains: list[str]) -> DataFrame:
+    """Return a row per campaign: its size, spread and behaviour. `members` are messages with `campaign`."""
+    unproven = (f.col("spf") != "pass") & (f.col("dkim") != "pass")
+    claims = f.col("header_from_domain").isin(organisation_domains)
+    return members.groupBy("campaign").agg(
+        f.count("*").alias("messages"),
+        f.min("received_at").alias("first_seen"),
+        f.max("received_at").alias("last_seen"),
+        f.approx_count_distinct("header_from_domain").alias("sender_domains"),
+        f.approx_count_distinct("sending_ip").alias("addresses"),
+        f.approx_count_distinct("recipient_organisation_id").alias("recipient_organisations"),
+        f.avg((~f.col("recipient_known")).cast("double")).alias("unknown_recipient_share"),
+        f.avg((f.col("dmarc") == "fail").cast("double")).alias("dmarc_fail_share"),
+        f.avg((unproven & claims).cast("double")).alias("unproven_organisation_share"),
+        f.avg((f.size("attachment_digests") > 0).cast("double")).alias("attachment_share"),
+        f.concat_ws(" ", f.min("subject_tokens")).alias("example_subject"),
+    )

@@ -1,0 +1,137 @@
+"""Domain reputation: how far mail in a domain's own name can be trusted, from how the domain behaves.
+
+Only mail that is the domain's own counts: pairs that the sender models call forged or forwarded are left out, so that a
+bank is not blamed for those who imitate it. There are no labels here either. Domains of registered organisations teach
+what good looks like; domains that imitate them in name, or hammer at mailboxes that do not exist, teach what bad looks
+like; the classifier then labels more by itself, surest first, and scores every domain.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from email_models.senders import FORGED, FORWARDER
+from email_models.settings import ReputationSettings
+
+_FEWEST_EXAMPLES = 5
+_HAMMERS = 0.12  # lower bound on the share of unknown recipients above which no honest sender was ever seen
+_CONFUSED = str.maketrans({"1": "l", "0": "o", "3": "e", "5": "s"})
+_LURES = ("secure", "login", "billing", "support", "account")
+
+
+def is_lookalike(domain: str, organisations: Iterable[str], max_edits: int) -> bool:
+    """Tell whether `domain` imitates one of the domains `organisations` without being one of them."""
+    known = set(organisations)
+    if domain in known:
+        return False
+    stem = _plain(domain)
+    return any(_imitates(stem, _plain(other), max_edits) for other in known)
+
+
+def _plain(domain: str) -> str:
+    stem = domain.split(".")[0].translate(_CONFUSED).replace("rn", "m")
+    for lure in _LURES:
+        stem = stem.removesuffix(f"-{lure}")
+    return stem
+
+
+def _imitates(stem: str, other: str, max_edits: int) -> bool:
+    if abs(len(stem) - len(other)) > max_edits or min(len(stem), len(other)) < 3 * max_edits:
+        return False
+    return edits_between(stem, other, at_most=max_edits) <= max_edits
+
+
+def edits_between(first: str, second: str, at_most: int) -> int:
+    """Return the Levenshtein distance, or some number above `at_most` as soon as it is sure to be larger."""
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, start=1):
+        previous, row = row, [i]
+        for j, b in enumerate(second, start=1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (a != b)))
+        if min(row) > at_most:
+            return at_most + 1
+    return row[-1]
+
+
+def score_domains(
+    pairs: pd.DataFrame, networks: pd.DataFrame, organisations: set[str], settings: ReputationSettings
+) -> pd.DataFrame:
+    """Return a row per domain with its `score` (0 good, 1 bad) and `disreputable`.
+
+    `pairs` has the evidence per (domain, network), and a `verdict` where the domain belongs to an organisation;
+    `networks` says which networks forward.
+    """
+    relays = set(networks.loc[networks["forwarder"], "network"])
+    own = pairs[~pairs["verdict"].isin([FORGED, FORWARDER]) & ~pairs["network"].isin(relays)]
+    domains = _by_domain(own, _neighbourhoods(pairs))
+    domains["organisation"] = domains["domain"].isin(organisations)
+    domains["lookalike"] = [
+        is_lookalike(d, organisations, settings.lookalike_max_edits) for d in domains["domain"]
+    ]
+    score = _scores(domains)
+    score = np.where(domains["organisation"], np.minimum(score, 0.2), score)
+    score = np.where(domains["lookalike"], np.maximum(score, 0.8), score)
+    enough = (domains["messages"] >= settings.min_messages) | domains["lookalike"]
+    return domains.assign(
+        score=score.round(4), disreputable=enough & (score >= settings.disreputable_threshold)
+    ).drop(columns=["bad_company"])
+
+
+def _neighbourhoods(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What a network sends in all: a domain is known by the company that it keeps."""
+    return pairs.groupby("network").agg(
+        all_messages=("messages", "sum"), all_unknown=("unknown_recipients", "sum")
+    )
+
+
+def _by_domain(own: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    here = own.join(networks, on="network")
+    others = here["all_messages"] - here["messages"]
+    company = (here["all_unknown"] - here["unknown_recipients"] + 0.2) / (others + 8.0)
+    here = here.assign(bad_company=company * here["messages"])
+    domains = here.groupby("domain", as_index=False).agg(
+        messages=("messages", "sum"),
+        networks=("network", "size"),
+        authenticated=("authenticated", "sum"),
+        unknown_recipients=("unknown_recipients", "sum"),
+        with_links=("with_links", "sum"),
+        links_elsewhere=("links_elsewhere", "sum"),
+        bad_company=("bad_company", "sum"),
+    )
+    domains["bad_company"] /= domains["messages"]
+    return domains
+
+
+def _features(domains: pd.DataFrame) -> np.ndarray:
+    """Behaviour as rates, with small counts drawn towards what is usual."""
+    messages = domains["messages"]
+    return np.column_stack(
+        [
+            np.log((domains["unknown_recipients"] + 0.1) / (messages + 3.0)),
+            (domains["links_elsewhere"] + 0.9) / (domains["with_links"] + 3.0),
+            np.log(domains["bad_company"]),
+            np.log(domains["networks"] / np.sqrt(messages)),
+        ]
+    )
+
+
+def _scores(domains: pd.DataFrame) -> np.ndarray:
+    unknown = domains["unknown_recipients"] / domains["messages"]
+    doubt = 1.0 * np.sqrt(unknown * (1.0 - unknown) / domains["messages"])
+    bad = (~domains["organisation"] & (domains["lookalike"] | (unknown - doubt >= _HAMMERS))).to_numpy()
+    good = (domains["organisation"] | ((unknown + 1.0 / domains["messages"]) <= 0.03)).to_numpy() & ~bad
+    if min(int(bad.sum()), int(good.sum())) < _FEWEST_EXAMPLES:
+        return np.where(bad, 0.9, 0.1)
+    features = _features(domains)
+    labels = np.where(bad, 1, np.where(good, 0, -1))
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+    for _ in range(3):  # label the surest of the rest, and learn again
+        known = labels >= 0
+        model.fit(features[known], labels[known])
+        chance = model.predict_proba(features)[:, 1]
+        labels = np.where(known, labels, np.where(chance > 0.95, 1, np.where(chance < 0.05, 0, -1)))
+    return np.asarray(chance)

@@ -1,0 +1,100 @@
+"""Start Spark, read a day's messages, write models and metrics; end a job with one line and an exit code."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+
+from email_models.arguments import Arguments
+from email_models.errors import InputError, JobError
+
+# Small data on few cores: every further partition costs more than it brings.
+_SHUFFLE_PARTITIONS = 4
+
+
+class Stopwatch:
+    """Seconds by phase, for metrics.json."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time what happens inside, and say so on stdout: it is what an operator sees in the driver's log."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 2)
+        print(f"{name}: {self.seconds[name]} s", flush=True)  # noqa: T201  # a job's log
+
+
+def start_session(name: str) -> SparkSession:
+    """Start Spark with what these jobs need; sizes of driver and executors come from spark-submit."""
+    return (
+        SparkSession.builder.appName(name)
+        .config("spark.sql.shuffle.partitions", _SHUFFLE_PARTITIONS)
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+
+
+def read_messages(spark: SparkSession, arguments: Arguments, columns: Sequence[str]) -> DataFrame:
+    """Open the day's messages. Raises InputError when there are none or when a column is missing."""
+    where = arguments.messages
+    try:
+        messages = spark.read.parquet(where)
+    except AnalysisException as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no messages of {arguments.day} at {where}: {reason}") from None
+    missing = sorted(set(columns) - set(messages.columns))
+    if missing:
+        raise InputError(f"the messages at {where} lack the columns {', '.join(missing)}")
+    return messages.select(*columns)
+
+
+def require_rows(rows: int, arguments: Arguments) -> int:
+    """Return `rows`. Raises InputError when there are none: an empty day must not replace models."""
+    if rows == 0:
+        raise InputError(f"the messages at {arguments.messages} are empty")
+    return rows
+
+
+def as_spark(spark: SparkSession, frame: pd.DataFrame) -> DataFrame:
+    """Turn a small driver-side table into Spark's; an empty one keeps its columns."""
+    kinds = {"i": "bigint", "u": "bigint", "f": "double", "b": "boolean"}
+    schema = ", ".join(f"{name} {kinds.get(kind.kind, 'string')}" for name, kind in frame.dtypes.items())
+    columns = [frame[name].tolist() for name in frame.columns]
+    rows = spark.sparkContext.parallelize(list(zip(*columns, strict=True)), 1)
+    return spark.createDataFrame(rows, schema, verifySchema=False)
+
+
+def write_models(frame: DataFrame, arguments: Arguments, name: str) -> None:
+    """Write one small Parquet file below the output, in place of what an earlier run left there."""
+    frame.coalesce(1).write.mode("overwrite").parquet(f"{arguments.output}/{name}")
+
+
+def write_metrics(spark: SparkSession, arguments: Arguments, job: str, metrics: dict[str, Any]) -> None:
+    """Write `<output>/<job>/metrics.json` through Hadoop, which knows every kind of address that Spark knows."""
+    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001  # PySpark offers no other way to Hadoop's FileSystem
+    context: Any = spark.sparkContext._jsc  # noqa: SLF001
+    path = jvm.org.apache.hadoop.fs.Path(f"{arguments.output}/{job}/metrics.json")
+    stream = path.getFileSystem(context.hadoopConfiguration()).create(path, True)
+    try:
+        stream.write(bytearray(json.dumps(metrics, indent=2, sort_keys=True).encode()))
+    finally:
+        stream.close()
+
+
+def run_job(job: Callable[[], None], name: str) -> None:
+    """Run a job. A known failure becomes one line on stderr and its exit code; anything else keeps its traceback."""
+    try:
+        job()
+    except JobError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a job's log
+        sys.exit(error.exit_code)
