@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from kiln import paths
 from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
 
@@ -48,7 +47,7 @@ class Playbooks(Protocol):
 class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
     """The real playbooks. Output goes to <folder>/<name>.log, only changes are told.
 
-    `environment` is added to the clean one; `vault_password_file` is handed over when it exists.
+    `environment` is the whole environment; `vault_password_file` is handed over when it exists.
     """
 
     root: Path
@@ -83,7 +82,6 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / f"{name}.log"
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:
-        environment = paths.clean_environment(self.root, self.environment)
         vault = self.vault_password_file
         order = {
             "checkout": str(self.root),
@@ -92,14 +90,13 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
             "folder": str(self.folder / "ansible" / name),
             "log": str(self.log_file(name)),
-            "environment": dict(self.environment)
-            | {"ANSIBLE_CONFIG": environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
+            "environment": {"ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
         }
         (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "kiln.playbook_process"],
             cwd=self.root,
-            env=environment,
+            env=dict(self.environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log_file(name).open("a"),

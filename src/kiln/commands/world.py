@@ -37,13 +37,15 @@ def config_file(account: Account) -> Path | None:
 
 
 def environment_of(account: Account) -> dict[str, str]:
-    """Return the AWS variables that Ansible's inventory and modules need to see the same account."""
-    found = {"AWS_REGION": account.aws_region, "AWS_DEFAULT_REGION": account.aws_region}
-    found |= {"AWS_PROFILE": account.aws_profile} if account.aws_profile else {}
-    file = config_file(account)
-    if file is not None:
-        found |= {"AWS_CONFIG_FILE": str(file), "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-    return found
+    """Return the environment for the playbooks.
+
+    An account that the settings name wins over the caller's shell: its AWS_PROFILE or AWS_ENDPOINT_URL would point
+    the inventory and the modules to two different accounts.
+    """
+    environment = paths.clean_environment(paths.checkout())
+    if not account.aws_profile:
+        return environment
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_")}
 
 
 def context_of(account: Account) -> Context:
