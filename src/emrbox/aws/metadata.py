@@ -65,7 +65,7 @@ class MotoFacts:
             security_groups=tuple(group.name for group in instance.security_groups),
             instance_profile_arn=profile.arn if profile else None,
             instance_profile_id=profile.id if profile else None,
-            public_key=(pair.name, public_key_line(pair)) if pair else None,
+            public_key=(pair.key_name, public_key_line(pair)) if pair else None,
             tags={tag["key"]: tag["value"] for tag in instance.get_tags()} if shows_tags else None,
         )
 
