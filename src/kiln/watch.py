@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROWTH = 1.3
-SLOWEST = 4.0  # times the first interval
+SLOWEST = 2.0  # times the first interval
 JITTER = 0.2
 # How long AWS may give no usable answer before a wait is given up.
 PATIENCE_SECONDS = 180.0

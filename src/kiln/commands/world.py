@@ -39,8 +39,8 @@ def config_file(account: Account) -> Path | None:
 def environment_of(account: Account) -> dict[str, str]:
     """Return the environment for the playbooks.
 
-    An account that the settings name wins over the caller's shell: its AWS_PROFILE or AWS_ENDPOINT_URL would point
-    the inventory and the modules to two different accounts.
+    An account that the settings name wins over the caller's shell: its AWS_PROFILE or AWS_ENDPOINT_URL would
+    point the inventory and the modules to two different accounts.
     """
     environment = paths.clean_environment(paths.checkout())
     if not account.aws_profile:
