@@ -59,6 +59,10 @@ class CallLog:
         with self._lock:
             self._file.write(line + "\n")
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 def timestamp() -> str:
     """Return the time now, UTC, to the millisecond."""

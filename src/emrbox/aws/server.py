@@ -16,6 +16,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
@@ -83,6 +84,10 @@ class Application:
             return self._own_page(request)(environ, start_response)
         return self._aws_answer(_receive(request), start_response)
 
+    def close(self) -> None:
+        """Close the call log."""
+        self._log.close()
+
     def _aws_answer(self, received: _Received, start_response: StartResponse) -> Iterable[bytes]:
         status = 0
 
@@ -133,9 +138,11 @@ class Application:
         )
 
     def _repository_file(self, request: Request) -> Response:
-        return send_from_directory(
-            self._config.images.rpm_repository, request.path.lstrip("/"), request.environ
-        )
+        folder = self._config.images.rpm_repository
+        try:
+            return send_from_directory(folder, request.path.lstrip("/"), request.environ)
+        except NotFound:
+            return Response("no such file\n", status=404)
 
     def _own_page(self, request: Request) -> Response:
         page = request.path.removeprefix(OWN_PREFIX)
@@ -175,9 +182,11 @@ class Server:
             thread.join()
 
     def shutdown(self) -> None:
-        """End `serve`."""
+        """End `serve`, close its sockets and the call log."""
         for server in self._servers:
             server.shutdown()
+            server.server_close()
+        self._application.close()
 
 
 class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publishes no types
