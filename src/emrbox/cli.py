@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="stay, and print what comes")
     images = commands.add_parser("images", help="what nodes are made of")
     images.add_argument(
-        "action", choices=("build", "list"), help="build what is missing, or show what is there"
+        "action", choices=("build", "list"), help="build what is missing, or show what there is"
     )
     return main
 
@@ -95,8 +95,8 @@ def _logs(arguments: argparse.Namespace) -> int:
     file = box_home() / "log" / "box.log"
     if not file.exists():
         raise BoxError("there is no log: no box was started here; emrbox up")
-    sys.stdout.flush()
-    os.execvp("tail", ["tail", "-n", "+1", *(["-F"] if arguments.follow else []), str(file)])
+    follow = ["-F"] if arguments.follow else []
+    return subprocess.run(["tail", "-n", "+1", *follow, str(file)], check=False).returncode
 
 
 def _images(arguments: argparse.Namespace) -> int:

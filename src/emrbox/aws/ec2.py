@@ -7,6 +7,7 @@ shutting-down) lasts as long as the node takes.
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import moto.settings
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidKeyPairNameError
+from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError, InvalidKeyPairNameError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses.general import General
@@ -88,6 +89,8 @@ class RealInstances:
         if key_name and key_name not in self.backend.key_pairs:
             raise InvalidKeyPairNameError({key_name})
         template = request.get("launch_template")
+        if request.get("image_id") and not self.images.knows(request["image_id"]):
+            raise InvalidAMIIdError(request["image_id"])
         if not request.get("image_id") and not template:
             raise EC2ClientError("MissingParameter", "The request must contain the parameter ImageId")
 
@@ -229,6 +232,7 @@ class RealInstances:
 
 def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> RealInstances:
     """Make moto's EC2 in this process launch and end nodes of `registry` from now on."""
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # read when the backend is made: emrbox has its own
     moto.settings.ENABLE_AMI_VALIDATION = True
     moto.settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
     real = RealInstances(config, registry)

@@ -50,6 +50,10 @@ class ImageLayers:
         )
         self._layers[ami_id] = self._config.images.layers(name)
 
+    def knows(self, ami_id: str) -> bool:
+        """Return whether nodes can be made from this image."""
+        return ami_id in self._layers
+
     def of(self, ami_id: str) -> tuple[Path, ...]:
         """Return an image's layers, topmost first; KeyError for an image that emrbox did not make."""
         return self._layers[ami_id]

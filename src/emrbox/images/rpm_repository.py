@@ -90,7 +90,7 @@ def _download(scratch: Path, base: Path) -> list[Path]:
 def _read(files: list[Path]) -> list[Deb]:
     """Read the packages' own descriptions; needs outside of `files` are met by the base image."""
     wanted = ("Package", "Version", "Architecture", "Description", "Depends", "Pre-Depends")
-    fields = {}
+    fields: dict[Path, dict[str, str]] = {}
     for file in files:
         text = run(["dpkg-deb", "-f", file, *wanted])
         fields[file] = dict(re.findall(r"^([A-Z][A-Za-z-]*): (.*)", text, re.MULTILINE))
@@ -126,9 +126,7 @@ def _make_rpm(deb: Deb, scratch: Path, folder: Path) -> None:
         shutil.copytree(extra / "tree", payload, symlinks=True, dirs_exist_ok=True)
     _trim(payload)
     _link_postgresql(payload)
-    files = [
-        f"/{p.relative_to(payload)}" for p in sorted(payload.rglob("*")) if p.is_symlink() or p.is_file()
-    ]
+    found = [path for path in sorted(payload.rglob("*")) if path.is_symlink() or path.is_file()]
     spec = Template((_FOLDER / "package.spec.tmpl").read_text()).substitute(
         name=deb.name,
         version=deb.version.replace("-", "_"),
@@ -138,7 +136,7 @@ def _make_rpm(deb: Deb, scratch: Path, folder: Path) -> None:
         provides=f"Provides: {deb.deb_name}" if deb.deb_name != deb.name else "",
         requires="\n".join(f"Requires: {name}" for name in deb.requires),
         payload=payload,
-        files="\n".join(f'"{name}"' for name in files),
+        files="\n".join(f'"/{path.relative_to(payload)}"' for path in found),
         pre=_script(extra / "pre.sh"),
         post=_script(extra / "post.sh"),
     )
