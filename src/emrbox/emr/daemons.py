@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.1
-HTTP_TIMEOUT_SECONDS = 5.0
+HTTP_TIMEOUT_SECONDS = 10.0
+PLAIN_MODE = "755"
 CONTAINERS_OVER_SECONDS = 5.0
 # The NodeManager's states of an application whose containers may still write.
 CONTAINERS_LIVE = frozenset({"NEW", "INITING", "RUNNING", "FINISHING_CONTAINERS_WAIT"})
@@ -56,10 +57,10 @@ NODE_MANAGER = Daemon("nodemanager", ("yarn", "nodemanager"), "hadoop", "hadoop-
 # Folders in HDFS that EMR makes: path, owner, mode.
 HDFS_FOLDERS = (
     ("/tmp", "hdfs", "1777"),  # noqa: S108  # in HDFS
-    ("/user", "hdfs", "755"),
-    ("/user/hadoop", "hadoop", "755"),
-    ("/user/root", "root", "755"),
-    ("/user/spark", "spark", "755"),
+    ("/user", "hdfs", PLAIN_MODE),
+    ("/user/hadoop", "hadoop", PLAIN_MODE),
+    ("/user/root", "root", PLAIN_MODE),
+    ("/user/spark", "spark", PLAIN_MODE),
     ("/var/log/spark/apps", "spark", "1777"),
     ("/var/log/hadoop-yarn/apps", "hadoop", "1777"),
 )
@@ -96,9 +97,8 @@ class Daemons:
         while True:
             check()
             self._check_alive()
-            if not folders_made and stores and self._writable():
-                self._make_folders()
-                folders_made = True
+            if not folders_made and self._writable():
+                folders_made = self._make_folders()
             if folders_made and self.live_datanodes() >= stores and self.active_nodes() >= nodes:
                 return
             if time.monotonic() > deadline:
@@ -143,19 +143,23 @@ class Daemons:
         beans = answer["beans"] if answer else []
         return dict(beans[0]) if beans else {}
 
-    def _make_folders(self) -> None:
-        """By WebHDFS: the command line would start a JVM for each."""
-        for path, owner, mode in HDFS_FOLDERS:
-            self._put(path, f"op=MKDIRS&permission={mode}")
-            self._put(path, f"op=SETOWNER&owner={owner}&group=hdfsadmingroup")
-            self._put(path, f"op=SETPERMISSION&permission={mode}")
+    def _make_folders(self) -> bool:
+        """Make HDFS's folders by WebHDFS: the command line would start a JVM for each. False: ask again."""
+        try:
+            for path, owner, mode in HDFS_FOLDERS:
+                self._put(path, f"op=MKDIRS&permission={mode}")
+                if owner != NAMENODE.user:
+                    self._put(path, f"op=SETOWNER&owner={owner}&group=hdfsadmingroup")
+                if mode != PLAIN_MODE:
+                    self._put(path, f"op=SETPERMISSION&permission={mode}")
+        except OSError:
+            return False
+        return True
 
     def _put(self, path: str, query: str) -> None:
         url = f"http://{self._master}:{NAMENODE_HTTP_PORT}/webhdfs/v1{path}?user.name=hdfs&{query}"
-        with urllib.request.urlopen(  # an address of this box
-            urllib.request.Request(url, method="PUT"),
-            timeout=HTTP_TIMEOUT_SECONDS,  # as above
-        ):
+        request = urllib.request.Request(url, method="PUT")  # an address of this box
+        with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
             pass
 
     def _check_alive(self) -> None:

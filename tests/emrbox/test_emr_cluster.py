@@ -1,0 +1,318 @@
+"""EMR clusters on a box of the test's own: nodes, steps, logs, permissions, ends. Takes some minutes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.box
+
+SERVICE_ROLE = {
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["ec2:RunInstances", "ec2:TerminateInstances", "ec2:CreateTags", "ec2:DeleteTags"],
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": "arn:aws:iam::123456789012:role/nodes",
+            "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        },
+    ]
+}
+NODES_ROLE = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+BUCKET = "emr-test"
+COUNT_JOB = """
+import sys
+from pyspark.sql import SparkSession, functions as F
+
+spark = SparkSession.builder.getOrCreate()
+rows = spark.read.csv("s3://emr-test/in/", header=True, inferSchema=True)
+rows.groupBy("key").agg(F.sum("value").alias("total")).write.parquet(sys.argv[1])
+print("total", spark.read.parquet(sys.argv[1]).agg(F.sum("total")).first()[0])
+spark.range(10).write.parquet("hdfs:///tmp/ten")
+"""
+FAILING_JOB = """
+from pyspark.sql import SparkSession
+
+SparkSession.builder.getOrCreate()
+raise ValueError("the planted mistake")
+"""
+
+
+class Account:
+    """The box's account as its administrator sees it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.session = boto3.session.Session(profile_name="emrbox")
+        self.endpoint = environment["AWS_ENDPOINT_URL"]
+        self.emr, self.s3, self.ec2, self.iam = map(self._client, ("emr", "s3", "ec2", "iam"))
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.make_role("service", "elasticmapreduce.amazonaws.com", SERVICE_ROLE)
+        self.make_role("nodes", "ec2.amazonaws.com", NODES_ROLE)
+        self.iam.create_instance_profile(InstanceProfileName="nodes")
+        self.iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="nodes")
+
+    def _client(self, service: str) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+
+    def make_role(self, name: str, principal: str, policy: dict[str, Any]) -> None:
+        trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document(policy)))
+
+    def launch(self, cores: int, **changes: Any) -> str:
+        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+        if cores:
+            groups.append({"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": cores})
+        request: dict[str, Any] = {
+            "Name": "test",
+            "ReleaseLabel": "emr-spark-8.0.0",
+            "Applications": [{"Name": "Spark"}],
+            "ServiceRole": "service",
+            "JobFlowRole": "nodes",
+            "LogUri": f"s3://{BUCKET}/logs/",
+            "Instances": {"InstanceGroups": groups, "KeepJobFlowAliveWhenNoSteps": True},
+            "Tags": [{"Key": "run_id", "Value": "1"}],
+            **changes,
+        }
+        return str(self.emr.run_job_flow(**request)["JobFlowId"])
+
+    def until(self, cluster_id: str, *states: str, seconds: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            cluster = self.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+            if cluster["Status"]["State"] in states:
+                return dict(cluster)
+            assert time.monotonic() < deadline, cluster["Status"]
+            assert "TERMINATED" not in cluster["Status"]["State"], cluster["Status"]
+            time.sleep(0.2)
+
+    def run_step(self, cluster_id: str, *args: str, jar: str = "command-runner.jar") -> dict[str, Any]:
+        step = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": jar, "Args": list(args)}}
+        step_id = self.emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"][0]
+        deadline = time.monotonic() + 180
+        while True:
+            found = self.emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]
+            if found["Status"]["State"] not in {"PENDING", "RUNNING"}:
+                return dict(found)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def log(self, key: str) -> str:
+        body = self.s3.get_object(Bucket=BUCKET, Key=f"logs/{key}")["Body"].read()
+        return gzip.decompress(body).decode()
+
+    def keys(self, prefix: str) -> set[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"logs/{prefix}")
+        return {o["Key"].removeprefix(f"logs/{prefix}") for page in pages for o in page.get("Contents", [])}
+
+    def instances(self, cluster_id: str) -> list[dict[str, Any]]:
+        tag = {"Name": "tag:aws:elasticmapreduce:job-flow-id", "Values": [cluster_id]}
+        answer = self.ec2.describe_instances(Filters=[tag])
+        return [i for r in answer["Reservations"] for i in r["Instances"]]
+
+
+def document(policy: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", **policy}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    home = tmp_path_factory.mktemp("box")
+    environment = {**os.environ, "EMRBOX_HOME": str(home)}
+
+    def emrbox(command: str) -> str:
+        argv = [sys.executable, "-m", "emrbox", command]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout
+
+    emrbox("up")
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            lines = [line.removeprefix("export ") for line in emrbox("env").splitlines() if "=" in line]
+            exported = dict(line.split("=", 1) for line in lines)
+            for name, value in exported.items():
+                patch.setenv(name, value)
+            yield Account(exported)
+        finally:
+            emrbox("down")
+
+
+@pytest.fixture(scope="module")
+def cluster(account: Account) -> str:
+    """A cluster of one master and two core nodes that has become ready."""
+    cluster_id = account.launch(
+        2,
+        Configurations=[
+            {
+                "Classification": "spark-env",
+                "Configurations": [{"Classification": "export", "Properties": {"PLANTED": "here"}}],
+            },
+            {"Classification": "spark-defaults", "Properties": {"spark.yarn.maxAppAttempts": "1"}},
+        ],
+    )
+    account.until(cluster_id, "WAITING")
+    return cluster_id
+
+
+def test_a_cluster_is_ready_with_tagged_instances_on_its_own_addresses(
+    account: Account, cluster: str
+) -> None:
+    described = account.emr.describe_cluster(ClusterId=cluster)["Cluster"]
+    listed = account.emr.list_instances(ClusterId=cluster)["Instances"]
+    real = account.instances(cluster)
+    assert {i["State"]["Name"] for i in real} == {"running"}
+    assert {i["Ec2InstanceId"] for i in listed} == {i["InstanceId"] for i in real}
+    roles = [
+        {t["Key"]: t["Value"] for t in i["Tags"]}["aws:elasticmapreduce:instance-group-role"] for i in real
+    ]
+    assert sorted(roles) == ["CORE", "CORE", "MASTER"]
+    assert all({"Key": "run_id", "Value": "1"} in i["Tags"] for i in real)
+    assert described["MasterPublicDnsName"] in {i["PrivateDnsName"] for i in real}
+
+
+def test_a_command_runs_as_hadoop_on_the_master_and_its_logs_are_in_s3(
+    account: Account, cluster: str
+) -> None:
+    script = "id -un; hostname; grep PLANTED /etc/spark/conf/spark-env.sh; hdfs dfs -ls /user; echo said >&2"
+    step = account.run_step(cluster, "bash", "-c", script)
+    assert step["Status"]["State"] == "COMPLETED"
+    folder = f"{cluster}/steps/{step['Id']}/"
+    assert account.keys(folder) == {"controller.gz", "stderr.gz", "stdout.gz", "syslog.gz"}
+    out = account.log(f"{folder}stdout.gz")
+    master = account.emr.describe_cluster(ClusterId=cluster)["Cluster"]["MasterPublicDnsName"]
+    assert out.splitlines()[:3] == ["hadoop", master, "export PLANTED=here"]
+    assert "/user/hadoop" in out
+    assert account.log(f"{folder}stderr.gz") == "said\n"
+    assert "Step succeeded" in account.log(f"{folder}controller.gz")
+
+
+def test_a_spark_job_in_cluster_mode_reads_and_writes_s3(account: Account, cluster: str) -> None:
+    rows = "key,value\n" + "".join(f"{n % 7},{n}\n" for n in range(5000))
+    account.s3.put_object(Bucket=BUCKET, Key="in/rows.csv", Body=rows.encode())
+    account.s3.put_object(Bucket=BUCKET, Key="jobs/count.py", Body=COUNT_JOB.encode())
+    submit = ("spark-submit", "--deploy-mode", "cluster")
+    step = account.run_step(cluster, *submit, f"s3://{BUCKET}/jobs/count.py", f"s3://{BUCKET}/out/")
+    assert step["Status"]["State"] == "COMPLETED", step
+    (application,) = step["AdditionalInfo"]["ResourceManagerApplicationIds"]
+    containers = account.keys(f"{cluster}/containers/{application}/")
+    driver = next(key for key in containers if key.endswith("_000001/stdout.gz"))
+    assert "total 12497500" in account.log(f"{cluster}/containers/{application}/{driver}")
+    assert account.s3.list_objects_v2(Bucket=BUCKET, Prefix="out/_SUCCESS")["KeyCount"] == 1
+
+
+def test_a_failing_spark_job_fails_its_step_and_its_traceback_is_in_s3(
+    account: Account, cluster: str
+) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="jobs/fail.py", Body=FAILING_JOB.encode())
+    step = account.run_step(
+        cluster, "spark-submit", "--deploy-mode", "cluster", f"s3://{BUCKET}/jobs/fail.py"
+    )
+    assert step["Status"]["State"] == "FAILED"
+    failure = step["Status"]["FailureDetails"]
+    assert failure["LogFile"] == f"s3://{BUCKET}/logs/{cluster}/steps/{step['Id']}/stderr.gz"
+    (application,) = step["AdditionalInfo"]["ResourceManagerApplicationIds"]
+    prefix = f"{cluster}/containers/{application}/"
+    logs = [account.log(prefix + key) for key in account.keys(prefix) if key.endswith("_000001/stdout.gz")]
+    assert "ValueError: the planted mistake" in logs[0]
+
+
+def test_script_runner_fetches_the_script_and_its_exit_code_decides(account: Account, cluster: str) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="script.sh", Body=b'#!/bin/bash\necho "got $1"\nexit $2\n')
+    jar = "s3://us-east-1.elasticmapreduce/libs/script-runner/script-runner.jar"
+    script = f"s3://{BUCKET}/script.sh"
+    assert account.run_step(cluster, script, "it", "0", jar=jar)["Status"]["State"] == "COMPLETED"
+    failed = account.run_step(cluster, script, "it", "3", jar=jar)
+    assert failed["Status"]["State"] == "FAILED"
+    assert account.log(f"{cluster}/steps/{failed['Id']}/stdout.gz") == "got it\n"
+    assert "exit code 3" in account.log(f"{cluster}/steps/{failed['Id']}/controller.gz")
+
+
+def test_cancelling_ends_the_steps_process(account: Account, cluster: str) -> None:
+    step = {
+        "Name": "long",
+        "ActionOnFailure": "CONTINUE",
+        "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["sleep", "321"]},
+    }
+    step_id = account.emr.add_job_flow_steps(JobFlowId=cluster, Steps=[step])["StepIds"][0]
+    account.until(cluster, "RUNNING")
+    account.emr.cancel_steps(ClusterId=cluster, StepIds=[step_id])
+    account.until(cluster, "WAITING", seconds=10)
+    found = account.emr.describe_step(ClusterId=cluster, StepId=step_id)["Step"]
+    assert found["Status"]["State"] == "CANCELLED"
+    assert account.run_step(cluster, "pgrep", "-f", "sleep 321")["Status"]["State"] == "FAILED"
+
+
+def test_terminating_leaves_no_instance_and_the_daemons_logs_in_s3(account: Account, cluster: str) -> None:
+    account.emr.terminate_job_flows(JobFlowIds=[cluster])
+    status = account.until(cluster, "TERMINATED")["Status"]
+    assert status["StateChangeReason"]["Code"] == "USER_REQUEST"
+    assert {i["State"]["Name"] for i in account.instances(cluster)} == {"terminated"}
+    applications = {key.split("/applications/")[1].split("/")[0] for key in account.keys(f"{cluster}/node/")}
+    assert applications == {"hadoop-hdfs", "hadoop-yarn"}
+
+
+def test_a_failing_bootstrap_action_ends_the_cluster_with_errors(account: Account) -> None:
+    script = b"#!/bin/bash\necho planned; sudo id -un; aws s3 ls s3://emr-test/ && exit 7\n"
+    account.s3.put_object(Bucket=BUCKET, Key="bootstrap.sh", Body=script)
+    action = {"Name": "b", "ScriptBootstrapAction": {"Path": f"s3://{BUCKET}/bootstrap.sh"}}
+    cluster_id = account.launch(0, BootstrapActions=[action])
+    status = account.until(cluster_id, "TERMINATED_WITH_ERRORS")["Status"]
+    assert status["StateChangeReason"]["Code"] == "BOOTSTRAP_FAILURE"
+    assert "bootstrap action 1 returned a non-zero return code" in status["StateChangeReason"]["Message"]
+    (detail,) = status["ErrorDetails"]
+    assert detail["ErrorCode"] == "BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE"
+    assert {"return-code": "7"} in detail["ErrorData"]
+    (instance,) = account.instances(cluster_id)
+    log = account.log(f"{cluster_id}/node/{instance['InstanceId']}/bootstrap-actions/1/stdout.gz")
+    assert log.startswith("planned\nroot\n")
+
+
+def test_a_cluster_of_one_node_ends_with_errors_when_it_is_shut_down(account: Account) -> None:
+    cluster_id = account.launch(0)
+    account.until(cluster_id, "WAITING")
+    command = ["sudo", "shutdown", "-h", "now"]
+    step = {
+        "Name": "off",
+        "ActionOnFailure": "CONTINUE",
+        "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command},
+    }
+    account.emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])
+    status = account.until(cluster_id, "TERMINATED_WITH_ERRORS")["Status"]
+    assert status["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
+
+
+def test_a_service_role_that_may_not_launch_gets_no_instances(account: Account) -> None:
+    account.make_role("weak", "elasticmapreduce.amazonaws.com", NODES_ROLE)
+    status = account.until(account.launch(0, ServiceRole="weak"), "TERMINATED_WITH_ERRORS")["Status"]
+    assert status["StateChangeReason"] == {
+        "Code": "VALIDATION_ERROR",
+        "Message": "Service role weak has insufficient EC2 permissions",
+    }
+
+
+def test_a_user_without_a_policy_may_not_launch(account: Account) -> None:
+    account.iam.create_user(UserName="nobody")
+    key = account.iam.create_access_key(UserName="nobody")["AccessKey"]
+    emr: Any = boto3.client(
+        "emr",
+        endpoint_url=account.endpoint,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    with pytest.raises(emr.exceptions.ClientError, match="AccessDeniedException"):
+        emr.run_job_flow(Name="x", Instances={}, ServiceRole="service", JobFlowRole="nodes")
