@@ -137,8 +137,7 @@ def _make_rpm(deb: Deb, scratch: Path, folder: Path) -> None:
         requires="\n".join(f"Requires: {name}" for name in deb.requires),
         payload=payload,
         files="\n".join(f'"/{path.relative_to(payload)}"' for path in found),
-        pre=_script(extra / "pre.sh"),
-        post=_script(extra / "post.sh"),
+        scripts=_script("%pre", extra / "pre.sh") + _script("%post", extra / "post.sh"),
     )
     file = scratch / "package.spec"
     file.write_text(spec)
@@ -152,8 +151,9 @@ def _make_rpm(deb: Deb, scratch: Path, folder: Path) -> None:
     )
 
 
-def _script(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
+def _script(section: str, file: Path) -> str:
+    """Return a scriptlet. By way of rpm's own Lua: a plain one needs a package that provides /bin/sh."""
+    return f"{section} -p <lua>\nos.execute([==[\n{file.read_text()}]==])\n\n" if file.exists() else ""
 
 
 def _trim(payload: Path) -> None:
