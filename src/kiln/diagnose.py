@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from kiln.effects import Cluster, Effects, Step
 
 _HEAD = "Traceback (most recent call last):"
-_JAVA = re.compile(r"^(?:Caused by: )?[\w.$]+(?:Exception|Error)\b.*")
-_LOG4J = re.compile(r"^\S+ \S+ (ERROR|WARN|FATAL)\b|^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (ERROR|WARN|FATAL)\b")
+_JAVA = re.compile(r"(?:Exception in thread \S+ |Caused by: )?(?:[a-z]\w*\.)+[\w$]*(?:Exception|Error)\b")
+_CAUSE = re.compile(r"Caused by: ")
+_LOG4J = re.compile(r"\S+ \S+ (?:ERROR|FATAL)\b")
 _LINES = 30
 _TAIL = 12
+_MOST_FRAMES = 400
+_SHOWN_FRAMES = 2
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,15 +71,26 @@ def _java_message(lines: list[str], start: int) -> list[str]:
 
 
 def last_error(text: str) -> list[str]:
-    """Return the last Java exception or ERROR record with a few lines of its stack."""
-    lines = text.splitlines()
-    for number in range(len(lines) - 1, -1, -1):
-        if _JAVA.match(lines[number]) or (_LOG4J.match(lines[number]) and "ERROR" in lines[number]):
-            start = number
-            while start and lines[start].startswith(("\t", "Caused by")):
-                start -= 1
-            return [line.rstrip() for line in lines[start : start + _TAIL]]
-    return []
+    """Return the last Java exception (its causes, little of its stack), else the last ERROR record."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    heads = [number for number, line in enumerate(lines) if _JAVA.match(line) and not _CAUSE.match(line)]
+    if heads:
+        return _exception(lines[heads[-1] :])
+    records = [number for number, line in enumerate(lines) if _LOG4J.match(line)]
+    return lines[records[-1] : records[-1] + _TAIL] if records else []
+
+
+def _exception(lines: list[str]) -> list[str]:
+    """Keep the message, two frames of where it was thrown, and each cause."""
+    found, frames = [lines[0]], 0
+    for line in lines[1:_MOST_FRAMES]:
+        if _CAUSE.match(line):
+            found, frames = [*found, line], 1
+        elif not line.startswith(("\t", " ")):
+            break
+        elif frames < _SHOWN_FRAMES:
+            found, frames = [*found, line], frames + 1
+    return found[:_LINES]
 
 
 def of_logs(found: Sequence[logs.Log]) -> Cause | None:

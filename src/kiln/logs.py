@@ -49,7 +49,7 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
     def command(self, address: str, *words: str) -> list[str]:
         """Return the ssh command line."""
         options = [
-            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=4", "-o", "LogLevel=ERROR"),
+            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=8", "-o", "LogLevel=ERROR"),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=accept-new"),
             *(["-i", self.key_file, "-o", "IdentitiesOnly=yes"] if self.key_file else []),
         ]

@@ -231,7 +231,8 @@ def _judge(step: Step, cluster_state: str) -> None:
 
 def failure_text(step: Step) -> str:
     """Return what EMR itself knows about a failure, as the end of a sentence."""
-    known = [text for text in (step.failure_reason, step.failure_message) if text and text != "Unknown Error"]
+    said = (step.failure_reason, step.failure_message)
+    known = [text for text in said if text and text.rstrip(".") != "Unknown Error"]
     return f": {'; '.join(known)}" if known else ""
 
 
