@@ -1,3 +1,3 @@
-# The user as Amazon Linux has it.
-getent group postgres >/dev/null || groupadd --gid 26 postgres
-getent passwd postgres >/dev/null || useradd --uid 26 --gid postgres --home-dir /var/lib/pgsql --create-home --shell /bin/bash --password '*' postgres
+# The user as Amazon Linux has it, but for its numbers, which belong to others in Debian.
+getent group postgres >/dev/null || groupadd --system postgres
+getent passwd postgres >/dev/null || useradd --system --gid postgres --home-dir /var/lib/pgsql --create-home --shell /bin/bash --password '*' postgres
