@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,7 +72,7 @@ class Application:
         self._moto: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
         )
-        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request."""
@@ -100,7 +99,7 @@ class Application:
         if received.service == EMR_SERVICE:
             answer = list(self._emr_answer(received)(environ, remember_status))
         elif received.service in ONE_AT_A_TIME:
-            with self._locks[received.service]:
+            with self._one_at_a_time:
                 answer = list(self._moto(environ, remember_status))
         else:
             answer = list(self._moto(environ, remember_status))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from emrbox.emr.clock import Clock
 
 LOG = logging.getLogger(__name__)
-LOOK_SECONDS = 1.0  # how often lost instances and idleness are looked for
+LOOK_SECONDS = 1.0  # how often lost instances are looked for
+LOOK_AT_IDLENESS_SECONDS = 5.0  # it asks YARN and HDFS
 PUSH_LOGS_SECONDS = 300.0  # emr-facts 3.2
 
 
@@ -32,6 +33,7 @@ class Engine:
         self._runs: dict[str, StepRun] = {}
         self._last_active = clock.now()
         self._last_push = clock.now()
+        self._next_idle_look = clock.now()
 
     def start(self) -> threading.Thread:
         """Run the cluster's life in a thread of its own."""
@@ -212,9 +214,12 @@ class Engine:
         if cluster.idle_timeout_seconds is None:
             self._last_active = self._clock.now()
             return
+        now = self._clock.now()
+        if now < self._next_idle_look:
+            return
+        self._next_idle_look = now + timedelta(seconds=LOOK_AT_IDLENESS_SECONDS)
         busy = bool(cluster.active_steps) or self._layer.busy()
         with cluster.changed:
-            now = self._clock.now()
             if busy:
                 self._last_active = now
             limit = cluster.idle_timeout_seconds

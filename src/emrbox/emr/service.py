@@ -76,11 +76,13 @@ class EmrService:
         context = _tag_context("RequestTag", request_tags)
         for cluster_id in named:
             cluster = self._store.find(cluster_id)
-            tags = _tag_context("ResourceTag", dict(cluster.tags)) if cluster else {}
+            tags = _tag_context("ResourceTag", _tags_of(cluster)) if cluster else {}
             caller.require(action, ids.cluster_arn(cluster_id), {**context, **tags})
         if not named:
             caller.require(action, "*", context)
         if operation == "RunJobFlow":
+            if request_tags:
+                caller.require("elasticmapreduce:AddTags", ids.cluster_arn("*"), context)
             self._authorise_roles(request, caller)
 
     def _authorise_roles(self, request: Document, caller: Caller) -> None:
@@ -105,6 +107,11 @@ def _named_clusters(request: Document) -> Iterable[str]:
     if "JobFlowIds" in request:
         return list(request["JobFlowIds"])
     return [request[m] for m in ("ClusterId", "JobFlowId", "ResourceId") if m in request]
+
+
+def _tags_of(cluster: Cluster) -> dict[str, str]:
+    with cluster.changed:
+        return dict(cluster.tags)
 
 
 def _tag_context(kind: str, tags: dict[str, str]) -> dict[str, str]:

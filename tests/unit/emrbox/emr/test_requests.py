@@ -149,6 +149,14 @@ def test_launching_needs_permission_to_pass_both_roles(emr: Any) -> None:
         emr.launch()
 
 
+def test_launching_with_tags_needs_permission_to_add_tags(emr: Any) -> None:
+    actions = ["elasticmapreduce:RunJobFlow", "iam:PassRole"]
+    emr.policy = {"Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
+    emr.launch()
+    with pytest.raises(AwsError, match="elasticmapreduce:AddTags"):
+        emr.launch(Tags=[{"Key": "a", "Value": "b"}])
+
+
 def test_a_policy_can_be_limited_to_clusters_with_a_tag(emr: Any) -> None:
     mine = emr.launch(Tags=[{"Key": "owner", "Value": "me"}])
     other = emr.launch()

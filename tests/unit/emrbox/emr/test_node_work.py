@@ -1,0 +1,185 @@
+"""What EMR does on a node, tried on a folder with real processes instead of a node."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emrbox.emr import log_pusher
+from emrbox.emr.bootstrap import run_bootstrap_actions
+from emrbox.emr.configurations import files
+from emrbox.emr.launch_request import new_step
+from emrbox.emr.layer import StartFailureError
+from emrbox.emr.model import BootstrapAction, Group, Instance, Status
+from emrbox.emr.node_access import Member
+from emrbox.emr.states import GroupState, InstanceState
+from emrbox.emr.step_process import StepProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class FolderNode:
+    """A node's file tree in a folder; its processes run here, below one that stands for the node's door."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def popen(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+        cwd = self.root / str(streams.pop("cwd", "/")).lstrip("/")
+        streams.pop("user", None)
+        streams.pop("env", None)
+        door = ["bash", "-c", '"$@"; exit $?', "door", *argv]
+        return subprocess.Popen(door, cwd=cwd, start_new_session=True, **streams)
+
+    def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:  # noqa: ARG002
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        target.chmod(mode)
+
+    def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:  # noqa: ARG002
+        (self.root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+
+    def run(self, argv: Sequence[str], **_: Mapping[str, Any]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(argv, capture_output=True, check=False)
+
+
+def member(root: Path, role: str = "MASTER") -> Member:
+    group = Group(
+        "ig-1", role, role, "ON_DEMAND", None, "m5.xlarge", 1, [], {}, None, Status(GroupState.RUNNING, NOW)
+    )
+    instance = Instance(
+        "ci-1", f"i-{role.lower()}", "10.0.0.1", "ip.internal", Status(InstanceState.RUNNING, NOW)
+    )
+    return Member(group, instance, FolderNode(root))
+
+
+def start(root: Path, *args: str, pushed: list[Any] | None = None) -> tuple[StepProcess, Path]:
+    request = {"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": list(args)}}
+    step = new_step(request, NOW)
+    pushes = [] if pushed is None else pushed
+    run = StepProcess(step, member(root), pushes.append, lambda key: f"s3://b/{key}")
+    return run, root / log_pusher.STEPS_FOLDER / step.id
+
+
+def test_a_step_has_four_logs_and_pushes_them_with_its_yarn_applications(tmp_path: Path) -> None:
+    pushed: list[Any] = []
+    say = "INFO Client: Submitted application application_12_000"
+    run, logs = start(tmp_path, "bash", "-c", f"echo out; echo {say}1 >&2; echo {say}2 >&2", pushed=pushed)
+    outcome = run.wait()
+    assert (outcome.exit_code, outcome.failure) == (0, None)
+    assert outcome.application_ids == ("application_12_0001", "application_12_0002")
+    assert pushed == [outcome.application_ids]
+    assert sorted(file.name for file in logs.iterdir()) == ["controller", "stderr", "stdout", "syslog"]
+    assert (logs / "stdout").read_text().startswith("out\n")
+
+
+def test_a_failed_step_says_what_its_output_says(tmp_path: Path) -> None:
+    run, logs = start(tmp_path, "bash", "-c", "echo 'ValueError: no rows' >&2; exit 4")
+    outcome = run.wait()
+    assert outcome.exit_code == 4
+    assert outcome.failure is not None
+    assert outcome.failure.message == "ValueError: no rows"
+    assert outcome.failure.log_file == f"s3://b/steps/{logs.name}/stderr.gz"
+    assert "Execution failed with code '4'" in (logs / "controller").read_text()
+
+
+@pytest.mark.parametrize(("how", "code"), [("interrupt", 143), ("kill", 137)])
+def test_a_step_can_be_interrupted_and_killed(tmp_path: Path, how: str, code: int) -> None:
+    run, logs = start(tmp_path, "bash", "-c", "echo ready; exec sleep 60")
+    deadline = time.monotonic() + 5
+    while not (logs / "stdout").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    getattr(run, how)()
+    assert run.wait().exit_code == code
+
+
+def test_bootstrap_actions_run_in_order_with_their_arguments(tmp_path: Path) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text('#!/bin/sh\necho "$1"\n')
+    script.chmod(0o755)
+    actions = [BootstrapAction("a", str(script), ("one",)), BootstrapAction("b", str(script), ("two",))]
+    run_bootstrap_actions(actions, [member(tmp_path)], lambda: None)
+    logs = tmp_path / log_pusher.BOOTSTRAP_FOLDER
+    assert [(logs / n / "stdout").read_text() for n in "12"] == ["one\n", "two\n"]
+
+
+def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> None:
+    action = BootstrapAction("a", "/bin/false")
+    with pytest.raises(StartFailureError) as failure:
+        run_bootstrap_actions([action], [member(tmp_path)], lambda: None)
+    text = "On the master instance (i-master), bootstrap action 1 returned a non-zero return code"
+    assert failure.value.ending.reason.message == text
+    assert {"return-code": "1"} in failure.value.ending.details[0]["ErrorData"]
+    with pytest.raises(StartFailureError, match=r"On 1 slave instance \(including i-core\)"):
+        run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None)
+
+
+def test_logs_are_laid_out_as_emr_does(tmp_path: Path) -> None:
+    for path in (
+        "hadoop/steps/s-1/controller",
+        "bootstrap-actions/1/stdout",
+        "hadoop-yarn/hadoop-yarn-resourcemanager-x.log",
+        "hadoop-yarn/containers/application_1/container_1/stdout",
+    ):
+        file = tmp_path / "mnt/var/log" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert [key for key, _ in log_pusher._files(member(tmp_path))] == [
+        "steps/s-1/controller",
+        "containers/application_1/container_1/stdout",
+        "node/i-master/bootstrap-actions/1/stdout",
+        "node/i-master/applications/hadoop-yarn/hadoop-yarn-resourcemanager-x.log",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("s3://b/logs", ("b", "logs/")),
+        ("s3n://b/logs/", ("b", "logs/")),
+        ("s3://b", ("b", "")),
+        (None, ("", "")),
+    ],
+)
+def test_a_log_uri_names_a_bucket_and_a_prefix(uri: str | None, place: tuple[str, str]) -> None:
+    assert log_pusher._location(uri) == place
+
+
+def test_configurations_reach_the_files_and_the_groups_win_over_the_clusters() -> None:
+    cluster = [
+        {"Classification": "yarn-site", "Properties": {"a": "cluster", "b": "<&>"}},
+        {
+            "Classification": "spark-env",
+            "Configurations": [
+                {
+                    "Classification": "export",
+                    "Properties": {"PYSPARK_PYTHON": "/opt/x y/python", "P": "$HOME/x"},
+                }
+            ],
+        },
+        {"Classification": "spark-defaults", "Properties": {"spark.executor.memory": "1g"}},
+    ]
+    group = [{"Classification": "yarn-site", "Properties": {"a": "group"}}]
+    found = files("master.internal", 2, cluster, group)
+    assert "<name>a</name><value>group</value>" in found["/etc/hadoop/conf/yarn-site.xml"]
+    assert "<value>&lt;&amp;&gt;</value>" in found["/etc/hadoop/conf/yarn-site.xml"]
+    assert "hdfs://master.internal:8020" in found["/etc/hadoop/conf/core-site.xml"]
+    assert "export PYSPARK_PYTHON='/opt/x y/python'\n" in found["/etc/spark/conf/spark-env.sh"]
+    assert 'export P="$HOME/x"\n' in found["/etc/spark/conf/spark-env.sh"]
+    assert "spark.executor.memory 1g\n" in found["/etc/spark/conf/spark-defaults.conf"]
+
+
+def test_maximize_resource_allocation_gives_each_executor_a_whole_node() -> None:
+    configuration = [{"Classification": "spark", "Properties": {"maximizeResourceAllocation": "true"}}]
+    defaults = files("m", 3, configuration)["/etc/spark/conf/spark-defaults.conf"]
+    assert "spark.executor.instances 3\n" in defaults
+    assert "spark.executor.cores 4\n" in defaults
