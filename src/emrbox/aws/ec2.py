@@ -28,6 +28,7 @@ from emrbox.aws.images import ImageLayers
 from emrbox.aws.metadata import public_key_line
 from emrbox.config import ACCOUNT_ID, REGION, BoxConfig
 from emrbox.errors import BoxError
+from emrbox.nodes.network import mac_address
 from emrbox.nodes.node import Node, NodeSpec
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class RealInstances:
         for index, instance in enumerate(reservation.instances):
             if profile and index:  # moto gives the profile to the first one only, after this
                 self.backend.associate_iam_instance_profile(instance_id=instance.id, **profile)
+            instance.nics[0].mac_address = mac_address(str(instance.private_ip))
             _set(instance, PENDING)
             self._in_background(self._boot_new, instance, self._role_name(profile))
         return reservation

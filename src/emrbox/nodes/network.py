@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REPOSITORY_HOST_NAME, BoxConfig
@@ -11,7 +12,6 @@ from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address
     from pathlib import Path
 
 BRIDGE = "br0"
@@ -49,7 +49,7 @@ def node_commands(config: BoxConfig, address: str, veth: str) -> list[str]:
     return [
         "link set lo up",
         f"addr add {METADATA_ADDRESS}/32 dev lo",
-        f"link add eth0 type veth peer name {veth} netns {os.getpid()}",
+        f"link add eth0 address {mac_address(address)} type veth peer name {veth} netns {os.getpid()}",
         f"addr add {address}/{config.network.prefixlen} dev eth0",
         "link set eth0 up",
         f"route add default via {config.gateway}",
@@ -59,6 +59,11 @@ def node_commands(config: BoxConfig, address: str, veth: str) -> list[str]:
 def attach(veth: str) -> None:
     """Put a node's veth on the bridge. The calling thread is in the box's network namespace."""
     ip([f"link set {veth} master {BRIDGE} up"])
+
+
+def mac_address(address: str) -> str:
+    """Return the MAC of a node's eth0. It follows from the address, so that nobody remembers an old one."""
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in IPv4Address(address).packed)
 
 
 def host_name(address: IPv4Address | str) -> str:
