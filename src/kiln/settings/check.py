@@ -28,6 +28,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str, int, float), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
     "list": (list,), "dict": (dict,),
 }  # fmt: skip
+_WORDS = {
+    "str": "text",
+    "path": "a path",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping (key: value)",
+}
 _PLAIN = {
     "`int`": "a whole number",
     "`float`": "a number",
@@ -136,6 +145,6 @@ def _check_kind(source: files.Source, key: str, value: Any, kind: str) -> None:
     wrong_bool = isinstance(value, bool) and kind != "bool"
     if wrong_bool or not isinstance(value, _KINDS[kind]):
         raise UsageError(
-            f"{source.label}: {key} is {shown(value)}, expected {_PLAIN.get(f'`{kind}`', kind)}",
+            f"{source.label}: {key} is {shown(value)}: expected {_WORDS[kind]}",
             fix=f"correct {key} there",
         )

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import yaml
+from fakes import shape
+
+from kiln import modules
+from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.settings.model import ClusterShape, StepSettings
+
+if TYPE_CHECKING:
+    from fakes import FakeAws
+
+    from kiln.context import Context
+
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins/modules"
+SPECS = {
+    "emr_cluster": modules.CLUSTER_OPTIONS,
+    "emr_cluster_info": modules.INFO_OPTIONS,
+    "emr_step": modules.STEP_OPTIONS,
+}
+
+
+class Module:
+    """What AnsibleModule would be with these options."""
+
+    def __init__(self, spec: dict[str, Any], check_mode: bool = False, **given: Any) -> None:
+        self.params = {name: option.get("default") for name, option in spec.items()} | given
+        self.check_mode = check_mode
+
+
+ACCOUNT = {"region": "us-east-1", "state_uri": "s3://state/kiln"}
+RUN = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
+
+
+def launch(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    wanted = {key: value for key, value in msgspec.to_builtins(shape()).items() if value is not None}
+    given = ACCOUNT | RUN | wanted | {"poll_interval_seconds": 5.0} | changes
+    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode, **given))
+
+
+def end(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    given = ACCOUNT | RUN | {"state": "absent"} | changes
+    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode, **given))
+
+
+def steps(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["true"], "timeout_seconds": None}]
+    given = ACCOUNT | {"cluster_id": "j-0001", "steps": wanted} | changes
+    return modules.step(context, Module(modules.STEP_OPTIONS, check_mode, **given))
+
+
+def test_present_launches_once_and_waits(context: Context, aws: FakeAws) -> None:
+    first, again = launch(context), launch(context)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["cluster"]["state"] == again["cluster"]["state"] == "WAITING"
+    assert first["request"]["Name"] == "kiln-local-model_building-r1"
+    assert len(aws.clusters) == 1
+
+
+def test_check_mode_shows_the_request_and_launches_nothing(context: Context, aws: FakeAws) -> None:
+    result = launch(context, check_mode=True)
+    assert result["changed"] is True
+    assert result["diff"]["after"]["ReleaseLabel"] == "emr-spark-8.0.0"
+    assert (aws.clusters, aws.objects) == ({}, {})
+
+
+def test_an_incomplete_shape_says_what_is_missing(context: Context) -> None:
+    with pytest.raises(UsageError, match="core_count, log_uri"):
+        launch(context, core_count=None, log_uri=None)
+
+
+def test_absent_ends_the_cluster_and_is_content_when_it_is_gone(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    assert end(context, check_mode=True)["changed"] is True
+    assert aws.live() == ["j-0001"]
+    assert end(context)["cluster"]["state"] == "TERMINATED"
+    assert end(context) == {"changed": False, "cluster": {}}
+
+
+def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    launch(context, run_id="r2")
+    with pytest.raises(ClusterNotFoundError) as error:
+        end(context, run_id=None)
+    assert len(error.value.details) == 2
+    assert len(aws.live()) == 2
+
+
+def test_info_lists_clusters_with_their_nodes(context: Context) -> None:
+    launch(context)
+    result = modules.cluster_info(context, Module(modules.INFO_OPTIONS, **RUN | {"one": True}))
+    (found,) = result["clusters"]
+    assert (found["id"], found["run_id"], found["instances"]) == ("j-0001", "r1", [])
+    with pytest.raises(ClusterNotFoundError):
+        modules.cluster_info(context, Module(modules.INFO_OPTIONS, **RUN | {"one": True, "run_id": "r9"}))
+
+
+def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    checked = steps(context, check_mode=True)
+    assert (checked["changed"], checked["steps"][0]["id"]) == (True, "")
+    first, again = steps(context), steps(context)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["steps"] == again["steps"]
+    assert aws.calls.count("AddJobFlowSteps") == 1
+
+
+def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    aws.clusters["j-0001"].request = dict(aws.clusters["j-0001"].request) | {"Tags": []}
+    with pytest.raises(ClusterNotFoundError, match="no cluster of kiln"):
+        steps(context)
+
+
+def documented(name: str) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(name, PLUGINS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert yaml.safe_load(module.EXAMPLES)
+    assert yaml.safe_load(module.RETURN)
+    return dict(yaml.safe_load(module.DOCUMENTATION))
+
+
+def assert_same(documentation: dict[str, Any], options: dict[str, Any]) -> None:
+    assert set(documentation) == set(options)
+    for name, option in options.items():
+        told = documentation[name]
+        for key in ("type", "default", "choices", "elements", "required", "aliases"):
+            assert told.get(key) == option.get(key), (name, key)
+        if "options" in option:
+            assert_same(told["suboptions"], option["options"])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_documentation_tells_the_options_that_there_are(name: str) -> None:
+    assert_same(documented(name)["options"], SPECS[name])
+    assert os.access(PLUGINS / f"{name}.py", os.X_OK)
+
+
+def test_the_modules_know_every_setting_of_the_model() -> None:
+    assert {field.name for field in msgspec.structs.fields(ClusterShape)} <= set(modules.CLUSTER_OPTIONS)
+    step_options = set(modules.STEP_OPTIONS["steps"]["options"])
+    assert {field.name for field in msgspec.structs.fields(StepSettings)} == step_options

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kiln.errors import UsageError
+from kiln.settings import check, files, model, resolve
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+HOSTS = """
+all:
+  children:
+    local:
+      hosts: {localhost: {}}
+      children:
+        pipelines:
+          children:
+            model_building: {}
+            daily_transform: {}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small checkout with one environment and two pipelines."""
+    for name, text in {
+        "inventory/local/hosts.yml": HOSTS,
+        "group_vars/all/kiln.yml": "kiln_owner: ops\nkiln_poll_interval_seconds: 15\n",
+        "group_vars/local/main.yml": "kiln_environment: local\n",
+        "group_vars/model_building.yml": "emr_cluster_core_count: 2\nmodel_building_database_host: db\n",
+        "roles/emr_node/meta/argument_specs.yml": (
+            "argument_specs: {main: {options: {emr_node_os_packages: {type: list}, emr_node_x: {type: bool}}}}\n"
+        ),
+    }.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def refused(root: Path, *extra: str) -> UsageError:
+    with pytest.raises(UsageError) as error:
+        check.check(root, "local", "model_building", extra)
+    assert "\n" not in error.value.message
+    return error.value
+
+
+def test_good_files_pass(root: Path) -> None:
+    check.check(root, "local", "model_building", ["emr_cluster_core_count=3"])
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "words"),
+    [
+        ("group_vars/model_building.yml", "emr_cluster_core_cuont: 2", ("emr_cluster_core_count?",)),
+        ("group_vars/all/kiln.yml", "kiln_ownr: me", ("kiln_owner?",)),
+        ("group_vars/local/main.yml", "emr_cluster_core_count: two", ("'two'", "a whole number")),
+        ("group_vars/local/main.yml", "emr_cluster_core_count: -1", ("-1", ">= 0")),
+        ("group_vars/local/main.yml", "emr_cluster_core_count: true", ("True", "a whole number")),
+        ("group_vars/model_building.yml", "kiln_after_failure: explode", ("explode",)),
+        ("group_vars/model_building.yml", "emr_cluster_idle_timeout_seconds: 5", ("5", "60")),
+        ("group_vars/model_building.yml", "kiln_state_uri: /tmp/state", ("/tmp/state",)),
+        ("group_vars/model_building.yml", "emr_node_os_packages: jq", ("'jq'", "a list")),
+        ("group_vars/model_building.yml", "steps: [{name: sd}]", ("jar", "[0]")),
+        ("group_vars/model_building.yml", "steps: [{name: sd, jra: x}]", ("jra",)),
+        ("group_vars/model_building_local.yml", "what_is_this: 1", ("what_is_this",)),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_file_and_a_fix(
+    root: Path, file: str, line: str, words: tuple[str, ...]
+) -> None:
+    path = root / file
+    kept = [old for old in (path.read_text().splitlines() if path.is_file() else []) if old[:14] != line[:14]]
+    path.write_text("\n".join([*kept, line]) + "\n")
+    error = refused(root)
+    for word in (file, line.split(":", maxsplit=1)[0], *words):
+        assert word in error.message, error.message
+    assert error.fix
+
+
+def test_broken_yaml_is_named_with_its_line(root: Path) -> None:
+    (root / "group_vars/local/main.yml").write_text("a: 1\nb: [1, 2\nc: 3\n")
+    assert "group_vars/local/main.yml, line " in refused(root).message
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("emr_cluster_core_cuont=2", "emr_cluster_core_count?"),
+        ("emr_cluster_core_count=two", "'two'"),
+        ("run_id=x", "--run-id"),
+        ("ds=2026-01-01", "--date"),
+        ("justaword", "key=value"),
+        ("@/nowhere/file.yml", "/nowhere/file.yml"),
+        ('{"kiln_ownr": 1}', "kiln_owner?"),
+    ],
+)
+def test_a_wrong_extra_variable_is_refused(root: Path, extra: str, words: str) -> None:
+    error = refused(root, extra)
+    assert words in error.message + error.fix
+
+
+def test_extra_variables_as_text_may_stand_for_numbers(root: Path) -> None:
+    (root / "more.yml").write_text("emr_cluster_core_count: 4\n")
+    check.check(root, "local", "model_building", ["emr_cluster_core_count=3 kiln_owner=me"])
+    check.check(root, "local", "model_building", [f"@{root}/more.yml", '{"emr_cluster_core_count": 5}'])
+
+
+def test_templates_vaults_and_a_pipelines_own_variables_pass(root: Path) -> None:
+    (root / "group_vars/model_building_local.yml").write_text(
+        "emr_cluster_core_count: '{{ 1 + 1 }}'\n"
+        "model_building_anything: [1]\n"
+        "__model_building_private: 1\n"
+        "daily_transform_source: s3://x\n"
+        "ansible_user: hadoop\n"
+        "kiln_owner: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n"
+    )
+    check.check(root, "local", "model_building", [])
+
+
+def test_unknown_environments_and_pipelines_say_what_there_is(root: Path) -> None:
+    with pytest.raises(UsageError) as environment:
+        files.check_environment(root, "locla")
+    assert "did you mean local?" in environment.value.message
+    with pytest.raises(UsageError) as pipeline:
+        files.check_pipeline(root, "local", "modle_building")
+    assert "did you mean model_building?" in pipeline.value.message
+    assert "daily_transform" in pipeline.value.fix
+
+
+def test_the_real_files_of_this_checkout_pass() -> None:
+    for environment in files.environments(CHECKOUT):
+        for pipeline in files.pipelines(CHECKOUT, environment):
+            check.check(CHECKOUT, environment, pipeline, [])
+
+
+def test_every_role_option_that_the_driver_also_knows_has_the_same_type() -> None:
+    kinds = {"str": str, "int": int, "bool": bool, "list": tuple, "dict": dict, "float": float}
+    options = check.role_options(CHECKOUT)
+    for name, field in model.variables(model.ClusterShape, model.CLUSTER_PREFIX).items():
+        if name in options:
+            example = {str: "text", int: 100, bool: True, tuple: (), dict: {}, float: 1.5}[
+                kinds[options[name]]
+            ]
+            if "uri" not in name:
+                msgspec.convert(example, field.type)
+
+
+@pytest.fixture
+def question() -> resolve.Question:
+    return resolve.Question(
+        root=CHECKOUT,
+        environment="local",
+        pipeline="model_building",
+        run_id="r-7",
+        date="2026-11-20",
+        extra=("model_building_database_host=db.example", "emr_cluster_core_count=3"),
+    )
+
+
+def test_ansible_resolves_precedence_templates_and_extra_variables(question: resolve.Question) -> None:
+    driver, shape = resolve.run_settings(question)
+    assert driver.kiln_environment == "local"
+    assert shape.core_count == 3
+    arguments = driver.steps[0].args
+    assert "db.example" in arguments
+    assert "2026-11-20" in arguments
+    assert any(argument.endswith("/r-7") for argument in arguments)
+
+
+def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Question) -> None:
+    bare = msgspec.structs.replace(question, extra=(), pipeline="")
+    assert resolve.part(bare, model.Account).kiln_state_uri.startswith("s3://")
+
+
+def test_a_variable_that_nobody_set_is_named_with_what_to_do(
+    question: resolve.Question, tmp_path: Path
+) -> None:
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("ansible.cfg", "group_vars", "inventory", "playbooks", "plugins", "roles", "requirements"):
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, symlinks=True)
+        else:
+            shutil.copy(source, root / name)
+    file = root / "group_vars/local/main.yml"
+    kept = [line for line in file.read_text().splitlines() if not line.startswith("kiln_state_uri")]
+    file.write_text("\n".join(kept) + "\n")
+    with pytest.raises(UsageError) as error:
+        resolve.run_settings(msgspec.structs.replace(question, root=root))
+    assert "kiln_state_uri is not set" in error.value.message
+    assert "group_vars/local/main.yml" in error.value.fix

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import botocore.session
+import pytest
+
+from kiln import states
+from kiln.exit_codes import ExitCode
+from kiln.states import Verdict
+
+
+def enum(name: str) -> set[str]:
+    return set(botocore.session.Session().get_service_model("emr").shape_for(name).enum)
+
+
+def test_the_tables_know_every_state_that_aws_has() -> None:
+    assert states.CLUSTER_LIVE | states.CLUSTER_ENDED == enum("ClusterState")
+    assert states.STEP_ACTIVE | states.STEP_ENDED == enum("StepState")
+    assert {*states.INSTANCE_ACTIVE, "TERMINATED"} == enum("InstanceState")
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        ([], Verdict.SUCCEEDED),
+        (["COMPLETED", "COMPLETED"], Verdict.SUCCEEDED),
+        (["COMPLETED", "FAILED"], Verdict.FAILED),
+        (["INTERRUPTED"], Verdict.FAILED),
+        (["CANCELLED", "COMPLETED"], Verdict.CANCELLED),
+        (["CANCELLED", "FAILED"], Verdict.FAILED),
+        (["COMPLETED", "RUNNING"], Verdict.RUNNING),
+        (["SOMETHING_NEW"], Verdict.RUNNING),
+    ],
+)
+def test_success_is_every_step_completed(seen: list[str], verdict: Verdict) -> None:
+    assert states.verdict_of_steps(seen) is verdict
+
+
+def test_error_details_say_more_than_the_reason() -> None:
+    code = states.launch_failure("INTERNAL_ERROR", ["INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"], "text")
+    assert code is ExitCode.CAPACITY
+    assert states.launch_failure("VALIDATION_ERROR", [], "subnet") is ExitCode.LAUNCH
