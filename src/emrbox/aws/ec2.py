@@ -16,7 +16,12 @@ import moto.settings
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError, InvalidKeyPairNameError
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidAMIIdError,
+    InvalidInstanceTypeError,
+    InvalidKeyPairNameError,
+)
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses.general import General
@@ -70,6 +75,9 @@ class RealInstances:
             self._place(request)
             try:
                 reservation = original(**request)
+            except InvalidInstanceTypeError:
+                text = f"Invalid value '{request['instance_type']}' for InstanceType."
+                raise EC2ClientError("InvalidParameterValue", text) from None
             except StopIteration:
                 raise EC2ClientError(
                     "InsufficientFreeAddressesInSubnet", "There are not enough free addresses in the subnet."

@@ -1,0 +1,137 @@
+"""A box of the tests' own, away from the checkout's, and what one needs to look at it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = is_so()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("did not happen in time")
+
+
+@dataclass
+class Box:
+    """One box: its commands, its EC2 as the administrator, its nodes by ssh."""
+
+    home: Path
+    keys: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "emrbox", *arguments],
+            env={
+                "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+                "HOME": str(Path.home()),
+                "EMRBOX_HOME": str(self.home),
+            },
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def up(self) -> None:
+        result = self.command("up")
+        assert result.returncode == 0, result.stderr
+        lines = self.command("env").stdout.splitlines()
+        self.environment = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+
+    def client(self, service: str, **options: Any) -> Any:
+        config = (self.home / "aws/config").read_text().splitlines()[1:]
+        values = dict(line.split(" = ", 1) for line in config)
+        options = {**values, **options}
+        region = options.pop("region")
+        return boto3.session.Session().client(service, region_name=region, **options)
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.command("status", "-o", "json").stdout)
+
+    def pid(self) -> int:
+        return int(json.loads((self.home / "box.json").read_text())["pid"])
+
+    def launch(self, count: int = 1, **request: Any) -> list[dict[str, Any]]:
+        """Run instances from the plain image and wait until they run."""
+        ec2 = self.client("ec2")
+        name = {"Name": "name", "Values": ["al2023-ami-2023.*-x86_64"]}
+        image = ec2.describe_images(Owners=["amazon"], Filters=[name])["Images"][0]["ImageId"]
+        if not ec2.describe_key_pairs()["KeyPairs"]:
+            ec2.import_key_pair(KeyName="test", PublicKeyMaterial=(self.keys / "id.pub").read_bytes())
+        request = {"ImageId": image, "KeyName": "test", "InstanceType": "m5.xlarge", **request}
+        answer = ec2.run_instances(MinCount=count, MaxCount=count, **request)
+        ids = [instance["InstanceId"] for instance in answer["Instances"]]
+        wait_until(lambda: {self.instance(i)["State"]["Name"] for i in ids} == {"running"})
+        return [self.instance(i) for i in ids]
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        answer = self.client("ec2").describe_instances(InstanceIds=[instance_id])
+        return answer["Reservations"][0]["Instances"][0]
+
+    def state(self, instance_id: str) -> str:
+        return self.instance(instance_id)["State"]["Name"]
+
+    def ssh(self, instance: dict[str, Any], command: str, user: str = "ec2-user") -> str:
+        """Run a command on a node; its host key comes from its console, as a careful client gets it."""
+        output = self.client("ec2").get_console_output(InstanceId=instance["InstanceId"])["Output"]
+        key = next(line for line in output.splitlines() if line.startswith("ssh-ed25519 "))
+        address = instance["PrivateIpAddress"]
+        known = self.keys / f"known-{instance['InstanceId']}"
+        known.write_text(f"{address} {key}\n")
+        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}", "ConnectTimeout=5")
+        result = subprocess.run(
+            ["ssh", "-F", "none", "-i", self.keys / "id"]
+            + [word for option in options for word in ("-o", option)]
+            + [f"{user}@{address}", command],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "id"], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make_box(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Iterator[Callable[[], Box]]:
+    boxes: list[Box] = []
+
+    def make() -> Box:
+        box = Box(tmp_path_factory.mktemp("box"), keys)
+        boxes.append(box)
+        return box
+
+    yield make
+    for box in boxes:
+        box.command("down")
+
+
+@pytest.fixture(scope="module")
+def box(make_box: Callable[[], Box]) -> Box:
+    started = make_box()
+    started.up()
+    return started
