@@ -17,7 +17,7 @@ from planted import measures
 from planted.measures import Score
 
 _FEWEST_FORWARDED = 5
-_FEWEST_FROM_DOMAIN = 3
+_FEWEST_FROM_DOMAIN = 5
 _SMALLEST_CAMPAIGN = 3
 
 

@@ -1,7 +1,7 @@
 """What the messages of a day say about senders, summed so that both models can be built from one load.
 
-The messages are read once, in one pass. What is kept of them is one row per (domain, network), a tenth of the data or
-less; sender models and domain reputation are both built from it.
+The messages are read once and reduced to facts, which are cached; sender models and domain reputation are both built
+from sums over these: one row per (domain, network), a tenth of the data or less.
 """
 
 import pandas as pd
@@ -16,12 +16,17 @@ COLUMNS = (
     "envelope_from_domain",
     "sending_ip",
     "received_at",
+    "recipient_organisation_id",
     "recipient_known",
     "spf",
     "dkim",
     "dkim_domain",
     "url_domains",
+    "subject_tokens",
+    "body_tokens",
 )
+# Messages that agree in this many smallest hashes of their words are taken for copies of one text.
+_SKETCH = 4
 _SUMS = (
     "messages",
     "spf_aligned",
@@ -43,27 +48,54 @@ def _count(condition: Column) -> Column:
     return f.sum(f.coalesce(condition, f.lit(False)).cast("int"))
 
 
-def by_domain_and_address(messages: DataFrame) -> DataFrame:
-    """Sum the messages by header-from domain and sending address; hours become the bits of a number."""
+def facts(messages: DataFrame) -> DataFrame:
+    """Reduce every message to what both models need of it: a few flags and numbers instead of its texts."""
     owner = _registrable(f.col("header_from_domain"))
     own_envelope = _registrable(f.col("envelope_from_domain")) == owner
-    spf_aligned = (f.col("spf") == "pass") & own_envelope
-    dkim_aligned = (f.col("dkim") == "pass") & (_registrable(f.col("dkim_domain")) == owner)
     with_links = f.size("url_domains") > 0
-    elsewhere = with_links & ~f.array_contains("url_domains", f.col("header_from_domain"))
-    return messages.groupBy(f.col("header_from_domain").alias("domain"), "sending_ip").agg(
+    words = f.transform(f.concat("subject_tokens", "body_tokens"), lambda word: f.hash(word))  # noqa: PLW0108  # Spark counts its parameters
+    return messages.select(
+        f.col("header_from_domain").alias("domain"),
+        "sending_ip",
+        ((f.col("spf") == "pass") & own_envelope).alias("spf_aligned"),
+        ((f.col("dkim") == "pass") & (_registrable(f.col("dkim_domain")) == owner)).alias("dkim_aligned"),
+        (own_envelope & f.col("spf").isin("fail", "softfail", "neutral")).alias("spf_refused"),
+        (~f.col("recipient_known")).alias("unknown_recipient"),
+        with_links.alias("with_links"),
+        (with_links & ~f.array_contains("url_domains", f.col("header_from_domain"))).alias("links_elsewhere"),
+        f.expr("shiftleft(1, hour(received_at))").alias("hour"),
+        f.expr("shiftleft(1L, recipient_organisation_id % 63)").alias("recipient"),
+        f.hash(f.slice(f.array_sort(f.array_distinct(words)), 1, _SKETCH)).alias("text"),
+    )
+
+
+def by_domain_and_address(messages: DataFrame) -> DataFrame:
+    """Sum the facts by header-from domain and sending address; hours and recipients become bits.
+
+    `hours` has a bit per hour of the day; `recipients` one per recipient organisation, modulo 63: enough to tell few
+    from many, and sets of bits can be joined again.
+    """
+    return messages.groupBy("domain", "sending_ip").agg(
         f.count("*").alias("messages"),
-        _count(spf_aligned).alias("spf_aligned"),
-        _count(dkim_aligned).alias("dkim_aligned"),
-        _count(f.coalesce(spf_aligned, f.lit(False)) | f.coalesce(dkim_aligned, f.lit(False))).alias(
+        _count(f.col("spf_aligned")).alias("spf_aligned"),
+        _count(f.col("dkim_aligned")).alias("dkim_aligned"),
+        _count(f.coalesce("spf_aligned", f.lit(False)) | f.coalesce("dkim_aligned", f.lit(False))).alias(
             "authenticated"
         ),
-        _count(own_envelope & f.col("spf").isin("fail", "softfail", "neutral")).alias("spf_refused"),
-        _count(~f.col("recipient_known")).alias("unknown_recipients"),
-        _count(with_links).alias("with_links"),
-        _count(elsewhere).alias("links_elsewhere"),
-        f.bit_or(f.expr("shiftleft(1, hour(received_at))")).alias("hours"),
+        _count(f.col("spf_refused")).alias("spf_refused"),
+        _count(f.col("unknown_recipient")).alias("unknown_recipients"),
+        _count(f.col("with_links")).alias("with_links"),
+        _count(f.col("links_elsewhere")).alias("links_elsewhere"),
+        f.bit_or("hour").alias("hours"),
+        f.bit_or("recipient").alias("recipients"),
     )
+
+
+def shared_messages(messages: DataFrame) -> DataFrame:
+    """Count by domain the messages whose text other domains sent too."""
+    texts = messages.groupBy("text", "domain").agg(f.count("*").alias("messages"))
+    senders = texts.groupBy("text").agg(f.count("*").alias("senders")).where("senders > 1")
+    return texts.join(senders, "text").groupBy("domain").agg(f.sum("messages").alias("shared_messages"))
 
 
 def by_domain_and_network(
@@ -83,7 +115,8 @@ def by_domain_and_network(
         .agg(
             *(f.sum(name).alias(name) for name in _SUMS),
             f.count("*").alias("addresses"),
-            f.bit_count(f.bit_or("hours")).alias("hours"),
+            f.bit_or("hours").alias("hours"),
+            f.bit_or("recipients").alias("recipients"),
         )
     )
 

@@ -2,11 +2,12 @@
 
 Only mail that is the domain's own counts: pairs that the sender models call forged or forwarded are left out, so that a
 bank is not blamed for those who imitate it. There are no labels here either. Domains of registered organisations teach
-what good looks like; domains that imitate them in name, or hammer at mailboxes that do not exist, teach what bad looks
-like; the classifier then labels more by itself, surest first, and scores every domain.
+what good looks like, with those that write to nobody unknown and nothing that others send too; domains that imitate an
+organisation's name, or that share content with others and hammer at mailboxes that do not exist, teach what bad looks
+like. A logistic regression learns from these and scores every domain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,21 +19,22 @@ from email_models.senders import FORGED, FORWARDER
 from email_models.settings import ReputationSettings
 
 _FEWEST_EXAMPLES = 5
-_HAMMERS = 0.12  # lower bound on the share of unknown recipients above which no honest sender was ever seen
+_HAMMERS = 0.06  # an honest sender rarely has so many unknown recipients
+_COPIES = 0.2  # an honest sender rarely shares so much of its content with other domains
 _CONFUSED = str.maketrans({"1": "l", "0": "o", "3": "e", "5": "s"})
 _LURES = ("secure", "login", "billing", "support", "account")
 
 
-def is_lookalike(domain: str, organisations: Iterable[str], max_edits: int) -> bool:
-    """Tell whether `domain` imitates one of the domains `organisations` without being one of them."""
-    known = set(organisations)
-    if domain in known:
+def is_lookalike(domain: str, organisations: Mapping[str, str], max_edits: int) -> bool:
+    """Tell whether `domain` imitates one of `organisations` (domain -> plain name) without being one of them."""
+    if domain in organisations:
         return False
-    stem = _plain(domain)
-    return any(_imitates(stem, _plain(other), max_edits) for other in known)
+    stem = plain_name(domain)
+    return any(_imitates(stem, plain, max_edits) for plain in organisations.values())
 
 
-def _plain(domain: str) -> str:
+def plain_name(domain: str) -> str:
+    """Return the name without what imitators do to it: digits for letters, an added word."""
     stem = domain.split(".")[0].translate(_CONFUSED).replace("rn", "m")
     for lure in _LURES:
         stem = stem.removesuffix(f"-{lure}")
@@ -40,7 +42,9 @@ def _plain(domain: str) -> str:
 
 
 def _imitates(stem: str, other: str, max_edits: int) -> bool:
-    if abs(len(stem) - len(other)) > max_edits or min(len(stem), len(other)) < 3 * max_edits:
+    if abs(len(stem) - len(other)) > max_edits or len(set(stem) ^ set(other)) > 2 * max_edits:
+        return False
+    if min(len(stem), len(other)) < 3 * max_edits:
         return False
     return edits_between(stem, other, at_most=max_edits) <= max_edits
 
@@ -58,20 +62,28 @@ def edits_between(first: str, second: str, at_most: int) -> int:
 
 
 def score_domains(
-    pairs: pd.DataFrame, networks: pd.DataFrame, organisations: set[str], settings: ReputationSettings
+    pairs: pd.DataFrame,
+    networks: pd.DataFrame,
+    shared: pd.Series,
+    organisations: set[str],
+    settings: ReputationSettings,
 ) -> pd.DataFrame:
     """Return a row per domain with its `score` (0 good, 1 bad) and `disreputable`.
 
     `pairs` has the evidence per (domain, network), and a `verdict` where the domain belongs to an organisation;
-    `networks` says which networks forward.
+    `networks` says which networks forward; `shared` counts by domain the messages that other domains sent too.
     """
     relays = set(networks.loc[networks["forwarder"], "network"])
     own = pairs[~pairs["verdict"].isin([FORGED, FORWARDER]) & ~pairs["network"].isin(relays)]
     domains = _by_domain(own, _neighbourhoods(pairs))
+    relayed = pairs[pairs["network"].isin(relays)].groupby("domain")["messages"].sum()
+    domains["forwarded"] = domains["domain"].map(relayed).fillna(0).astype(int)
+    domains["shared_messages"] = np.minimum(
+        domains["domain"].map(shared).fillna(0).astype(int), domains["messages"]
+    )
     domains["organisation"] = domains["domain"].isin(organisations)
-    domains["lookalike"] = [
-        is_lookalike(d, organisations, settings.lookalike_max_edits) for d in domains["domain"]
-    ]
+    names = {domain: plain_name(domain) for domain in organisations}
+    domains["lookalike"] = [is_lookalike(d, names, settings.lookalike_max_edits) for d in domains["domain"]]
     score = _scores(domains)
     score = np.where(domains["organisation"], np.minimum(score, 0.2), score)
     score = np.where(domains["lookalike"], np.maximum(score, 0.8), score)
@@ -114,24 +126,24 @@ def _features(domains: pd.DataFrame) -> np.ndarray:
             np.log((domains["unknown_recipients"] + 0.1) / (messages + 3.0)),
             (domains["links_elsewhere"] + 0.9) / (domains["with_links"] + 3.0),
             np.log(domains["bad_company"]),
+            (domains["shared_messages"] + 0.1) / (messages + 2.0),
             np.log(domains["networks"] / np.sqrt(messages)),
+            np.log((domains["forwarded"] + 0.3) / (messages + domains["forwarded"] + 4.0)),
         ]
     )
 
 
 def _scores(domains: pd.DataFrame) -> np.ndarray:
-    unknown = domains["unknown_recipients"] / domains["messages"]
-    doubt = 1.0 * np.sqrt(unknown * (1.0 - unknown) / domains["messages"])
-    bad = (~domains["organisation"] & (domains["lookalike"] | (unknown - doubt >= _HAMMERS))).to_numpy()
-    good = (domains["organisation"] | ((unknown + 1.0 / domains["messages"]) <= 0.03)).to_numpy() & ~bad
+    """Learn from the domains that are clear, and score all."""
+    messages = domains["messages"]
+    unknown = (domains["unknown_recipients"] + 0.1) / (messages + 3.0)
+    shared = domains["shared_messages"] / messages
+    clear = domains["unknown_recipients"] + domains["shared_messages"] == 0
+    bad = ~domains["organisation"] & (domains["lookalike"] | ((shared >= _COPIES) & (unknown >= _HAMMERS)))
+    good = ~bad & (domains["organisation"] | clear)
     if min(int(bad.sum()), int(good.sum())) < _FEWEST_EXAMPLES:
         return np.where(bad, 0.9, 0.1)
-    features = _features(domains)
-    labels = np.where(bad, 1, np.where(good, 0, -1))
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    for _ in range(3):  # label the surest of the rest, and learn again
-        known = labels >= 0
-        model.fit(features[known], labels[known])
-        chance = model.predict_proba(features)[:, 1]
-        labels = np.where(known, labels, np.where(chance > 0.95, 1, np.where(chance < 0.05, 0, -1)))
-    return np.asarray(chance)
+    features, known = _features(domains), (bad | good).to_numpy()
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    model.fit(features[known], bad[known])
+    return np.asarray(model.predict_proba(features)[:, 1])

@@ -27,19 +27,21 @@ from email_models.settings import Settings
 
 def load_evidence(
     spark: SparkSession, arguments: Arguments, directory: Directory, settings: Settings
-) -> tuple[pd.DataFrame, int]:
-    """Read the messages once; return the evidence per (domain, network) and the number of messages in it."""
-    messages = read_messages(spark, arguments, evidence.COLUMNS)
-    by_address = evidence.by_domain_and_address(messages)
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Read the messages once; return the evidence per (domain, network), and shared messages by domain."""
+    facts = evidence.facts(read_messages(spark, arguments, evidence.COLUMNS)).cache()
+    by_address = evidence.by_domain_and_address(facts)
     pairs = evidence.to_driver(
         evidence.by_domain_and_network(spark, by_address, directory.registrations, settings.senders)
     )
     require_rows(len(pairs), arguments)
-    return pairs, int(pairs["messages"].sum())
+    shared = evidence.to_driver(evidence.shared_messages(facts)).set_index("domain")["shared_messages"]
+    facts.unpersist()
+    return pairs, shared
 
 
 def build(
-    pairs: pd.DataFrame, directory: Directory, settings: Settings
+    pairs: pd.DataFrame, shared: pd.Series, directory: Directory, settings: Settings
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return sender models, forwarders and domain reputation."""
     networks = judge_networks(pairs, settings.senders)
@@ -47,7 +49,7 @@ def build(
     owned = owned.assign(organisation_id=owned["domain"].map(directory.organisation_of))
     senders = judge_senders(owned, networks, settings.senders)
     judged = pairs.merge(senders[["domain", "network", "verdict"]], on=["domain", "network"], how="left")
-    reputation = score_domains(judged, networks, set(directory.organisation_of), settings.reputation)
+    reputation = score_domains(judged, networks, shared, set(directory.organisation_of), settings.reputation)
     forwarders = networks[networks["forwarder"]].drop(columns=["forwarder", "domain_messages"])
     return senders, forwarders, reputation
 
@@ -62,13 +64,14 @@ def main() -> None:
     with watch.phase("start Spark"):
         spark = start_session("sender models and domain reputation")
     with watch.phase("load messages"):
-        pairs, messages = load_evidence(spark, arguments, directory, settings)
+        pairs, shared = load_evidence(spark, arguments, directory, settings)
     with watch.phase("build models"):
-        senders, forwarders, reputation = build(pairs, directory, settings)
+        senders, forwarders, reputation = build(pairs, shared, directory, settings)
     outputs = {"sender_models": senders, "forwarders": forwarders, "domain_reputation": reputation}
     with watch.phase("write models"):
         for name, frame in outputs.items():
             write_models(as_spark(spark, frame), arguments, name)
+    messages = int(pairs["messages"].sum())
     rows = {name: len(frame) for name, frame in outputs.items()}
     write_metrics(
         spark,

@@ -132,13 +132,22 @@ def _bounces_of(world: World, domain: int) -> int:
 
 
 def _small(random: np.random.Generator, world: World, campaigns: Campaigns) -> list[Route]:
-    """Honest small senders on shared web hosting, a few of them in bad company, some badly run."""
+    """Honest small senders on shared web hosting, a few of them in bad company, some badly run.
+
+    One in five sends what its shop platform writes for it, so that honest domains have near-duplicates in common too.
+    """
     routes = []
+    platforms = max(2, len(world.small_domains) // 50)
+    templates = campaigns.start(platforms, hostile=False, home_domain=world.small_domains[0])
     sizes = uneven_weights(random, len(world.small_domains), 0.9)
     for domain, size in zip(world.small_domains, sizes.tolist(), strict=True):
         providers = world.shady_hosters if random.random() < 0.05 else world.hosters
         network = _part_of(random, providers)
         signs, bulk, messy = random.random() < 0.5, random.random() < 0.15, random.random() < 0.06
+        on_platform = not bulk and random.random() < 0.2
+        first = templates + int(random.integers(0, platforms)) if on_platform else len(campaigns.hostile)
+        if bulk:
+            campaigns.start(1, hostile=False, home_domain=domain)
         routes.append(
             Route(
                 kind="small",
@@ -157,8 +166,8 @@ def _small(random: np.random.Generator, world: World, campaigns: Campaigns) -> l
                 unknown_recipient_rate=float(
                     random.uniform(0.04, 0.12) if messy else random.uniform(0.0, 0.03)
                 ),
-                first_campaign=campaigns.start(int(bulk), hostile=False, home_domain=domain),
-                campaigns=int(bulk),
+                first_campaign=first,
+                campaigns=int(bulk or on_platform),
                 campaign_share=0.5,
             )
         )
@@ -277,7 +286,7 @@ def _disreputable(random: np.random.Generator, world: World, campaigns: Campaign
     routes: list[Route] = []
     waiting = list(world.throwaway_domains)
     while waiting:
-        ring = [waiting.pop() for _ in range(min(len(waiting), int(random.integers(2, 8))))]
+        ring = [waiting.pop() for _ in range(min(len(waiting), int(random.integers(1, 8))))]
         count = int(random.integers(1, 4))
         first = campaigns.start(count, hostile=True, home_domain=ring[0])
         network = _ring_network(random, world)
