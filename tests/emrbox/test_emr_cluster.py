@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.box
 
@@ -56,18 +49,14 @@ raise ValueError("the planted mistake")
 class Account:
     """The box's account as its administrator sees it."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.session = boto3.session.Session(profile_name="emrbox")
-        self.endpoint = environment["AWS_ENDPOINT_URL"]
-        self.emr, self.s3, self.ec2, self.iam = map(self._client, ("emr", "s3", "ec2", "iam"))
+    def __init__(self, box: Any) -> None:
+        self.box = box
+        self.emr, self.s3, self.ec2, self.iam = map(box.client, ("emr", "s3", "ec2", "iam"))
         self.s3.create_bucket(Bucket=BUCKET)
         self.make_role("service", "elasticmapreduce.amazonaws.com", SERVICE_ROLE)
         self.make_role("nodes", "ec2.amazonaws.com", NODES_ROLE)
         self.iam.create_instance_profile(InstanceProfileName="nodes")
         self.iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="nodes")
-
-    def _client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
 
     def make_role(self, name: str, principal: str, policy: dict[str, Any]) -> None:
         trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
@@ -131,25 +120,8 @@ def document(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    home = tmp_path_factory.mktemp("box")
-    environment = {**os.environ, "EMRBOX_HOME": str(home)}
-
-    def emrbox(command: str) -> str:
-        argv = [sys.executable, "-m", "emrbox", command]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
-        return done.stdout
-
-    emrbox("up")
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            lines = [line.removeprefix("export ") for line in emrbox("env").splitlines() if "=" in line]
-            exported = dict(line.split("=", 1) for line in lines)
-            for name, value in exported.items():
-                patch.setenv(name, value)
-            yield Account(exported)
-        finally:
-            emrbox("down")
+def account(box: Any) -> Account:
+    return Account(box)
 
 
 @pytest.fixture(scope="module")
@@ -308,11 +280,8 @@ def test_a_service_role_that_may_not_launch_gets_no_instances(account: Account) 
 def test_a_user_without_a_policy_may_not_launch(account: Account) -> None:
     account.iam.create_user(UserName="nobody")
     key = account.iam.create_access_key(UserName="nobody")["AccessKey"]
-    emr: Any = boto3.client(
-        "emr",
-        endpoint_url=account.endpoint,
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
+    emr = account.box.client(
+        "emr", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
     )
     with pytest.raises(emr.exceptions.ClientError, match="AccessDeniedException"):
         emr.run_job_flow(Name="x", Instances={}, ServiceRole="service", JobFlowRole="nodes")
