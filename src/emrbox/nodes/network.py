@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from ipaddress import IPv4Address
@@ -59,6 +60,12 @@ def node_commands(config: BoxConfig, address: str, veth: str) -> list[str]:
 def attach(veth: str) -> None:
     """Put a node's veth on the bridge. The calling thread is in the box's network namespace."""
     ip([f"link set {veth} master {BRIDGE} up"])
+
+
+def detach(veth: str) -> None:
+    """Remove a node's veth now; the kernel would do it too, but some time after the node's end."""
+    with contextlib.suppress(BoxError):  # the kernel was quicker
+        ip([f"link del {veth}"])
 
 
 def mac_address(address: str) -> str:

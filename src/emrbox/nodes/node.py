@@ -78,6 +78,7 @@ class Node:
         self._listening: socket.socket | None = None
         self._wanted = False
         self._removed = False
+        self._veth = f"v{spec.instance_id[-12:]}"  # interface names end at 15 characters
 
     @property
     def is_running(self) -> bool:
@@ -129,8 +130,7 @@ class Node:
             self.write(f"{home}/.ssh/authorized_keys", f"{key.strip()}\n".encode(), owner=user, mode=0o600)
 
     def _boot(self) -> None:
-        veth = f"v{self.spec.instance_id[-12:]}"  # interface names end at 15 characters
-        commands = network.node_commands(self._config, self.spec.address, veth)
+        commands = network.node_commands(self._config, self.spec.address, self._veth)
 
         def in_its_network() -> tuple[socket.socket, subprocess.Popen[bytes]]:
             network.ip(commands)
@@ -149,7 +149,7 @@ class Node:
             return listening, holder
 
         self._listening, self._holder = namespaces.in_new_network(in_its_network)
-        network.attach(veth)
+        network.attach(self._veth)
         self._metadata.add(self._listening, self.spec)
         self._watcher = threading.Thread(
             target=self._watch, args=(self._holder, self._listening), name=self.spec.instance_id, daemon=True
@@ -159,7 +159,8 @@ class Node:
     def _watch(self, holder: subprocess.Popen[bytes], listening: socket.socket) -> None:
         """Wait for the end of this boot; boot again after a reboot, tell `on_exit` if nobody wanted it."""
         code = holder.wait()
-        self._metadata.remove(listening)  # the last thing that keeps the network namespace
+        self._metadata.remove(listening)
+        network.detach(self._veth)
         with self._lock:
             if not self._wanted or self._holder is not holder:
                 return
