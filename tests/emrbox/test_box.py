@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -31,11 +32,18 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
+def interfaces_of(home: Path) -> list[str]:
+    """Return the host's interfaces that this box has made; other boxes come and go as they like."""
+    state = home / "box.json"
+    made = {json.loads(state.read_text())["interface"]} if state.exists() else set()
+    return sorted(made & {entry.name for entry in Path("/sys/class/net").iterdir()})
+
+
 def traces(home: Path) -> dict[str, Any]:
     return {
         "processes": processes_of(home),
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if str(home) in line],
-        "interfaces": sorted(p.name for p in Path("/sys/class/net").iterdir()),
+        "interfaces": interfaces_of(home),
     }
 
 

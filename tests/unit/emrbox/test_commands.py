@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emrbox import box, cli, lifecycle, state
+from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def config(home: Path) -> BoxConfig:
+    images = Images(home / "base", {"emr-spark-8.0.0": home / "release"}, home / "rpm")
+    return BoxConfig(home, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
+
+
+def test_a_configuration_survives_its_way_to_the_box(tmp_path: Path) -> None:
+    assert box.from_json(box.to_json(config(tmp_path))) == config(tmp_path)
+
+
+def test_a_box_has_one_subnet_an_availability_zone(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    assert list(map(str, made.subnets.values())) == [f"10.213.{n}.0/24" for n in (8, 9, 10, 11)]
+    assert made.images.layers("emr-spark-8.0.0") == (tmp_path / "release", tmp_path / "base")
+    assert image_id(BASE_IMAGE_NAME) != image_id("emr-spark-8.0.0")
+
+
+def test_every_network_is_a_candidate_once_and_a_path_has_its_own_first(tmp_path: Path) -> None:
+    found = list(lifecycle._candidates(tmp_path))
+    assert len({network for _, network in found}) == len(found) == 64
+    assert found == list(lifecycle._candidates(tmp_path))
+
+
+def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(lifecycle, "FIRST_PORT", taken.getsockname()[1])
+        with lifecycle._listen() as listening:
+            assert listening.getsockname()[1] > taken.getsockname()[1]
+
+
+def test_a_pid_that_was_given_out_again_is_not_the_box(tmp_path: Path) -> None:
+    started = state.start_time(os.getpid())
+    assert started is not None
+    mine = state.BoxState(os.getpid(), started, state.boot_id(), "http://x", 1, "10.213.8.0/22", "emrbox2")
+    state.save(tmp_path, mine)
+    assert state.load(tmp_path) == mine
+    assert mine.is_alive
+    assert not state.BoxState(**{**vars(mine), "start_time": "1"}).is_alive
+    assert not state.BoxState(**{**vars(mine), "boot_id": "another"}).is_alive
+
+
+def test_a_damaged_state_file_is_no_box(tmp_path: Path) -> None:
+    (tmp_path / "box.json").write_text('{"pid": 1')
+    assert state.load(tmp_path) is None
+
+
+def test_the_administrator_s_keys_are_for_their_owner_only(tmp_path: Path) -> None:
+    lifecycle._write_aws_config(config(tmp_path))
+    file = tmp_path / "aws/config"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "endpoint_url = http://127.0.0.1:4566" in file.read_text()
+
+
+def test_commands_without_a_box_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EMRBOX_HOME", str(tmp_path))
+    assert cli.main(["env"]) == 1
+    assert capsys.readouterr().err == "emrbox: not running: emrbox up\n"
+    assert cli.main(["status"]) == cli.NOT_RUNNING
+    assert cli.main(["logs"]) == 1
+
+
+def test_images_that_are_not_built_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(lifecycle, "_check_machine", lambda _: None)
+    with pytest.raises(lifecycle.BoxError, match="scripts/setup"):
+        lifecycle.up(tmp_path / "home")
+
+
+def test_another_system_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(lifecycle.BoxError, match="virtual machine"):
+        lifecycle.up(tmp_path)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from emrbox import cli; cli.parser(); print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"moto", "botocore", "werkzeug", "http.client", "emrbox.lifecycle"} & set(modules)
