@@ -2,7 +2,8 @@
 
     python examples/telemetry/evaluate.py --truth DIR/truth --outputs OUT [-o json]
 
-OUT holds what the jobs wrote (a copy of their --output): sender_models, forwarders, domain_reputation, campaign_messages.
+OUT holds what the jobs wrote (a copy of their --output): sender_models, forwarders, domain_reputation,
+campaign_messages.
 """
 
 import argparse
@@ -12,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-
 from planted import measures
 from planted.measures import Score
 
@@ -22,7 +22,7 @@ _SMALLEST_CAMPAIGN = 3
 
 
 def evaluate(truth: Path, outputs: Path) -> dict[str, Score]:
-    """Return a score for each kind of thing that the jobs look for. Raises FileNotFoundError when a table is missing."""
+    """Return a score per kind of thing to be found. Raises FileNotFoundError for a missing table."""
     messages = pd.read_parquet(truth / "messages.parquet")
     senders = _output(outputs, "sender_models")
     reputation = _output(outputs, "domain_reputation")
@@ -72,11 +72,13 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f"evaluate: {error}")
     if arguments.output == "json":
-        print(json.dumps({name: asdict(score) for name, score in scores.items()}, indent=2))  # noqa: T201  # CLI
+        print(json.dumps({name: asdict(score) for name, score in scores.items()}, indent=2))  # CLI
         return
-    print(f"{'':24}{'precision':>10}{'recall':>10}{'found':>12}{'planted':>12}")  # noqa: T201  # CLI
+    print(f"{'':24}{'precision':>10}{'recall':>10}{'found':>12}{'planted':>12}")  # CLI
     for name, score in scores.items():
-        print(f"{name:24}{score.precision:>10.3f}{score.recall:>10.3f}{score.found:>12}{score.planted:>12}")  # noqa: T201  # CLI
+        print(
+            f"{name:24}{score.precision:>10.3f}{score.recall:>10.3f}{score.found:>12}{score.planted:>12}"
+        )  # CLI
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python examples/telemetry/generate.py --messages 200000 --seed 7 --date 2026-11-20 --out DIR
 
-writes DIR/messages/date=…/part-*.parquet (what the jobs read), DIR/organisations.sql (for PostgreSQL) and DIR/truth/
-(what was planted; only evaluate.py reads it). The same arguments always give the same data.
+writes DIR/messages/date=…/part-*.parquet (what the jobs read), DIR/organisations.sql (for PostgreSQL) and
+DIR/truth/ (what was planted; only evaluate.py reads it). The same arguments always give the same data.
 """
 
 import argparse
@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-
 from planted.content import add_extras, write_texts
 from planted.files import message_table, write_messages, write_organisations, write_truth
 from planted.flows import build_routes
@@ -68,7 +67,7 @@ def main() -> None:
     started = time.monotonic()
     size = generate(messages=arguments.messages, seed=arguments.seed, day=arguments.date, out=arguments.out)
     seconds = time.monotonic() - started
-    print(f"{arguments.messages} messages, {size / 1e6:.1f} MB, {seconds:.1f} s: {arguments.out}")  # noqa: T201  # CLI
+    print(f"{arguments.messages} messages, {size / 1e6:.1f} MB, {seconds:.1f} s: {arguments.out}")  # CLI
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from email_models.settings import DEFAULT_FILE
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a job is asked to do. `input` and `output` are addresses that Spark can open, without a `/` at the end."""
+    """What a job is asked to do; `input` and `output` are addresses for Spark, without a `/` at the end."""
 
     day: date
     input: str

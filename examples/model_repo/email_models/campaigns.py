@@ -1,9 +1,9 @@
 """Campaign models: messages that are near-duplicates of each other, however they were shuffled and mutated.
 
-A message is the set of its words, link domains and attachment digests. MinHash gives every message `bands * rows`
-numbers of which two messages share any one with a probability equal to the Jaccard similarity of their sets; messages
-that agree in all rows of a band are candidates. Candidates are compared exactly, and the pairs that are similar enough
-make a graph whose connected components are the campaigns.
+A message is the set of its words, link domains and attachment digests. MinHash gives every message `bands *
+rows` numbers of which two messages share any one with a probability equal to the Jaccard similarity of
+their sets; messages that agree in all rows of a band are candidates. Candidates are compared exactly, and
+the pairs that are similar enough make a graph whose connected components are the campaigns.
 """
 
 import random
@@ -56,8 +56,8 @@ def with_features(messages: DataFrame) -> DataFrame:
 def candidates(features: DataFrame, settings: CampaignSettings) -> DataFrame:
     """Return pairs (`first`, `second`) of messages that agree in at least one band.
 
-    In every bucket each message is paired with one only, the smallest: that is enough to connect a campaign and keeps
-    the number of pairs linear. A bucket larger than `max_bucket` is boilerplate and says nothing.
+    In every bucket each message is paired with one only, the smallest: that is enough to connect a campaign
+    and keeps the number of pairs linear. A bucket larger than `max_bucket` is boilerplate and says nothing.
     """
     order = masks(settings.bands * settings.rows)
     signatures = (

@@ -1,6 +1,7 @@
 """Organisations, their domains and the registry of networks, from PostgreSQL.
 
-The password comes from the secrets file and goes to the driver library only: it is in no message, no log and no repr.
+The password comes from the secrets file and goes to the driver library only: it is in no message, no log
+and no repr.
 """
 
 import json

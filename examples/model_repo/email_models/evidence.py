@@ -1,7 +1,7 @@
 """What the messages of a day say about senders, summed so that both models can be built from one load.
 
-The messages are read once and reduced to facts, which are cached; sender models and domain reputation are both built
-from sums over these: one row per (domain, network), a tenth of the data or less.
+The messages are read once and reduced to facts, which are cached; sender models and domain reputation are
+both built from sums over these: one row per (domain, network), a tenth of the data or less.
 """
 
 import pandas as pd
@@ -40,12 +40,12 @@ _SUMS = (
 
 
 def _registrable(domain: Column) -> Column:
-    """The part of a domain that somebody registered; in this data it is always the last two labels."""
+    """Return the part of a domain that somebody registered: in this data always the last two labels."""
     return f.substring_index(domain, ".", -2)
 
 
 def _count(condition: Column) -> Column:
-    return f.sum(f.coalesce(condition, f.lit(False)).cast("int"))
+    return f.coalesce(f.sum(condition.cast("int")), f.lit(0))
 
 
 def facts(messages: DataFrame) -> DataFrame:
@@ -72,16 +72,14 @@ def facts(messages: DataFrame) -> DataFrame:
 def by_domain_and_address(messages: DataFrame) -> DataFrame:
     """Sum the facts by header-from domain and sending address; hours and recipients become bits.
 
-    `hours` has a bit per hour of the day; `recipients` one per recipient organisation, modulo 63: enough to tell few
-    from many, and sets of bits can be joined again.
+    `hours` has a bit per hour of the day; `recipients` one per recipient organisation, modulo 63: enough to
+    tell few from many, and sets of bits can be joined again.
     """
     return messages.groupBy("domain", "sending_ip").agg(
         f.count("*").alias("messages"),
         _count(f.col("spf_aligned")).alias("spf_aligned"),
         _count(f.col("dkim_aligned")).alias("dkim_aligned"),
-        _count(f.coalesce("spf_aligned", f.lit(False)) | f.coalesce("dkim_aligned", f.lit(False))).alias(
-            "authenticated"
-        ),
+        _count(f.col("spf_aligned") | f.col("dkim_aligned")).alias("authenticated"),
         _count(f.col("spf_refused")).alias("spf_refused"),
         _count(f.col("unknown_recipient")).alias("unknown_recipients"),
         _count(f.col("with_links")).alias("with_links"),
@@ -101,7 +99,7 @@ def shared_messages(messages: DataFrame) -> DataFrame:
 def by_domain_and_network(
     spark: SparkSession, by_address: DataFrame, registrations: list[str], settings: SenderSettings
 ) -> DataFrame:
-    """Sum the evidence by domain and network; the executors look addresses up in a radix tree that they all get."""
+    """Sum the evidence by domain and network; executors look addresses up in a radix tree."""
     tree = spark.sparkContext.broadcast(registry_tree(registrations))
     shared, block = settings.shared_registration_prefix_length, settings.block_prefix_length
 

@@ -20,8 +20,8 @@ def registry_tree(registrations: Iterable[str]) -> Any:
 def known_network(tree: Any, address: str, *, shared_prefix_length: int, block_prefix_length: int) -> str:
     """Return the network that a sender at `address` is known by.
 
-    A registration of at least `shared_prefix_length` bits is one holder's network and is taken whole. A larger one
-    belongs to a provider (cloud, web hosting, access): there the sender is known by its block of
+    A registration of at least `shared_prefix_length` bits is one holder's network and is taken whole. A
+    larger one belongs to a provider (cloud, web hosting, access): there the sender is known by its block of
     `block_prefix_length` bits. An address that nobody registered is known by its /24.
     """
     found = tree.search_best(address)

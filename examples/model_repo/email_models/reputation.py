@@ -1,10 +1,11 @@
 """Domain reputation: how far mail in a domain's own name can be trusted, from how the domain behaves.
 
-Only mail that is the domain's own counts: pairs that the sender models call forged or forwarded are left out, so that a
-bank is not blamed for those who imitate it. There are no labels here either. Domains of registered organisations teach
-what good looks like, with those that write to nobody unknown and nothing that others send too; domains that imitate an
-organisation's name, or that share content with others and hammer at mailboxes that do not exist, teach what bad looks
-like. A logistic regression learns from these and scores every domain.
+Only mail that is the domain's own counts: pairs that the sender models call forged or forwarded are left
+out, so that a bank is not blamed for those who imitate it. There are no labels here either. Domains of
+registered organisations teach what good looks like, with those that write to nobody unknown and nothing
+that others send too; domains that imitate an organisation's name, or that share content with others and
+hammer at mailboxes that do not exist, teach what bad looks like. A logistic regression learns from these
+and scores every domain.
 """
 
 from collections.abc import Mapping
@@ -20,13 +21,14 @@ from email_models.settings import ReputationSettings
 
 _FEWEST_EXAMPLES = 5
 _HAMMERS = 0.06  # an honest sender rarely has so many unknown recipients
+_MISTYPED = 0.03  # what an honest sender gets wrong
 _COPIES = 0.2  # an honest sender rarely shares so much of its content with other domains
 _CONFUSED = str.maketrans({"1": "l", "0": "o", "3": "e", "5": "s"})
 _LURES = ("secure", "login", "billing", "support", "account")
 
 
 def is_lookalike(domain: str, organisations: Mapping[str, str], max_edits: int) -> bool:
-    """Tell whether `domain` imitates one of `organisations` (domain -> plain name) without being one of them."""
+    """Tell whether `domain` imitates one of `organisations` (domain -> plain name) and is none of them."""
     if domain in organisations:
         return False
     stem = plain_name(domain)
@@ -35,7 +37,7 @@ def is_lookalike(domain: str, organisations: Mapping[str, str], max_edits: int) 
 
 def plain_name(domain: str) -> str:
     """Return the name without what imitators do to it: digits for letters, an added word."""
-    stem = domain.split(".")[0].translate(_CONFUSED).replace("rn", "m")
+    stem = domain.split(".", maxsplit=1)[0].translate(_CONFUSED).replace("rn", "m")
     for lure in _LURES:
         stem = stem.removesuffix(f"-{lure}")
     return stem
@@ -70,8 +72,9 @@ def score_domains(
 ) -> pd.DataFrame:
     """Return a row per domain with its `score` (0 good, 1 bad) and `disreputable`.
 
-    `pairs` has the evidence per (domain, network), and a `verdict` where the domain belongs to an organisation;
-    `networks` says which networks forward; `shared` counts by domain the messages that other domains sent too.
+    `pairs` has the evidence per (domain, network), and a `verdict` where the domain belongs to an
+    organisation; `networks` says which networks forward; `shared` counts by domain the messages that other
+    domains sent too.
     """
     relays = set(networks.loc[networks["forwarder"], "network"])
     own = pairs[~pairs["verdict"].isin([FORGED, FORWARDER]) & ~pairs["network"].isin(relays)]
@@ -94,7 +97,7 @@ def score_domains(
 
 
 def _neighbourhoods(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What a network sends in all: a domain is known by the company that it keeps."""
+    """Return what a network sends in all: a domain is known by the company that it keeps."""
     return pairs.groupby("network").agg(
         all_messages=("messages", "sum"), all_unknown=("unknown_recipients", "sum")
     )
@@ -138,7 +141,8 @@ def _scores(domains: pd.DataFrame) -> np.ndarray:
     messages = domains["messages"]
     unknown = (domains["unknown_recipients"] + 0.1) / (messages + 3.0)
     shared = domains["shared_messages"] / messages
-    clear = domains["unknown_recipients"] + domains["shared_messages"] == 0
+    # One unknown recipient happens to everybody; asking for none would teach that one is a sign of the bad.
+    clear = (domains["unknown_recipients"] <= 1 + _MISTYPED * messages) & (shared <= _MISTYPED)
     bad = ~domains["organisation"] & (domains["lookalike"] | ((shared >= _COPIES) & (unknown >= _HAMMERS)))
     good = ~bad & (domains["organisation"] | clear)
     if min(int(bad.sum()), int(good.sum())) < _FEWEST_EXAMPLES:

@@ -1,14 +1,16 @@
 """Sender models: which networks legitimately send for which domain, and which only forward.
 
-Input is evidence per (domain, network), summed over one day's messages (see evidence.py). There are no labels. Three
-steps, each leaning on what the one before it is sure of:
+Input is evidence per (domain, network), summed over one day's messages (see evidence.py). There are no
+labels. Three steps, each leaning on what the one before it is sure of:
 
-1. Forwarders, by network: guests from many domains, each of which sends nearly all of its mail elsewhere; signatures
-   that survived although SPF does not cover the network.
-2. Networks whose mail authenticates as the domain (aligned SPF or DKIM) and carries a real share of it: legitimate.
-3. The rest has no proof. A logistic regression learns from step 2 what honest mail looks like (how much of the
-   domain's mail, how many unknown recipients, where links lead), against mail without proof that claims domains which
-   otherwise always prove themselves. A network on which other domains do authenticate gets a bonus.
+1. Forwarders, by network: guests from many domains, each of which sends nearly all of its mail elsewhere;
+   signatures that survived although SPF does not cover the network.
+2. Networks whose mail authenticates as the domain (aligned SPF or DKIM) and carries a real share of it:
+   legitimate.
+3. The rest has no proof. A logistic regression learns from step 2 what honest mail looks like (how much of
+   the domain's mail, how many unknown recipients, where links lead), against mail without proof that claims
+   domains which otherwise always prove themselves. A network on which other domains do authenticate gets a
+   bonus.
 """
 
 import numpy as np
@@ -68,7 +70,7 @@ def judge_networks(pairs: pd.DataFrame, settings: SenderSettings) -> pd.DataFram
 
 
 def judge_senders(pairs: pd.DataFrame, networks: pd.DataFrame, settings: SenderSettings) -> pd.DataFrame:
-    """Return `pairs` with `verdict` (legitimate, forwarder or forged) and `confidence` (probability of legitimate)."""
+    """Return `pairs` with `verdict` and `confidence`, the probability of being legitimate."""
     frame = _with_context(pairs, networks)
     relayed = frame["forwarder"].to_numpy()
     enough, messages = settings.authenticated_share, frame["messages"]

@@ -30,7 +30,7 @@ class Stopwatch:
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 2)
-        print(f"{name}: {self.seconds[name]} s", flush=True)  # noqa: T201  # a job's log
+        print(f"{name}: {self.seconds[name]} s", flush=True)  # a job's log
 
 
 def start_session(name: str) -> SparkSession:
@@ -80,11 +80,11 @@ def write_models(frame: DataFrame, arguments: Arguments, name: str) -> None:
 
 
 def write_metrics(spark: SparkSession, arguments: Arguments, job: str, metrics: dict[str, Any]) -> None:
-    """Write `<output>/<job>/metrics.json` through Hadoop, which knows every kind of address that Spark knows."""
+    """Write `<output>/<job>/metrics.json` through Hadoop, which knows every address that Spark knows."""
     jvm: Any = spark.sparkContext._jvm  # noqa: SLF001  # PySpark offers no other way to Hadoop's FileSystem
     context: Any = spark.sparkContext._jsc  # noqa: SLF001
     path = jvm.org.apache.hadoop.fs.Path(f"{arguments.output}/{job}/metrics.json")
-    stream = path.getFileSystem(context.hadoopConfiguration()).create(path, True)
+    stream = path.getFileSystem(context.hadoopConfiguration()).create(path)
     try:
         stream.write(bytearray(json.dumps(metrics, indent=2, sort_keys=True).encode()))
     finally:
@@ -92,9 +92,9 @@ def write_metrics(spark: SparkSession, arguments: Arguments, job: str, metrics: 
 
 
 def run_job(job: Callable[[], None], name: str) -> None:
-    """Run a job. A known failure becomes one line on stderr and its exit code; anything else keeps its traceback."""
+    """Run a job. A known failure becomes one line on stderr and its exit code; others keep a traceback."""
     try:
         job()
     except JobError as error:
-        print(f"{name}: {error}", file=sys.stderr, flush=True)  # noqa: T201  # a job's log
+        print(f"{name}: {error}", file=sys.stderr, flush=True)  # a job's log
         sys.exit(error.exit_code)

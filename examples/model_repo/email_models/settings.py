@@ -1,4 +1,4 @@
-"""The models' parameters, from config/models.json: one place to look, and metrics.json repeats what was used."""
+"""The models' parameters, from config/models.json; metrics.json repeats what was used."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -60,7 +60,7 @@ class Settings:
 
     @classmethod
     def load(cls, path: Path = DEFAULT_FILE) -> Self:
-        """Read a settings file. Raises ConfigError when it is missing, no JSON, or names other keys than these."""
+        """Read a settings file. Raises ConfigError when it is missing, no JSON, or has other keys."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

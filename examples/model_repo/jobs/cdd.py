@@ -1,13 +1,10 @@
-"""Build campaign models from a day's messages: near-duplicates grouped into campaigns, and figures about each.
+"""Build campaign models from a day's messages: near-duplicates, grouped, with figures about each group.
 
-Output, as Parquet below --output: campaigns (a row per campaign) and campaign_messages (which message belongs to
-which); with cdd/metrics.json.
+Output, as Parquet below --output: campaigns (a row per campaign) and campaign_messages (which message
+belongs to which); with cdd/metrics.json.
 """
 
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as f
-
 from email_models import campaigns
 from email_models.arguments import Arguments, parse_arguments
 from email_models.database import read_directory
@@ -22,6 +19,8 @@ from email_models.session import (
     write_models,
 )
 from email_models.settings import CampaignSettings, Settings
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
 
 
 def find_campaigns(messages: DataFrame, settings: CampaignSettings) -> tuple[pd.DataFrame, int]:
@@ -75,7 +74,7 @@ def main() -> None:
             "settings": settings.as_dict(),
         },
     )
-    print(f"{count} messages -> {rows}", flush=True)  # noqa: T201  # a job's log
+    print(f"{count} messages -> {rows}", flush=True)  # a job's log
     spark.stop()
 
 

@@ -1,12 +1,10 @@
 """Build sender models and domain reputation from one load of a day's messages.
 
-Output, as Parquet below --output: sender_models (a row per domain and network of an organisation), forwarders, and
-domain_reputation; with sd/metrics.json.
+Output, as Parquet below --output: sender_models (a row per domain and network of an organisation),
+forwarders, and domain_reputation; with sd/metrics.json.
 """
 
 import pandas as pd
-from pyspark.sql import SparkSession
-
 from email_models import evidence
 from email_models.arguments import Arguments, parse_arguments
 from email_models.database import Directory, read_directory
@@ -23,6 +21,7 @@ from email_models.session import (
     write_models,
 )
 from email_models.settings import Settings
+from pyspark.sql import SparkSession
 
 
 def load_evidence(
@@ -89,7 +88,7 @@ def main() -> None:
             "settings": settings.as_dict(),
         },
     )
-    print(f"{messages} messages -> {rows}", flush=True)  # noqa: T201  # a job's log
+    print(f"{messages} messages -> {rows}", flush=True)  # a job's log
     spark.stop()
 
 

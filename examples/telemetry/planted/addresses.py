@@ -23,11 +23,12 @@ class Network:
         return 1 << (32 - self.prefix_length)
 
     def __str__(self) -> str:
+        """Return the block as `10.1.0.0/24`."""
         return str(IPv4Network((self.base, self.prefix_length)))
 
 
 class AddressSpace:
-    """Hands out blocks that do not overlap and keeps the public registry: which block is registered to whom."""
+    """Hands out blocks that do not overlap, and keeps the registry: which block belongs to whom."""
 
     def __init__(self) -> None:
         self._next = int(_SPACE.network_address)

@@ -26,3 +26,8 @@ def pick_by_row(random: np.random.Generator, profiles: Floats, rows: Ints) -> In
 def uneven_weights(random: np.random.Generator, count: int, spread: float) -> Floats:
     """Positive weights as traffic has them: a few large, many small (lognormal with sigma `spread`)."""
     return np.exp(random.normal(0.0, spread, count))
+
+
+def chance(random: np.random.Generator, probability: float) -> bool:
+    """Return true with that probability."""
+    return bool(random.random() < probability)

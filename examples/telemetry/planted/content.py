@@ -1,3 +1,4 @@
+# ruff: noqa: PLR2004  # rates of the planted world stand where they are used
 """What messages say: words by topic, campaigns as templates that every copy mutates."""
 
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def write_texts(random: np.random.Generator, campaign: Ints, campaigns: Campaign
 
 
 def _fresh(random: np.random.Generator, topics: Words, count: int) -> Words:
-    """Words of `count` unrelated texts: half from the text's topic, half from everywhere, common words first."""
+    """Return words of unrelated texts: half from a topic, half from everywhere, common words first."""
     topic = random.integers(0, _TOPICS, count)
     special = np.floor(_TOPIC_WORDS * random.random((count, _WIDTH), dtype=np.float32) ** 1.5).astype(
         np.int32
@@ -95,7 +96,7 @@ def _shuffle_subjects(random: np.random.Generator, words: Words, used: Bools, ch
 
 @dataclass(frozen=True)
 class Extras:
-    """Link domains (places in the world's names, -1 for none), attachment digests (0 for none), sizes in bytes."""
+    """Link domains (places in the world's names, -1 for none), attachment digests (0: none), sizes."""
 
     links: Ints
     digests: Ints

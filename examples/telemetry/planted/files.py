@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917  # columns that depend on other columns
 """Write the data set: messages for the jobs, truth for the evaluation, organisations for PostgreSQL."""
 
 from collections.abc import Iterable
@@ -124,7 +125,7 @@ def write_truth(out: Path, table: pa.Table, world: World, routes: RouteTable, me
 
 
 def _sender_networks(world: World, routes: RouteTable, messages: Messages) -> pa.Table:
-    """Which networks send for which organisation's domain with its consent, and how much came directly that day."""
+    """List which networks send for which organisation's domain with its consent, and how much they did."""
     direct = np.bincount(messages.route[messages.forwarder < 0], minlength=len(routes.kind))
     rows: dict[tuple[str, str], int] = {}
     prefixes = np.log2(routes.size.clip(1)).astype(np.int64)

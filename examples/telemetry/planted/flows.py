@@ -1,11 +1,11 @@
-"""What mail flows in the world: the routes of everyone who sends, honest or not, and the campaigns they send."""
+"""What mail flows in the world: the routes of all who send, honest or not, and their campaigns."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from planted.addresses import Network, carve
-from planted.arrays import uneven_weights
+from planted.arrays import chance, uneven_weights
 from planted.routes import ANY_RECIPIENT, BOTNET, Route
 from planted.world import MailService, Organisation, World
 
@@ -55,9 +55,9 @@ def _own(random: np.random.Generator, world: World, campaigns: Campaigns) -> lis
         for place, domain in enumerate(organisation.domains):
             importance = organisation.size * (1.0 if place == 0 else 0.5)
             for number, network in enumerate(organisation.networks):
-                if number > 0 and random.random() < 0.3:
+                if number > 0 and chance(random, 0.3):
                     continue
-                bulk = random.random() < 0.3
+                bulk = chance(random, 0.3)
                 routes.append(
                     Route(
                         kind="own",
@@ -72,9 +72,9 @@ def _own(random: np.random.Generator, world: World, campaigns: Campaigns) -> lis
                         * float(np.exp(random.normal(0, 0.6)))
                         * (1.0 if number == 0 else 0.6),
                         helo_domain=domain,
-                        link_domain=_any(random, world.small_domains[:25]) if random.random() < 0.12 else -1,
+                        link_domain=_any(random, world.small_domains[:25]) if chance(random, 0.12) else -1,
                         addresses=int(random.integers(1, 7)),
-                        recipients=4 if random.random() < 0.25 else ANY_RECIPIENT,
+                        recipients=4 if chance(random, 0.25) else ANY_RECIPIENT,
                         unknown_recipient_rate=float(random.uniform(0.003, 0.03)),
                         first_campaign=campaigns.start(int(bulk), hostile=False, home_domain=domain),
                         campaigns=int(bulk),
@@ -97,8 +97,8 @@ def _through_mail_services(random: np.random.Generator, world: World, campaigns:
             count = int(random.choice([0, 1, 2], p=[0.3, 0.45, 0.25]))
             for chosen in random.permutation(len(world.mail_services))[:count].tolist():
                 service = world.mail_services[chosen]
-                own_bounces = random.random() < 0.4 and organisation.spf_policy != "none"
-                signs = random.random() < 0.72
+                own_bounces = chance(random, 0.4) and organisation.spf_policy != "none"
+                signs = chance(random, 0.72)
                 network = service.networks[int(random.integers(0, len(service.networks)))]
                 count_of_campaigns = int(random.integers(1, 3))
                 routes.append(
@@ -113,7 +113,7 @@ def _through_mail_services(random: np.random.Generator, world: World, campaigns:
                         size=network.size,
                         weight=organisation.size * float(np.exp(random.normal(0, 0.7))),
                         helo_domain=service.domain,
-                        link_domain=service.domain if random.random() < 0.5 else -1,
+                        link_domain=service.domain if chance(random, 0.5) else -1,
                         addresses=int(random.integers(2, 9)),
                         recipients=service.recipients,
                         unknown_recipient_rate=float(random.uniform(0.01, 0.07)),
@@ -134,17 +134,18 @@ def _bounces_of(world: World, domain: int) -> int:
 def _small(random: np.random.Generator, world: World, campaigns: Campaigns) -> list[Route]:
     """Honest small senders on shared web hosting, a few of them in bad company, some badly run.
 
-    One in five sends what its shop platform writes for it, so that honest domains have near-duplicates in common too.
+    One in five sends what its shop platform writes for it, so that honest domains have near-duplicates in
+    common too.
     """
     routes = []
     platforms = max(2, len(world.small_domains) // 50)
     templates = campaigns.start(platforms, hostile=False, home_domain=world.small_domains[0])
     sizes = uneven_weights(random, len(world.small_domains), 0.9)
     for domain, size in zip(world.small_domains, sizes.tolist(), strict=True):
-        providers = world.shady_hosters if random.random() < 0.05 else world.hosters
+        providers = world.shady_hosters if chance(random, 0.05) else world.hosters
         network = _part_of(random, providers)
-        signs, bulk, messy = random.random() < 0.5, random.random() < 0.15, random.random() < 0.06
-        on_platform = not bulk and random.random() < 0.2
+        signs, bulk, messy = chance(random, 0.5), chance(random, 0.15), chance(random, 0.06)
+        on_platform = not bulk and chance(random, 0.2)
         first = templates + int(random.integers(0, platforms)) if on_platform else len(campaigns.hostile)
         if bulk:
             campaigns.start(1, hostile=False, home_domain=domain)
@@ -154,14 +155,14 @@ def _small(random: np.random.Generator, world: World, campaigns: Campaigns) -> l
                 from_domain=domain,
                 envelope_domain=domain,
                 dkim_domain=domain if signs else -1,
-                spf="listed" if random.random() < 0.75 else "none",
+                spf="listed" if chance(random, 0.75) else "none",
                 dkim="signed" if signs else "unsigned",
                 base=network.base,
                 size=network.size,
                 weight=size,
-                helo_domain=domain if random.random() < 0.5 else -1,
-                link_domain=_any(random, world.small_domains[:25]) if random.random() < 0.35 else -1,
-                addresses=1 + int(random.random() < 0.2),
+                helo_domain=domain if chance(random, 0.5) else -1,
+                link_domain=_any(random, world.small_domains[:25]) if chance(random, 0.35) else -1,
+                addresses=1 + int(chance(random, 0.2)),
                 recipients=int(random.choice([1, 3, 6, ANY_RECIPIENT], p=[0.1, 0.3, 0.3, 0.3])),
                 unknown_recipient_rate=float(
                     random.uniform(0.04, 0.12) if messy else random.uniform(0.0, 0.03)
@@ -181,7 +182,7 @@ def _part_of(random: np.random.Generator, providers: tuple[Network, ...]) -> Net
 
 
 def _forwarders_own(random: np.random.Generator, world: World) -> list[Route]:
-    """The mail that forwarding sites send in their own name, from the same addresses that they forward from."""
+    """Return the mail that forwarders send in their own name, from the addresses that they forward from."""
     return [
         Route(
             kind="forwarder",
@@ -189,7 +190,7 @@ def _forwarders_own(random: np.random.Generator, world: World) -> list[Route]:
             envelope_domain=forwarder.domain,
             dkim_domain=forwarder.domain,
             spf="listed",
-            dkim="signed" if random.random() < 0.6 else "unsigned",
+            dkim="signed" if chance(random, 0.6) else "unsigned",
             base=forwarder.network.base,
             size=forwarder.network.size,
             weight=forwarder.size,
@@ -222,7 +223,7 @@ def _spoofs(random: np.random.Generator, world: World, campaigns: Campaigns) -> 
             effort *= 0.3  # noqa: PLW2901  # such accounts are closed soon, such messages expire
         for target in targets.tolist():
             victim = world.organisations[target]
-            domain = victim.domains[0] if random.random() < 0.8 else _any(random, victim.domains)
+            domain = victim.domains[0] if chance(random, 0.8) else _any(random, victim.domains)
             routes.append(
                 _spoof(
                     random, world, victim, domain, network, means, effort * float(random.uniform(0.4, 1.6))
@@ -255,12 +256,12 @@ def _spoof(  # noqa: PLR0917  # one actor's means against one victim
     means: str,
     weight: float,
 ) -> Route:
-    own_envelope = means == "mail_service" or random.random() < 0.35
+    own_envelope = means == "mail_service" or chance(random, 0.35)
     envelope = _any(random, world.throwaway_domains) if own_envelope else domain
     passes = means == "rented" and victim.lists_a_whole_cloud
     spf = "careless" if own_envelope else ("listed" if passes else victim.spf_policy)
     replays = means == "replay" and victim.signs  # sends a genuine signed message again and again
-    signs_as_other = own_envelope and random.random() < 0.4
+    signs_as_other = own_envelope and chance(random, 0.4)
     return Route(
         kind="spoof",
         from_domain=domain,
@@ -271,10 +272,10 @@ def _spoof(  # noqa: PLR0917  # one actor's means against one victim
         base=network.base,
         size=network.size,
         weight=weight,
-        helo_domain=domain if random.random() < 0.3 else -1,
-        reply_to_domain=_any(random, world.throwaway_domains) if random.random() < 0.3 else -1,
+        helo_domain=domain if chance(random, 0.3) else -1,
+        reply_to_domain=_any(random, world.throwaway_domains) if chance(random, 0.3) else -1,
         addresses=int(random.integers(1, 6)),
-        office_hours=bool(random.random() < 0.3),
+        office_hours=chance(random, 0.3),
         campaign_share=0.88,
         attachment_rate=0.3,
         forged=True,
@@ -311,20 +312,20 @@ def _ring_network(random: np.random.Generator, world: World) -> Network:
 
 
 def _throwaway(random: np.random.Generator, domain: int, network: Network, weight: float = 1.0) -> Route:
-    signs = random.random() < 0.5
+    signs = chance(random, 0.5)
     return Route(
         kind="disreputable",
         from_domain=domain,
         envelope_domain=domain,
         dkim_domain=domain if signs else -1,
-        spf="careless" if network.base == BOTNET or random.random() < 0.4 else "listed",
+        spf="careless" if network.base == BOTNET or chance(random, 0.4) else "listed",
         dkim="signed" if signs else "unsigned",
         base=network.base,
         size=network.size,
         weight=weight * float(np.maximum(np.exp(random.normal(0, 0.7)), 0.3)),
-        helo_domain=domain if random.random() < 0.5 else -1,
+        helo_domain=domain if chance(random, 0.5) else -1,
         addresses=int(random.integers(1, 5)),
-        office_hours=bool(random.random() < 0.3),
+        office_hours=chance(random, 0.3),
         campaign_share=0.8,
         attachment_rate=0.2,
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Score:
-    """How well one kind of thing was found. Shares are between 0 and 1; nothing found or nothing planted counts as 0."""
+    """How well one kind of thing was found, between 0 and 1. Nothing found or planted counts as 0."""
 
     precision: float
     recall: float
@@ -53,7 +53,7 @@ def sender_networks(found: pd.DataFrame, planted: pd.DataFrame) -> Score:
 
 
 def networks(found: Iterable[str], planted: pd.DataFrame, min_messages: int) -> Score:
-    """Forwarding networks. Those that forwarded less than `min_messages` need not be found, but are no mistakes."""
+    """Score forwarders. Those of less than `min_messages` need not be found, but are no mistakes."""
     seen, every = set(found), set(planted["network"])
     due = set(planted.loc[planted["messages"] >= min_messages, "network"])
     return Score.of(right=len(seen & every), found=len(seen), reached=len(seen & due), planted=len(due))
@@ -87,7 +87,7 @@ def _verdicts(models: pd.DataFrame, messages: pd.DataFrame) -> np.ndarray:
 
 
 def domains(found: Iterable[str], planted: pd.DataFrame, min_messages: int) -> Score:
-    """Disreputable domains. Those that sent less than `min_messages` need not be found, but are no mistakes."""
+    """Score bad domains. Those of less than `min_messages` need not be found, but are no mistakes."""
     seen = set(found)
     bad = planted[planted["disreputable"]]
     due = set(bad.loc[bad["messages"] >= min_messages, "domain"])
@@ -97,7 +97,7 @@ def domains(found: Iterable[str], planted: pd.DataFrame, min_messages: int) -> S
 
 
 def _cells(found: pd.Series, planted: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sizes of the non-empty overlaps of found and planted groups, and of their whole groups. NaN is no group."""
+    """Return the sizes of overlaps between found and planted groups, and of these groups. NaN is no group."""
     table = pd.DataFrame({"found": found, "planted": planted})
     both = table.dropna().groupby(["found", "planted"]).size()
     whole_found = table["found"].value_counts().reindex(both.index.get_level_values("found")).to_numpy()
@@ -106,7 +106,7 @@ def _cells(found: pd.Series, planted: pd.Series) -> tuple[np.ndarray, np.ndarray
 
 
 def campaign_pairs(found: pd.Series, planted: pd.Series) -> Score:
-    """Pairs of messages that are in one campaign. Large campaigns weigh most. Both series have one entry per message."""
+    """Score pairs of messages in one campaign; large ones weigh most. Both have one entry per message."""
     overlap, _, _ = _cells(found, planted)
     right = _pairs(overlap)
     return Score.of(
@@ -122,7 +122,7 @@ def _pairs(sizes: np.ndarray) -> int:
 
 
 def campaign_messages(found: pd.Series, planted: pd.Series) -> Score:
-    """B-cubed: for each message, how pure its found campaign is, and how much of its planted one it came with."""
+    """Score by message (B-cubed): how pure its found campaign is, how much of its planted one is there."""
     overlap, whole_found, whole_planted = _cells(found, planted)
     return Score.of(
         right=float((overlap * overlap / whole_found).sum()),

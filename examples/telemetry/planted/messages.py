@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917  # columns that depend on other columns
 """Draw messages from routes: what the receiving side records of the sender, a column at a time."""
 
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ def _times(
     count = len(route)
     starts = random.uniform(0, 21 * 3600, len(campaigns.hostile))
     lasts = random.uniform(1200, 4 * 3600, len(campaigns.hostile))
-    office = random.normal(np.where(random.random(count) < 0.5, 10.0, 14.5) * 3600, 1.8 * 3600)
+    office = random.normal(np.where(random.integers(0, 2, count) == 0, 10.0, 14.5) * 3600, 1.8 * 3600)
     alone = np.where(routes.office_hours[route], office, random.uniform(0, _DAY_SECONDS, count))
     together = starts[campaign] + random.exponential(1.0, count) * lasts[campaign]
     return np.mod(np.where(campaign >= 0, together, alone), _DAY_SECONDS)

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from planted.arrays import Ints
-
 __all__ = ["lookalike", "made_up_words", "unique_domains"]
 
 _STARTS = (
@@ -38,7 +36,7 @@ def made_up_words(random: np.random.Generator, count: int, syllables: int = 2) -
     """Return `count` different words that can be spoken; the same generator state gives the same words."""
     words: dict[str, None] = {}
     while len(words) < count:
-        parts: Ints = random.integers(0, 1 << 30, (count, syllables, 3))
+        parts = random.integers(0, 1 << 30, (count, syllables, 3))
         for row in parts:
             word = "".join(
                 _STARTS[a % len(_STARTS)] + _VOWELS[b % len(_VOWELS)] + _ENDS[c % len(_ENDS)]
@@ -58,7 +56,7 @@ def unique_domains(random: np.random.Generator, count: int, *, with_trade: bool)
 
 
 def lookalike(random: np.random.Generator, domain: str) -> str:
-    """Return a domain that a hurried reader takes for `domain`: swapped letters, a doubled one, an added word."""
+    """Return a domain that a hurried reader takes for `domain`: swapped letters, an added word."""
     stem = domain.removesuffix(".example")
     possible = [(old, new) for old, new in _SWAPS if old in stem]
     how = int(random.integers(0, 4))

@@ -1,7 +1,7 @@
 """Routes: every way in which a kind of mail goes from one domain through one network.
 
-A message is a draw from a route. All that the receiving side can see of the sender (addresses, envelope, SPF and DKIM
-results) follows from the route, so that messages can be made a column at a time.
+A message is a draw from a route. All that the receiving side can see of the sender (addresses, envelope,
+SPF and DKIM results) follows from the route, so that messages can be made a column at a time.
 """
 
 from collections.abc import Sequence

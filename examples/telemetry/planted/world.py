@@ -1,4 +1,4 @@
-"""Who is in the world: organisations, their domains and networks, mail services, forwarders, and those who cheat."""
+"""Who is in the world: organisations, their networks, mail services, forwarders, and those who cheat."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -6,15 +6,16 @@ from typing import Self
 import numpy as np
 
 from planted.addresses import AddressSpace, Network, carve
-from planted.arrays import uneven_weights
+from planted.arrays import chance, uneven_weights
 from planted.names import lookalike, unique_domains
 
+_SURE_CUSTOMERS = 6  # some must receive mail
 SECTORS = ("finance", "health", "retail", "public", "travel", "software", "energy", "media")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How many of each there are; a small data set gets a small world, so that each still sends enough to be known."""
+    """How many of each there are; few messages get a small world, so that each still sends enough."""
 
     organisations: int
     small_domains: int
@@ -58,7 +59,7 @@ class Domains:
 
 @dataclass(frozen=True)
 class Organisation:
-    """A registered organisation. `spf_policy` is what a receiver sees for mail from networks that it did not list."""
+    """A registered organisation. `spf_policy` is the SPF result of mail from networks not listed."""
 
     number: int
     name: str
@@ -168,10 +169,10 @@ def _organisations(  # noqa: PLR0917  # the parts of the world that exist so far
     organisations = []
     for number, (name, size) in enumerate(zip(names, sizes.tolist(), strict=True)):
         stem = name.removesuffix(".example")
-        extra = [f"{stem}{suffix}.example" for suffix in ("mail", "-group", "-news") if random.random() < 0.3]
+        extra = [f"{stem}{suffix}.example" for suffix in ("mail", "-group", "-news") if chance(random, 0.3)]
         networks = []
         for n in range(int(random.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))):
-            if random.random() < 0.25:
+            if chance(random, 0.25):
                 cloud = clouds[int(random.integers(0, len(clouds)))]
                 networks.append(carve(random, cloud, 28, taken))
             else:
@@ -181,16 +182,16 @@ def _organisations(  # noqa: PLR0917  # the parts of the world that exist so far
                 number=number,
                 name=stem.title(),
                 sector=SECTORS[int(random.integers(0, len(SECTORS)))],
-                is_customer=bool(number < 6 or random.random() < 0.35),
+                is_customer=number < _SURE_CUSTOMERS or chance(random, 0.35),
                 domains=tuple(domains.add(each, "organisation") for each in (name, *extra)),
                 networks=tuple(networks),
-                listed=tuple(bool(random.random() < 0.93) for _ in networks),
+                listed=tuple(chance(random, 0.93) for _ in networks),
                 spf_policy=str(
                     random.choice(["fail", "softfail", "neutral", "none"], p=[0.36, 0.42, 0.07, 0.15])
                 ),
-                signs=bool(random.random() < 0.75),
-                has_dmarc=bool(random.random() < 0.6),
-                lists_a_whole_cloud=bool(random.random() < 0.06),
+                signs=chance(random, 0.75),
+                has_dmarc=chance(random, 0.6),
+                lists_a_whole_cloud=chance(random, 0.06),
                 size=size,
             )
         )
@@ -207,7 +208,7 @@ def _mail_services(
             space.register(int(random.choice([21, 22, 23])), f"Mail service {name}")
             for _ in range(int(random.integers(1, 3)))
         )
-        regional = random.random() < 0.15
+        regional = chance(random, 0.15)
         services.append(
             MailService(
                 domain=domain,
@@ -231,9 +232,9 @@ def _forwarders(  # noqa: PLR0917  # the parts of the world that exist so far
     names = unique_domains(random, scale.forwarders, with_trade=False)
     sizes = np.maximum(uneven_weights(random, scale.forwarders, 1.0), 0.15)
     for name, size in zip(names, sizes.tolist(), strict=True):
-        rented = random.random() < 0.4
+        rented = chance(random, 0.4)
         provider = providers[int(random.integers(0, len(providers)))]
-        is_list_server = random.random() < 0.2
+        is_list_server = chance(random, 0.2)
         forwarders.append(
             Forwarder(
                 domain=domains.add(f"alumni{name}", "forwarder"),
@@ -241,8 +242,8 @@ def _forwarders(  # noqa: PLR0917  # the parts of the world that exist so far
                 if rented
                 else space.register(26, f"Campus {name}"),
                 addresses=int(random.integers(1, 6)),
-                rewrites=bool(random.random() < 0.5),
-                is_narrow=bool(random.random() < 0.3),
+                rewrites=chance(random, 0.5),
+                is_narrow=chance(random, 0.3),
                 keeps_signatures=0.3 if is_list_server else 0.9,
                 recipients=int(random.choice([1, 2, 3, 8], p=[0.3, 0.3, 0.2, 0.2])),
                 size=size,
