@@ -12,8 +12,8 @@ short_description: Launch or end the Amazon EMR cluster of a run
 version_added: "0.1.0"
 description:
   - Makes sure that the cluster of a run exists, or that it is gone.
-  - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the run
-    are part of the launch call. A second call with the same run id finds the same cluster.
+  - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the
+    run are part of the launch call. A second call with the same run id finds the same cluster.
   - Nothing is reported as ended before DescribeCluster says so.
 options:
   state:

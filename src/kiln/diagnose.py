@@ -18,6 +18,8 @@ _HEAD = "Traceback (most recent call last):"
 _JAVA = re.compile(r"(?:Exception in thread \S+ |Caused by: )?(?:[a-z]\w*\.)+[\w$]*(?:Exception|Error)\b")
 _CAUSE = re.compile(r"Caused by: ")
 _LOG4J = re.compile(r"\S+ \S+ (?:ERROR|FATAL)\b")
+# Where YARN unpacks a job on a node: says nothing to the one who wrote it.
+_CONTAINER_FOLDER = re.compile(r"/mnt\S*/container_\w+/")
 _LINES = 30
 _TAIL = 12
 _MOST_FRAMES = 400
@@ -50,7 +52,7 @@ def last_traceback(text: str) -> list[str]:
     starts = [number for number, line in enumerate(lines) if line.strip() == _HEAD]
     if not starts:
         return []
-    block = [line.rstrip() for line in _block(lines, starts[-1])]
+    block = [_CONTAINER_FOLDER.sub("", line.rstrip()) for line in _block(lines, starts[-1])]
     java = _java_message(lines, starts[-1] + len(block) - 1) if _wrapped(block[-1]) else []
     block += java
     if len(block) <= _LINES:

@@ -93,17 +93,18 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             "environment": {"ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
         }
         (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kiln.playbook_process"],
-            cwd=self.root,
-            env=dict(self.environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log_file(name).open("a"),
-            text=True,
-            # A Ctrl-C on the terminal is the driver's to handle.
-            start_new_session=True,
-        )
+        with self.log_file(name).open("a") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "kiln.playbook_process"],
+                cwd=self.root,
+                env=dict(self.environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                # A Ctrl-C on the terminal is the driver's to handle.
+                start_new_session=True,
+            )
         assert child.stdin is not None  # noqa: S101  # PIPE
         child.stdin.write(json.dumps(order))
         child.stdin.close()
@@ -138,7 +139,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
         return PlaybookError(
             f"{name}: task '{first['task']}' failed on {first['host']}{more}: {head}",
-            details=tuple(details[1:20]),
+            details=tuple(details[:20]),
             fix=first.get("fix") or f"read {shown}",
             exit_code=ExitCode(first["exit_code"]) if "exit_code" in first else None,
         )
@@ -156,8 +157,9 @@ def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
 
     def read() -> None:
         assert child.stdout is not None  # noqa: S101  # PIPE
-        for line in child.stdout:
-            lines.put(line)
+        with child.stdout as stream:
+            for line in stream:
+                lines.put(line)
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()

@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import FakeAws, VirtualClock, shape
+from fakes import FakeAws, VirtualClock
+
 from kiln.context import Context
 from kiln.ledger import Ledger
 from kiln.request import Identity
@@ -35,7 +36,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def context(aws: FakeAws, clock: VirtualClock, told: list[str]) -> Context:
-    return Context(effects=aws, clock=clock, tell=told.append, random=random.Random(1))
+    return Context(effects=aws, clock=clock, tell=told.append, random=random.Random(1))  # noqa: S311  # jitter
 
 
 @pytest.fixture
@@ -46,8 +47,3 @@ def identity() -> Identity:
 @pytest.fixture
 def ledger(aws: FakeAws, clock: VirtualClock) -> Ledger:
     return Ledger(aws, clock, "s3://state/kiln", IDENTITY)
-
-
-@pytest.fixture
-def cluster_shape():
-    return shape()

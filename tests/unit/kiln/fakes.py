@@ -1,13 +1,12 @@
-"""An AWS in memory for unit tests: clusters and steps move with the virtual clock, faults come at a chosen call."""
+"""An AWS in memory: clusters and steps move with the virtual clock, faults come at a chosen call."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kiln import clusters, effects
 from kiln.errors import (
@@ -19,6 +18,9 @@ from kiln.errors import (
     UnansweredError,
 )
 from kiln.settings.model import ClusterShape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 BOOT_SECONDS = 60

@@ -20,7 +20,7 @@ TRACEBACK = """Traceback (most recent call last):
 ValueError: no such data"""
 
 JAVA = """26/11/21 08:10:58 ERROR Client: Application diagnostics message: gone
-Exception in thread "main" org.apache.spark.SparkException: Application application_1_2 finished with failed status
+Exception in thread "main" org.apache.spark.SparkException: Application application_1_2 failed
 \tat org.apache.spark.deploy.yarn.Client.run(Client.scala:1361)
 \tat org.apache.spark.deploy.yarn.Client.main(Client.scala:1)
 \tat org.apache.spark.deploy.yarn.Client.other(Client.scala:2)

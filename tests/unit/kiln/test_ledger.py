@@ -8,12 +8,14 @@ from kiln.errors import UnansweredError
 from kiln.ledger import Event, LedgerUnreadableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fakes import FakeAws
 
     from kiln.ledger import Ledger, Run
 
 
-def add(kind: str):
+def add(kind: str) -> Callable[[Run], None]:
     def change(run: Run) -> None:
         run.events.append(Event(at="now", kind=kind))
 

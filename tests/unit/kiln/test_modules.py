@@ -30,7 +30,7 @@ SPECS = {
 class Module:
     """What AnsibleModule would be with these options."""
 
-    def __init__(self, spec: dict[str, Any], check_mode: bool = False, **given: Any) -> None:
+    def __init__(self, spec: dict[str, Any], *, check_mode: bool = False, **given: Any) -> None:
         self.params = {name: option.get("default") for name, option in spec.items()} | given
         self.check_mode = check_mode
 
@@ -39,21 +39,21 @@ ACCOUNT = {"region": "us-east-1", "state_uri": "s3://state/kiln"}
 RUN = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
 
 
-def launch(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+def launch(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = {key: value for key, value in msgspec.to_builtins(shape()).items() if value is not None}
     given = ACCOUNT | RUN | wanted | {"poll_interval_seconds": 5.0} | changes
-    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode, **given))
+    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode=check_mode, **given))
 
 
-def end(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+def end(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     given = ACCOUNT | RUN | {"state": "absent"} | changes
-    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode, **given))
+    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode=check_mode, **given))
 
 
-def steps(context: Context, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+def steps(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["true"], "timeout_seconds": None}]
     given = ACCOUNT | {"cluster_id": "j-0001", "steps": wanted} | changes
-    return modules.step(context, Module(modules.STEP_OPTIONS, check_mode, **given))
+    return modules.step(context, Module(modules.STEP_OPTIONS, check_mode=check_mode, **given))
 
 
 def test_present_launches_once_and_waits(context: Context, aws: FakeAws) -> None:

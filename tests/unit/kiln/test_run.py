@@ -9,6 +9,7 @@ import pytest
 from fakes import ENDED, FAULTS, FakeAws, FakePlaybooks, Silence, VirtualClock, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kiln import plan, run
 from kiln.context import Context
 from kiln.errors import PlaybookError
@@ -34,7 +35,7 @@ class World:
         self.clock = VirtualClock()
         self.aws = FakeAws(self.clock)
         self.limits = limits
-        chance = random.Random(1)
+        chance = random.Random(1)  # noqa: S311  # jitter
         patient = Patient(self.aws, self.clock, chance)
         self.context = Context(effects=patient, clock=self.clock, random=chance)
         self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")

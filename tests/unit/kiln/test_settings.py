@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
         "group_vars/local/main.yml": "kiln_environment: local\n",
         "group_vars/model_building.yml": "emr_cluster_core_count: 2\nmodel_building_database_host: db\n",
         "roles/emr_node/meta/argument_specs.yml": (
-            "argument_specs: {main: {options: {emr_node_os_packages: {type: list}, emr_node_x: {type: bool}}}}\n"
+            "argument_specs: {main: {options: {emr_node_os_packages: {type: list}}}}\n"
         ),
     }.items():
         file = tmp_path / name
@@ -63,7 +63,7 @@ def test_good_files_pass(root: Path) -> None:
         ("group_vars/local/main.yml", "emr_cluster_core_count: true", ("True", "a whole number")),
         ("group_vars/model_building.yml", "kiln_after_failure: explode", ("explode",)),
         ("group_vars/model_building.yml", "emr_cluster_idle_timeout_seconds: 5", ("5", "60")),
-        ("group_vars/model_building.yml", "kiln_state_uri: /tmp/state", ("/tmp/state",)),
+        ("group_vars/model_building.yml", "kiln_state_uri: /state", ("/state",)),
         ("group_vars/model_building.yml", "emr_node_os_packages: jq", ("'jq'", "a list")),
         ("group_vars/model_building.yml", "steps: [{name: sd}]", ("jar", "[0]")),
         ("group_vars/model_building.yml", "steps: [{name: sd, jra: x}]", ("jra",)),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import signal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_pause_grows_while_nothing_changes_and_is_short_again_after_a_change
         return "done" if clock.seconds > 200 else "changed" if clock.seconds > 100 else "same"
 
     until(context, look)
-    pauses = [after - before for before, after in zip(looks, looks[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(looks)]
     assert max(pauses) > 15
     assert min(pauses[5:]) < 13
 

@@ -1,0 +1,164 @@
+"""Real playbooks in their own process: what is told, how failures read, that nothing outlives its driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from kiln import paths
+from kiln.context import Stop
+from kiln.errors import InterruptedRunError, PlaybookError
+from kiln.playbook_process import descendants
+from kiln.playbooks import AnsibleRunner
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for folder in ("playbooks", "inventory/local"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "ansible.cfg").write_text("[defaults]\ngathering = explicit\n")
+    (tmp_path / "inventory/local/hosts.yml").write_text(
+        "all: {hosts: {localhost: {ansible_connection: local, "
+        "ansible_python_interpreter: '{{ ansible_playbook_python }}'}}}\n"
+    )
+    return tmp_path
+
+
+def runner(root: Path, tasks: str) -> AnsibleRunner:
+    play = "- hosts: localhost\n  tasks:\n" + textwrap.indent(textwrap.dedent(tasks).strip(), "    ") + "\n"
+    (root / "playbooks/try.yml").write_text(play)
+    return AnsibleRunner(
+        root=root,
+        inventory=root / "inventory/local",
+        folder=root / ".kiln/runs/r1",
+        environment=paths.clean_environment(root),
+        vault_password_file=root / "none",
+    )
+
+
+def run(playbooks: AnsibleRunner, stop: Stop | None = None) -> list[str]:
+    told: list[str] = []
+    playbooks.run("try", ["-e", '{"word": "it\'s"}'], told.append, stop or Stop(), lambda: None)
+    return told
+
+
+def test_only_changes_are_told_and_all_is_in_the_log(root: Path) -> None:
+    playbooks = runner(
+        root,
+        """
+        - name: Say a word
+          ansible.builtin.debug: {msg: "{{ word }}"}
+        - name: Make a file
+          ansible.builtin.copy: {content: x, dest: "{{ playbook_dir }}/x", mode: "0600"}
+        """,
+    )
+    assert run(playbooks) == ["localhost: Make a file"]
+    assert run(playbooks) == []
+    assert "it's" in playbooks.log_file("try").read_text()
+
+
+def test_a_failed_task_is_one_line_with_task_host_and_message(root: Path) -> None:
+    playbooks = runner(
+        root,
+        """
+        - name: Never mind
+          ansible.builtin.fail: {msg: expected}
+          ignore_errors: true
+        - name: Install the packages
+          ansible.builtin.fail: {msg: "no package jq\\nsecond line"}
+        """,
+    )
+    with pytest.raises(PlaybookError) as error:
+        run(playbooks)
+    assert error.value.message == "try: task 'Install the packages' failed on localhost: no package jq"
+    assert error.value.details == ("second line",)
+    assert error.value.fix == "read .kiln/runs/r1/try.log"
+
+
+def test_what_holds_secrets_is_not_repeated(root: Path) -> None:
+    (root / "secret").write_text("canary-secret")
+    playbooks = runner(
+        root,
+        f"""
+        - name: Write the secret
+          ansible.builtin.command: sh -c 'cat {root}/secret; exit 3'
+          no_log: true
+        """,
+    )
+    with pytest.raises(PlaybookError) as error:
+        run(playbooks)
+    assert "canary-secret" not in error.value.message
+    everything = [file.read_text() for file in (root / ".kiln").rglob("*") if file.is_file()]
+    assert not any("canary-secret" in text for text in everything)
+
+
+SLEEPER = """
+- name: Sleep in a session of its own
+  ansible.builtin.command: setsid sleep 4242
+- name: Not reached
+  ansible.builtin.fail: {}
+"""
+
+
+def sleepers() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == b"sleep\x004242\x00":
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(*, expected: bool) -> None:
+    deadline = time.monotonic() + 30
+    while bool(sleepers()) is not expected:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None:
+    playbooks, stop = runner(root, SLEEPER), Stop()
+
+    def interrupt() -> None:
+        if sleepers():
+            stop.request(signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError):
+        playbooks.run("try", [], lambda _: None, stop, interrupt)
+    wait_for(expected=False)
+
+
+def test_kill_9_of_the_driver_ends_the_playbook_too(root: Path) -> None:
+    runner(root, SLEEPER)
+    driver = f"""
+import sys
+from pathlib import Path
+from kiln import paths
+from kiln.context import Stop
+from kiln.playbooks import AnsibleRunner
+root = Path({str(root)!r})
+AnsibleRunner(
+    root=root, inventory=root / "inventory/local", folder=root / ".kiln/runs/r1",
+    environment=paths.clean_environment(root), vault_password_file=root / "none",
+).run("try", [], print, Stop(), lambda: None)
+"""
+    child = subprocess.Popen([sys.executable, "-c", driver])
+    wait_for(expected=True)
+    below = descendants(child.pid)
+    assert below
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    wait_for(expected=False)
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in below if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
