@@ -91,6 +91,7 @@ class Execution:
     reporter: Reporter
     arguments: list[str]
     explain: Callable[[Context, Cluster, Step], list[str]]
+    data_date: str | None = None
     cluster_id: str | None = None
     phases: list[PhaseEntry] = field(default_factory=list)
     step_results: list[StepResult] = field(default_factory=list)
@@ -270,6 +271,7 @@ class Execution:
     def _remember(self, result: Result) -> None:
         def change(run: Run) -> None:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
+            run.data_date = self.data_date or run.data_date
             run.outputs = [msgspec.to_builtins(one) for one in result.outputs] or run.outputs
 
         # A run of which nothing was ever written has nothing to remember: nothing was launched.

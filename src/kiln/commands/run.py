@@ -186,6 +186,7 @@ def _execution(
         reporter=reporter,
         arguments=question.arguments(),
         explain=_explainer(account),
+        data_date=question.date,
     )
 
 
