@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 from botocore.exceptions import ParamValidationError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from botocore.utils import parse_to_aware_datetime
 from botocore.validate import validate_parameters
 
 from emrbox.aws.errors import AwsError, validation_error
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel, ServiceModel, Shape
+    from botocore.model import OperationModel, Shape
 
 Report = Callable[[str], None]
 
@@ -44,7 +45,8 @@ NOT_XML_TEXT = re.compile("[^\r\n\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 @cache
 def service_model(service: str) -> ServiceModel:
     """Load botocore's model of `service`."""
-    return botocore.session.get_session().get_service_model(service)
+    # Not by a session: that would read the AWS settings of whoever started this process.
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 def operation_model(service: str, operation: str) -> OperationModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from emrbox.emr.capacity import role_of_profile
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def create_emr(config: BoxConfig, machines: Machines) -> EmrService:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # the settings of whoever started the box are not EMR's
     clock = SystemClock()
     endpoint_url = f"http://{config.gateway}"
 

@@ -18,8 +18,8 @@ Properties = dict[str, str]
 NODE_MEMORY_MB = 3072
 NODE_VCORES = 4
 JAVA_HOME = "/usr/lib/jvm/jre-17"
-# Small heaps, no parallel collectors, only the quick compiler (a short Spark job takes 10 s of CPU, not 17), no
-# full collection each time the classes grow: JVMs start fast and stay small.
+# Small heaps, no parallel collectors, only the quick compiler (a short Spark job takes 10 s of CPU, not 17),
+# no full collection each time the classes grow: JVMs start fast and stay small.
 QUICK_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -Xss512k -XX:MetaspaceSize=96m"
 # Guice opens java.lang by reflection: the ResourceManager and NodeManager do not start without it on Java 17.
 DAEMON_JVM = f"{QUICK_JVM} -Xmx256m -XX:MaxMetaspaceSize=160m --add-opens=java.base/java.lang=ALL-UNNAMED"
