@@ -6,15 +6,10 @@ their sets; messages that agree in all rows of a band are candidates. Candidates
 the pairs that are similar enough make a graph whose connected components are the campaigns.
 """
 
-import random
-
-import numpy as np
-import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from email_models.grouping import masks
 from email_models.settings import CampaignSettings
 
 COLUMNS = (
@@ -32,13 +27,6 @@ COLUMNS = (
     "url_domains",
     "attachment_digests",
 )
-_SEED = 20_160_216  # any fixed number: the same data must always give the same campaigns
-
-
-def masks(count: int) -> list[int]:
-    """Return `count` fixed 63-bit masks; xor with each puts hash values in another order."""
-    generator = random.Random(_SEED)  # noqa: S311  # not for secrets
-    return [generator.getrandbits(63) for _ in range(count)]
 
 
 def with_features(messages: DataFrame) -> DataFrame:
@@ -95,25 +83,6 @@ def similar(pairs: DataFrame, features: DataFrame, threshold: float) -> DataFram
         .where(shared >= threshold * (f.size("a") + f.size("b") - shared))
         .select("first", "second")
     )
-
-
-def components(pairs: pd.DataFrame, min_messages: int) -> pd.DataFrame:
-    """Return `message` and `campaign` for every connected component of at least `min_messages` messages.
-
-    A campaign is named by its smallest message, as 16 hex digits, so that a second run gives the same names.
-    """
-    ends = pairs[["first", "second"]].to_numpy(dtype=np.int64)
-    messages, places = np.unique(ends.ravel(), return_inverse=True)
-    places = places.reshape(ends.shape)
-    graph = coo_matrix(
-        (np.ones(len(ends)), (places[:, 0], places[:, 1])), shape=(len(messages), len(messages))
-    )
-    _, labels = connected_components(graph, directed=False)
-    sizes = np.bincount(labels, minlength=1)
-    smallest = messages[np.unique(labels, return_index=True)[1]]  # `messages` is sorted
-    large = sizes[labels] >= min_messages
-    names = np.array([f"{name & 0xFFFF_FFFF_FFFF_FFFF:016x}" for name in smallest.tolist()], dtype=object)
-    return pd.DataFrame({"message": messages[large], "campaign": names[labels[large]]})
 
 
 def figures(members: DataFrame, organisation_domains: list[str]) -> DataFrame:

@@ -103,10 +103,10 @@ def by_domain_and_network(
     tree = spark.sparkContext.broadcast(registry_tree(registrations))
     shared, block = settings.shared_registration_prefix_length, settings.block_prefix_length
 
-    @f.udf("string")
-    def network_of(address: str) -> str:
+    def look_up(address: str) -> str:
         return known_network(tree.value, address, shared_prefix_length=shared, block_prefix_length=block)
 
+    network_of = f.udf(look_up, "string")
     return (
         by_address.withColumn("network", network_of("sending_ip"))
         .groupBy("domain", "network")

@@ -8,6 +8,7 @@ import pandas as pd
 from email_models import campaigns
 from email_models.arguments import Arguments, parse_arguments
 from email_models.database import read_directory
+from email_models.grouping import components
 from email_models.session import (
     Stopwatch,
     as_spark,
@@ -29,7 +30,7 @@ def find_campaigns(messages: DataFrame, settings: CampaignSettings) -> tuple[pd.
     pairs = campaigns.similar(campaigns.candidates(features, settings), features, settings.similarity)
     edges = pd.DataFrame.from_records(pairs.collect(), columns=["first", "second"])
     features.unpersist()
-    return campaigns.components(edges, settings.min_messages), len(edges)
+    return components(edges, settings.min_messages), len(edges)
 
 
 def write_campaigns(

@@ -13,14 +13,16 @@ Bools: TypeAlias = NDArray[np.bool_]
 def pick_weighted(random: np.random.Generator, weights: Floats, count: int) -> Ints:
     """Draw `count` indices with probability proportional to `weights`."""
     edges = np.cumsum(weights)
-    return np.searchsorted(edges, random.random(count) * edges[-1], side="right").astype(np.int64)
+    places = np.searchsorted(edges, random.random(count) * edges[-1], side="right")
+    return np.asarray(places, dtype=np.int64)
 
 
 def pick_by_row(random: np.random.Generator, profiles: Floats, rows: Ints) -> Ints:
     """Draw one column index for every entry of `rows`; row r of `profiles` holds that row's probabilities."""
     edges = np.cumsum(profiles, axis=1)
     edges /= edges[:, -1:]
-    return (random.random(len(rows))[:, None] >= edges[rows][:, :-1]).sum(axis=1).astype(np.int64)
+    passed = random.random(len(rows))[:, None] >= edges[rows][:, :-1]
+    return np.asarray(passed.sum(axis=1), dtype=np.int64)
 
 
 def uneven_weights(random: np.random.Generator, count: int, spread: float) -> Floats:

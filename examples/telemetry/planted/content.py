@@ -55,9 +55,8 @@ def _fresh(random: np.random.Generator, topics: Words, count: int) -> Words:
         np.int32
     )
     common = np.floor(_COMMON * random.random((count, _WIDTH), dtype=np.float32) ** 2.5).astype(np.int32)
-    return np.where(
-        random.random((count, _WIDTH), dtype=np.float32) < 0.5, topics[topic[:, None], special], common
-    )
+    is_special = random.random((count, _WIDTH), dtype=np.float32) < 0.5
+    return np.asarray(np.where(is_special, topics[topic[:, None], special], common), dtype=np.int32)
 
 
 def _templates(random: np.random.Generator, topics: Words, count: int) -> Words:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from planted.addresses import address_texts
-from planted.arrays import Ints
-from planted.content import SUBJECT_WIDTH, Extras, Texts
+from planted.arrays import Bools, Ints
+from planted.content import SUBJECT_WIDTH, Extras, Texts, Words
 from planted.messages import DMARC_RESULTS, Messages
 from planted.routes import DKIM_RESULTS, SPF_RESULTS, RouteTable
 from planted.world import World
@@ -70,11 +70,7 @@ def _helo(world: World, messages: Messages, addresses: list[str], place: Ints) -
     return _coded(places, pa.array(named + generic))
 
 
-def _lists(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    used: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    names: pa.Array,
-) -> pa.Array:
+def _lists(values: Ints | Words, used: Bools, names: pa.Array) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
     return pa.ListArray.from_arrays(
         pa.array(offsets, pa.int32()), _coded(values[used].astype(np.int64), names)

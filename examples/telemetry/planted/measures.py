@@ -36,20 +36,25 @@ def _interval(network: str) -> tuple[int, int]:
 def sender_networks(found: pd.DataFrame, planted: pd.DataFrame) -> Score:
     """Legitimate networks per domain. A found one is right inside a planted one of that domain.
 
-    Only planted pairs that sent something that day count: the others cannot be seen.
+    Planted pairs that sent nothing that day cannot be found and need not be.
     """
-    active = planted[planted["messages"] > 0]
     truth: dict[str, list[tuple[int, int]]] = {}
-    for domain, network in zip(active["domain"], active["network"], strict=True):
+    due: set[tuple[str, tuple[int, int]]] = set()
+    for domain, network, count in zip(
+        planted["domain"], planted["network"], planted["messages"], strict=True
+    ):
         truth.setdefault(domain, []).append(_interval(network))
+        if count > 0:
+            due.add((domain, _interval(network)))
     legitimate = found[found["verdict"] == "legitimate"]
-    right, reached = 0, set()
+    right = 0
+    reached: set[tuple[str, tuple[int, int]]] = set()
     for domain, network in zip(legitimate["domain"], legitimate["network"], strict=True):
         first, last = _interval(network)
         around = [block for block in truth.get(domain, []) if block[0] <= first and last <= block[1]]
         right += bool(around)
         reached.update((domain, block) for block in around)
-    return Score.of(right=right, found=len(legitimate), reached=len(reached), planted=len(active))
+    return Score.of(right=right, found=len(legitimate), reached=len(reached & due), planted=len(due))
 
 
 def networks(found: Iterable[str], planted: pd.DataFrame, min_messages: int) -> Score:

@@ -180,7 +180,8 @@ def _recipients(
     random: np.random.Generator, world: World, routes: RouteTable, route: Ints, forwarder: Ints
 ) -> Ints:
     customers = np.array([o.number for o in world.organisations if o.is_customer])
-    everyone = customers[pick_weighted(random, 1.0 / np.arange(1, len(customers) + 1) ** 0.6, len(route))]
+    popularity = np.arange(1, len(customers) + 1, dtype=np.float64) ** -0.6
+    everyone = customers[pick_weighted(random, popularity, len(route))]
     via = forwarder >= 0
     few = np.where(
         via, np.array([f.recipients for f in world.forwarders])[forwarder], routes.recipients[route]
