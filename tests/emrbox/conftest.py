@@ -34,6 +34,7 @@ class Box:
     home: Path
     keys: Path
     environment: dict[str, str] = field(default_factory=dict)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -52,15 +53,19 @@ class Box:
     def up(self) -> None:
         result = self.command("up")
         assert result.returncode == 0, result.stderr
+        self.clients.clear()  # the last box's keys and port
         lines = self.command("env").stdout.splitlines()
         self.environment = dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
-    def client(self, service: str, **options: Any) -> Any:
+    def client(self, service: str) -> Any:
+        if service not in self.clients:
+            self.clients[service] = self._new_client(service)
+        return self.clients[service]
+
+    def _new_client(self, service: str) -> Any:
         config = (self.home / "aws/config").read_text().splitlines()[1:]
         values = dict(line.split(" = ", 1) for line in config)
-        options = {**values, **options}
-        region = options.pop("region")
-        return boto3.session.Session().client(service, region_name=region, **options)
+        return boto3.session.Session().client(service, region_name=values.pop("region"), **values)
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.command("status", "-o", "json").stdout)
