@@ -10,7 +10,7 @@ import msgspec
 from kiln import logs, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kiln.effects import Cluster, Effects, Step
 
@@ -20,6 +20,7 @@ _CAUSE = re.compile(r"Caused by: ")
 _LOG4J = re.compile(r"\S+ \S+ (?:ERROR|FATAL)\b")
 # Where YARN unpacks a job on a node: says nothing to the one who wrote it.
 _CONTAINER_FOLDER = re.compile(r"/mnt\S*/container_\w+/")
+_USER_EXIT = "SparkUserAppException: User application exited with"
 _LINES = 30
 _TAIL = 12
 _MOST_FRAMES = 400
@@ -95,9 +96,25 @@ def _exception(lines: list[str]) -> list[str]:
     return found[:_LINES]
 
 
+def _own_words(found: Sequence[logs.Log]) -> Callable[[str], list[str]]:
+    """Return a search for what a job said itself before it left with an exit code.
+
+    Spark then only reports `User application exited with N`; Python's own output is in the container's stdout.
+    """
+    left = any(_USER_EXIT in log.text for log in found)
+    said = {log.text for log in found if "/stdout" in log.address}
+
+    def search(text: str) -> list[str]:
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        return lines[-_TAIL:] if left and text in said else []
+
+    return search
+
+
 def of_logs(found: Sequence[logs.Log]) -> Cause | None:
     """Return the cause that some logs hold: a Python traceback before a Java error, logs in order."""
-    for search in (last_traceback, last_error):
+    own_words = _own_words(found)
+    for search in (last_traceback, own_words, last_error):
         for log in found:
             lines = search(log.text)
             if lines:

@@ -80,6 +80,14 @@ def test_in_cluster_mode_the_drivers_own_traceback_is_shown() -> None:
     assert (cause.address, cause.lines[-1]) == ("container/stdout", "ValueError: no such data")
 
 
+def test_a_job_that_left_with_a_message_of_its_own_is_quoted() -> None:
+    spark = "Caused by: org.apache.spark.SparkUserAppException: User application exited with 5"
+    error = f"org.apache.spark.SparkException: Exception thrown in awaitResult:\n\tat a.B(C:1)\n{spark}"
+    driver = [log("c/stderr", error), log("c/stdout.gz", "loading\nsd: no database at db:5432\n")]
+    cause = diagnose.of_step([Place([log("step/stderr", STDERR)], driver)], "s-1")
+    assert (cause.address, cause.lines[-1]) == ("c/stdout.gz", "sd: no database at db:5432")
+
+
 def test_in_client_mode_the_steps_stderr_is_shown() -> None:
     cause = diagnose.of_step([Place([log("step/stderr", TRACEBACK)], [])], "s-1")
     assert cause.address == "step/stderr"
