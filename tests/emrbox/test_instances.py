@@ -114,7 +114,7 @@ def test_reboot_keeps_the_files_and_ends_the_processes(box: Any) -> None:
 
     def boots() -> int:
         output = box.client("ec2").get_console_output(InstanceId=node["InstanceId"])["Output"]
-        return output.count("first process started")
+        return output.count(": ready")  # said when sshd listens
 
     wait_for(lambda: boots() == 2)
     assert box.ssh(node, "pgrep -c sleep") == "1\n"
