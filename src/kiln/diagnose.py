@@ -99,7 +99,7 @@ def _exception(lines: list[str]) -> list[str]:
 def _own_words(found: Sequence[logs.Log]) -> Callable[[str], list[str]]:
     """Return a search for what a job said itself before it left with an exit code.
 
-    Spark then only reports `User application exited with N`; Python's own output is in the container's stdout.
+    Spark then only reports `User application exited with N`; the job's output is in the container's stdout.
     """
     left = any(_USER_EXIT in log.text for log in found)
     said = {log.text for log in found if "/stdout" in log.address}
@@ -112,7 +112,7 @@ def _own_words(found: Sequence[logs.Log]) -> Callable[[str], list[str]]:
 
 
 def of_logs(found: Sequence[logs.Log]) -> Cause | None:
-    """Return the cause that some logs hold: a Python traceback before a Java error, logs in order."""
+    """Return the cause that some logs hold: a Python traceback, else the job's last words, else a Java error."""
     own_words = _own_words(found)
     for search in (last_traceback, own_words, last_error):
         for log in found:
