@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import boto3
 import pytest
 
 pytestmark = pytest.mark.box
@@ -50,7 +51,6 @@ class Account:
     """The box's account as its administrator sees it."""
 
     def __init__(self, box: Any) -> None:
-        self.box = box
         self.emr, self.s3, self.ec2, self.iam = map(box.client, ("emr", "s3", "ec2", "iam"))
         self.s3.create_bucket(Bucket=BUCKET)
         self.make_role("service", "elasticmapreduce.amazonaws.com", SERVICE_ROLE)
@@ -280,8 +280,7 @@ def test_a_service_role_that_may_not_launch_gets_no_instances(account: Account) 
 def test_a_user_without_a_policy_may_not_launch(account: Account) -> None:
     account.iam.create_user(UserName="nobody")
     key = account.iam.create_access_key(UserName="nobody")["AccessKey"]
-    emr = account.box.client(
-        "emr", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
-    )
+    session = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+    emr = session.client("emr", endpoint_url=account.emr.meta.endpoint_url)
     with pytest.raises(emr.exceptions.ClientError, match="AccessDeniedException"):
         emr.run_job_flow(Name="x", Instances={}, ServiceRole="service", JobFlowRole="nodes")
