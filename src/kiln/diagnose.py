@@ -112,7 +112,7 @@ def _own_words(found: Sequence[logs.Log]) -> Callable[[str], list[str]]:
 
 
 def of_logs(found: Sequence[logs.Log]) -> Cause | None:
-    """Return the cause that some logs hold: a Python traceback, else the job's last words, else a Java error."""
+    """Return the cause that logs hold: a Python traceback, else the job's last words, else a Java error."""
     own_words = _own_words(found)
     for search in (last_traceback, own_words, last_error):
         for log in found:
