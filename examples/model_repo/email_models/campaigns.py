@@ -6,7 +6,7 @@ their sets; messages that agree in all rows of a band are candidates. Candidates
 the pairs that are similar enough make a graph whose connected components are the campaigns.
 """
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as f
 
 from email_models.grouping import masks
@@ -55,15 +55,13 @@ def candidates(features: DataFrame, settings: CampaignSettings) -> DataFrame:
         .agg(*(f.min(f.col("value").bitwiseXOR(f.lit(mask))).alias(f"m{i}") for i, mask in enumerate(order)))
     )
     buckets = f.array(*(_bucket(band, settings.rows) for band in range(settings.bands)))
-    members = (
-        signatures.select("message", f.explode(buckets).alias("bucket"))
-        .groupBy("bucket")
-        .agg(f.collect_list("message").alias("messages"))
-        .where(f.size("messages").between(2, settings.max_bucket))
-    )
+    same_bucket = Window.partitionBy("bucket")
     return (
-        members.select(f.array_min("messages").alias("first"), f.explode("messages").alias("second"))
-        .where(f.col("first") != f.col("second"))
+        signatures.select(f.col("message").alias("second"), f.explode(buckets).alias("bucket"))
+        .withColumn("first", f.min("second").over(same_bucket))
+        .withColumn("size", f.count("*").over(same_bucket))
+        .where((f.col("first") != f.col("second")) & (f.col("size") <= settings.max_bucket))
+        .select("first", "second")
         .distinct()
     )
 

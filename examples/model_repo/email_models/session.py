@@ -38,6 +38,9 @@ def start_session(name: str) -> SparkSession:
     return (
         SparkSession.builder.appName(name)
         .config("spark.sql.shuffle.partitions", _SHUFFLE_PARTITIONS)
+        .config(
+            "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold", "64m"
+        )  # hashing beats sorting here
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()

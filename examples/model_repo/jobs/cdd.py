@@ -24,12 +24,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 
-def find_campaigns(messages: DataFrame, settings: CampaignSettings) -> tuple[pd.DataFrame, int]:
+def find_campaigns(features: DataFrame, settings: CampaignSettings) -> tuple[pd.DataFrame, int]:
     """Return which message belongs to which campaign, and how many similar pairs that rests on."""
-    features = campaigns.with_features(messages).cache()
     pairs = campaigns.similar(campaigns.candidates(features, settings), features, settings.similarity)
     edges = pd.DataFrame.from_records(pairs.collect(), columns=["first", "second"])
-    features.unpersist()
     return components(edges, settings.min_messages), len(edges)
 
 
@@ -54,9 +52,11 @@ def main() -> None:
         spark = start_session("campaign models")
     with watch.phase("load messages"):
         messages = read_messages(spark, arguments, campaigns.COLUMNS)
-        count = require_rows(messages.count(), arguments)
+        features = campaigns.with_features(messages).cache()
+        count = require_rows(features.count(), arguments)
     with watch.phase("find campaigns"):
-        found, pairs = find_campaigns(messages, settings.campaigns)
+        found, pairs = find_campaigns(features, settings.campaigns)
+        features.unpersist()
     with watch.phase("write models"):
         write_campaigns(spark, messages, found, arguments, sorted(directory.organisation_of))
     rows = {"campaigns": int(found["campaign"].nunique()), "campaign_messages": len(found)}
