@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
 
-from emrbox.aws import auth, calls, protocol
+from emrbox.aws import auth, calls, protocol, s3
 from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
@@ -199,6 +199,7 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
 
 def create_server(config: BoxConfig, emr: EmrApi) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
+    s3.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
     return Server(Application(config, emr))
 

@@ -166,6 +166,20 @@ def test_only_one_of_many_conditional_writes_wins(endpoint: Endpoint) -> None:
         assert sorted(pool.map(put, range(8))) == [200] + [412] * 7
 
 
+def test_many_keys_are_deleted_or_refused_one_by_one(endpoint: Endpoint) -> None:
+    s3 = endpoint.client("s3")
+    s3.create_bucket(Bucket="data")
+    for key in ("mine/a", "mine/_temporary/", "theirs/b"):
+        s3.put_object(Bucket="data", Key=key, Body=b"")
+    may = {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::data/mine/*"}
+    own = endpoint.client("s3", *new_user(endpoint, {"Version": "2012-10-17", "Statement": [may]}))
+    keys = [{"Key": key} for key in ("mine/a", "mine/_temporary/", "theirs/b")]
+    answer = own.delete_objects(Bucket="data", Delete={"Objects": keys})
+    assert {item["Key"] for item in answer["Deleted"]} == {"mine/a", "mine/_temporary/"}
+    assert [(item["Key"], item["Code"]) for item in answer["Errors"]] == [("theirs/b", "AccessDenied")]
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket="data")["Contents"]] == ["theirs/b"]
+
+
 def test_every_call_is_logged_with_its_caller_and_no_secret(endpoint: Endpoint) -> None:
     key, secret = new_user(endpoint)
     code_of(endpoint.client("emr", key, secret).list_clusters)
