@@ -1,8 +1,8 @@
 """Hook into moto's S3: DeleteObjects is allowed or refused key by key.
 
-moto asks whether the caller may delete the *bucket's* ARN and refuses every key when not; S3 checks s3:DeleteObject
-for each key (https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html). With the former no policy that
-names `bucket/*` lets S3A clean up.
+moto asks whether the caller may delete the *bucket's* ARN and refuses every key when not; S3 checks
+s3:DeleteObject for each key, https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html. With the
+former no policy that names `bucket/*` lets S3A clean up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import xmltodict
 from moto.core.responses import ActionResult
-from moto.s3.exceptions import S3AccessDeniedError, MalformedXML
+from moto.s3.exceptions import MalformedXML, S3AccessDeniedError
 from moto.s3.responses import S3Response
 
 ACCESS_DENIED = {"Code": "AccessDenied", "Message": "Access Denied"}
