@@ -83,6 +83,7 @@ def judge_senders(pairs: pd.DataFrame, networks: pd.DataFrame, settings: SenderS
     evidence += settings.prior_log_odds
     evidence += settings.good_company_bonus * (frame["company_proves"].to_numpy() >= enough)
     evidence += settings.family_bonus * (frame["family"].to_numpy() > 1)
+    evidence += settings.own_network_bonus * _has_own_network(frame, settings)
     evidence -= settings.spf_refused_penalty * (frame["spf_refused"] / messages).to_numpy()
     legitimate = ~relayed
     for _ in range(_ROUNDS):
@@ -92,6 +93,14 @@ def judge_senders(pairs: pd.DataFrame, networks: pd.DataFrame, settings: SenderS
     confidence = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -_CERTAIN, _CERTAIN)))
     verdict = np.where(relayed, FORWARDER, np.where(legitimate, LEGITIMATE, FORGED))
     return pairs.assign(verdict=verdict, confidence=confidence.round(4))
+
+
+def _has_own_network(frame: pd.DataFrame, settings: SenderSettings) -> np.ndarray:
+    """Tell where one organisation alone, and regularly, sends from a network that is no provider's block."""
+    lengths = frame["network"].str.rpartition("/")[2].astype(int)
+    alone = frame.groupby("network")["organisation_id"].transform("nunique") == 1
+    regular = frame["domain_share"] >= settings.signed_min_share_of_domain
+    return np.asarray(alone & regular & (lengths < settings.block_prefix_length))
 
 
 def _expected_proof(frame: pd.DataFrame, legitimate: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ class SenderSettings:
     prior_log_odds: float
     good_company_bonus: float
     family_bonus: float
+    own_network_bonus: float
     proof_bonus: float
     spf_refused_penalty: float
 

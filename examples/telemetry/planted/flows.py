@@ -244,6 +244,8 @@ def _spoofing_network(random: np.random.Generator, world: World, means: str) -> 
     if means == "mail_service":
         service: MailService = world.mail_services[int(random.integers(0, len(world.mail_services)))]
         return service.networks[0]
+    if means == "shady" and chance(random, 0.3):
+        return world.space.register(24, "Holding company")
     return _part_of(random, world.shady_hosters if means == "shady" else world.hosters)
 
 
