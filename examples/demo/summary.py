@@ -69,7 +69,7 @@ def models_table(quality: dict[str, Any], outputs: Path) -> Table:
         rows = sum(pq.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
         table.add_row(str(folder.relative_to(outputs)), f"{rows:,}", "", "")
     table.add_section()
-    for name, figures in quality["models"].items():
+    for name, figures in quality.items():
         table.add_row(name, "", f"{figures['precision']:.3f}", f"{figures['recall']:.3f}")
     return table
 
