@@ -62,10 +62,10 @@ def policy(name: str, values: Mapping[str, str]) -> str:
     return json.dumps(json.loads(Template(text).substitute(values)))
 
 
-def ensure(create: Callable[[], Any], exists_code: str) -> None:
+def ensure(create: Callable[..., Any], exists_code: str, **arguments: Any) -> None:
     """Create something, and be content when AWS says that it is there already."""
     try:
-        create()
+        create(**arguments)
     except ClientError as error:
         if error.response["Error"]["Code"] != exists_code:
             raise
@@ -76,12 +76,9 @@ def make_roles(session: boto3.Session, values: Mapping[str, str]) -> None:
     iam = session.client("iam")
     for role, document in ((SERVICE_ROLE, "service_role"), (INSTANCE_ROLE, "instance_profile")):
         trust = policy(f"{document}_trust", values)
-        ensure(
-            lambda role=role, trust=trust: iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust),
-            "EntityAlreadyExists",
-        )
+        ensure(iam.create_role, "EntityAlreadyExists", RoleName=role, AssumeRolePolicyDocument=trust)
         iam.put_role_policy(RoleName=role, PolicyName="kiln", PolicyDocument=policy(document, values))
-    ensure(lambda: iam.create_instance_profile(InstanceProfileName=INSTANCE_ROLE), "EntityAlreadyExists")
+    ensure(iam.create_instance_profile, "EntityAlreadyExists", InstanceProfileName=INSTANCE_ROLE)
     if not iam.get_instance_profile(InstanceProfileName=INSTANCE_ROLE)["InstanceProfile"]["Roles"]:
         iam.add_role_to_instance_profile(InstanceProfileName=INSTANCE_ROLE, RoleName=INSTANCE_ROLE)
 
@@ -89,7 +86,7 @@ def make_roles(session: boto3.Session, values: Mapping[str, str]) -> None:
 def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
     """Make the user that Kiln acts as, with the policy of iam/operator.json and keys in AWS_CONFIG (0600)."""
     iam = session.client("iam")
-    ensure(lambda: iam.create_user(UserName=OPERATOR), "EntityAlreadyExists")
+    ensure(iam.create_user, "EntityAlreadyExists", UserName=OPERATOR)
     iam.put_user_policy(UserName=OPERATOR, PolicyName="kiln", PolicyDocument=policy("operator", values))
     if operator_works(values["endpoint_url"]):
         return
@@ -133,7 +130,7 @@ def make_buckets(session: boto3.Session) -> None:
     """Make the three buckets: Kiln's state, EMR's logs, the team's data."""
     s3 = session.client("s3")
     for bucket in BUCKETS.values():
-        ensure(lambda bucket=bucket: s3.create_bucket(Bucket=bucket), "BucketAlreadyOwnedByYou")
+        ensure(s3.create_bucket, "BucketAlreadyOwnedByYou", Bucket=bucket)
 
 
 def make_key_pair(session: boto3.Session) -> None:
@@ -145,9 +142,7 @@ def make_key_pair(session: boto3.Session) -> None:
         )
     public = PRIVATE_KEY.with_suffix(".pub").read_bytes()
     ec2 = session.client("ec2")
-    ensure(
-        lambda: ec2.import_key_pair(KeyName=KEY_PAIR, PublicKeyMaterial=public), "InvalidKeyPair.Duplicate"
-    )
+    ensure(ec2.import_key_pair, "InvalidKeyPair.Duplicate", KeyName=KEY_PAIR, PublicKeyMaterial=public)
 
 
 def make_model_remote() -> str:

@@ -61,7 +61,7 @@ def make_database(session: boto3.Session, organisations: Path, log: Path) -> str
     address = str(instance["PrivateIpAddress"])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
-    command = [
+    command: list[str | Path] = [
         *(CHECKOUT / ".venv/bin/ansible-playbook", "-i", f"{address},"),
         *("--private-key", PRIVATE_KEY, "--user", "ec2-user"),
         *("--ssh-common-args", f"-o UserKnownHostsFile={KNOWN_HOSTS} -o StrictHostKeyChecking=accept-new"),

@@ -105,7 +105,7 @@ def make_world(messages: int, seed: int, date: str, timings: dict[str, float]) -
 
 def run_pipeline(date: str) -> tuple[int, dict[str, Any]]:
     """Run the pipeline as a person would; return its exit code and its JSON result."""
-    command = [KILN, "run", "model_building", "--env", "local", "--date", date]
+    command: list[str | Path] = [KILN, "run", "model_building", "--env", "local", "--date", date]
     print(
         f"demo: {' '.join(str(word) for word in ['scripts/kiln', *command[1:]])}", file=sys.stderr, flush=True
     )

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import boto3
+    from mypy_boto3_emr.literals import ClusterStateType
 
-LIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+LIVE: list[ClusterStateType] = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
 GONE = {"terminated", "shutting-down"}
 
 
