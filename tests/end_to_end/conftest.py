@@ -2,120 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from local_world import CHECKOUT, DATE, MESSAGES, SEED, World
+
+from demo import make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import boto3
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "examples/demo"))
-
-DATE = "2026-11-20"
-MESSAGES = 20_000
-SEED = 11
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a command left: exit code, the one line of JSON on stdout (if any), and all it said on stderr."""
-
-    code: int
-    result: dict[str, Any]
-    said: str
-
-
-def clean_environment() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "ANSIBLE_", "KILN_"))
-    }
-
-
-class World:
-    """The account, and the commands that people type in it."""
-
-    def __init__(self, session: boto3.Session, folder: Path) -> None:
-        self.session = session
-        self.telemetry = folder
-
-    def kiln(self, *arguments: str, timeout: float = 400) -> Finished:
-        child = self.start_kiln(*arguments)
-        output, said = child.communicate(timeout=timeout)
-        assert len(output.splitlines()) <= 1, output
-        return Finished(child.returncode, json.loads(output) if output else {}, said)
-
-    def start_kiln(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [CHECKOUT / "scripts/kiln", *arguments],
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook as ops do: from the checkout, by hand."""
-        command = ["ansible-playbook", "-i", "inventory/local", f"playbooks/{name}.yml", *arguments]
-        environment = clean_environment()
-        environment["PATH"] = f"{CHECKOUT / '.venv/bin'}:{environment['PATH']}"
-        return subprocess.run(
-            command, cwd=CHECKOUT, env=environment, check=False, capture_output=True, text=True, timeout=300
-        )
-
-    def clusters(self, *states: str) -> list[dict[str, Any]]:
-        pages = (
-            self.session.client("emr")
-            .get_paginator("list_clusters")
-            .paginate(**({"ClusterStates": list(states)} if states else {}))
-        )
-        return [dict(cluster) for page in pages for cluster in page["Clusters"]]
-
-    def live_clusters(self) -> list[dict[str, Any]]:
-        return self.clusters("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
-
-    def cluster_of(self, run_id: str) -> dict[str, Any]:
-        (found,) = [cluster for cluster in self.clusters() if cluster["Name"].endswith(f"-{run_id}")]
-        return found
-
-    def cluster_nodes(self) -> list[str]:
-        """Return the ids of the EC2 instances that belong to any EMR cluster and are not gone."""
-        described = self.session.client("ec2").describe_instances(
-            Filters=[
-                {"Name": "tag-key", "Values": ["aws:elasticmapreduce:job-flow-id"]},
-                {
-                    "Name": "instance-state-name",
-                    "Values": ["pending", "running", "shutting-down", "stopping", "stopped"],
-                },
-            ]
-        )
-        return [
-            item["InstanceId"]
-            for reservation in described["Reservations"]
-            for item in reservation["Instances"]
-        ]
-
-    def objects(self, bucket: str) -> dict[str, bytes]:
-        found = self.session.resource("s3").Bucket(bucket).objects.all()
-        return {item.key: item.get()["Body"].read() for item in found}
-
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    from demo import make_world  # noqa: PLC0415  it lies in examples/, which is no package
-
     emrbox = CHECKOUT / ".venv/bin/emrbox"
     was_up = subprocess.run([emrbox, "status"], check=False, capture_output=True).returncode == 0
     session, folder = make_world(MESSAGES, SEED, DATE, {})
@@ -135,8 +35,3 @@ def _nothing_is_left_running(world: World) -> Iterator[None]:
         world.session.client("emr").terminate_job_flows(JobFlowIds=[item["Id"] for item in left])
     assert [item["Name"] for item in left] == []
     assert world.cluster_nodes() == []
-
-
-def interrupt(child: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C: the whole process group of a terminal gets it."""
-    os.killpg(child.pid, signal.SIGINT)

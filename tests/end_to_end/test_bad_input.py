@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CHECKOUT
+from account import AWS_CONFIG
+from local_world import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import World
+    from local_world import World
 
 USAGE, PREFLIGHT, NOT_FOUND = 2, 10, 18
 
@@ -43,6 +45,8 @@ USAGE, PREFLIGHT, NOT_FOUND = 2, 10, 18
             PREFLIGHT,
             ("/nowhere/model_repo.git",),
         ),
+        # Nobody has filled in this account yet: an unset variable.
+        (("run", "model_building", "--env", "stage"), USAGE, ("group_vars/", "stage", "has no value")),
         (("run", "model_building", "sd", "--env", "local"), NOT_FOUND, ("model_building",)),
     ],
 )
@@ -91,3 +95,14 @@ def test_a_wrong_vault_password_is_said_before_anything_is_launched(
     assert "password" in finished.said
     assert "not the password" not in finished.said
     assert "vault/local.yml" in finished.said
+
+
+def test_a_local_aws_that_does_not_run_is_said_in_one_line(world: World, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    written = AWS_CONFIG.read_text()
+    config.write_text(re.sub(r"endpoint_url = .*", "endpoint_url = http://127.0.0.1:9", written))
+    config.chmod(0o600)
+    finished = world.kiln("run", "model_building", "--env", "local", "-e", f"aws_config_file={config}")
+    assert finished.code == PREFLIGHT, finished.said
+    assert "http://127.0.0.1:9" in finished.said
+    assert "Traceback" not in finished.said

@@ -8,12 +8,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CHECKOUT, DATE
+from account import PRIVATE_KEY
+from local_world import CHECKOUT, DATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import World
+    from local_world import World
 
 STEP_FAILED, AMBIGUOUS = 14, 18
 
@@ -54,8 +55,6 @@ def addresses(world: World, run_id: str) -> set[str]:
 
 
 def on_node(world: World, address: str, *command: str) -> subprocess.CompletedProcess[str]:
-    from account import PRIVATE_KEY  # noqa: PLC0415  it lies in examples/, which is no package
-
     known = CHECKOUT / ".kiln/local/test_known_hosts"
     options = (
         "-o",

@@ -5,23 +5,22 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import yaml
-from conftest import CHECKOUT, DATE, interrupt
+from local_world import CHECKOUT, DATE, interrupt
+
+from demo import evaluate
 
 if TYPE_CHECKING:
-    import subprocess
-
-    from conftest import World
+    from local_world import World
 
 INTERRUPTED = 130
 
 
 def test_a_run_builds_good_models_and_leaves_nothing_running(world: World) -> None:
-    from demo import evaluate  # noqa: PLC0415  it lies in examples/, which is no package
-
     finished = world.kiln("run", "model_building", "--env", "local", "--date", DATE)
     assert finished.code == 0, finished.said
     run_id = finished.result["run_id"]
@@ -72,8 +71,6 @@ def assert_no_secret_in(world: World, said: str) -> None:
 
 
 def world_vault() -> dict[str, str]:
-    import subprocess  # noqa: PLC0415  for this one call
-
     shown = subprocess.run(
         [
             *(CHECKOUT / ".venv/bin/ansible-vault", "view", "--vault-password-file"),
