@@ -60,9 +60,9 @@ class Engine:
     def cancel(self, step: Step, option: str) -> None:
         """Cancel a step as CancelSteps says (emr-facts 1.5); the caller holds `changed`."""
         if step.status.state is StepState.PENDING:
-            step.status.move(StepState.CANCELLED, self._clock.now())
+            self._cluster.move(step, StepState.CANCELLED, self._clock.now())
         elif step.status.state is StepState.RUNNING:
-            step.status.move(StepState.CANCEL_PENDING, self._clock.now())
+            self._cluster.move(step, StepState.CANCEL_PENDING, self._clock.now())
             step.cancellation = option
             if (run := self._runs.get(step.id)) is not None:
                 _stop(run, option)
@@ -99,22 +99,24 @@ class Engine:
     def _say(self, message: str) -> None:
         with self._cluster.changed:
             self._check()
-            self._cluster.status.move(self._cluster.status.state, self._clock.now(), Reason(message=message))
+            self._cluster.move(
+                self._cluster, self._cluster.status.state, self._clock.now(), Reason(message=message)
+            )
 
     def _enter(self, state: ClusterState, group_state: GroupState, instance_state: InstanceState) -> None:
         with self._cluster.changed:
             self._check()
             reason = Reason(message=states.RUNNING_BOOTSTRAP_ACTIONS)
-            self._cluster.status.move(state, self._clock.now(), reason)
+            self._cluster.move(self._cluster, state, self._clock.now(), reason)
             for group in self._cluster.groups:
                 self._move_group(group, group_state, instance_state)
 
     def _move_group(self, group: Group, state: GroupState, instance_state: InstanceState) -> None:
         now = self._clock.now()
-        group.status.move(state, now)
+        self._cluster.move(group, state, now)
         for instance in group.instances:
             if instance.status.state is not InstanceState.TERMINATED:
-                instance.status.move(instance_state, now)
+                self._cluster.move(instance, instance_state, now)
 
     def _check(self) -> None:
         if self._cluster.status.state not in states.CLUSTER_LIVE:
@@ -141,22 +143,24 @@ class Engine:
         if cluster.status.state not in states.CLUSTER_READY:
             # Ready for the first time: the state says at once what the cluster does.
             if not cluster.active_steps and (ending := decisions.ending_when_idle(cluster)):
-                cluster.status.move(ClusterState.RUNNING, self._clock.now())
+                cluster.move(cluster, ClusterState.RUNNING, self._clock.now())
                 cluster.end(ending, self._clock.now())
                 return
             state = ClusterState.RUNNING if cluster.active_steps else ClusterState.WAITING
-            cluster.status.move(state, self._clock.now(), decisions.waiting_reason(cluster))
+            cluster.move(cluster, state, self._clock.now(), decisions.waiting_reason(cluster))
         for step in decisions.steps_to_start(cluster):
             self._start_step(step)
         if cluster.active_steps:
-            cluster.status.move(ClusterState.RUNNING, self._clock.now(), Reason(message=states.RUNNING_STEP))
+            cluster.move(
+                cluster, ClusterState.RUNNING, self._clock.now(), Reason(message=states.RUNNING_STEP)
+            )
         elif ending := decisions.ending_when_idle(cluster):
             cluster.end(ending, self._clock.now())
         elif cluster.status.state is not ClusterState.WAITING:
-            cluster.status.move(ClusterState.WAITING, self._clock.now(), decisions.waiting_reason(cluster))
+            cluster.move(cluster, ClusterState.WAITING, self._clock.now(), decisions.waiting_reason(cluster))
 
     def _start_step(self, step: Step) -> None:
-        step.status.move(StepState.RUNNING, self._clock.now())
+        self._cluster.move(step, StepState.RUNNING, self._clock.now())
         threading.Thread(target=self._run_step, args=(step,), name=f"emr-{step.id}", daemon=True).start()
 
     def _run_step(self, step: Step) -> None:
@@ -183,16 +187,16 @@ class Engine:
         now = self._clock.now()
         step.application_ids = outcome.application_ids
         if outcome.exit_code == 0:
-            step.status.move(StepState.COMPLETED, now)
+            self._cluster.move(step, StepState.COMPLETED, now)
         elif step.status.state is StepState.CANCEL_PENDING:
-            step.status.move(StepState.CANCELLED, now)
+            self._cluster.move(step, StepState.CANCELLED, now)
         else:
             step.failure = outcome.failure
-            step.status.move(StepState.FAILED, now)
+            self._cluster.move(step, StepState.FAILED, now)
             if decisions.cancels_the_rest(self._cluster, step):
                 for pending in self._cluster.active_steps:
                     if pending.status.state is StepState.PENDING:
-                        pending.status.move(StepState.CANCELLED, now)
+                        self._cluster.move(pending, StepState.CANCELLED, now)
             if ending := decisions.ending_after_failure(self._cluster, step):
                 self._cluster.end(ending, now)
 
@@ -204,7 +208,7 @@ class Engine:
             reason = Reason(ReasonCode.INSTANCE_FAILURE, "Instance was terminated.")
             for instance in self._cluster.instances:
                 if instance.ec2_id in lost and instance.status.state is not InstanceState.TERMINATED:
-                    instance.status.move(InstanceState.TERMINATED, self._clock.now(), reason)
+                    self._cluster.move(instance, InstanceState.TERMINATED, self._clock.now(), reason)
             if ending := decisions.ending_by_lost_instances(self._cluster):
                 self._cluster.end(ending, self._clock.now())
 
@@ -243,11 +247,13 @@ class Engine:
         with cluster.changed:
             master_gone = decisions.ending_by_lost_instances(cluster) is not None and bool(cluster.instances)
             for group in cluster.groups:
-                group.status.move(GroupState.TERMINATING, self._clock.now())
+                self._cluster.move(group, GroupState.TERMINATING, self._clock.now())
             for step in cluster.active_steps:
                 cut_off = master_gone and step.status.state in states.STEP_STARTED
                 # Guess (emr-facts open doubt 2): cancelled by an end, interrupted by the master's death.
-                step.status.move(StepState.INTERRUPTED if cut_off else StepState.CANCELLED, self._clock.now())
+                self._cluster.move(
+                    step, StepState.INTERRUPTED if cut_off else StepState.CANCELLED, self._clock.now()
+                )
             for run in self._runs.values():
                 run.kill()
         self._layer.shut_down()
@@ -257,12 +263,12 @@ class Engine:
             for group in cluster.groups:
                 for instance in group.instances:
                     if instance.status.state is not InstanceState.TERMINATED:
-                        instance.status.move(InstanceState.TERMINATED, now, reason)
-                group.status.move(GroupState.TERMINATED, now, reason)
+                        self._cluster.move(instance, InstanceState.TERMINATED, now, reason)
+                self._cluster.move(group, GroupState.TERMINATED, now, reason)
             ending = cluster.ending
             with_errors = ending is None or ending.with_errors
             state = ClusterState.TERMINATED_WITH_ERRORS if with_errors else ClusterState.TERMINATED
-            cluster.status.move(state, now, ending.reason if ending else None)
+            cluster.move(cluster, state, now, ending.reason if ending else None)
             cluster.changed.notify_all()
 
 

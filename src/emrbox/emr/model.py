@@ -6,8 +6,9 @@ A cluster and all in it is read and changed under its `changed` condition; `Stat
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from emrbox.emr import states
 from emrbox.emr.states import (
@@ -87,6 +88,14 @@ class Status(Generic[S]):
             self.ended = now
 
 
+class HasStatus(Protocol[S]):
+    """A cluster, group, instance or step."""
+
+    @property
+    def status(self) -> Status[S]:
+        """Its state."""
+
+
 @dataclass(frozen=True)
 class BootstrapAction:
     """A script that runs on every node before applications exist."""
@@ -133,6 +142,15 @@ class Instance:
     status: Status[InstanceState]
 
 
+@dataclass(frozen=True)
+class Resize:
+    """A change of a group's size that is under way, or was the last one."""
+
+    started: datetime
+    count_before: int
+    count_wanted: int
+
+
 @dataclass
 class Group:
     """Instances of one role and type."""
@@ -149,6 +167,7 @@ class Group:
     custom_ami_id: str | None
     status: Status[GroupState]
     instances: list[Instance] = field(default_factory=list)
+    resize: Resize | None = None
 
     @property
     def running_count(self) -> int:
@@ -193,6 +212,7 @@ class Cluster:
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None
     master_dns: str | None = None
+    watcher: Watcher | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -210,11 +230,31 @@ class Cluster:
         """Steps that are not over."""
         return [step for step in self.steps if step.status.state in states.STEP_ACTIVE]
 
+    def move(self, subject: HasStatus[S], state: S, now: datetime, reason: Reason | None = None) -> None:
+        """Move the cluster, or a group, instance or step of it: the one place where states change.
+
+        The watcher hears of every new state; a new reason for the present state is no news.
+        """
+        before = subject.status.state
+        subject.status.move(state, now, reason)
+        if subject.status.state != before:
+            self.announce(subject, before, now)
+
+    def announce(self, subject: HasStatus[Any], before: states.State | None, now: datetime) -> None:
+        """Tell the watcher of a new state; `before` is None for what has just been made."""
+        if self.watcher is not None:
+            self.watcher(self, subject, before, now)
+
     def end(self, ending: Ending, now: datetime) -> None:
         """Begin to terminate, for the first reason that was given; later ones change nothing."""
         if self.status.state not in states.CLUSTER_LIVE:
             return
         self.ending = ending
         self.error_details = list(ending.details)
-        self.status.move(ClusterState.TERMINATING, now, ending.reason)
+        self.move(self, ClusterState.TERMINATING, now, ending.reason)
         self.changed.notify_all()
+
+
+# Hears of every state that is entered: cluster, what has it, its state before (None: just made), the time.
+# It is called under the cluster's condition and must neither wait nor raise.
+Watcher = Callable[[Cluster, HasStatus[Any], states.State | None, "datetime"], None]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from emrbox.aws.errors import AwsError
 from emrbox.config import ACCOUNT_ID
 from emrbox.emr import cluster_operations as clusters
 from emrbox.emr import ids
 from emrbox.emr import step_operations as steps
+from emrbox.emr.coverage import not_available
 from emrbox.emr.states import CLUSTER_ENDED
 from emrbox.emr.store import Store
 
@@ -59,9 +59,7 @@ class EmrService:
         self._authorise(operation, request, caller)
         function = OPERATIONS.get(operation)
         if function is None:
-            raise AwsError(
-                "InvalidRequestException", f"The operation {operation} is not available in this region."
-            )
+            raise not_available(operation)
         return function(self._store, request)
 
     def status(self) -> Document:

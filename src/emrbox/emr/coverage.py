@@ -1,0 +1,139 @@
+"""Which of EMR's operations emrbox has: one entry for every operation of botocore's model, with its source.
+
+docs/emrbox.md's table is generated from here; `EmrService` refuses what is not available.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from emrbox.aws.errors import AwsError, invalid_request, validation_error
+
+
+class Extent(StrEnum):
+    """How far an operation is true in effect."""
+
+    REAL = "real"
+    PARTLY = "partly"
+    NOT_AVAILABLE = "not available"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What an operation does here and where that is known from (a section of emr-facts, "model", "guess")."""
+
+    extent: Extent
+    behaviour: str
+    source: str
+
+
+def _real(behaviour: str, source: str) -> Coverage:
+    return Coverage(Extent.REAL, behaviour, source)
+
+
+def _partly(behaviour: str, source: str) -> Coverage:
+    return Coverage(Extent.PARTLY, behaviour, source)
+
+
+def _not(what: str) -> Coverage:
+    return Coverage(Extent.NOT_AVAILABLE, what, "model")
+
+
+COVERAGE: dict[str, Coverage] = {
+    "AddInstanceFleet": _not("instance fleets"),
+    "AddInstanceGroups": _not("instance groups added later"),
+    "AddJobFlowSteps": _real(
+        "Queues steps from STARTING on; at most 256 active; run as user hadoop on the primary node",
+        "1.5, 3.1",
+    ),
+    "AddTags": _real("Sets tags on the cluster and on its instances and their volumes", "2.10"),
+    "CancelSteps": _real(
+        "PENDING and RUNNING steps, SEND_INTERRUPT and TERMINATE_PROCESS, one answer a step", "1.5"
+    ),
+    "CreatePersistentAppUI": _not("application UIs off the cluster"),
+    "CreateSecurityConfiguration": _not("security configurations"),
+    "CreateStudio": _not("EMR Studio"),
+    "CreateStudioSessionMapping": _not("EMR Studio"),
+    "DeleteSecurityConfiguration": _not("security configurations"),
+    "DeleteStudio": _not("EMR Studio"),
+    "DeleteStudioSessionMapping": _not("EMR Studio"),
+    "DescribeCluster": _real("Every member that a cluster of instance groups has", "1.1, 2.1"),
+    "DescribeJobFlows": _not("the API of before 2015"),
+    "DescribeNotebookExecution": _not("notebook executions"),
+    "DescribePersistentAppUI": _not("application UIs off the cluster"),
+    "DescribeReleaseLabel": _partly("Knows emrbox's releases only", "2.2"),
+    "DescribeSecurityConfiguration": _not("security configurations"),
+    "DescribeStep": _real("State, timeline, FailureDetails, YARN application ids", "1.3"),
+    "DescribeStudio": _not("EMR Studio"),
+    "GetAutoTerminationPolicy": _real("The policy, or an empty answer", "1.6"),
+    "GetBlockPublicAccessConfiguration": _not("block public access"),
+    "GetClusterSessionCredentials": _not("cluster session credentials"),
+    "GetManagedScalingPolicy": _not("managed scaling"),
+    "GetOnClusterAppUIPresignedURL": _not("presigned application UIs"),
+    "GetPersistentAppUIPresignedURL": _not("application UIs off the cluster"),
+    "GetSession": _not("Spark Connect sessions"),
+    "GetSessionEndpoint": _not("Spark Connect sessions"),
+    "GetStudioSessionMapping": _not("EMR Studio"),
+    "ListBootstrapActions": _real("50 a page", "2.8"),
+    "ListClusters": _real(
+        "Newest first, 50 a page, by state and creation time; ended ones for two months", "1.8"
+    ),
+    "ListInstanceFleets": _not("instance fleets"),
+    "ListInstanceGroups": _real(
+        "Requested and running counts, market and bid, state and timeline", "1.2, 2.3"
+    ),
+    "ListInstances": _real("By group, role and state; ended ones for 30 days", "1.2"),
+    "ListNotebookExecutions": _not("notebook executions"),
+    "ListReleaseLabels": _partly("Lists emrbox's releases only", "2.2"),
+    "ListSecurityConfigurations": _not("security configurations"),
+    "ListSessions": _not("Spark Connect sessions"),
+    "ListSteps": _real("Newest first, 50 a page, by state or by up to ten ids", "1.5"),
+    "ListStudioSessionMappings": _not("EMR Studio"),
+    "ListStudios": _not("EMR Studio"),
+    "ListSupportedInstanceTypes": _partly("Lists the types that emrbox knows", "2.2"),
+    "ModifyCluster": _real("StepConcurrencyLevel from 1 to 256", "1.5"),
+    "ModifyInstanceFleet": _not("instance fleets"),
+    "ModifyInstanceGroups": _not("resizing"),
+    "PutAutoScalingPolicy": _not("custom automatic scaling"),
+    "PutAutoTerminationPolicy": _real(
+        "Idle: no active YARN application, HDFS below a tenth, no pending step, no busy file", "1.6"
+    ),
+    "PutBlockPublicAccessConfiguration": _not("block public access"),
+    "PutManagedScalingPolicy": _not("managed scaling"),
+    "RemoveAutoScalingPolicy": _not("custom automatic scaling"),
+    "RemoveAutoTerminationPolicy": _real("Forgets the policy", "1.6"),
+    "RemoveManagedScalingPolicy": _not("managed scaling"),
+    "RemoveTags": _real("Removes tags from the cluster, its instances and their volumes", "2.10"),
+    "RunJobFlow": _real(
+        "Instance groups or the simple form on real nodes with HDFS, YARN and Spark; no fleets, no scaling "
+        "policies, no security configuration",
+        "1.1, 2.1",
+    ),
+    "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
+    "SetTerminationProtection": _real("Also sets DisableApiTermination on the instances", "1.6"),
+    "SetUnhealthyNodeReplacement": _partly("The setting is kept; no node becomes unhealthy by itself", "1.2"),
+    "SetVisibleToAllUsers": _real("The flag is kept and has no effect, as in EMR", "2.1"),
+    "StartNotebookExecution": _not("notebook executions"),
+    "StartSession": _not("Spark Connect sessions"),
+    "StopNotebookExecution": _not("notebook executions"),
+    "TerminateJobFlows": _real("Up to ten; refused for protected ones, the others end", "1.6"),
+    "TerminateSession": _not("Spark Connect sessions"),
+    "UpdateStudio": _not("EMR Studio"),
+    "UpdateStudioSessionMapping": _not("EMR Studio"),
+}
+# Operations of the older generation, which refuse with ValidationException (emr-facts 1.7).
+JOB_FLOW_STYLE = frozenset(
+    {"DescribeJobFlows", "PutAutoScalingPolicy", "RemoveAutoScalingPolicy", "ModifyInstanceFleet"}
+)
+
+
+def not_available(operation: str) -> AwsError:
+    """Return the refusal of an operation that emrbox does not have: a 400 that no client retries.
+
+    The wording is emrbox's own; the codes are the operations' own for a request that cannot be served
+    (InvalidRequestException in the model; ValidationException for the older ones, emr-facts 1.7).
+    """
+    what = COVERAGE[operation].behaviour
+    text = f"The operation {operation} is not available in this region: emrbox has no {what}."
+    return validation_error(text) if operation in JOB_FLOW_STYLE else invalid_request(text)
