@@ -62,7 +62,9 @@ class Delays:
         for phase, pair in document.get("phases", {}).items():
             least, most = (float(value) for value in pair)
             if phase not in PHASES or not 0 <= least <= most:
-                raise ValueError(f"phases: {', '.join(PHASES)} with [least, most] seconds, got {phase} {pair}")
+                raise ValueError(
+                    f"phases: {', '.join(PHASES)} with [least, most] seconds, got {phase} {pair}"
+                )
             ranges[phase] = (least, most)
         scale = float(document.get("scale", 1.0))
         if scale < 0:

@@ -46,14 +46,8 @@ class Engine:
         try:
             self._bring_up()
             self._serve()
-        except InterruptedByEndError:
-            pass
-        except StartFailureError as failure:
-            self._end(failure.ending)
         except Exception as problem:
-            LOG.exception("cluster %s failed", self._cluster.id)
-            message = f"{type(problem).__name__}: {problem}"
-            self._end(Ending(Reason(ReasonCode.INTERNAL_ERROR, message[:500]), with_errors=True))
+            self._end_by(problem)
         finally:
             self._tear_down()
 
@@ -77,6 +71,14 @@ class Engine:
     # -- start ---------------------------------------------------------------------------------------------
 
     def _bring_up(self) -> None:
+        self._launch()
+        self._layer.boot(self._check)
+        self._enter(ClusterState.BOOTSTRAPPING, GroupState.BOOTSTRAPPING, InstanceState.BOOTSTRAPPING)
+        self._layer.bootstrap(self._check)
+        self._layer.provision(self._check)
+        self._become_ready()
+
+    def _launch(self) -> None:
         cluster = self._cluster
         self._say(states.PROVISIONING_CAPACITY)
         for group in cluster.groups:
@@ -85,10 +87,9 @@ class Engine:
                 group.instances.extend(instances)
         self._check()
         self._say(states.CONFIGURING_SOFTWARE)
-        self._layer.boot(self._check)
-        self._enter(ClusterState.BOOTSTRAPPING, GroupState.BOOTSTRAPPING, InstanceState.BOOTSTRAPPING)
-        self._layer.bootstrap(self._check)
-        self._layer.provision(self._check)
+
+    def _become_ready(self) -> None:
+        cluster = self._cluster
         with cluster.changed:
             self._check()
             for group in cluster.groups:
@@ -127,15 +128,19 @@ class Engine:
     def _serve(self) -> None:
         cluster = self._cluster
         while True:
-            self._look_for_lost_instances()
-            self._look_at_idleness()
-            self._push_when_due()
+            self._look()
             with cluster.changed:
                 if cluster.status.state not in states.CLUSTER_LIVE:
                     return
                 self._advance()
                 if cluster.status.state in states.CLUSTER_LIVE:
                     self._clock.wait(cluster.changed, LOOK_SECONDS)
+
+    def _look(self) -> None:
+        """See what has happened outside of the records."""
+        self._look_for_lost_instances()
+        self._look_at_idleness()
+        self._push_when_due()
 
     def _advance(self) -> None:
         """Start steps, or settle in WAITING, or end; under the cluster's condition."""
@@ -161,6 +166,9 @@ class Engine:
 
     def _start_step(self, step: Step) -> None:
         self._cluster.move(step, StepState.RUNNING, self._clock.now())
+        self._set_going(step)
+
+    def _set_going(self, step: Step) -> None:
         threading.Thread(target=self._run_step, args=(step,), name=f"emr-{step.id}", daemon=True).start()
 
     def _run_step(self, step: Step) -> None:
@@ -238,11 +246,28 @@ class Engine:
 
     # -- end -----------------------------------------------------------------------------------------------
 
+    def _end_by(self, problem: Exception) -> None:
+        """End the cluster after what went wrong in its start or service."""
+        if isinstance(problem, InterruptedByEndError):
+            return
+        if isinstance(problem, StartFailureError):
+            self._end(problem.ending)
+            return
+        LOG.error("cluster %s failed", self._cluster.id, exc_info=problem)
+        message = f"{type(problem).__name__}: {problem}"
+        self._end(Ending(Reason(ReasonCode.INTERNAL_ERROR, message[:500]), with_errors=True))
+
     def _end(self, ending: Ending) -> None:
         with self._cluster.changed:
             self._cluster.end(ending, self._clock.now())
 
     def _tear_down(self) -> None:
+        self._close()
+        self._layer.shut_down()
+        self._be_over()
+
+    def _close(self) -> None:
+        """Let no step go on."""
         cluster = self._cluster
         with cluster.changed:
             master_gone = decisions.ending_by_lost_instances(cluster) is not None and bool(cluster.instances)
@@ -256,7 +281,9 @@ class Engine:
                 )
             for run in self._runs.values():
                 run.kill()
-        self._layer.shut_down()
+
+    def _be_over(self) -> None:
+        cluster = self._cluster
         with cluster.changed:
             now = self._clock.now()
             reason = Reason(ReasonCode.CLUSTER_TERMINATED, states.INSTANCE_TERMINATED_WITH_CLUSTER)
