@@ -121,14 +121,18 @@ def test_a_launch_that_is_repeated_finds_its_cluster(prepared: World) -> None:
 
 
 def test_a_failing_step_shows_its_own_traceback_and_keeps_the_cluster(prepared: World) -> None:
+    key = f"broken/messages/date={DATE}/part-0.parquet"
+    prepared.session.client("s3").put_object(Bucket="kiln-local-data", Key=key, Body=b"this is no Parquet")
     finished = prepared.kiln(
         *("run", "model_building", "sd", "--env", "local", "--run-id", "first", "--date", DATE),
-        *("-e", "model_building_input_uri=s3://kiln-local-data/no-such-data"),
+        *("-e", "model_building_input_uri=s3://kiln-local-data/broken"),
     )
     assert finished.code == STEP_FAILED, finished.said
     cluster = prepared.cluster_of("first")
-    assert "no-such-data" in finished.said
+    # The job runs in cluster deploy mode: this is the driver's own output, from its YARN container.
     assert "Traceback (most recent call last)" in finished.said
+    assert "sd.py" in finished.said
+    assert "kiln diagnose model_building" in finished.said
     assert f"s3://kiln-local-logs/emr/{cluster['Id']}/" in finished.said
     assert cluster["Status"]["State"] == "WAITING"
 
