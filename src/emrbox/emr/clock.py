@@ -41,8 +41,9 @@ class SystemClock:
 class MovableClock:
     """The time of hollow clusters: real time plus what it was advanced by, or standing still.
 
-    Work is handed to it with the moment it is due. One thread does it, in order, one piece at a time; `advance`
-    does all that falls due on the way, each at its own moment, before it returns. The clock never goes back.
+    Work is handed to it with the moment it is due. One thread does it, in order, one piece at a time;
+    `advance` does all that falls due on the way, each at its own moment, before it returns. The clock never
+    goes back.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,9 @@ def run_job_flow(store: Store, request: Document) -> Document:
         role = store.role_of_profile(request["JobFlowRole"])
     except KeyError:
         raise validation_error(f"Invalid InstanceProfile: {request['JobFlowRole']}.") from None
-    cluster = new_cluster(request, role, store.clock.now())
+    clock = store.clock_for({tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])})
+    cluster = new_cluster(request, role, clock.now())
+    cluster.clock = clock
     store.add(cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id)}
 
@@ -36,7 +38,7 @@ def describe_cluster(store: Store, request: Document) -> Document:
     """Everything about one cluster."""
     cluster = store.cluster(request["ClusterId"])
     with cluster.changed:
-        return {"Cluster": views.cluster_document(cluster, store.clock.now())}
+        return {"Cluster": views.cluster_document(cluster, store.now(cluster))}
 
 
 def list_clusters(store: Store, request: Document) -> Document:
@@ -54,7 +56,7 @@ def list_clusters(store: Store, request: Document) -> Document:
     documents = []
     for cluster in shown:
         with cluster.changed:
-            documents.append(views.cluster_summary(cluster, store.clock.now()))
+            documents.append(views.cluster_summary(cluster, store.now(cluster)))
     return views.present({"Clusters": documents, "Marker": marker})
 
 
@@ -109,7 +111,7 @@ def terminate_job_flows(store: Store, request: Document) -> Document:
             if cluster.termination_protected and cluster.status.state in states.CLUSTER_LIVE:
                 refused = True
             else:
-                cluster.end(decisions.ending_by_user(), store.clock.now())
+                cluster.end(decisions.ending_by_user(), store.now(cluster))
     if refused:
         raise validation_error(PROTECTED)
     return {}
@@ -195,6 +197,7 @@ def put_auto_termination_policy(store: Store, request: Document) -> Document:
     with cluster.changed:
         _require_live(cluster)
         cluster.idle_timeout_seconds = policy.get("IdleTimeout", 3600)
+        cluster.changed.notify_all()
     return {}
 
 

@@ -52,7 +52,7 @@ class Delays:
         return {"profile": setting.profile, "phases": ranges, "seed": setting.seed, "scale": setting.scale}
 
     def change(self, document: dict[str, Any]) -> None:
-        """Set a `profile`, or `phases` ({phase: [least, most]}), with `seed` and `scale`. Raises ValueError."""
+        """Set a `profile`, or `phases` ({phase: [least, most]}), with `seed` and `scale`. May ValueError."""
         if unknown := set(document) - {"profile", "phases", "seed", "scale"}:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are profile, phases, seed, scale")
         profile = document.get("profile", "own" if "phases" in document else "none")
@@ -62,9 +62,7 @@ class Delays:
         for phase, pair in document.get("phases", {}).items():
             least, most = (float(value) for value in pair)
             if phase not in PHASES or not 0 <= least <= most:
-                raise ValueError(
-                    f"phases: {', '.join(PHASES)} with [least, most] seconds, got {phase} {pair}"
-                )
+                raise ValueError(f"phases: {', '.join(PHASES)} with [least, most] seconds, not {phase}")
             ranges[phase] = (least, most)
         scale = float(document.get("scale", 1.0))
         if scale < 0:

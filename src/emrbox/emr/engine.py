@@ -46,7 +46,7 @@ class Engine:
         try:
             self._bring_up()
             self._serve()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # whatever it is, machines are not left behind
             self._end_by(problem)
         finally:
             self._tear_down()

@@ -4,8 +4,8 @@ A step says it itself, `command-runner.jar` with the arguments
 
     emrbox-script --seconds 7200 --exit-code 1 --message "java.lang.OutOfMemoryError"
 
-or, where the steps are those of a program under test, a rule says it by the names of cluster and step. Any other
-step of a hollow cluster succeeds at once.
+or, where the steps are those of a program under test, a rule says it by the names of cluster and step. Any
+other step of a hollow cluster succeeds at once.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Script:
     applications: int = 0
 
     def __post_init__(self) -> None:
+        """Refuse what is out of range."""
         if not 0 <= self.seconds <= MOST_SECONDS:
             raise ValueError(f"seconds: 0 to {MOST_SECONDS:.0f}")
         if not 0 <= self.exit_code <= MOST_EXIT_CODE:
@@ -85,7 +86,7 @@ class Scripts:
         return {"all_launches": self.all_launches, "steps": rules}
 
     def change(self, document: dict[str, Any]) -> None:
-        """Set `all_launches` and `steps` (the whole list), whichever is given. Raises ValueError, TypeError."""
+        """Set `all_launches` and `steps` (the whole list), whichever is given. ValueError, TypeError."""
         if unknown := set(document) - {"all_launches", "steps"}:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are all_launches, steps")
         rules = [_rule(dict(item)) for item in document.get("steps", [])]

@@ -23,6 +23,8 @@ from emrbox.emr.states import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from emrbox.emr.clock import Clock
+
 S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
 
 TRANSITIONS: dict[type, dict[Any, Any]] = {
@@ -212,6 +214,7 @@ class Cluster:
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None
     master_dns: str | None = None
+    clock: Clock | None = None  # the box's, unless it says
     watcher: Watcher | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
 

@@ -30,7 +30,7 @@ def add_job_flow_steps(store: Store, request: Document) -> Document:
             raise validation_error(OVER)
         active = len(cluster.active_steps)
         validation.check_steps(request["Steps"], active=active, concurrency=cluster.step_concurrency)
-        steps = [new_step(step, store.clock.now()) for step in request["Steps"]]
+        steps = [new_step(step, store.now(cluster)) for step in request["Steps"]]
         cluster.steps.extend(steps)
         cluster.changed.notify_all()
     return {"StepIds": [step.id for step in steps]}

@@ -15,6 +15,7 @@ from emrbox.emr.states import CLUSTER_ENDED
 
 if TYPE_CHECKING:
     from emrbox.emr.clock import Clock
+    from emrbox.emr.hollow import Hollow
 
 LayerFactory = Callable[[Cluster], NodeLayer]
 ProfileLookup = Callable[[str], str]
@@ -25,12 +26,19 @@ class Store:
     """Clusters by id, in the order of their creation.
 
     `layer_of` makes a cluster's machines; `role_of_profile` returns an instance profile's role or
-    raises KeyError when there is no such profile.
+    raises KeyError when there is no such profile; `hollow` takes the clusters that have no machines.
     """
 
-    def __init__(self, clock: Clock, layer_of: LayerFactory, role_of_profile: ProfileLookup) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        layer_of: LayerFactory,
+        role_of_profile: ProfileLookup,
+        hollow: Hollow | None = None,
+    ) -> None:
         self.clock = clock
         self.role_of_profile = role_of_profile
+        self._hollow = hollow
         self._layer_of = layer_of
         self._lock = threading.Lock()
         self._clusters: dict[str, Cluster] = {}
@@ -38,7 +46,10 @@ class Store:
 
     def add(self, cluster: Cluster) -> None:
         """Remember a new cluster and set it going."""
-        engine = Engine(cluster, self._layer_of(cluster), self.clock)
+        if self._hollow is not None and cluster.clock is self._hollow.clock:
+            engine: Engine = self._hollow.engine(cluster)
+        else:
+            engine = Engine(cluster, self._layer_of(cluster), self.clock)
         with self._lock:
             self._clusters[cluster.id] = cluster
             self._engines[cluster.id] = engine
@@ -46,10 +57,22 @@ class Store:
 
     def all(self) -> list[Cluster]:
         """Return every cluster that EMR still shows, oldest first."""
-        oldest: datetime = self.clock.now() - FORGET_AFTER
         with self._lock:
             clusters = list(self._clusters.values())
-        return [c for c in clusters if c.status.state not in CLUSTER_ENDED or c.status.created > oldest]
+        return [c for c in clusters if c.status.state not in CLUSTER_ENDED or self._is_young(c)]
+
+    def _is_young(self, cluster: Cluster) -> bool:
+        return cluster.status.created > self.now(cluster) - FORGET_AFTER
+
+    def clock_for(self, tags: dict[str, str]) -> Clock:
+        """Return the clock of a cluster that is launched with these tags."""
+        if self._hollow is not None and self._hollow.scripts.is_hollow(tags):
+            return self._hollow.clock
+        return self.clock
+
+    def now(self, cluster: Cluster) -> datetime:
+        """Return the time as a cluster sees it."""
+        return (cluster.clock or self.clock).now()
 
     def find(self, cluster_id: str) -> Cluster | None:
         """Return a cluster or None."""

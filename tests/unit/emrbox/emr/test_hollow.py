@@ -1,0 +1,250 @@
+"""Hollow clusters under the movable clock: hours pass in no time, each thing at its own moment."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from emrbox.aws.auth import Caller
+from emrbox.emr.clock import MovableClock, SystemClock
+from emrbox.emr.hollow import Hollow
+from emrbox.emr.service import EmrService
+from emrbox.emr.store import Store
+
+HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
+
+
+def script(name: str = "work", action: str = "CONTINUE", **options: Any) -> dict[str, Any]:
+    """A step that says how long it takes and how it ends."""
+    words = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", str(value))]
+    jar = {"Jar": "command-runner.jar", "Args": ["emrbox-script", *words]}
+    return {"Name": name, "ActionOnFailure": action, "HadoopJarStep": jar}
+
+
+class HollowEmr:
+    def __init__(self, run_request: Any) -> None:
+        self.hollow = Hollow()
+        self.clock = self.hollow.clock
+        self.clock.freeze()
+        self.start = self.clock.now()
+        store = Store(SystemClock(), lambda _: pytest.fail("not hollow"), lambda name: name, self.hollow)
+        self._service = EmrService(store)
+        self._run_request = run_request
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        allow = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        answer = self._service.call(operation, request, Caller("arn:aws:iam::1:user/t", lambda: [allow]))
+        self.clock.advance(0)
+        return answer
+
+    def launch(self, *steps: dict[str, Any], **changes: Any) -> str:
+        request = self._run_request(**{"Tags": HOLLOW, "Steps": list(steps), **changes})
+        return str(self.call("RunJobFlow", **request)["JobFlowId"])
+
+    def status(self, cluster_id: str) -> dict[str, Any]:
+        return dict(self.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]["Status"])
+
+    def state(self, cluster_id: str) -> str:
+        return str(self.status(cluster_id)["State"])
+
+    def steps(self, cluster_id: str) -> list[dict[str, Any]]:
+        return list(reversed(self.call("ListSteps", ClusterId=cluster_id)["Steps"]))
+
+    def step_states(self, cluster_id: str) -> list[str]:
+        return [step["Status"]["State"] for step in self.steps(cluster_id)]
+
+    def after(self, seconds: float) -> Any:
+        return self.start + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def emr(emr: Any) -> HollowEmr:
+    return HollowEmr(emr.run_request)
+
+
+def test_a_hollow_cluster_waits_at_once_and_has_instances_that_ec2_does_not_know(emr: HollowEmr) -> None:
+    cluster_id = emr.launch()
+    assert emr.status(cluster_id)["State"] == "WAITING"
+    instances = emr.call("ListInstances", ClusterId=cluster_id)["Instances"]
+    assert {i["Status"]["State"] for i in instances} == {"RUNNING"}
+    assert len({i["PrivateIpAddress"] for i in instances}) == 3
+    assert all(i["PrivateIpAddress"].startswith("198.18.") for i in instances)
+
+
+def test_a_step_of_two_hours_ends_at_its_own_moment(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=7200), script(seconds=60))
+    began = time.monotonic()
+    emr.clock.advance(7199)
+    assert emr.step_states(cluster_id) == ["RUNNING", "PENDING"]
+    emr.clock.advance(10000)
+    assert time.monotonic() - began < 1
+    first, second = (step["Status"]["Timeline"] for step in emr.steps(cluster_id))
+    assert first["EndDateTime"] == second["StartDateTime"] == emr.after(7200)
+    assert second["EndDateTime"] == emr.after(7260)
+    assert (
+        emr.status(cluster_id)["StateChangeReason"]["Message"] == "Cluster ready after last step completed."
+    )
+
+
+def test_a_failing_step_says_why_and_its_action_follows(emr: HollowEmr) -> None:
+    failing = script(action="TERMINATE_CLUSTER", seconds=5, exit_code=1, message="java.lang.OutOfMemoryError")
+    cluster_id = emr.launch(failing, script(), LogUri="s3://logs/emr/")
+    emr.clock.advance(5)
+    status = emr.status(cluster_id)
+    assert (status["State"], status["StateChangeReason"]["Code"]) == (
+        "TERMINATED_WITH_ERRORS",
+        "STEP_FAILURE",
+    )
+    failed, cancelled = emr.steps(cluster_id)
+    details = failed["Status"]["FailureDetails"]
+    assert details["Message"] == "java.lang.OutOfMemoryError"
+    assert details["LogFile"] == f"s3://logs/emr/{cluster_id}/steps/{failed['Id']}/stderr.gz"
+    assert cancelled["Status"]["State"] == "CANCELLED"
+
+
+def test_a_rule_scripts_the_steps_of_a_program_that_knows_nothing_of_it(emr: HollowEmr) -> None:
+    rule = {"step": "sd*", "cluster": "te?t", "seconds": 30, "exit_code": 1, "message": "planned"}
+    emr.hollow.scripts.change({"steps": [rule], "all_launches": True})
+    work = {"Name": "sd 2026", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "s3://b/x.jar"}}
+    cluster_id = emr.launch(work, {**work, "Name": "other"}, Tags=[])
+    emr.clock.advance(29)
+    assert emr.step_states(cluster_id) == ["RUNNING", "PENDING"]
+    emr.clock.advance(1)
+    assert emr.step_states(cluster_id) == ["FAILED", "COMPLETED"]
+    assert emr.steps(cluster_id)[0]["Status"]["FailureDetails"]["Message"] == "planned"
+
+
+def test_a_script_that_cannot_be_read_fails_its_step_and_says_why(emr: HollowEmr) -> None:
+    (failed,) = emr.steps(emr.launch(script(seconds="soon")))
+    assert "emrbox-script" in failed["Status"]["FailureDetails"]["Message"]
+
+
+def test_the_idle_policy_ends_a_cluster_at_its_time_after_the_last_step(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=1000), AutoTerminationPolicy={"IdleTimeout": 600})
+    emr.clock.advance(1599)
+    assert emr.state(cluster_id) == "WAITING"
+    emr.clock.advance(1)
+    status = emr.status(cluster_id)
+    assert status["State"] == "TERMINATED"
+    assert status["Timeline"]["EndDateTime"] == emr.after(1600)
+
+
+def test_an_idle_policy_that_comes_later_counts_from_then_and_a_removed_one_not_at_all(
+    emr: HollowEmr,
+) -> None:
+    kept, ended = emr.launch(), emr.launch()
+    emr.clock.advance(5000)
+    for cluster_id in (kept, ended):
+        emr.call("PutAutoTerminationPolicy", ClusterId=cluster_id, AutoTerminationPolicy={"IdleTimeout": 60})
+    emr.call("RemoveAutoTerminationPolicy", ClusterId=kept)
+    emr.clock.advance(59)
+    assert emr.state(ended) == "WAITING"
+    emr.clock.advance(1)
+    assert (emr.state(kept), emr.state(ended)) == ("WAITING", "TERMINATED")
+
+
+def test_a_cluster_that_is_not_kept_alive_ends_after_its_steps(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=60), Instances={"KeepJobFlowAliveWhenNoSteps": False})
+    assert emr.state(cluster_id) == "RUNNING"
+    emr.clock.advance(60)
+    assert emr.status(cluster_id)["StateChangeReason"]["Code"] == "ALL_STEPS_COMPLETED"
+    instances = emr.call("ListInstances", ClusterId=cluster_id)["Instances"]
+    assert {i["Status"]["State"] for i in instances} == {"TERMINATED"}
+
+
+def test_a_running_step_is_cancelled_and_the_next_one_starts(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=600), script(seconds=600))
+    first, _ = emr.steps(cluster_id)
+    emr.call("CancelSteps", ClusterId=cluster_id, StepIds=[first["Id"]])
+    assert emr.step_states(cluster_id) == ["CANCELLED", "RUNNING"]
+
+
+def test_termination_cancels_what_is_unfinished(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=600), script())
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    assert emr.status(cluster_id)["StateChangeReason"]["Code"] == "USER_REQUEST"
+    assert emr.step_states(cluster_id) == ["CANCELLED", "CANCELLED"]
+    emr.clock.advance(600)
+    assert emr.step_states(cluster_id) == ["CANCELLED", "CANCELLED"]
+
+
+def test_delays_are_of_the_order_of_real_clusters_and_the_same_for_the_same_seed(emr: HollowEmr) -> None:
+    def ready_after() -> float:
+        emr.hollow.delays.change({"profile": "real", "seed": 7})
+        cluster_id = emr.launch()
+        assert emr.status(cluster_id)["StateChangeReason"]["Message"] == "Configuring cluster software"
+        emr.clock.advance(3600)
+        timeline = emr.status(cluster_id)["Timeline"]
+        return float((timeline["ReadyDateTime"] - timeline["CreationDateTime"]).total_seconds())
+
+    first = ready_after()
+    assert 180 <= first <= 300
+    assert ready_after() == first
+    with pytest.raises(ValueError, match="profile"):
+        emr.hollow.delays.change({"profile": "quick"})
+
+
+def test_termination_takes_its_time_when_delays_say_so(emr: HollowEmr) -> None:
+    cluster_id = emr.launch()
+    emr.hollow.delays.change({"phases": {"terminating": [60, 60]}})
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    emr.clock.advance(59)
+    assert emr.state(cluster_id) == "TERMINATING"
+    emr.clock.advance(1)
+    assert emr.state(cluster_id) == "TERMINATED"
+
+
+def test_a_cluster_can_be_terminated_while_it_starts(emr: HollowEmr) -> None:
+    emr.hollow.delays.change({"profile": "real"})
+    cluster_id = emr.launch()
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    emr.clock.advance(3600)
+    status = emr.status(cluster_id)
+    assert status["State"] == "TERMINATED"
+    assert "ReadyDateTime" not in status["Timeline"]
+
+
+def test_the_clock_goes_on_with_real_time_unless_it_is_frozen() -> None:
+    clock = MovableClock()
+    done: list[Any] = []
+    clock.call_later(0.02, lambda: done.append(clock.now()))
+    deadline = time.monotonic() + 5
+    while not done and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert done
+    clock.freeze()
+    still = clock.now()
+    assert clock.now() == still
+    clock.advance(3600)
+    assert clock.now() == still + timedelta(hours=1)
+    clock.run()
+    assert clock.now() > still + timedelta(hours=1)
+    with pytest.raises(ValueError, match="back"):
+        clock.advance(-1)
+
+
+def test_work_that_fails_does_not_stop_the_clock() -> None:
+    clock = MovableClock()
+    clock.freeze()
+    done: list[int] = []
+    clock.call_later(1, lambda: 1 / 0)  # type: ignore[arg-type]  # it only raises
+    clock.call_later(2, lambda: done.append(2))
+    clock.advance(3)
+    assert done == [2]
+
+
+def test_five_hundred_hollow_clusters_are_listed_quickly(emr: HollowEmr) -> None:
+    for _ in range(500):
+        emr.launch(script(seconds=7200))
+    began = time.monotonic()
+    emr.clock.advance(7200)
+    assert time.monotonic() - began < 5
+    took = []
+    for _ in range(100):
+        start = time.monotonic()
+        assert len(emr.call("ListClusters", ClusterStates=["WAITING"])["Clusters"]) == 50
+        took.append(time.monotonic() - start)
+    assert sorted(took)[98] < 0.05
