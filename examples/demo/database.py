@@ -65,6 +65,7 @@ def make_database(session: boto3.Session, organisations: Path, log: Path) -> str
         *(CHECKOUT / ".venv/bin/ansible-playbook", "-i", f"{address},"),
         *("--private-key", PRIVATE_KEY, "--user", "ec2-user"),
         *("--ssh-common-args", f"-o UserKnownHostsFile={KNOWN_HOSTS} -o StrictHostKeyChecking=accept-new"),
+        *("--ssh-extra-args", f"-o ProxyCommand=\"'{CHECKOUT / '.venv/bin/emrbox'}' connect %h %p\""),
         *("--vault-password-file", CHECKOUT / ".kiln/vault/local.password"),
         *("-e", f"organisations_file={organisations}"),
         CHECKOUT / "examples/demo/database.yml",

@@ -31,6 +31,7 @@ def to_json(config: BoxConfig) -> bytes:
     document = {
         "home": str(config.home),
         "port": config.port,
+        "joined_to_host": config.joined_to_host,
         "network": str(config.network),
         "admin_access_key_id": config.admin_access_key_id,
         "admin_secret_access_key": config.admin_secret_access_key,
@@ -56,6 +57,7 @@ def from_json(line: bytes) -> BoxConfig:
         admin_access_key_id=document["admin_access_key_id"],
         admin_secret_access_key=document["admin_secret_access_key"],
         images=images,
+        joined_to_host=document["joined_to_host"],
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emrbox.errors import BoxError
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_RUNNING = 3
+# These make or remove nodes' files, which belong to many users: without root they run in a user namespace.
+NEEDS_ROOT = frozenset({"up", "down", "images"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +37,12 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help='shell lines for other AWS clients: eval "$(emrbox env)"')
     logs = commands.add_parser("logs", help="what the box has logged")
     logs.add_argument("-f", "--follow", action="store_true", help="stay, and print what comes")
+    connect = commands.add_parser(
+        "connect",
+        help="stdin and stdout to a port of a node, for ssh -o ProxyCommand='emrbox connect %%h %%p'",
+    )
+    connect.add_argument("host", help="its address in the box")
+    connect.add_argument("port", type=int)
     images = commands.add_parser("images", help="what nodes are made of")
     images.add_argument(
         "action", choices=("build", "list"), help="build what is missing, or show what there is"
@@ -43,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; errors are one line on stderr."""
     arguments = parser().parse_args(argv)
     try:
+        if os.geteuid() != 0 and arguments.command in NEEDS_ROOT:
+            become_root(sys.argv[1:] if argv is None else argv)
         return COMMANDS[arguments.command](arguments)
     except BoxError as problem:
         print(f"emrbox: {problem}", file=sys.stderr)  # noqa: T201  # a command line's output
@@ -52,6 +65,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def become_root(argv: Sequence[str]) -> None:
+    """Go on as root of a new user namespace, with this user's range of /etc/subuid; does not return."""
+    if shutil.which("newuidmap") is None:
+        raise BoxError("without root, Debian's package uidmap is needed; or run it with sudo")
+    mapping = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--"]
+    probe = subprocess.run([*mapping, "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        raise BoxError(
+            f"no user namespace for you ({probe.stderr.strip()}): see docs/emrbox.md, or run it with sudo"
+        )
+    # Java takes its user's home from the password file, where root's is not ours.
+    os.environ["MAVEN_OPTS"] = f"{os.environ.get('MAVEN_OPTS', '')} -Duser.home={Path.home()}"
+    command = [*mapping, sys.executable, "-m", "emrbox", *argv]
+    os.execvp(command[0], command)  # noqa: S606  # argv, no shell
 
 
 def _say(text: str) -> None:
@@ -99,6 +128,13 @@ def _logs(arguments: argparse.Namespace) -> int:
     return subprocess.run(["tail", "-n", "+1", *follow, str(file)], check=False).returncode
 
 
+def _connect(arguments: argparse.Namespace) -> int:
+    from emrbox.connect import connect  # noqa: PLC0415  # --help must be quick
+
+    connect(box_home(), arguments.host, arguments.port)
+    return 0
+
+
 def _images(arguments: argparse.Namespace) -> int:
     from emrbox.images import catalog  # noqa: PLC0415  # --help must be quick
 
@@ -116,5 +152,6 @@ COMMANDS = {
     "status": _status,
     "env": _env,
     "logs": _logs,
+    "connect": _connect,
     "images": _images,
 }

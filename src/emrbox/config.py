@@ -47,6 +47,7 @@ class BoxConfig:
     admin_access_key_id: str
     admin_secret_access_key: str
     images: Images
+    joined_to_host: bool = True  # by a veth, which only root can make
 
     @property
     def endpoint_url(self) -> str:

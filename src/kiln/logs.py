@@ -45,12 +45,14 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     key_file: str
     known_hosts: Path
+    proxy_command: str = ""  # empty = ssh connects by itself
 
     def command(self, address: str, *words: str) -> list[str]:
         """Return the ssh command line."""
         options = [
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=8", "-o", "LogLevel=ERROR"),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=accept-new"),
+            *("-o", f"ProxyCommand={self.proxy_command or 'none'}"),
             *(["-i", self.key_file, "-o", "IdentitiesOnly=yes"] if self.key_file else []),
         ]
         return ["ssh", *options, f"{self.user}@{address}", *words]

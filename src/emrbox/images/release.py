@@ -8,6 +8,7 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
@@ -85,10 +86,18 @@ def _fetch_spark(home: Path) -> None:
         with tarfile.open(next(Path(downloads).glob("pyspark-*.tar.gz"))) as archive:
             for member in archive:
                 target = _place(member.name)
-                if member.isfile() and target is not None:
-                    member.name = target
-                    archive.extract(member, home, filter="data")
+                content = archive.extractfile(member) if member.isfile() and target is not None else None
+                if content is not None and target is not None:
+                    _write(home / target, content, member.mode)
     compileall.compile_dir(home / "python/pyspark", quiet=2)
+
+
+def _write(file: Path, content: IO[bytes], mode: int) -> None:
+    """Write one file of the archive. (tarfile's own safe way to do it is not in Debian 12's Python.)"""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as target:
+        shutil.copyfileobj(content, target)
+    file.chmod(0o755 if mode & 0o100 else 0o644)
 
 
 def _place(name: str) -> str | None:

@@ -40,7 +40,7 @@ def make_bridge(config: BoxConfig) -> None:
             f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0",
             f"addr add {config.gateway}/{config.network.prefixlen} dev {BRIDGE}",
             f"link set {BRIDGE} up",
-            f"link set {HOST_VETH} master {BRIDGE} up",
+            *([f"link set {HOST_VETH} master {BRIDGE} up"] if config.joined_to_host else []),
         ]
     )
 

@@ -116,6 +116,7 @@ def ssh_of(access: Access, cluster_id: str) -> Any:
     return Ssh(
         user=access.emr_cluster_ssh_user,
         key_file=str(root / key) if key else "",
+        proxy_command=access.emr_cluster_ssh_proxy_command,
         known_hosts=paths.state_folder(root) / "known_hosts" / cluster_id,
     )
 

@@ -90,6 +90,7 @@ class Access(Ending, frozen=True, kw_only=True):
 
     emr_cluster_ssh_user: str = "hadoop"
     emr_cluster_private_key_file: str = ""
+    emr_cluster_ssh_proxy_command: str = ""
 
 
 class Driver(Access, frozen=True, kw_only=True):

@@ -1,0 +1,65 @@
+"""From the host to a port of a node, as ssh's ProxyCommand: stdin and stdout are the connection.
+
+A box that root has started is joined to its host by a veth, and the node is simply connected to. A box of an
+ordinary user has no veth, because only root can put one into the host's network: this process then goes into
+the box's network namespace first. Its user may, because the user namespace that owns it is theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+from typing import TYPE_CHECKING
+
+from emrbox import namespaces, state
+from emrbox.errors import BoxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHUNK = 256 * 1024
+_CONNECT_SECONDS = 30.0
+
+
+def connect(home: Path, host: str, port: int) -> None:
+    """Connect stdin and stdout to a port of a node until the node closes; BoxError when that fails."""
+    running = state.load(home)
+    if running is None or not running.is_alive:
+        raise BoxError("not running: emrbox up")
+    if not running.interface:
+        namespaces.join(running.pid, ("user", "net"))
+    try:
+        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+    except OSError as problem:
+        raise BoxError(f"{host} port {port}: {problem.strerror or problem}") from problem
+    connection.settimeout(None)
+    with connection:
+        _relay(connection, 0, 1)
+
+
+def _relay(connection: socket.socket, reading: int, writing: int) -> None:
+    """Copy both ways; the end of `reading` is passed on, the end of the connection ends it all."""
+    with selectors.PollSelector() as ready:
+        ready.register(connection, selectors.EVENT_READ)
+        ready.register(reading, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj is connection:
+                    data = connection.recv(_CHUNK)
+                    if not data:
+                        return
+                    _write(writing, data)
+                else:
+                    data = os.read(reading, _CHUNK)
+                    if data:
+                        connection.sendall(data)
+                    else:
+                        ready.unregister(reading)
+                        connection.shutdown(socket.SHUT_WR)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
