@@ -115,6 +115,7 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     from emrbox.aws.ec2 import make_instances_real  # noqa: PLC0415  # as said above
     from emrbox.aws.metadata import MotoFacts  # noqa: PLC0415  # as said above
     from emrbox.aws.server import create_server  # noqa: PLC0415  # as said above
+    from emrbox.control import Control  # noqa: PLC0415  # as said above
     from emrbox.emr.assembly import create_emr  # noqa: PLC0415  # as said above
     from emrbox.nodes import network  # noqa: PLC0415  # as said above
     from emrbox.nodes.imds import MetadataServer  # noqa: PLC0415  # as said above
@@ -126,7 +127,8 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     metadata = MetadataServer(MotoFacts())
     registry = NodeRegistry(config, metadata)
     make_instances_real(config, registry)
-    server = create_server(config, create_emr(config, registry))
+    control = Control()
+    server = create_server(config, create_emr(config, registry, control), control)
     LOG.info("answering on %s and, for nodes, on %s", config.endpoint_url, config.node_endpoint_url)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve([listening, for_nodes])

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emrbox import control_commands
 from emrbox.errors import BoxError
 from emrbox.paths import box_home
 
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     images.add_argument(
         "action", choices=("build", "list"), help="build what is missing, or show what there is"
     )
+    control_commands.add_parsers(commands)
     return main
 
 
@@ -56,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if os.geteuid() != 0 and arguments.command in NEEDS_ROOT:
             become_root(sys.argv[1:] if argv is None else argv)
+        if arguments.command in control_commands.COMMANDS:
+            return control_commands.COMMANDS[arguments.command](box_home(), arguments)
         return COMMANDS[arguments.command](arguments)
     except BoxError as problem:
         print(f"emrbox: {problem}", file=sys.stderr)  # noqa: T201  # a command line's output

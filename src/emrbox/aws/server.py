@@ -20,10 +20,11 @@ from werkzeug.serving import make_server
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
 
-from emrbox.aws import auth, calls, protocol, s3
+from emrbox.aws import auth, calls, own_api, protocol, s3
 from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
+from emrbox.control import Control
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 EMR_SERVICE = "elasticmapreduce"
 EMR_TARGET = "ElasticMapReduce."
 AMZ_JSON = "application/x-amz-json-1.1"
-OWN_PREFIX = "/_emrbox/"
 FIRST_ERROR_STATUS = 400
 LOG = logging.getLogger(__name__)
 # moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
@@ -65,9 +65,13 @@ class _Received:
 class Application:
     """The WSGI application behind every socket of the box."""
 
-    def __init__(self, config: BoxConfig, emr: EmrApi) -> None:
+    def __init__(self, config: BoxConfig, emr: EmrApi, control: Control) -> None:
         self._config = config
         self._emr = emr
+        self._own = own_api.OwnApi()
+        self._own.get("health", lambda _: {"healthy": True})
+        self._own.get("status", lambda _: emr.status())
+        control.add_to(self._own)
         self._log = calls.CallLog(config.log_folder / "calls.jsonl")
         self._moto: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
@@ -79,8 +83,9 @@ class Application:
         request = Request(environ)
         if request.host.partition(":")[0] == REPOSITORY_HOST_NAME:
             return self._repository_file(request)(environ, start_response)
-        if request.path.startswith(OWN_PREFIX):
-            return self._own_page(request)(environ, start_response)
+        if request.path.startswith(own_api.PREFIX):
+            page = own_api.refusal(request) or self._own.answer(request)
+            return page(environ, start_response)
         return self._aws_answer(_receive(request), start_response)
 
     def close(self) -> None:
@@ -143,14 +148,6 @@ class Application:
         except NotFound:
             return Response("no such file\n", status=404)
 
-    def _own_page(self, request: Request) -> Response:
-        page = request.path.removeprefix(OWN_PREFIX)
-        if page == "health":
-            return _json({"healthy": True})
-        if page == "status":
-            return _json(self._emr.status())
-        return _json({"error": "no such page"}, status=404)
-
 
 class Server:
     """The application on any number of sockets."""
@@ -197,11 +194,11 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
         """Say nothing: the call log has it."""
 
 
-def create_server(config: BoxConfig, emr: EmrApi) -> Server:
+def create_server(config: BoxConfig, emr: EmrApi, control: Control | None = None) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
-    return Server(Application(config, emr))
+    return Server(Application(config, emr, control or Control()))
 
 
 def _receive(request: Request) -> _Received:
@@ -215,7 +212,3 @@ def _receive(request: Request) -> _Received:
     environ.pop("wsgi.input_terminated", None)
     is_emr = request.headers.get("X-Amz-Target", "").startswith(EMR_TARGET)
     return _Received(request, body, EMR_SERVICE if is_emr else calls.service_of(request), started)
-
-
-def _json(document: dict[str, Any], *, status: int = 200) -> Response:
-    return Response(json.dumps(document) + "\n", status=status, content_type="application/json")

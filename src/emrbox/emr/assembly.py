@@ -13,11 +13,12 @@ from emrbox.emr.store import Store
 
 if TYPE_CHECKING:
     from emrbox.config import BoxConfig
+    from emrbox.control import Control
     from emrbox.emr.model import Cluster
     from emrbox.emr.node_access import Machines
 
 
-def create_emr(config: BoxConfig, machines: Machines) -> EmrService:
+def create_emr(config: BoxConfig, machines: Machines, control: Control) -> EmrService:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # the settings of whoever started the box are not EMR's
@@ -27,4 +28,4 @@ def create_emr(config: BoxConfig, machines: Machines) -> EmrService:
     def layer_of(cluster: Cluster) -> RealNodes:
         return RealNodes(cluster, machines, endpoint_url, clock)
 
-    return EmrService(Store(clock, layer_of, role_of_profile))
+    return EmrService(Store(clock, layer_of, role_of_profile, control.hollow))

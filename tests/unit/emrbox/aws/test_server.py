@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +192,34 @@ def test_every_call_is_logged_with_its_caller_and_no_secret(endpoint: Endpoint) 
     assert any(call["operation"] == "CreateBucket" and call["status"] == 200 for call in endpoint.calls())
     assert secret not in endpoint.log.read_text()
     assert ADMIN[1] not in endpoint.log.read_text()
+
+
+def test_the_clock_is_moved_by_a_post_of_json(endpoint: Endpoint) -> None:
+    post = {"Content-Type": "application/json"}
+    before = json.loads(endpoint.fetch("POST", "/_emrbox/clock", post, b'{"frozen": true}')[1])
+    status, body = endpoint.fetch("POST", "/_emrbox/clock", post, b'{"advance_seconds": 7200}')
+    now = json.loads(body)["now"]
+    passed = datetime.fromisoformat(now) - datetime.fromisoformat(before["now"])
+    assert (status, passed.total_seconds()) == (200, 7200)
+    assert json.loads(endpoint.fetch("GET", "/_emrbox/clock")[1])["frozen"] is True
+    for mistake in (b'{"advance_seconds": -1}', b'{"advance_seconds": "x"}', b'{"back": 1}', b"[]", b"{"):
+        assert endpoint.fetch("POST", "/_emrbox/clock", post, mistake)[0] == 400
+
+
+def test_switches_are_not_for_web_pages_and_nodes(endpoint: Endpoint) -> None:
+    json_type = {"Content-Type": "application/json"}
+    refused = (
+        {"Content-Type": "text/plain"},  # what a form of any page may send
+        {**json_type, "Origin": "http://evil.example"},
+        {**json_type, "Host": "evil.example"},  # a name that was made to point here
+        {**json_type, "Host": "aws.emrbox.internal"},  # as nodes say
+    )
+    for headers in refused:
+        assert endpoint.fetch("POST", "/_emrbox/clock", headers, b'{"frozen": true}')[0] in {403, 415}
+    own_page = {**json_type, "Origin": endpoint.url}
+    assert endpoint.fetch("POST", "/_emrbox/clock", own_page, b"{}")[0] == 200
+    assert endpoint.fetch("DELETE", "/_emrbox/clock", json_type)[0] == 405
+    assert endpoint.fetch("GET", "/_emrbox/nothing")[0] == 404
 
 
 def test_it_answers_health_and_status_and_serves_the_repository(endpoint: Endpoint) -> None:

@@ -1,0 +1,63 @@
+"""What people switch while a box runs: the movable clock, hollow launches, delays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr.delays import Delays
+from emrbox.emr.hollow import Hollow
+
+if TYPE_CHECKING:
+    from emrbox.aws.own_api import OwnApi
+
+Document = dict[str, Any]
+MOST_SECONDS = 10 * 365 * 86400.0
+
+
+class Control:
+    """The switches of one box."""
+
+    def __init__(self) -> None:
+        self.delays = Delays()
+        self.hollow = Hollow(self.delays)
+
+    def add_to(self, api: OwnApi) -> None:
+        """Offer the switches below /_emrbox/."""
+        api.get("clock", lambda _: self._clock())
+        api.post("clock", self._change_clock)
+        api.get("hollow", lambda _: self.hollow.scripts.document())
+        api.post("hollow", self._change_hollow)
+        api.get("delays", lambda _: self.delays.document())
+        api.post("delays", self._change_delays)
+
+    def _clock(self) -> Document:
+        clock = self.hollow.clock
+        now = clock.now().isoformat(timespec="milliseconds")
+        return {"now": now, "frozen": clock.frozen, "pending": clock.pending}
+
+    def _change_clock(self, document: Document) -> Document:
+        """{"frozen": true | false} and {"advance_seconds": 7200}; all that falls due is done on return."""
+        if unknown := set(document) - {"frozen", "advance_seconds"}:
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are frozen, advance_seconds")
+        clock = self.hollow.clock
+        frozen, seconds = document.get("frozen"), document.get("advance_seconds", 0)
+        if frozen is not None and not isinstance(frozen, bool):
+            raise ValueError("frozen: true or false")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise TypeError("advance_seconds: a number")
+        if not 0 <= seconds <= MOST_SECONDS:
+            raise ValueError("advance_seconds: 0 or more, at most ten years; the clock does not go back")
+        if frozen is True:
+            clock.freeze()
+        clock.advance(seconds)
+        if frozen is False:
+            clock.run()
+        return self._clock()
+
+    def _change_hollow(self, document: Document) -> Document:
+        self.hollow.scripts.change(document)
+        return self.hollow.scripts.document()
+
+    def _change_delays(self, document: Document) -> Document:
+        self.delays.change(document)
+        return self.delays.document()
