@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from account import PRIVATE_KEY
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from local_world import World
 
 STEP_FAILED, AMBIGUOUS = 14, 18
+# New in each session: the box may have been up before.
+FIRST, SECOND = (f"{name}-{uuid4().hex[:8]}" for name in ("first", "second"))
 
 
 def changes(recap: str) -> dict[str, int]:
@@ -31,14 +34,14 @@ def changes(recap: str) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def prepared(world: World) -> Iterator[World]:
-    """Two live clusters of the pipeline; only the one of run `first` is provisioned and deployed."""
-    launched = world.kiln("run", "model_building", "launch", "--env", "local", "--run-id", "second")
+    """Two live clusters of the pipeline; only the FIRST is provisioned and deployed."""
+    launched = world.kiln("run", "model_building", "launch", "--env", "local", "--run-id", SECOND)
     assert launched.code == 0, launched.said
     actions = "launch,provision,deploy"
-    done = world.kiln("run", "model_building", actions, "--env", "local", "--run-id", "first", "--date", DATE)
+    done = world.kiln("run", "model_building", actions, "--env", "local", "--run-id", FIRST, "--date", DATE)
     assert done.code == 0, done.said
     yield world
-    for run_id in ("first", "second"):
+    for run_id in (FIRST, SECOND):
         ended = world.kiln("run", "model_building", "terminate", "--env", "local", "--run-id", run_id)
         assert ended.code == 0, ended.said
 
@@ -55,7 +58,7 @@ def addresses(world: World, run_id: str) -> set[str]:
 
 
 def on_node(world: World, address: str, *command: str) -> subprocess.CompletedProcess[str]:
-    known = CHECKOUT / ".kiln/local/test_known_hosts"
+    known = CHECKOUT / f".kiln/known_hosts/test-{FIRST}"  # addresses come back with other keys
     options = (
         "-o",
         f"UserKnownHostsFile={known}",
@@ -72,17 +75,17 @@ def on_node(world: World, address: str, *command: str) -> subprocess.CompletedPr
 def test_provision_and_deploy_again_change_nothing(prepared: World) -> None:
     for name in ("provision", "deploy"):
         extra = ["--vault-password-file", ".kiln/vault/local.password"] if name == "deploy" else []
-        again = prepared.playbook(name, "-e", "pipeline=model_building", "-e", "run_id=first", *extra)
+        again = prepared.playbook(name, "-e", "pipeline=model_building", "-e", f"run_id={FIRST}", *extra)
         assert again.returncode == 0, again.stdout + again.stderr
         changed = changes(again.stdout)
         assert set(changed.values()) == {0}, again.stdout
-        assert addresses(prepared, "first") <= set(changed)
+        assert addresses(prepared, FIRST) <= set(changed)
 
 
 def test_check_mode_tells_what_would_change_on_bare_nodes_and_changes_nothing(prepared: World) -> None:
-    bare = addresses(prepared, "second")
+    bare = addresses(prepared, SECOND)
     checked = prepared.playbook(
-        "provision", "-e", "pipeline=model_building", "-e", "run_id=second", "--check"
+        "provision", "-e", "pipeline=model_building", "-e", f"run_id={SECOND}", "--check"
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     changed = changes(checked.stdout)
@@ -90,7 +93,7 @@ def test_check_mode_tells_what_would_change_on_bare_nodes_and_changes_nothing(pr
 
 
 def test_only_the_named_cluster_was_touched(prepared: World) -> None:
-    for run_id, expected in (("first", 0), ("second", 2)):
+    for run_id, expected in ((FIRST, 0), (SECOND, 2)):
         for address in addresses(prepared, run_id):
             listed = on_node(prepared, address, "ls", "/opt/kiln/models/model_repo/current")
             assert listed.returncode == expected, (run_id, address, listed)
@@ -101,34 +104,34 @@ def test_two_live_clusters_and_no_run_id_fail_and_are_listed(prepared: World) ->
     assert by_hand.returncode != 0
     driven = prepared.kiln("run", "model_building", "sd", "--env", "local")
     assert driven.code == AMBIGUOUS, driven.said
-    for run_id in ("first", "second"):
+    for run_id in (FIRST, SECOND):
         cluster = prepared.cluster_of(run_id)["Id"]
         assert cluster in by_hand.stdout + by_hand.stderr
         assert cluster in driven.said
 
 
 def test_the_secrets_file_is_for_hadoop_only(prepared: World) -> None:
-    for address in addresses(prepared, "first"):
+    for address in addresses(prepared, FIRST):
         shown = on_node(prepared, address, "stat", "-c", "%U:%a", ".kiln/secrets/model_building.json")
         assert shown.stdout.strip() == "hadoop:600", shown
 
 
 def test_a_launch_that_is_repeated_finds_its_cluster(prepared: World) -> None:
-    before = prepared.cluster_of("first")["Id"]
-    again = prepared.kiln("run", "model_building", "launch", "--env", "local", "--run-id", "first")
+    before = prepared.cluster_of(FIRST)["Id"]
+    again = prepared.kiln("run", "model_building", "launch", "--env", "local", "--run-id", FIRST)
     assert again.code == 0, again.said
-    assert prepared.cluster_of("first")["Id"] == before
+    assert prepared.cluster_of(FIRST)["Id"] == before
 
 
 def test_a_failing_step_shows_its_own_traceback_and_keeps_the_cluster(prepared: World) -> None:
     key = f"broken/messages/date={DATE}/part-0.parquet"
     prepared.session.client("s3").put_object(Bucket="kiln-local-data", Key=key, Body=b"this is no Parquet")
     finished = prepared.kiln(
-        *("run", "model_building", "sd", "--env", "local", "--run-id", "first", "--date", DATE),
+        *("run", "model_building", "sd", "--env", "local", "--run-id", FIRST, "--date", DATE),
         *("-e", "model_building_input_uri=s3://kiln-local-data/broken"),
     )
     assert finished.code == STEP_FAILED, finished.said
-    cluster = prepared.cluster_of("first")
+    cluster = prepared.cluster_of(FIRST)
     # The job runs in cluster deploy mode: this is the driver's own output, from its YARN container.
     assert "Traceback (most recent call last)" in finished.said
     assert "sd.py" in finished.said
@@ -140,7 +143,7 @@ def test_a_failing_step_shows_its_own_traceback_and_keeps_the_cluster(prepared: 
 def test_the_aws_cli_reads_the_steps_and_ends_a_cluster(prepared: World) -> None:
     """Through `eval "$(emrbox env)"`, as the README says."""
     aws = CHECKOUT / ".venvs/awscli/bin/aws"
-    cluster = prepared.cluster_of("first")["Id"]
+    cluster = prepared.cluster_of(FIRST)["Id"]
     script = f"""
         eval "$({CHECKOUT}/.venv/bin/emrbox env)"
         {aws} emr list-clusters --active --query 'Clusters[].Id' --output text
