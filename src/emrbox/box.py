@@ -113,6 +113,8 @@ def serve(config: BoxConfig, listening: socket.socket) -> None:
 def _serve(config: BoxConfig, listening: socket.socket) -> None:
     # moto takes half a second to import; `up` and the first process need none of it.
     from emrbox.aws.ec2 import make_instances_real  # noqa: PLC0415  # as said above
+    from emrbox.aws.event_bus import EventBus  # noqa: PLC0415  # as said above
+    from emrbox.aws.functions import Functions  # noqa: PLC0415  # as said above
     from emrbox.aws.metadata import MotoFacts  # noqa: PLC0415  # as said above
     from emrbox.aws.server import create_server  # noqa: PLC0415  # as said above
     from emrbox.control import Control  # noqa: PLC0415  # as said above
@@ -127,8 +129,12 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     metadata = MetadataServer(MotoFacts())
     registry = NodeRegistry(config, metadata)
     make_instances_real(config, registry)
+    functions = Functions(f"http://{config.gateway}")
+    functions.install()
+    bus = EventBus(functions.send)
+    bus.install()
     control = Control()
-    server = create_server(config, create_emr(config, registry, control), control)
+    server = create_server(config, create_emr(config, registry, control, bus), control)
     LOG.info("answering on %s and, for nodes, on %s", config.endpoint_url, config.node_endpoint_url)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve([listening, for_nodes])

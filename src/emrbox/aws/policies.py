@@ -91,3 +91,24 @@ def _any_match(patterns: Any, value: str, *, ignore_case: bool = False) -> bool:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def trusts_service(
+    document: Mapping[str, Any], service: str, action: str, resource: str, context: Context
+) -> bool:
+    """Return whether a resource's policy lets an AWS service (`events.amazonaws.com`) do something to it.
+
+    A role's trust policy names no resource: it is the role's own.
+    """
+
+    def concerns(statement: Mapping[str, Any]) -> bool:
+        principal = statement.get("Principal", {})
+        named = _listed(principal.get("Service", [])) if isinstance(principal, dict) else _listed(principal)
+        return (
+            service in named
+            or "*" in named
+            or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS", [])))
+        )
+
+    statements = [{"Resource": "*", **s} for s in _listed(document.get("Statement", [])) if concerns(s)]
+    return decide([{"Statement": statements}], action, resource, context) is Decision.ALLOW

@@ -32,6 +32,8 @@ def add_job_flow_steps(store: Store, request: Document) -> Document:
         validation.check_steps(request["Steps"], active=active, concurrency=cluster.step_concurrency)
         steps = [new_step(step, store.now(cluster)) for step in request["Steps"]]
         cluster.steps.extend(steps)
+        for step in steps:
+            cluster.announce(step, None, store.now(cluster))
         cluster.changed.notify_all()
     return {"StepIds": [step.id for step in steps]}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr.engine import Engine
 from emrbox.emr.layer import NodeLayer
-from emrbox.emr.model import Cluster
+from emrbox.emr.model import Cluster, Watcher
 from emrbox.emr.states import CLUSTER_ENDED
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Store:
     """Clusters by id, in the order of their creation.
 
     `layer_of` makes a cluster's machines; `role_of_profile` returns an instance profile's role or
-    raises KeyError when there is no such profile; `hollow` takes the clusters that have no machines.
+    raises KeyError when there is no such profile; `hollow` takes the clusters that have no machines;
+    `watcher` hears of every state that is entered.
     """
 
     def __init__(
@@ -35,17 +36,24 @@ class Store:
         layer_of: LayerFactory,
         role_of_profile: ProfileLookup,
         hollow: Hollow | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.clock = clock
         self.role_of_profile = role_of_profile
         self._hollow = hollow
         self._layer_of = layer_of
+        self._watcher = watcher
         self._lock = threading.Lock()
         self._clusters: dict[str, Cluster] = {}
         self._engines: dict[str, Engine] = {}
 
     def add(self, cluster: Cluster) -> None:
         """Remember a new cluster and set it going."""
+        cluster.watcher = self._watcher
+        with cluster.changed:
+            cluster.announce(cluster, None, self.now(cluster))
+            for step in cluster.steps:
+                cluster.announce(step, None, self.now(cluster))
         if self._hollow is not None and cluster.clock is self._hollow.clock:
             engine: Engine = self._hollow.engine(cluster)
         else:

@@ -12,6 +12,7 @@ import pytest
 
 from emrbox.aws.auth import Caller
 from emrbox.emr import ids
+from emrbox.emr.events import event_of
 from emrbox.emr.layer import StepOutcome
 from emrbox.emr.model import FailureDetails, Instance, Status
 from emrbox.emr.service import EmrService
@@ -156,7 +157,8 @@ class Emr:
         self.machines: dict[str, ScriptedMachines] = {}
         self.starts_at_once = True
         self.start_failure: Exception | None = None
-        self.store = Store(self.clock, self._machines_of, self._role_of_profile)
+        self.events: list[dict[str, Any]] = []
+        self.store = Store(self.clock, self._machines_of, self._role_of_profile, watcher=self._watch)
         self.service = EmrService(self.store)
         self.policy: dict[str, Any] = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         self.run_request = run_request
@@ -168,6 +170,10 @@ class Emr:
             machines.gate.set()
         self.machines[cluster.id] = machines
         return machines
+
+    def _watch(self, cluster: Any, subject: Any, before: Any, now: datetime) -> None:
+        if (event := event_of(cluster, subject, before, now)) is not None:
+            self.events.append(event)
 
     def _role_of_profile(self, name: str) -> str:
         if name.startswith("no-"):
