@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Request, Response
 
-from emrbox.aws import auth, calls, own_api, protocol, s3
+from emrbox.aws import auth, calls, managed_policies, own_api, protocol, s3
 from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
@@ -197,6 +197,7 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
 def create_server(config: BoxConfig, emr: EmrApi, control: Control | None = None) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
+    managed_policies.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
     return Server(Application(config, emr, control or Control()))
 

@@ -18,8 +18,12 @@ class Release:
 
 
 # The release notes name no Hadoop version (emr-facts open doubt 10); Spark 4.0.2 is built with 3.4.1.
+_APPLICATIONS = {"Hadoop": "3.4.1", "Spark": "4.0.2"}
+# Of the older form of label, which clients like mrjob take apart. It stands in: its nodes are those of
+# emr-spark-8.0.0, and answers say what really runs (AWS's emr-7.13.0 has Spark 3.5.6 and Hadoop 3.4.2).
+STAND_INS = {"emr-7.13.0": "emr-spark-8.0.0"}
 RELEASES = {
-    "emr-spark-8.0.0": Release("emr-spark-8.0.0", {"Hadoop": "3.4.1", "Spark": "4.0.2"}, "2023.12.20260629.0")
+    label: Release(label, _APPLICATIONS, "2023.12.20260629.0") for label in ("emr-spark-8.0.0", *STAND_INS)
 }
 
 ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})

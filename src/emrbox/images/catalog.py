@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emrbox.config import Images
+from emrbox.emr.releases import STAND_INS
 from emrbox.errors import BoxError
 from emrbox.images import base, release, rpm_repository
 from emrbox.images.cache import Recipe, Report, ensure
@@ -28,4 +29,5 @@ def find() -> Images:
         raise BoxError(f"not built yet: {', '.join(missing)}; run scripts/setup (or: emrbox images build)")
     image, *releases, repository = all_recipes
     paths = dict(zip(release.LABELS, (recipe.path for recipe in releases), strict=True))
+    paths |= {label: paths[real] for label, real in STAND_INS.items()}
     return Images(base=image.path, releases=paths, rpm_repository=repository.path)
