@@ -24,6 +24,10 @@ log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.target=System.err
 log4j.appender.console.layout=org.apache.log4j.PatternLayout
 log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n
+log4j.appender.DRFA=org.apache.log4j.FileAppender
+log4j.appender.DRFA.file=${hadoop.log.dir}/${hadoop.log.file}
+log4j.appender.DRFA.layout=org.apache.log4j.PatternLayout
+log4j.appender.DRFA.layout.ConversionPattern=%d{ISO8601} %p %c (%t): %m%n
 log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
 """
 SPARK_LOG4J2 = """\

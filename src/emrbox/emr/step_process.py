@@ -72,12 +72,13 @@ class StepProcess:
         master.node.mkdir(work, "hadoop")
         master.node.mkdir(f"/{STEPS_FOLDER}/{step.id}", "hadoop")
         argv = _argv(step)
+        environment = {**NODE_ENVIRONMENT, **_hadoop_log(step.id)}
         self._say(f"INFO startExec '{shlex.join(argv)}'")
-        self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in NODE_ENVIRONMENT.items())}")
+        self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in environment.items())}")
         (self._logs / "syslog").touch()
         with (self._logs / "stdout").open("wb") as out, (self._logs / "stderr").open("wb") as err:
             self._process = master.node.popen(
-                argv, user="hadoop", cwd=work, env=NODE_ENVIRONMENT, stdout=out, stderr=err
+                argv, user="hadoop", cwd=work, env=environment, stdout=out, stderr=err
             )
         self._say(f"INFO ProcessRunner started child process {self._process.pid}")
 
@@ -114,7 +115,7 @@ class StepProcess:
     def _applications(self) -> tuple[str, ...]:
         """Return the YARN applications that the step's own output names."""
         found: dict[str, None] = {}
-        for name in ("stderr", "stdout"):
+        for name in ("stderr", "stdout", "syslog"):
             for match in SUBMITTED.findall(_read(self._logs / name)):
                 found[match.decode()] = None
         return tuple(found)
@@ -128,6 +129,15 @@ class StepProcess:
         if b"FileAlreadyExistsException" in tail:
             reason = "Output directory already exists."
         return FailureDetails(reason, message, self._uri(f"steps/{self._step.id}/stderr.gz"))
+
+
+def _hadoop_log(step_id: str) -> dict[str, str]:
+    """Send what Hadoop itself logs to syslog, as the environment in EMR's controller logs has it."""
+    return {
+        "HADOOP_LOG_DIR": f"/{STEPS_FOLDER}/{step_id}",
+        "HADOOP_LOGFILE": "syslog",
+        "HADOOP_ROOT_LOGGER": "INFO,DRFA",
+    }
 
 
 def _argv(step: Step) -> Sequence[str]:
