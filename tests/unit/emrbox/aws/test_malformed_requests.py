@@ -22,6 +22,7 @@ from emrbox.aws.account import seed_account
 from emrbox.aws.protocol import service_model
 from emrbox.aws.server import Application
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
+from emrbox.control import Control
 from emrbox.emr.clock import SystemClock
 from emrbox.emr.hollow import Hollow
 from emrbox.emr.service import EmrService
@@ -66,7 +67,7 @@ class Emr:
         hollow = Hollow()
         hollow.scripts.all_launches = True
         store = Store(SystemClock(), lambda _: pytest.fail("a real node"), lambda name: name, hollow)
-        self.application = Application(config, EmrService(store))
+        self.application = Application(config, EmrService(store), Control())
 
     def send(
         self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, spoil: bool = False
@@ -149,7 +150,7 @@ class Writer:
             "JobFlowRole": "nodes",
         }
 
-    def fitting(self, shape: Any, name: str = "", depth: int = 0) -> Any:
+    def fitting(self, shape: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  # one a kind of shape
         """Return a value that fits a shape."""
         kind, limits = shape.type_name, shape.metadata
         if kind == "structure":
