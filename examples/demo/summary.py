@@ -34,8 +34,9 @@ def show(
     console.print(
         f"[bold]run[/]      {result['run_id']}: {result['verdict']}, cluster {result['cluster_id']}"
     )
-    for output in result["outputs"]:
-        console.print(f"[bold]outputs[/]  {output['uri']}")
+    folders = {output["uri"].rstrip("/").rpartition("/")[0] for output in result["outputs"]}
+    for folder in sorted(folders):
+        console.print(f"[bold]outputs[/]  {folder}/")
     for uri in result["logs"]:
         console.print(f"[bold]logs[/]     {uri}")
     console.print(f"[bold]ledger[/]   {result['ledger']}")

@@ -17,6 +17,11 @@ def checkout() -> Path:
     return Path(said) if said else Path(__file__).resolve().parents[2]
 
 
+def program() -> str:
+    """Return what the caller typed to start kiln, so that a command shown to people can be typed as it stands."""
+    return os.environ.get("KILN_PROGRAM", "kiln")
+
+
 def state_folder(root: Path) -> Path:
     """Return the ignored folder of local state. Only its owner may look into it."""
     folder = root / ".kiln"

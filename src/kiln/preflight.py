@@ -80,5 +80,6 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
     missing = sorted(wanted - held.keys())
     if missing:
         raise PreflightError(
-            f"vault/{environment}.yml has no {', '.join(missing)}", fix=f"kiln vault init --env {environment}"
+            f"vault/{environment}.yml has no {', '.join(missing)}",
+            fix=f"{paths.program()} vault init --env {environment}",
         )

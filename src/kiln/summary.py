@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln.exit_codes import ExitCode
+from kiln.paths import program
 from kiln.progress import duration
 
 if TYPE_CHECKING:
@@ -13,18 +14,21 @@ if TYPE_CHECKING:
 
 def next_commands(result: Result) -> list[str]:
     """Return the commands that make sense now."""
+    kiln = program()
     where = f"{result.pipeline} --env {result.environment} --run-id {result.run_id}"
     if result.exit_code == ExitCode.NOT_TERMINATED:
-        return [f"kiln run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
+        return [f"{kiln} run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
     found = []
     if result.exit_code == ExitCode.STEP_FAILED:
-        found += [f"kiln diagnose {where}", f"kiln logs {where}"]
+        found += [f"{kiln} diagnose {where}", f"{kiln} logs {where}"]
     live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
     if live:
-        found += [f"kiln status {where}"]
-        found += [f"kiln run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
+        found += [f"{kiln} status {where}"]
+        found += [
+            f"{kiln} run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"
+        ]
     elif result.exit_code == ExitCode.OK and result.cluster_id:
-        found += [f"kiln status {where}"]
+        found += [f"{kiln} status {where}"]
     return found
 
 

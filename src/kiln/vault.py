@@ -80,11 +80,11 @@ def read(root: Path, environment: str) -> dict[str, str]:
     if not password.is_file():
         raise PreflightError(
             f"the vault's password file {_shown(root, password)} does not exist",
-            fix=f"kiln vault init --env {environment}, or name the file in KILN_VAULT_PASSWORD_FILE",
+            fix=f"{paths.program()} vault init --env {environment}, or name the file in KILN_VAULT_PASSWORD_FILE",
         )
     if not file.is_file():
         raise PreflightError(
-            f"{_shown(root, file)} does not exist", fix=f"kiln vault init --env {environment}"
+            f"{_shown(root, file)} does not exist", fix=f"{paths.program()} vault init --env {environment}"
         )
     return dict(yaml.safe_load(_ansible_vault(root, password, "view", str(file))) or {})
 

@@ -82,7 +82,8 @@ def find_run(
     chosen = chosen or _latest(context.effects, account, environment, pipeline)
     if not chosen:
         raise ClusterNotFoundError(
-            f"pipeline {pipeline} has no run in {environment}", fix=f"kiln run {pipeline} --env {environment}"
+            f"pipeline {pipeline} has no run in {environment}",
+            fix=f"{paths.program()} run {pipeline} --env {environment}",
         )
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
     book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
@@ -90,7 +91,7 @@ def find_run(
     if known.run is None and not live:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run {chosen} in {environment}",
-            fix=f"kiln list {pipeline} --env {environment}",
+            fix=f"{paths.program()} list {pipeline} --env {environment}",
         )
     return known
 
