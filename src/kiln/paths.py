@@ -18,7 +18,7 @@ def checkout() -> Path:
 
 
 def program() -> str:
-    """Return what the caller typed to start kiln, so that a command shown to people can be typed as it stands."""
+    """Return what the caller typed to start kiln: shown commands can then be typed as they stand."""
     return os.environ.get("KILN_PROGRAM", "kiln")
 
 

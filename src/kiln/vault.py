@@ -80,7 +80,7 @@ def read(root: Path, environment: str) -> dict[str, str]:
     if not password.is_file():
         raise PreflightError(
             f"the vault's password file {_shown(root, password)} does not exist",
-            fix=f"{paths.program()} vault init --env {environment}, or name the file in KILN_VAULT_PASSWORD_FILE",
+            fix=f"{paths.program()} vault init --env {environment}, or set KILN_VAULT_PASSWORD_FILE",
         )
     if not file.is_file():
         raise PreflightError(
