@@ -31,6 +31,11 @@ class Caller:
     arn: str
     documents: Callable[[], list[Mapping[str, Any]]]
 
+    @property
+    def account_id(self) -> str:
+        """The account that it belongs to."""
+        return self.arn.split(":")[4]
+
     def may(self, action: str, resource: str = "*", context: Mapping[str, str] | None = None) -> bool:
         """Return whether the caller's policies allow `action`."""
         return decide(self.documents(), action, resource, context or {}) is Decision.ALLOW
@@ -74,7 +79,7 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
         raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
     try:
         signed = _SignedRequest(
-            account_id=ACCOUNT_ID,
+            account_id=account_of(authorization),
             method=request.method,
             path=request.full_path.rstrip("?"),
             data={},
@@ -89,9 +94,18 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
     return Caller(key.arn, lambda: [_document(policy) for policy in key.collect_policies()])
 
 
-def role_caller(role_name: str) -> Caller:
+def account_of(authorization: str) -> str:
+    """Return the account whose access key signed a request; the first account's if nobody knows the key."""
+    access_key_id = authorization.partition("Credential=")[2].partition("/")[0]
+    for account_id, partitions in list(iam_backends.items()):
+        if PARTITION in partitions.keys() and access_key_id in partitions[PARTITION].access_keys:  # noqa: SIM118  # moto's `in` is another
+            return str(account_id)
+    return ACCOUNT_ID
+
+
+def role_caller(role_name: str, account_id: str = ACCOUNT_ID) -> Caller:
     """Return a role as a caller, to ask what it may do."""
-    backend = iam_backends[ACCOUNT_ID][PARTITION]
+    backend = iam_backends[account_id][PARTITION]
     role = backend.get_role(role_name)
 
     def documents() -> list[Mapping[str, Any]]:
@@ -117,7 +131,7 @@ _assume_lock = threading.Lock()
 def assume_role(role_arn: str, session_name: str, *, duration_seconds: int = 6 * 3600) -> Credentials:
     """Make a session of a role for a service (trust in a service principal is the caller's to check)."""
     with _assume_lock:
-        session = sts_backends[ACCOUNT_ID][PARTITION].assume_role(
+        session = sts_backends[role_arn.split(":")[4]][PARTITION].assume_role(
             region_name=REGION,
             role_session_name=session_name,
             role_arn=role_arn,
@@ -133,7 +147,7 @@ def principal_of(authorization: str, session_token: str | None) -> str | None:
     access_key_id = authorization.partition("Credential=")[2].partition("/")[0]
     headers = {"X-Amz-Security-Token": session_token} if session_token else {}
     try:
-        return str(create_access_key(ACCOUNT_ID, PARTITION, access_key_id, headers).arn)
+        return str(create_access_key(account_of(authorization), PARTITION, access_key_id, headers).arn)
     except (CreateAccessKeyFailure, InvalidClientTokenIdError, RuntimeError):
         return None
 

@@ -22,7 +22,7 @@ from moto.events.utils import EventTemplateParser
 from moto.sqs.models import sqs_backends
 
 from emrbox.aws.policies import trusts_service
-from emrbox.config import ACCOUNT_ID, REGION
+from emrbox.config import REGION
 
 LOG = logging.getLogger(__name__)
 Document = dict[str, Any]
@@ -106,7 +106,7 @@ class EventBus:
                 LOG.exception("event %s could not be delivered", record.event["id"])
 
     def _deliver(self, record: EventRecord) -> None:
-        backend: EventsBackend = events_backends[ACCOUNT_ID][REGION]
+        backend: EventsBackend = events_backends[record.event["account"]][REGION]
         rules = list(backend.describe_event_bus("default").rules.values())
         for rule in rules:
             if not _wants(rule, record.event):
@@ -180,14 +180,16 @@ def _input_of(target: Document, event: Document) -> str:
 def _send_to_queue(rule: Any, target: Document, content: str) -> None:
     """Send to a queue whose policy lets EventBridge do so, as AWS asks for (emr-facts 5.4)."""
     arn = target["Arn"]
-    queue = sqs_backends[ACCOUNT_ID][REGION].queues.get(arn.rpartition(":")[2])
+    account_id = rule.arn.split(":")[4]
+    backend = sqs_backends[account_id][REGION]
+    queue = backend.queues.get(arn.rpartition(":")[2])
     if queue is None:
         raise DeliveryError("there is no such queue")
     policy = json.loads(queue.policy or "{}")
-    context = {"aws:SourceArn": rule.arn, "aws:SourceAccount": ACCOUNT_ID}
+    context = {"aws:SourceArn": rule.arn, "aws:SourceAccount": account_id}
     if not trusts_service(policy, PRINCIPAL, "sqs:SendMessage", arn, context):
         raise DeliveryError(f"the queue's policy does not let {PRINCIPAL} send to it")
-    sqs_backends[ACCOUNT_ID][REGION].send_message(
+    backend.send_message(
         queue_name=queue.name,
         message_body=content,
         group_id=target.get("SqsParameters", {}).get("MessageGroupId"),

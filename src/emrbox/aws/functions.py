@@ -31,7 +31,7 @@ from moto.iam.models import iam_backends
 from emrbox.aws import function_runner
 from emrbox.aws.auth import PARTITION, assume_role
 from emrbox.aws.policies import trusts_service
-from emrbox.config import ACCOUNT_ID, REGION
+from emrbox.config import REGION
 
 LOG = logging.getLogger(__name__)
 PRINCIPAL = "lambda.amazonaws.com"
@@ -67,7 +67,7 @@ class Functions:
     def send(self, arn: str, event: Any, rule_arn: str) -> None:
         """Hand an event of a rule to a function; returns at once. FunctionError if EventBridge may not."""
         function = self._function(arn)
-        context = {"AWS:SourceArn": rule_arn, "AWS:SourceAccount": ACCOUNT_ID}
+        context = {"AWS:SourceArn": rule_arn, "AWS:SourceAccount": rule_arn.split(":")[4]}
         document = {"Statement": function.policy.statements}
         if not trusts_service(
             document, EVENTS_PRINCIPAL, "lambda:InvokeFunction", function.function_arn, context
@@ -100,7 +100,7 @@ class Functions:
             later.start()
 
     def _function(self, arn: str) -> Any:
-        function = lambda_backends[ACCOUNT_ID][REGION]._lambdas.get_arn(arn)  # noqa: SLF001  # moto's own way
+        function = lambda_backends[arn.split(":")[4]][REGION]._lambdas.get_arn(arn)  # noqa: SLF001  # moto's own way
         if function is None:
             raise FunctionError("there is no such function")
         return function
@@ -158,7 +158,7 @@ class Functions:
         return result.read_text(), process.returncode != 0, output
 
     def _environment(self, function: Any, request_id: str) -> dict[str, str]:
-        role = iam_backends[ACCOUNT_ID][PARTITION].get_role_by_arn(function.role)
+        role = iam_backends[function.role.split(":")[4]][PARTITION].get_role_by_arn(function.role)
         trust = json.loads(role.assume_role_policy_document)
         if not trusts_service(trust, PRINCIPAL, "sts:AssumeRole", "*", {}):
             raise FunctionError("The role defined for the function cannot be assumed by Lambda.")

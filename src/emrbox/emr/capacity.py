@@ -36,10 +36,10 @@ LOOK_SECONDS = 0.05
 GONE = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
 
 
-def role_of_profile(name: str) -> str:
+def role_of_profile(name: str, account_id: str = ACCOUNT_ID) -> str:
     """Return the role in an instance profile; KeyError if there is no such profile or it is empty."""
     try:
-        profile = iam_backends[ACCOUNT_ID][PARTITION].get_instance_profile(name)
+        profile = iam_backends[account_id][PARTITION].get_instance_profile(name)
     except NotFoundException:
         raise KeyError(name) from None
     if not profile.roles:
@@ -105,19 +105,19 @@ class Capacity:
             self._ec2().terminate_instances(InstanceIds=instance_ids)
         except Exception:
             LOG.exception("the service role could not end %s; emrbox ends them itself", instance_ids)
-            ec2_backends[ACCOUNT_ID][REGION].terminate_instances(instance_ids)
+            ec2_backends[self._cluster.account_id][REGION].terminate_instances(instance_ids)
         deadline = time.monotonic() + END_TIMEOUT_SECONDS
         while self._states(instance_ids) - {"terminated"} and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
 
     def _states(self, instance_ids: Iterable[str]) -> set[str]:
-        backend = ec2_backends[ACCOUNT_ID][REGION]
+        backend = ec2_backends[self._cluster.account_id][REGION]
         known = {i.id: i.state for r in list(backend.reservations.values()) for i in r.instances}
         return {known.get(instance_id, "terminated") for instance_id in instance_ids}
 
     def _ec2(self) -> Any:
         if self._client is None:
-            arn = role_arn(self._cluster.service_role)
+            arn = role_arn(self._cluster.service_role, self._cluster.account_id)
             self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
         return self._client
 
@@ -149,15 +149,17 @@ class Capacity:
     def _check_roles(self) -> None:
         """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
         name = self._cluster.service_role.rpartition("/")[2]
-        arn = role_arn(self._cluster.service_role)
+        arn = role_arn(self._cluster.service_role, self._cluster.account_id)
         try:
-            role = iam_backends[ACCOUNT_ID][PARTITION].get_role(name)
+            role = iam_backends[self._cluster.account_id][PARTITION].get_role(name)
         except NotFoundException:
             role = None
         if role is None or not _trusts_emr(role.assume_role_policy_document):
             raise StartFailureError(_validation(f"EMR service role {arn} is invalid"))
-        allowed = role_caller(name).may(
-            "iam:PassRole", role_arn(self._cluster.role_name), {"iam:PassedToService": "ec2.amazonaws.com"}
+        account_id = self._cluster.account_id
+        passed = role_arn(self._cluster.role_name, account_id)
+        allowed = role_caller(name, account_id).may(
+            "iam:PassRole", passed, {"iam:PassedToService": "ec2.amazonaws.com"}
         )
         if not allowed:
             raise StartFailureError(_validation(f"Service role {name} has insufficient EC2 permissions"))

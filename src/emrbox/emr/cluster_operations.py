@@ -31,7 +31,7 @@ def run_job_flow(store: Store, request: Document) -> Document:
     cluster = new_cluster(request, role, clock.now())
     cluster.clock = clock
     store.add(cluster)
-    return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id)}
+    return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id)}
 
 
 def describe_cluster(store: Store, request: Document) -> Document:

@@ -10,7 +10,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from emrbox.config import ACCOUNT_ID, REGION
+from emrbox.config import REGION
 from emrbox.emr.model import Cluster, Group, Step
 from emrbox.emr.states import ClusterState, GroupState, ReasonCode, State, StepState
 
@@ -84,7 +84,7 @@ def event_of(
         "id": str(uuid.uuid4()),
         "detail-type": kind,
         "source": SOURCE,
-        "account": ACCOUNT_ID,
+        "account": cluster.account_id,
         "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": REGION,
         "resources": [],

@@ -35,6 +35,6 @@ def instance_id() -> str:
     return _new("ci-")
 
 
-def cluster_arn(cluster: str) -> str:
+def cluster_arn(cluster: str, account_id: str = ACCOUNT_ID) -> str:
     """Return the ARN of a cluster."""
-    return f"arn:aws:elasticmapreduce:{REGION}:{ACCOUNT_ID}:cluster/{cluster}"
+    return f"arn:aws:elasticmapreduce:{REGION}:{account_id}:cluster/{cluster}"

@@ -67,7 +67,7 @@ class LogPusher:
         if self._pushed.get(key) == version:
             return
         if self._client is None:
-            arn = role_arn(self._cluster.role_name)
+            arn = role_arn(self._cluster.role_name, self._cluster.account_id)
             session = self._cluster.instances[0].ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
         self._client.put_object(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from emrbox.config import ACCOUNT_ID
 from emrbox.emr import states
 from emrbox.emr.states import (
     ActionOnFailure,
@@ -206,6 +207,7 @@ class Cluster:
     instance_profile: str
     role_name: str  # the instance profile's role
     log_uri: str | None
+    account_id: str = ACCOUNT_ID
     idle_timeout_seconds: int | None = None
     unhealthy_node_replacement: bool | None = None
     subnet_id: str | None = None

@@ -49,56 +49,61 @@ OPERATIONS: dict[str, Operation] = {
 
 
 class EmrService:
-    """The operations of EMR on one account's clusters."""
+    """The operations of EMR; each caller sees the clusters of its own account."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def call(self, operation: str, request: Document, caller: Caller) -> Document:
         """Check that the caller may, then do it. Refusals are AwsError."""
-        self._authorise(operation, request, caller)
+        store = self._store.for_account(caller.account_id)
+        _authorise(store, operation, request, caller)
         function = OPERATIONS.get(operation)
         if function is None:
             raise not_available(operation)
-        return function(self._store, request)
+        return function(store, request)
 
     def status(self) -> Document:
         """Return the clusters that are not over, for people."""
         live = [c for c in self._store.all() if c.status.state not in CLUSTER_ENDED]
         return {"clusters": [_status_line(cluster) for cluster in live]}
 
-    def _authorise(self, operation: str, request: Document, caller: Caller) -> None:
-        action = f"elasticmapreduce:{operation}"
-        named = _named_clusters(request)
-        request_tags = {t.get("Key", ""): t.get("Value", "") for t in request.get("Tags", [])}
-        context = _tag_context("RequestTag", request_tags)
-        for cluster_id in named:
-            cluster = self._store.find(cluster_id)
-            tags = _tag_context("ResourceTag", _tags_of(cluster)) if cluster else {}
-            caller.require(action, ids.cluster_arn(cluster_id), {**context, **tags})
-        if not named:
-            caller.require(action, "*", context)
-        if operation == "RunJobFlow":
-            if request_tags:
-                caller.require("elasticmapreduce:AddTags", ids.cluster_arn("*"), context)
-            self._authorise_roles(request, caller)
 
-    def _authorise_roles(self, request: Document, caller: Caller) -> None:
-        """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
-        if request.get("ServiceRole"):
-            context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
-            caller.require("iam:PassRole", role_arn(request["ServiceRole"]), context)
-        if request.get("JobFlowRole"):
-            try:
-                role = self._store.role_of_profile(request["JobFlowRole"])
-            except KeyError:
-                return  # validation says it better
-            caller.require("iam:PassRole", role_arn(role), {"iam:PassedToService": "ec2.amazonaws.com"})
+def _authorise(store: Store, operation: str, request: Document, caller: Caller) -> None:
+    action = f"elasticmapreduce:{operation}"
+    named = _named_clusters(request)
+    request_tags = {t.get("Key", ""): t.get("Value", "") for t in request.get("Tags", [])}
+    context = _tag_context("RequestTag", request_tags)
+    for cluster_id in named:
+        cluster = store.find(cluster_id)
+        tags = _tag_context("ResourceTag", _tags_of(cluster)) if cluster else {}
+        caller.require(action, ids.cluster_arn(cluster_id, caller.account_id), {**context, **tags})
+    if not named:
+        caller.require(action, "*", context)
+    if operation == "RunJobFlow":
+        if request_tags:
+            caller.require("elasticmapreduce:AddTags", ids.cluster_arn("*", caller.account_id), context)
+        _authorise_roles(store, request, caller)
 
 
-def role_arn(name_or_arn: str) -> str:
+def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
+    """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
+    if request.get("ServiceRole"):
+        context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
+        caller.require("iam:PassRole", role_arn(request["ServiceRole"], caller.account_id), context)
+    if request.get("JobFlowRole"):
+        try:
+            role = store.role_of_profile(request["JobFlowRole"])
+        except KeyError:
+            return  # validation says it better
+        caller.require(
+            "iam:PassRole", role_arn(role, caller.account_id), {"iam:PassedToService": "ec2.amazonaws.com"}
+        )
+
+
+def role_arn(name_or_arn: str, account_id: str = ACCOUNT_ID) -> str:
     """Return the ARN of a role that was given by either."""
-    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{name_or_arn}"
+    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{account_id}:role/{name_or_arn}"
 
 
 def _named_clusters(request: Document) -> Iterable[str]:

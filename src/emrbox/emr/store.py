@@ -1,13 +1,16 @@
-"""The account's clusters, and the engines that drive them."""
+"""Every account's clusters, and the engines that drive them."""
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emrbox.aws.errors import invalid_request, validation_error
+from emrbox.config import ACCOUNT_ID
 from emrbox.emr.engine import Engine
 from emrbox.emr.layer import NodeLayer
 from emrbox.emr.model import Cluster, Watcher
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from emrbox.emr.hollow import Hollow
 
 LayerFactory = Callable[[Cluster], NodeLayer]
-ProfileLookup = Callable[[str], str]
+ProfileLookup = Callable[..., str]  # (name, account_id=…); the account only if it is not the first
 FORGET_AFTER = timedelta(days=60)
 
 
@@ -27,7 +30,8 @@ class Store:
 
     `layer_of` makes a cluster's machines; `role_of_profile` returns an instance profile's role or
     raises KeyError when there is no such profile; `hollow` takes the clusters that have no machines;
-    `watcher` hears of every state that is entered.
+    `watcher` hears of every state that is entered. As made it shows all accounts' clusters; `for_account`
+    returns it as one account sees it.
     """
 
     def __init__(
@@ -46,9 +50,19 @@ class Store:
         self._lock = threading.Lock()
         self._clusters: dict[str, Cluster] = {}
         self._engines: dict[str, Engine] = {}
+        self._account_id: str | None = None
+
+    def for_account(self, account_id: str) -> Store:
+        """Return the same store, as callers of this account see it; what they launch is the account's."""
+        view = copy.copy(self)
+        view._account_id = account_id  # noqa: SLF001  # its own
+        if account_id != ACCOUNT_ID:
+            view.role_of_profile = partial(self.role_of_profile, account_id=account_id)
+        return view
 
     def add(self, cluster: Cluster) -> None:
         """Remember a new cluster and set it going."""
+        cluster.account_id = self._account_id or ACCOUNT_ID
         cluster.watcher = self._watcher
         with cluster.changed:
             cluster.announce(cluster, None, self.now(cluster))
@@ -66,7 +80,7 @@ class Store:
     def all(self) -> list[Cluster]:
         """Return every cluster that EMR still shows, oldest first."""
         with self._lock:
-            clusters = list(self._clusters.values())
+            clusters = [c for c in self._clusters.values() if self._shows(c)]
         return [c for c in clusters if c.status.state not in CLUSTER_ENDED or self._is_young(c)]
 
     def _is_young(self, cluster: Cluster) -> bool:
@@ -85,7 +99,11 @@ class Store:
     def find(self, cluster_id: str) -> Cluster | None:
         """Return a cluster or None."""
         with self._lock:
-            return self._clusters.get(cluster_id)
+            cluster = self._clusters.get(cluster_id)
+        return cluster if cluster is not None and self._shows(cluster) else None
+
+    def _shows(self, cluster: Cluster) -> bool:
+        return self._account_id is None or cluster.account_id == self._account_id
 
     def cluster(self, cluster_id: str) -> Cluster:
         """Return a cluster for a cluster-style operation (emr-facts 1.7)."""

@@ -56,7 +56,7 @@ def _summary(cluster: Cluster, now: datetime) -> Document:
         "Name": cluster.name,
         "Status": status_document(cluster.status, ErrorDetails=cluster.error_details or None),
         "NormalizedInstanceHours": _normalized_hours(cluster, now),
-        "ClusterArn": ids.cluster_arn(cluster.id),
+        "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id),
     }
 
 

@@ -36,7 +36,9 @@ class HollowEmr:
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         allow = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-        answer = self._service.call(operation, request, Caller("arn:aws:iam::1:user/t", lambda: [allow]))
+        answer = self._service.call(
+            operation, request, Caller("arn:aws:iam::123456789012:user/t", lambda: [allow])
+        )
         self.clock.advance(0)
         return answer
 
