@@ -75,7 +75,8 @@ class StepProcess:
         environment = {**NODE_ENVIRONMENT, **_hadoop_log(step.id)}
         self._say(f"INFO startExec '{shlex.join(argv)}'")
         self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in environment.items())}")
-        (self._logs / "syslog").touch()
+        # The step's own processes write this one.
+        master.node.write(f"/{STEPS_FOLDER}/{step.id}/syslog", b"", owner="hadoop")
         with (self._logs / "stdout").open("wb") as out, (self._logs / "stderr").open("wb") as err:
             self._process = master.node.popen(
                 argv, user="hadoop", cwd=work, env=environment, stdout=out, stderr=err
