@@ -122,6 +122,8 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     from emrbox.nodes import network  # noqa: PLC0415  # as said above
     from emrbox.nodes.imds import MetadataServer  # noqa: PLC0415  # as said above
     from emrbox.nodes.registry import NodeRegistry  # noqa: PLC0415  # as said above
+    from emrbox.page.events import last_events  # noqa: PLC0415  # as said above
+    from emrbox.page.status_page import StatusPage  # noqa: PLC0415  # as said above
 
     network.make_bridge(config)
     network.write_names(config, config.box_layer / "etc/hosts")
@@ -134,7 +136,9 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     bus = EventBus(functions.send)
     bus.install()
     control = Control()
-    server = create_server(config, create_emr(config, registry, control, bus), control)
+    emr = create_emr(config, registry, control, bus)
+    page = StatusPage(config, emr.store, lambda most: last_events(bus, most))
+    server = create_server(config, emr, control, page)
     LOG.info("answering on %s and, for nodes, on %s", config.endpoint_url, config.node_endpoint_url)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve([listening, for_nodes])

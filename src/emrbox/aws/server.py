@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import make_server
-from werkzeug.utils import send_from_directory
+from werkzeug.utils import redirect, send_from_directory
 from werkzeug.wrappers import Request, Response
 
 from emrbox.aws import auth, calls, managed_policies, own_api, protocol, s3
@@ -25,12 +25,15 @@ from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.control import Control
+from emrbox.page.status_page import static_file
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Sequence
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from emrbox.page.status_page import StatusPage
 
 EMR_SERVICE = "elasticmapreduce"
 EMR_TARGET = "ElasticMapReduce."
@@ -65,13 +68,17 @@ class _Received:
 class Application:
     """The WSGI application behind every socket of the box."""
 
-    def __init__(self, config: BoxConfig, emr: EmrApi, control: Control) -> None:
+    def __init__(
+        self, config: BoxConfig, emr: EmrApi, control: Control, page: StatusPage | None = None
+    ) -> None:
         self._config = config
         self._emr = emr
         self._own = own_api.OwnApi()
         self._own.get("health", lambda _: {"healthy": True})
         self._own.get("status", lambda _: emr.status())
         control.add_to(self._own)
+        if page is not None:
+            page.add_to(self._own)
         self._log = calls.CallLog(config.log_folder / "calls.jsonl")
         self._moto: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
@@ -83,8 +90,11 @@ class Application:
         request = Request(environ)
         if request.host.partition(":")[0] == REPOSITORY_HOST_NAME:
             return self._repository_file(request)(environ, start_response)
+        if request.path == own_api.PREFIX.rstrip("/"):
+            return redirect(own_api.PREFIX)(environ, start_response)
         if request.path.startswith(own_api.PREFIX):
-            page = own_api.refusal(request) or self._own.answer(request)
+            file = static_file(request.path.removeprefix(own_api.PREFIX))
+            page = own_api.refusal(request) or file or self._own.answer(request)
             return page(environ, start_response)
         return self._aws_answer(_receive(request), start_response)
 
@@ -194,12 +204,14 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
         """Say nothing: the call log has it."""
 
 
-def create_server(config: BoxConfig, emr: EmrApi, control: Control | None = None) -> Server:
+def create_server(
+    config: BoxConfig, emr: EmrApi, control: Control | None = None, page: StatusPage | None = None
+) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
     managed_policies.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
-    return Server(Application(config, emr, control or Control()))
+    return Server(Application(config, emr, control or Control(), page))
 
 
 def _receive(request: Request) -> _Received:

@@ -54,6 +54,11 @@ class EmrService:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """The account's clusters."""
+        return self._store
+
     def call(self, operation: str, request: Document, caller: Caller) -> Document:
         """Check that the caller may, then do it. Refusals are AwsError."""
         store = self._store.for_account(caller.account_id)

@@ -1,0 +1,133 @@
+"""Clusters for the status page, in the words of EMR's own answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr import states, views
+from emrbox.emr.clock import MovableClock
+from emrbox.emr.hadoop_defaults import (
+    NAMENODE_HTTP_PORT,
+    NODE_MANAGER_HTTP_PORT,
+    RESOURCE_MANAGER_HTTP_PORT,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emrbox.emr.model import Cluster, Group, Instance, Step
+
+Document = dict[str, Any]
+MOST_CLUSTERS = 200
+MOST_STEPS = 200
+MOST_EVENTS = 100
+
+
+def overview(all_clusters: Sequence[Cluster], now: datetime) -> Document:
+    """Return the clusters, live ones first and then by age, and how many there are in each state."""
+    live = [c for c in all_clusters if c.status.state not in states.CLUSTER_ENDED]
+    ended = [c for c in all_clusters if c.status.state in states.CLUSTER_ENDED]
+    shown = [*reversed(live), *reversed(ended)][:MOST_CLUSTERS]
+    return {
+        "totals": {
+            "live": len(live),
+            "ended": len(ended),
+            "nodes": sum(group.running_count for c in live for group in c.groups if not is_hollow(c)),
+            "steps": sum(len(c.active_steps) for c in live),
+        },
+        "clusters": [_line(cluster, now) for cluster in shown],
+    }
+
+
+def is_hollow(cluster: Cluster) -> bool:
+    """Whether the cluster has no nodes and lives by the movable clock."""
+    return isinstance(cluster.clock, MovableClock)
+
+
+def _line(cluster: Cluster, now: datetime) -> Document:
+    with cluster.changed:
+        at = cluster.clock.now() if cluster.clock else now
+        return {
+            **plain(views.cluster_summary(cluster, at)),
+            "Hollow": is_hollow(cluster),
+            "Instances": {group.role: group.running_count for group in cluster.groups},
+            "Steps": dict(Counter(str(step.status.state) for step in cluster.steps)),
+        }
+
+
+def details(cluster: Cluster, now: datetime, submitted: Callable[[str], Sequence[str]]) -> Document:
+    """Return one cluster with its groups, instances and steps.
+
+    `submitted` returns the YARN applications that a running step has started so far, by its id.
+    """
+    with cluster.changed:
+        at = cluster.clock.now() if cluster.clock else now
+        hollow = is_hollow(cluster)
+        document = {
+            **views.cluster_document(cluster, at),
+            "Hollow": hollow,
+            "Now": at,
+            "Groups": [
+                {
+                    **views.group_document(group),
+                    "Instances": [
+                        {
+                            **views.instance_document(group, instance),
+                            "Links": [] if hollow else _links(group, instance),
+                        }
+                        for instance in group.instances
+                    ],
+                }
+                for group in cluster.groups
+            ],
+            "Steps": [
+                {
+                    **views.step_document(step),
+                    "Links": [] if hollow else _driver_links(cluster, step, submitted),
+                }
+                for step in reversed(cluster.steps[-MOST_STEPS:])
+            ],
+        }
+    return dict(plain(document))
+
+
+def _links(group: Group, instance: Instance) -> list[Document]:
+    """Return the web pages of a node's daemons; there is one only while the node runs."""
+    if instance.status.state is not states.InstanceState.RUNNING:
+        return []
+    pages = [("NodeManager", NODE_MANAGER_HTTP_PORT, "/node")]
+    if group.role == "MASTER":
+        # Of the NameNode only JMX: its pages are not in the jars of Maven Central.
+        pages = [
+            ("YARN", RESOURCE_MANAGER_HTTP_PORT, "/cluster"),
+            ("NameNode JMX", NAMENODE_HTTP_PORT, "/jmx"),
+        ]
+    return [{"name": name, "url": f"http://{instance.private_ip}:{port}{path}"} for name, port, path in pages]
+
+
+def _driver_links(cluster: Cluster, step: Step, submitted: Callable[[str], Sequence[str]]) -> list[Document]:
+    """Return YARN's page of each application of a step; while it runs, the Spark driver's too."""
+    primary = [i for i in cluster.master.instances if i.status.state is states.InstanceState.RUNNING]
+    if not primary:
+        return []
+    base = f"http://{primary[0].private_ip}:{RESOURCE_MANAGER_HTTP_PORT}"
+    links = []
+    under_way = step.status.state in states.STEP_STARTED
+    for number in submitted(step.id) if under_way else step.application_ids:
+        links.append({"name": number, "url": f"{base}/cluster/app/{number}"})
+        if under_way:
+            links.append({"name": "Spark", "url": f"{base}/proxy/{number}/"})
+    return links
+
+
+def plain(value: Any) -> Any:
+    """Return a document of EMR's as JSON takes it: times as ISO 8601."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(member) for member in value]
+    return value

@@ -1,0 +1,102 @@
+"""What the status page asks for: its own files, the box's state, a cluster's logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from emrbox.page import clusters, logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from emrbox.aws.own_api import OwnApi
+    from emrbox.config import BoxConfig
+    from emrbox.emr.model import Cluster
+    from emrbox.emr.store import Store
+
+Document = dict[str, Any]
+STATIC = Path(__file__).parent / "static"
+# Name below /_emrbox/ -> file and type.
+FILES = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "page.css": ("page.css", "text/css; charset=utf-8"),
+}
+# Nothing but these files and this endpoint: names in the box are foreign data.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def static_file(name: str) -> Response | None:
+    """Return one of the page's own files, None if `name` is none of them."""
+    if name not in FILES:
+        return None
+    file, content_type = FILES[name]
+    response = Response((STATIC / file).read_bytes(), content_type=content_type)
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+class StatusPage:
+    """The page's data. `events` returns the last events, newest first, as the page shows them."""
+
+    def __init__(
+        self, config: BoxConfig, store: Store, events: Callable[[int], list[Document]] = lambda _: []
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._events = events
+
+    def add_to(self, api: OwnApi) -> None:
+        """Offer the data below /_emrbox/page/."""
+        api.get("page/state", self.state)
+        api.get("page/logs", lambda query: logs.listing(self._config, self._cluster(query)))
+        api.get("page/node-log", self._node_log)
+        api.get("page/stored-log", lambda query: logs.stored_log(self._cluster(query), _wanted(query, "key")))
+
+    def state(self, query: dict[str, str]) -> Document:
+        """Return everything that changes. `cluster` in the query asks for that cluster's details too."""
+        found = self._store.find(query.get("cluster", ""))
+        now = self._store.clock.now()
+        return {
+            "version": 1,
+            "time": clusters.plain(now),
+            "box": {
+                "home": str(self._config.home),
+                "endpoint": self._config.endpoint_url,
+                "network": str(self._config.network),
+                "joined_to_host": self._config.joined_to_host,
+            },
+            **clusters.overview(self._store.all(), now),
+            "cluster": self._details(found, now) if found else None,
+            "events": self._events(clusters.MOST_EVENTS),
+            "calls": logs.last_calls(self._config.log_folder / "calls.jsonl"),
+        }
+
+    def _details(self, cluster: Cluster, now: datetime) -> Document:
+        return clusters.details(cluster, now, lambda step: logs.applications(self._config, cluster, step))
+
+    def _node_log(self, query: dict[str, str]) -> Document:
+        cluster = self._cluster(query)
+        return logs.node_log(self._config, cluster, _wanted(query, "instance"), _wanted(query, "path"))
+
+    def _cluster(self, query: dict[str, str]) -> Cluster:
+        found = self._store.find(_wanted(query, "cluster"))
+        if found is None:
+            raise ValueError("there is no such cluster")
+        return found
+
+
+def _wanted(query: dict[str, str], name: str) -> str:
+    if not query.get(name):
+        raise ValueError(f"{name} is missing")
+    return query[name]
