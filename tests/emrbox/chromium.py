@@ -10,8 +10,10 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLAGS = (
     "--headless",

@@ -52,6 +52,7 @@ def _line(cluster: Cluster, now: datetime) -> Document:
         return {
             **plain(views.cluster_summary(cluster, at)),
             "Hollow": is_hollow(cluster),
+            "Account": cluster.account_id,
             "Instances": {group.role: group.running_count for group in cluster.groups},
             "Steps": dict(Counter(str(step.status.state) for step in cluster.steps)),
         }

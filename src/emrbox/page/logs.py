@@ -15,7 +15,6 @@ from moto.core.exceptions import ServiceException
 from moto.s3.models import s3_backends
 
 from emrbox.aws.auth import PARTITION
-from emrbox.config import ACCOUNT_ID
 from emrbox.nodes import files
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def stored_log(cluster: Cluster, key: str) -> Document:
         raise ValueError("not below the cluster's log URI")
     found = None
     with suppress(ServiceException):
-        found = s3_backends[ACCOUNT_ID][PARTITION].get_object(bucket, key)
+        found = s3_backends[cluster.account_id][PARTITION].get_object(bucket, key)
     if found is None:
         raise ValueError("there is no such object")
     data = bytes(found.value)
@@ -138,7 +137,7 @@ def _node_files(root: Path) -> list[Document]:
 
 def _stored(cluster: Cluster) -> list[Document]:
     bucket, prefix = _place(cluster)
-    backend = s3_backends[ACCOUNT_ID][PARTITION]
+    backend = s3_backends[cluster.account_id][PARTITION]
     if bucket not in backend.buckets:
         return []
     # A copy in one step: calls go on while this looks.

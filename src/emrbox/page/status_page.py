@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
+from emrbox.config import ACCOUNT_ID
 from emrbox.page import clusters, logs
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class StatusPage:
             "version": 1,
             "time": clusters.plain(now),
             "box": {
+                "account": ACCOUNT_ID,
                 "home": str(self._config.home),
                 "endpoint": self._config.endpoint_url,
                 "network": str(self._config.network),

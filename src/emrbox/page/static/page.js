@@ -117,7 +117,7 @@ function showClusters(state) {
       h("button", { type: "button", "aria-current": String(cluster.Id === chosen), onclick: () => choose(cluster.Id) },
         h("span", { class: "name" }, cluster.Name),
         badge(cluster.Status.State),
-        h("span", { class: "quiet" }, h("span", { class: "mono" }, cluster.Id), cluster.Hollow ? " · hollow" : ""),
+        h("span", { class: "quiet" }, h("span", { class: "mono" }, cluster.Id), cluster.Hollow ? " · hollow" : "", cluster.Account === state.box.account ? "" : ` · account ${cluster.Account}`),
         h("span", { class: "quiet" }, clock(cluster.Status.Timeline.CreationDateTime)),
         h("span", { class: "quiet" }, [cluster.Status.Timeline.EndDateTime ? "" : counts(cluster.Instances), counts(cluster.Steps)].filter(Boolean).join(" · ")),
       ),
