@@ -48,7 +48,7 @@ class Page:
         raise AssertionError("only hollow clusters here")
 
     def get(
-        self, path: str, *, address: str = "127.0.0.1", host: str = "127.0.0.1:4566", **query: str
+        self, place: str, /, *, address: str = "127.0.0.1", host: str = "127.0.0.1:4566", **query: str
     ) -> Any:
         return self.client.get(
             place, query_string=query, headers={"Host": host}, environ_base={"REMOTE_ADDR": address}
