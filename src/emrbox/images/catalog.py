@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from emrbox.config import Images
 from emrbox.emr.releases import STAND_INS
 from emrbox.errors import BoxError
@@ -16,9 +18,14 @@ def recipes() -> list[Recipe]:
 
 
 def build(report: Report) -> None:
-    """Build what is not there yet."""
-    for recipe in recipes():
-        ensure(recipe, report)
+    """Build what is not there yet. The repository needs the base image, the releases need neither."""
+    image, *releases, repository = recipes()
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(ensure, recipe, report) for recipe in releases]
+        ensure(image, report)
+        ensure(repository, report)
+        for one in waiting:
+            one.result()
 
 
 def find() -> Images:
