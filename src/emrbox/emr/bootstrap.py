@@ -25,10 +25,25 @@ def run_bootstrap_actions(
 ) -> None:
     """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails."""
     for number, action in enumerate(actions, 1):
-        codes = on_all(lambda m, n=number, a=action: _run(m, n, a, check), members)  # type: ignore[misc]
-        failed = [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
-        if failed:
+        if failed := _failed(number, action, members, check):
             raise StartFailureError(_ending(number, action, failed))
+
+
+def bootstrap_late_nodes(
+    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
+) -> list[Member]:
+    """Run all actions on nodes that were added later. Returns those that got through."""
+    for number, action in enumerate(actions, 1):
+        failed = {member.instance.id for member, _ in _failed(number, action, members, check)}
+        members = [member for member in members if member.instance.id not in failed]
+    return list(members)
+
+
+def _failed(
+    number: int, action: BootstrapAction, members: Sequence[Member], check: Checkpoint
+) -> list[tuple[Member, int]]:
+    codes = on_all(lambda member: _run(member, number, action, check), members)
+    return [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
 
 
 def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint) -> int:

@@ -22,7 +22,7 @@ from emrbox.emr.service import role_arn
 from emrbox.emr.states import InstanceState, ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from emrbox.emr.clock import Clock
 
@@ -56,13 +56,13 @@ class Capacity:
         self._clock = clock
         self._client: Any = None
 
-    def launch(self, group: Group) -> list[Instance]:
-        """Run the group's instances. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
-        if group.requested_count == 0:
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
+        if count == 0:
             return []
         self._check_roles()
         try:
-            answer = self._ec2().run_instances(**self._run_request(group))
+            answer = self._ec2().run_instances(**self._run_request(group, count))
         except ClientError as problem:
             raise StartFailureError(self._ending(problem)) from problem
         launched = answer["Instances"]
@@ -82,12 +82,16 @@ class Capacity:
 
     def lost(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
-        return {i.ec2_id for i in self._cluster.instances if self._states([i.ec2_id]) & GONE}
+        states = self._all_states()
+        return {i.ec2_id for i in self._present() if states.get(i.ec2_id, "terminated") in GONE}
+
+    def _present(self) -> list[Instance]:
+        return [instance for group in self._cluster.groups for instance in group.present]
 
     def tag(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the instances that are there."""
         lost = self.lost()
-        instance_ids = [i.ec2_id for i in self._cluster.instances if i.ec2_id not in lost]
+        instance_ids = [i.ec2_id for i in self._present() if i.ec2_id not in lost]
         if not instance_ids:
             return
         if set_tags:
@@ -95,12 +99,26 @@ class Capacity:
         if remove_keys:
             self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
 
-    def end(self) -> None:
-        """Terminate every instance that is left. A service role that may not leaves none behind either."""
+    def protect(self, *, protected: bool) -> None:
+        """Let nobody but EMR end the instances, or again anybody who may (emr-facts 1.6)."""
         lost = self.lost()
-        instance_ids = [i.ec2_id for i in self._cluster.instances if i.ec2_id not in lost]
+        self._protect([i.ec2_id for i in self._present() if i.ec2_id not in lost], protected=protected)
+
+    def _protect(self, instance_ids: Iterable[str], *, protected: bool) -> None:
+        for instance_id in instance_ids:
+            self._backend.modify_instance_attribute(instance_id, "disable_api_termination", protected)
+
+    def end(self, instances: Sequence[Instance] | None = None) -> None:
+        """Terminate these instances, or all that are left.
+
+        A service role that may not end them leaves none behind either.
+        """
+        lost = self.lost()
+        wanted = self._present() if instances is None else instances
+        instance_ids = [i.ec2_id for i in wanted if i.ec2_id not in lost]
         if not instance_ids:
             return
+        self._protect(instance_ids, protected=False)
         try:
             self._ec2().terminate_instances(InstanceIds=instance_ids)
         except Exception:
@@ -111,9 +129,16 @@ class Capacity:
             time.sleep(LOOK_SECONDS)
 
     def _states(self, instance_ids: Iterable[str]) -> set[str]:
-        backend = ec2_backends[self._cluster.account_id][REGION]
-        known = {i.id: i.state for r in list(backend.reservations.values()) for i in r.instances}
+        known = self._all_states()
         return {known.get(instance_id, "terminated") for instance_id in instance_ids}
+
+    def _all_states(self) -> dict[str, str]:
+        reservations = list(self._backend.reservations.values())
+        return {i.id: i.state for reservation in reservations for i in reservation.instances}
+
+    @property
+    def _backend(self) -> Any:
+        return ec2_backends[self._cluster.account_id][REGION]
 
     def _ec2(self) -> Any:
         if self._client is None:
@@ -121,7 +146,7 @@ class Capacity:
             self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
         return self._client
 
-    def _run_request(self, group: Group) -> dict[str, Any]:
+    def _run_request(self, group: Group, count: int) -> dict[str, Any]:
         instances = self._cluster.request["Instances"]
         ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
         emr_tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
@@ -129,8 +154,9 @@ class Capacity:
         request: dict[str, Any] = {
             "ImageId": ami or image_id(self._cluster.release_label),
             "InstanceType": group.instance_type,
-            "MinCount": group.requested_count,
-            "MaxCount": group.requested_count,
+            "MinCount": count,
+            "MaxCount": count,
+            "DisableApiTermination": self._cluster.termination_protected,
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
             "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         }
@@ -142,6 +168,9 @@ class Capacity:
         zone = instances.get("Placement", {}).get("AvailabilityZone")
         if zone and not subnet:
             request["Placement"] = {"AvailabilityZone": zone}
+        if group.market == "SPOT":
+            options = {"MaxPrice": group.bid_price} if group.bid_price else {}
+            request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
         if groups := _security_groups(instances, group):
             request["SecurityGroupIds"] = groups
         return request

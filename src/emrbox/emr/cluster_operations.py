@@ -122,6 +122,7 @@ def set_termination_protection(store: Store, request: Document) -> Document:
 
     def change(cluster: Cluster) -> None:
         cluster.termination_protected = request["TerminationProtected"]
+        store.engine(cluster).protect_instances(protected=cluster.termination_protected)
 
     return _change_live(store, request["JobFlowIds"], change)
 

@@ -42,7 +42,9 @@ def _not(what: str) -> Coverage:
 
 COVERAGE: dict[str, Coverage] = {
     "AddInstanceFleet": _not("instance fleets"),
-    "AddInstanceGroups": _not("instance groups added later"),
+    "AddInstanceGroups": _real(
+        "Task groups for a cluster that is running or waiting; real nodes join YARN", "2.3"
+    ),
     "AddJobFlowSteps": _real(
         "Queues steps from STARTING on; at most 256 active; run as user hadoop on the primary node",
         "1.5, 3.1",
@@ -94,7 +96,11 @@ COVERAGE: dict[str, Coverage] = {
     "ListSupportedInstanceTypes": _partly("Lists the types that emrbox knows", "2.2"),
     "ModifyCluster": _real("StepConcurrencyLevel from 1 to 256", "1.5"),
     "ModifyInstanceFleet": _not("instance fleets"),
-    "ModifyInstanceGroups": _not("resizing"),
+    "ModifyInstanceGroups": _partly(
+        "Resizes core and task groups: nodes join, or leave after YARN and HDFS have decommissioned them; "
+        "core not below dfs.replication; named instances end at once; no reconfiguration",
+        "1.2, 2.3, 2.5",
+    ),
     "PutAutoScalingPolicy": _not("custom automatic scaling"),
     "PutAutoTerminationPolicy": _real(
         "Idle: no active YARN application, HDFS below a tenth, no pending step, no busy file", "1.6"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.hadoop_defaults import (
     DAEMON_JVM,
+    EXCLUDED_HOSTS,
     NAMENODE_HTTP_PORT,
     NODE_MANAGER_HTTP_PORT,
+    QUICK_JVM,
     RESOURCE_MANAGER_HTTP_PORT,
 )
 from emrbox.emr.layer import Checkpoint, StartFailureError
@@ -22,8 +26,9 @@ from emrbox.emr.node_access import NODE_ENVIRONMENT, Member
 from emrbox.emr.states import ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 HTTP_TIMEOUT_SECONDS = 10.0
@@ -80,7 +85,9 @@ class Daemons:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
         self._processes: list[tuple[Member, Daemon, subprocess.Popen[bytes]]] = []
-        self._master = next(member for member in members if member.is_master).instance.private_ip
+        self._master_member = next(member for member in members if member.is_master)
+        self._master = self._master_member.instance.private_ip
+        self._excluded: set[str] = set()
 
     def start(self) -> None:
         """Start every daemon; returns at once."""
@@ -96,14 +103,85 @@ class Daemons:
         folders_made = False
         while True:
             check()
-            self._check_alive()
+            _check_alive(self._processes)
             if not folders_made and self._writable():
                 folders_made = self._make_folders()
             if folders_made and self.live_datanodes() >= stores and self.active_nodes() >= nodes:
                 return
             if time.monotonic() > deadline:
-                raise self._failure(self._members[0], "the daemons were not ready in time")
+                raise _failure(self._members[0], "the daemons were not ready in time")
             time.sleep(LOOK_SECONDS)
+
+    def add(self, members: Sequence[Member], check: Checkpoint) -> None:
+        """Start the daemons of nodes that were added later; return when YARN and HDFS have them."""
+        names = {member.instance.private_dns for member in members}
+        self._include(names)
+        started = [(m, daemon, _start(m, daemon)) for m in members for daemon in daemons_of(m)]
+        stores = {m.instance.private_dns for m in members if m.stores_data}
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while not (names <= self._node_names("RUNNING") and stores <= set(self._datanodes())):
+            check()
+            _check_alive(started)
+            if time.monotonic() > deadline:
+                raise _failure(members[0], "the daemons were not ready in time")
+            time.sleep(LOOK_SECONDS)
+        self._members = [*self._members, *members]
+
+    def decommission(self, names: Sequence[str], seconds: float, check: Checkpoint) -> None:
+        """Let nodes leave YARN and HDFS gracefully; return when they have left or after `seconds`."""
+        self._excluded |= set(names)
+        self._refresh(int(seconds))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            check()
+            in_yarn = self._node_names("RUNNING", "DECOMMISSIONING", "UNHEALTHY") & set(names)
+            stores = self._datanodes()
+            in_hdfs = [n for n in names if stores.get(n, "Decommissioned") != "Decommissioned"]
+            if not in_yarn and not in_hdfs:
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def containers(self) -> dict[str, int]:
+        """How many containers run on each node that YARN knows, by its DNS name."""
+        return {str(n["nodeHostName"]): int(n["numContainers"]) for n in self._nodes()}
+
+    def _include(self, names: set[str]) -> None:
+        """Take names of nodes that have left off the list: a new node may have an old one's address."""
+        if names & self._excluded:
+            self._excluded -= names
+            self._refresh(0)
+
+    def _refresh(self, seconds: int) -> None:
+        """Tell the NameNode and the ResourceManager who leaves."""
+        text = "".join(f"{name}\n" for name in sorted(self._excluded))
+        self._master_member.node.write(EXCLUDED_HOSTS, text.encode())
+        refreshes = (
+            ("hdfs", ("hdfs", "dfsadmin", "-refreshNodes")),
+            ("yarn", ("yarn", "rmadmin", "-refreshNodes", "-g", str(max(1, seconds)), "-server")),
+        )
+
+        def refresh(user_and_argv: tuple[str, tuple[str, ...]]) -> None:
+            user, argv = user_and_argv
+            environment = {**NODE_ENVIRONMENT, "HADOOP_CLIENT_OPTS": QUICK_JVM}
+            done = self._master_member.node.run(argv, user=user, env=environment)
+            if done.returncode != 0:
+                LOG.error("%s: %s", " ".join(argv), done.stderr.decode(errors="replace")[-1000:])
+
+        with ThreadPoolExecutor(max_workers=len(refreshes)) as pool:
+            list(pool.map(refresh, refreshes))
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        answer = _get(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")
+        nodes = answer["nodes"] if answer else None
+        return list(nodes["node"]) if nodes else []
+
+    def _node_names(self, *wanted: str) -> set[str]:
+        return {str(n["nodeHostName"]) for n in self._nodes() if n["state"] in wanted}
+
+    def _datanodes(self) -> dict[str, str]:
+        """DNS name -> the NameNode's admin state of a live DataNode."""
+        live = json.loads(self._namenode("NameNodeInfo").get("LiveNodes", "{}"))
+        return {name.partition(":")[0]: str(node["adminState"]) for name, node in live.items()}
 
     def active_nodes(self) -> int:
         """How many NodeManagers the ResourceManager counts; 0 while it does not answer."""
@@ -162,20 +240,22 @@ class Daemons:
         with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
             pass
 
-    def _check_alive(self) -> None:
-        for member, daemon, process in self._processes:
-            if process.poll() is not None:
-                raise self._failure(member, f"{daemon.name} ended with exit code {process.returncode}")
 
-    def _failure(self, member: Member, what: str) -> StartFailureError:
-        """Word a failure as EMR does; `what` goes into the error's details for people."""
-        which = "the master instance" if member.is_master else "slave instance"
-        message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
-        code = "BOOTSTRAP_FAILURE_PRIMARY" if member.is_master else "BOOTSTRAP_FAILURE_WORKER"
-        details = ({"ErrorCode": code, "ErrorData": [{"cause": what}], "ErrorMessage": message},)
-        return StartFailureError(
-            Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
-        )
+def _check_alive(processes: Iterable[tuple[Member, Daemon, subprocess.Popen[bytes]]]) -> None:
+    for member, daemon, process in processes:
+        if process.poll() is not None:
+            raise _failure(member, f"{daemon.name} ended with exit code {process.returncode}")
+
+
+def _failure(member: Member, what: str) -> StartFailureError:
+    """Word a failure as EMR does; `what` goes into the error's details for people."""
+    which = "the master instance" if member.is_master else "slave instance"
+    message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
+    code = "BOOTSTRAP_FAILURE_PRIMARY" if member.is_master else "BOOTSTRAP_FAILURE_WORKER"
+    details = ({"ErrorCode": code, "ErrorData": [{"cause": what}], "ErrorMessage": message},)
+    return StartFailureError(
+        Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
+    )
 
 
 def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:

@@ -6,8 +6,8 @@ Sources: emr-facts 1.3-1.6 (steps, ActionOnFailure, keep-alive, termination prot
 from __future__ import annotations
 
 from emrbox.emr import states
-from emrbox.emr.model import Cluster, Ending, Reason, Step
-from emrbox.emr.states import ActionOnFailure, ReasonCode, StepState
+from emrbox.emr.model import Cluster, Ending, Group, Instance, Reason, Step
+from emrbox.emr.states import ActionOnFailure, GroupState, ReasonCode, StepState
 
 UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.INTERRUPTED})
 
@@ -54,6 +54,27 @@ def waiting_reason(cluster: Cluster) -> Reason:
     last = max(over, key=lambda step: (step.status.ended, step.status.created))
     failed = last.status.state in UNSUCCESSFUL
     return Reason(message=states.READY_AFTER_FAILED if failed else states.READY_AFTER_COMPLETED)
+
+
+def wants_resize(group: Group) -> bool:
+    """Whether a group of a ready cluster should change its size now. A suspended one waits to be resized."""
+    if group.role == "MASTER" or group.status.state is GroupState.SUSPENDED:
+        return False
+    doomed = any(i.ec2_id in group.told_to_end for i in group.present)
+    is_new = group.status.state is GroupState.PROVISIONING
+    return is_new or doomed or len(group.present) != group.requested_count
+
+
+def newest_first(group: Group) -> list[Instance]:
+    """Return the instances of a group as they may leave it: as asked, else the newest first."""
+    found = group.present
+    found.reverse()
+    return sorted(found, key=lambda i: (i.ec2_id in group.protected_ids, i.ec2_id not in group.first_ids))
+
+
+def ending_by_bootstrap(message: str) -> Ending:
+    """Return the end that a failed bootstrap action brings."""
+    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True)
 
 
 def ending_by_user() -> Ending:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from emrbox.emr import decisions, states
 from emrbox.emr.layer import InterruptedByEndError, NodeLayer, StartFailureError, StepOutcome, StepRun
 from emrbox.emr.model import Cluster, Ending, FailureDetails, Group, Reason, Step
+from emrbox.emr.resizing import Resizing
 from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from emrbox.emr.clock import Clock
 
@@ -21,6 +22,7 @@ LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # how often lost instances are looked for
 LOOK_AT_IDLENESS_SECONDS = 5.0  # it asks YARN and HDFS
 PUSH_LOGS_SECONDS = 300.0  # emr-facts 3.2
+RESIZE_STOPS_SECONDS = 60.0
 
 
 class Engine:
@@ -30,6 +32,7 @@ class Engine:
         self._cluster = cluster
         self._layer = layer
         self._clock = clock
+        self.resizing = Resizing(cluster, layer, clock, self._in_background)
         self._runs: dict[str, StepRun] = {}
         self._last_active = clock.now()
         self._last_push = clock.now()
@@ -50,6 +53,13 @@ class Engine:
             self._end_by(problem)
         finally:
             self._tear_down()
+
+    def protect_instances(self, *, protected: bool) -> None:
+        """Carry the cluster's termination protection to its instances."""
+        self._layer.protect(protected=protected)
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"emr-resize-{self._cluster.id}", daemon=True).start()
 
     def cancel(self, step: Step, option: str) -> None:
         """Cancel a step as CancelSteps says (emr-facts 1.5); the caller holds `changed`."""
@@ -82,7 +92,7 @@ class Engine:
         cluster = self._cluster
         self._say(states.PROVISIONING_CAPACITY)
         for group in cluster.groups:
-            instances = self._layer.launch(group)
+            instances = self._layer.launch(group, group.requested_count)
             with cluster.changed:
                 group.instances.extend(instances)
         self._check()
@@ -153,6 +163,7 @@ class Engine:
                 return
             state = ClusterState.RUNNING if cluster.active_steps else ClusterState.WAITING
             cluster.move(cluster, state, self._clock.now(), decisions.waiting_reason(cluster))
+        self.resizing.start_due()
         for step in decisions.steps_to_start(cluster):
             self._start_step(step)
         if cluster.active_steps:
@@ -209,7 +220,7 @@ class Engine:
                 self._cluster.end(ending, now)
 
     def _look_for_lost_instances(self) -> None:
-        lost = self._layer.lost_instances()
+        lost = self._layer.lost_instances() - self.resizing.leaving
         if not lost:
             return
         with self._cluster.changed:
@@ -263,6 +274,7 @@ class Engine:
 
     def _tear_down(self) -> None:
         self._close()
+        self.resizing.wait_quiet(RESIZE_STOPS_SECONDS)
         self._layer.shut_down()
         self._be_over()
 

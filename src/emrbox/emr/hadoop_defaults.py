@@ -6,12 +6,12 @@ that runs the whole cluster: many small containers instead of few big ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emrbox.config import AWS_HOST_NAME, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Properties = dict[str, str]
 
@@ -23,6 +23,9 @@ JAVA_HOME = "/usr/lib/jvm/jre-17"
 QUICK_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -Xss512k -XX:MetaspaceSize=96m"
 # Guice opens java.lang by reflection: the ResourceManager and NodeManager do not start without it on Java 17.
 DAEMON_JVM = f"{QUICK_JVM} -Xmx256m -XX:MaxMetaspaceSize=160m --add-opens=java.base/java.lang=ALL-UNNAMED"
+EXCLUDED_HOSTS = (
+    "/etc/hadoop/conf/hosts.exclude"  # nodes that leave; read by the NameNode and the ResourceManager
+)
 NAMENODE_PORT = 8020
 NAMENODE_HTTP_PORT = 9870
 RESOURCE_MANAGER_HTTP_PORT = 8088
@@ -66,6 +69,19 @@ def environments() -> dict[str, Mapping[str, str]]:
     }
 
 
+def replication(core_count: int, configurations: Iterable[Mapping[str, Any]] = ()) -> int:
+    """Return dfs.replication: as configured, else EMR's rule of 1 below four core nodes, 2 below ten, else 3.
+
+    https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-hdfs-config.html
+    """
+    factor = 1 if core_count < 4 else 2 if core_count < 10 else 3  # noqa: PLR2004  # as said above
+    for configuration in configurations:
+        if configuration.get("Classification") == "hdfs-site":
+            configured = str(configuration.get("Properties", {}).get("dfs.replication", factor))
+            factor = int(configured) if configured.isdecimal() else factor
+    return factor
+
+
 def _core_site(master: str) -> Properties:
     return {
         "fs.defaultFS": f"hdfs://{master}:{NAMENODE_PORT}",
@@ -94,7 +110,9 @@ def _core_site(master: str) -> Properties:
 
 def _hdfs_site(master: str, core_count: int) -> Properties:
     return {
-        "dfs.replication": "1" if core_count < 4 else "2",  # noqa: PLR2004  # EMR's rule: 1 below four core nodes
+        "dfs.replication": str(replication(core_count)),
+        "dfs.hosts.exclude": EXCLUDED_HOSTS,
+        "dfs.namenode.decommission.interval": "1",
         "dfs.namenode.name.dir": "file:///mnt/namenode",
         "dfs.datanode.data.dir": "file:///mnt/hdfs",
         "dfs.namenode.rpc-bind-host": "0.0.0.0",  # noqa: S104  # as on EMR; the node's network ends at the box
@@ -111,6 +129,8 @@ def _hdfs_site(master: str, core_count: int) -> Properties:
 def _yarn_site(master: str) -> Properties:
     return {
         "yarn.resourcemanager.hostname": master,
+        "yarn.resourcemanager.nodes.exclude-path": EXCLUDED_HOSTS,
+        "yarn.resourcemanager.decommissioning-nodes-watcher.poll-interval-secs": "1",
         "yarn.resourcemanager.connect.retry-interval.ms": "500",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
         "yarn.nodemanager.resource.memory-mb": str(NODE_MEMORY_MB),

@@ -82,6 +82,9 @@ class HollowEngine(Engine):
             self._end_by(problem)
         self._turns.soon()
 
+    def _in_background(self, work: Callable[[], None]) -> None:
+        self._movable.call_later(self._delays.pick("resizing"), work)
+
     # -- service -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:

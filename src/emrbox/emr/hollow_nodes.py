@@ -8,10 +8,13 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, NoReturn
 
 from emrbox.emr import ids
+from emrbox.emr.decisions import newest_first
 from emrbox.emr.model import Instance, Status
 from emrbox.emr.states import InstanceState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emrbox.emr.clock import Clock
     from emrbox.emr.layer import Checkpoint
     from emrbox.emr.model import Cluster, Group, Step
@@ -32,10 +35,10 @@ class HollowNodes:
         self._clock = clock
         self._lost: set[str] = set()
 
-    def launch(self, group: Group) -> list[Instance]:
-        """Make the group's instances; there is always room."""
+    def launch(self, group: Group, count: int) -> list[Instance]:  # noqa: ARG002  # every group has the same
+        """Make instances for the group; there is always room."""
         self._cluster.availability_zone = self._cluster.availability_zone or ZONE
-        return [self._instance() for _ in range(group.requested_count - len(group.instances))]
+        return [self._instance() for _ in range(count)]
 
     def _instance(self) -> Instance:
         address = FIRST_ADDRESS + next(self._numbers) % ADDRESSES
@@ -62,6 +65,29 @@ class HollowNodes:
     def provision(self, check: Checkpoint) -> None:
         """Nothing is installed."""
         check()
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:  # noqa: ARG002
+        """Nothing boots."""
+        check()
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:  # noqa: ARG002
+        """All get through at once."""
+        check()
+        return []
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """Let the newest leave first."""
+        return newest_first(group)
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:  # noqa: ARG002
+        """Nothing runs on them."""
+        check()
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """There is nothing to end."""
+
+    def protect(self, *, protected: bool) -> None:
+        """EC2 has no such instances to protect."""
 
     def start_step(self, step: Step) -> NoReturn:
         """Never asked: the hollow engine plays steps by their scripts."""

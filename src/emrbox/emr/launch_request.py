@@ -22,7 +22,7 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
         release_label=request["ReleaseLabel"],
         request=request,
         status=Status(ClusterState.STARTING, now),
-        groups=[_new_group(config, now) for config in group_configs(instances)],
+        groups=[new_group(config, now) for config in group_configs(instances)],
         bootstrap_actions=[_bootstrap_action(action) for action in request.get("BootstrapActions", [])],
         tags={tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])},
         keep_alive=instances.get("KeepJobFlowAliveWhenNoSteps", False),
@@ -34,6 +34,9 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
         role_name=role_name,
         log_uri=request.get("LogUri"),
         idle_timeout_seconds=None if policy is None else policy.get("IdleTimeout", 3600),
+        core_count_at_start=sum(
+            config["InstanceCount"] for config in group_configs(instances) if config["InstanceRole"] == "CORE"
+        ),
         steps=[new_step(step, now) for step in request.get("Steps", [])],
     )
 
@@ -66,7 +69,8 @@ def new_step(step: dict[str, Any], now: datetime) -> Step:
     )
 
 
-def _new_group(config: dict[str, Any], now: datetime) -> Group:
+def new_group(config: dict[str, Any], now: datetime) -> Group:
+    """Make the record of one asked-for instance group."""
     return Group(
         id=ids.group_id(),
         name=config.get("Name", config["InstanceRole"].title()),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emrbox.emr.model import Ending, FailureDetails, Group, Instance, Step
 
 
@@ -49,10 +51,10 @@ class StepRun(Protocol):
 
 
 class NodeLayer(Protocol):
-    """The machines of one cluster. Methods are called from the cluster's engine, one at a time."""
+    """The machines of one cluster. Its engine calls the methods, resizes from threads of their own."""
 
-    def launch(self, group: Group) -> list[Instance]:
-        """Get the group's instances from EC2. Raises StartFailureError."""
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Get instances for the group from EC2. Raises StartFailureError."""
 
     def boot(self, check: Checkpoint) -> None:
         """Return when every node is up."""
@@ -62,6 +64,27 @@ class NodeLayer(Protocol):
 
     def provision(self, check: Checkpoint) -> None:
         """Install applications, start daemons, return when they work. Raises StartFailureError."""
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when nodes that were launched later are up. Raises StartFailureError."""
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
+        """Bootstrap nodes that were launched later and let them join YARN and HDFS.
+
+        Returns those that failed a bootstrap action and so did not. Raises StartFailureError.
+        """
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """Return the group's present instances, the best one to end first."""
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when no container runs on these nodes and HDFS has copied what they store, or in time."""
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """Push the instances' logs and end them."""
+
+    def protect(self, *, protected: bool) -> None:
+        """Set DisableApiTermination on the cluster's instances. Called from API threads."""
 
     def start_step(self, step: Step) -> StepRun:
         """Start a step on the master."""

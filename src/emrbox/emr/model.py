@@ -171,6 +171,16 @@ class Group:
     status: Status[GroupState]
     instances: list[Instance] = field(default_factory=list)
     resize: Resize | None = None
+    told_to_end: set[str] = field(default_factory=set)  # EC2 ids that ModifyInstanceGroups named
+    first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
+    protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
+    decommission_seconds: int = 3600  # emr-facts 2.5
+    shrink_policy: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def present(self) -> list[Instance]:
+        """The instances that are not over."""
+        return [i for i in self.instances if i.status.state is not InstanceState.TERMINATED]
 
     @property
     def running_count(self) -> int:
@@ -217,6 +227,7 @@ class Cluster:
     ending: Ending | None = None
     master_dns: str | None = None
     clock: Clock | None = None  # the box's, unless it says
+    core_count_at_start: int = 0  # what follows from it stays when the cluster is resized
     watcher: Watcher | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
 from emrbox.emr.configurations import HADOOP_CONF, SPARK_CONF, files
+from emrbox.emr.hadoop_defaults import EXCLUDED_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emrbox.emr.model import Cluster
     from emrbox.emr.node_access import Member
 
@@ -91,14 +90,16 @@ def write_info(cluster: Cluster, member: Member) -> None:
         member.node.write(f"{INFO_FOLDER}/{name}.json", json.dumps(document, indent=2).encode())
 
 
-def install_applications(cluster: Cluster, members: Sequence[Member], member: Member) -> None:
+def install_applications(cluster: Cluster, member: Member) -> None:
     """Make the release's software usable on one node."""
     _link_software(member)
     master = cluster.master.instances[0].private_dns
-    cores = sum(m.stores_data for m in members)
+    cores = cluster.core_count_at_start
     cluster_wide = cluster.request.get("Configurations", [])
     for path, content in files(master, cores, cluster_wide, member.group.configurations).items():
         member.node.write(path, content.encode(), mode=0o644)
+    if member.is_master:
+        member.node.write(EXCLUDED_HOSTS, b"")
     _make_folders(member)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emrbox.emr.bootstrap import run_bootstrap_actions
+from emrbox.emr.bootstrap import bootstrap_late_nodes, run_bootstrap_actions
 from emrbox.emr.capacity import Capacity
 from emrbox.emr.daemons import Daemons
+from emrbox.emr.decisions import newest_first
 from emrbox.emr.log_pusher import LogPusher
 from emrbox.emr.node_access import Machines, Member, on_all
 from emrbox.emr.provisioning import install_applications, write_aws_config, write_info
@@ -38,9 +39,9 @@ class RealNodes:
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
 
-    def launch(self, group: Group) -> list[Instance]:
-        """Get the group's instances from EC2."""
-        return self._capacity.launch(group)
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Get instances for the group from EC2."""
+        return self._capacity.launch(group, count)
 
     def boot(self, check: Checkpoint) -> None:
         """Return when sshd answers on every node."""
@@ -52,7 +53,10 @@ class RealNodes:
             for group in self._cluster.groups
             for instance in group.instances
         ]
-        for member in self._members:
+        self._prepare(self._members)
+
+    def _prepare(self, members: Sequence[Member]) -> None:
+        for member in members:
             write_aws_config(member)
             write_info(self._cluster, member)
 
@@ -62,11 +66,60 @@ class RealNodes:
 
     def provision(self, check: Checkpoint) -> None:
         """Install Hadoop and Spark, start the daemons, wait for them."""
-        on_all(lambda member: install_applications(self._cluster, self._members, member), self._members)
+        on_all(lambda member: install_applications(self._cluster, member), self._members)
         check()
         self._daemons = Daemons(self._members)
         self._daemons.start()
         self._daemons.wait_ready(check)
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when sshd answers on every one of these nodes."""
+        check()
+        self._machines.wait_running([i.ec2_id for i in instances], BOOT_TIMEOUT_SECONDS)
+        self._prepare(self._members_of(group, instances))
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
+        """Bootstrap the nodes, install Hadoop and Spark, let them join. Returns those that were not fit."""
+        members = self._members_of(group, instances)
+        fit = bootstrap_late_nodes(self._cluster.bootstrap_actions, members, check)
+        on_all(lambda member: install_applications(self._cluster, member), fit)
+        check()
+        if self._daemons is not None and fit:
+            self._daemons.add(fit, check)
+        self._members = [*self._members, *fit]
+        return [m.instance for m in members if m not in fit]
+
+    def _members_of(self, group: Group, instances: Sequence[Instance]) -> list[Member]:
+        return [Member(group, i, self._machines.get(i.ec2_id)) for i in instances]
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """As asked for; else the nodes with the fewest containers first, of these the newest."""
+        containers = self._daemons.containers() if self._daemons is not None else {}
+        return sorted(
+            newest_first(group),
+            key=lambda i: (
+                i.ec2_id in group.protected_ids,
+                i.ec2_id not in group.first_ids,
+                containers.get(i.private_dns, 0),
+            ),
+        )
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Let YARN finish what runs there and HDFS copy what lies there, as long as the policy waits."""
+        if self._daemons is not None:
+            names = [i.private_dns for i in instances]
+            self._daemons.decommission(names, group.decommission_seconds, check)
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """Push the instances' last logs and end them."""
+        ended = {i.id for i in instances}
+        self._logs.push([m for m in self._members if m.instance.id in ended])
+        self._members = [m for m in self._members if m.instance.id not in ended]
+        self._capacity.end(instances)
+
+    def protect(self, *, protected: bool) -> None:
+        """Set DisableApiTermination on the cluster's instances."""
+        self._capacity.protect(protected=protected)
 
     def start_step(self, step: Step) -> StepProcess:
         """Start a step on the master."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.config import ACCOUNT_ID
 from emrbox.emr import cluster_operations as clusters
+from emrbox.emr import group_operations as groups
 from emrbox.emr import ids
 from emrbox.emr import step_operations as steps
 from emrbox.emr.coverage import not_available
@@ -21,6 +22,7 @@ Document = dict[str, Any]
 Operation = Callable[[Store, Document], Document]
 
 OPERATIONS: dict[str, Operation] = {
+    "AddInstanceGroups": groups.add_instance_groups,
     "AddJobFlowSteps": steps.add_job_flow_steps,
     "AddTags": clusters.add_tags,
     "CancelSteps": steps.cancel_steps,
@@ -36,6 +38,7 @@ OPERATIONS: dict[str, Operation] = {
     "ListSteps": steps.list_steps,
     "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
     "ModifyCluster": clusters.modify_cluster,
+    "ModifyInstanceGroups": groups.modify_instance_groups,
     "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
     "RemoveAutoTerminationPolicy": clusters.remove_auto_termination_policy,
     "RemoveTags": clusters.remove_tags,

@@ -96,10 +96,10 @@ CLUSTER_TRANSITIONS: dict[ClusterState, set[ClusterState]] = {
     _C.TERMINATED: set(),
     _C.TERMINATED_WITH_ERRORS: set(),
 }
-# A group that ends goes through TERMINATING; RESIZING, SUSPENDED and ARRESTED wait for resizing to be built.
+# A group that ends goes through TERMINATING. No public source says what brings a group to ARRESTED.
 GROUP_TRANSITIONS: dict[GroupState, set[GroupState]] = {
-    _G.PROVISIONING: {_G.BOOTSTRAPPING, _G.TERMINATING},
-    _G.BOOTSTRAPPING: {_G.RUNNING, _G.TERMINATING},
+    _G.PROVISIONING: {_G.BOOTSTRAPPING, _G.SUSPENDED, _G.TERMINATING},
+    _G.BOOTSTRAPPING: {_G.RUNNING, _G.SUSPENDED, _G.TERMINATING},
     _G.RUNNING: {_G.RESIZING, _G.RECONFIGURING, _G.TERMINATING},
     _G.RESIZING: {_G.RUNNING, _G.SUSPENDED, _G.TERMINATING},
     _G.RECONFIGURING: {_G.RUNNING, _G.TERMINATING},

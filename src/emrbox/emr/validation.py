@@ -124,6 +124,22 @@ def _check_groups(groups: Sequence[Mapping[str, Any]]) -> None:
         _check_group(group)
 
 
+def check_added_groups(groups: Sequence[Mapping[str, Any]], roles: Sequence[str]) -> None:
+    """Check groups that are added to a cluster that has groups of these roles. Raises ValidationException."""
+    for group in groups:
+        if group["InstanceRole"] == "MASTER":
+            raise validation_error("A MASTER instance group cannot be added to a running cluster.")
+        if group["InstanceRole"] == "CORE":
+            # Guess: with a core group there is one already; a cluster of one node keeps its form here.
+            raise validation_error("Only TASK instance groups can be added to a running cluster.")
+        _check_group(group)
+    if groups and "CORE" not in roles:
+        raise validation_error("A TASK instance group requires a CORE instance group.")
+    added = sum(group["InstanceRole"] == "TASK" for group in groups)
+    if list(roles).count("TASK") + added > MAXIMUM_TASK_GROUPS:
+        raise validation_error(f"The maximum number of TASK instance groups is {MAXIMUM_TASK_GROUPS}.")
+
+
 def _check_group(group: Mapping[str, Any]) -> None:
     role, count = group["InstanceRole"], group["InstanceCount"]
     if role == "MASTER" and count != 1:

@@ -117,7 +117,7 @@ def group_document(group: Group) -> Document:
             "Configurations": group.configurations,
             "EbsBlockDevices": [],
             "EbsOptimized": group.ebs.get("EbsOptimized"),
-            "ShrinkPolicy": {},
+            "ShrinkPolicy": group.shrink_policy,
             "CustomAmiId": group.custom_ami_id,
         }
     )

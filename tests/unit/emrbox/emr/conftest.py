@@ -12,6 +12,7 @@ import pytest
 
 from emrbox.aws.auth import Caller
 from emrbox.emr import ids
+from emrbox.emr.decisions import newest_first
 from emrbox.emr.events import event_of
 from emrbox.emr.layer import StepOutcome
 from emrbox.emr.model import FailureDetails, Instance, Status
@@ -75,10 +76,18 @@ class ScriptedMachines:
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     is_busy: bool = False
+    no_capacity: Exception | None = None
+    unfit: int = 0  # how many of the nodes that are added later fail their bootstrap action
+    decommissioned: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    protected: bool | None = None
     is_shut_down: bool = False
     tags: list[Any] = field(default_factory=list)
 
-    def launch(self, group: Any) -> list[Instance]:
+    def launch(self, group: Any, count: int) -> list[Instance]:
+        if self.no_capacity:
+            raise self.no_capacity
+        first = len(group.instances)
         return [
             Instance(
                 ids.instance_id(),
@@ -87,12 +96,37 @@ class ScriptedMachines:
                 f"ip-10-0-0-{number}.ec2.internal",
                 Status(InstanceState.PROVISIONING, self.clock.now()),
             )
-            for number in range(group.requested_count)
+            for number in range(first, first + count)
         ]
 
-    def boot(self, check: Callable[[], None]) -> None:
+    def boot_more(self, _group: Any, _instances: Any, check: Callable[[], None]) -> None:
+        self.hold(check)
+
+    def join(self, _group: Any, instances: Any, check: Callable[[], None]) -> list[Instance]:
+        check()
+        failing = [i for i in instances if self.unfit > 0]
+        self.unfit -= len(failing)
+        return failing
+
+    def order_to_leave(self, group: Any) -> list[Instance]:
+        return newest_first(group)
+
+    def decommission(self, _group: Any, instances: Any, check: Callable[[], None]) -> None:
+        self.decommissioned += [i.ec2_id for i in instances]
+        self.hold(check)
+
+    def end(self, instances: Any) -> None:
+        self.ended += [i.ec2_id for i in instances]
+
+    def protect(self, *, protected: bool) -> None:
+        self.protected = protected
+
+    def hold(self, check: Callable[[], None]) -> None:
         while not self.gate.wait(0.002):
             check()
+
+    def boot(self, check: Callable[[], None]) -> None:
+        self.hold(check)
         if self.failure:
             raise self.failure
 

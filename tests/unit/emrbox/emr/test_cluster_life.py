@@ -97,20 +97,6 @@ def test_the_masters_death_ends_the_cluster_and_interrupts_its_step(emr: Any) ->
     assert emr.step_state(cluster_id, step) == "INTERRUPTED"
 
 
-def test_a_lost_core_node_leaves_the_cluster_alive(emr: Any) -> None:
-    cluster_id = emr.launch()
-    emr.until(cluster_id, "WAITING")
-    emr.machines[cluster_id].lost = {"i-core1"}
-    emr.wait_for(
-        lambda: [
-            g["RunningInstanceCount"]
-            for g in emr.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
-        ],
-        lambda counts: counts == [1, 1],
-    )
-    assert emr.cluster(cluster_id)["Status"]["State"] == "WAITING"
-
-
 def test_the_idle_policy_ends_a_cluster_when_its_time_is_over(emr: Any) -> None:
     cluster_id = emr.launch(AutoTerminationPolicy={"IdleTimeout": 60})
     emr.until(cluster_id, "WAITING")

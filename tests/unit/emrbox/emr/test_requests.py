@@ -73,7 +73,7 @@ def test_the_simple_form_makes_a_master_and_core_nodes(emr: Any) -> None:
         ("ListSteps", {"ClusterId": "j-NONE"}, "InvalidRequestException"),
         ("TerminateJobFlows", {"JobFlowIds": ["j-NONE"]}, "ValidationException"),
         ("AddJobFlowSteps", {"JobFlowId": "j-NONE", "Steps": []}, "ValidationException"),
-        ("AddInstanceGroups", {"JobFlowId": "j-NONE", "InstanceGroups": []}, "InvalidRequestException"),
+        ("AddInstanceFleet", {"JobFlowId": "j-NONE", "InstanceGroups": []}, "InvalidRequestException"),
         ("DescribeReleaseLabel", {"ReleaseLabel": "x"}, "InvalidRequestException"),
     ],
 )
