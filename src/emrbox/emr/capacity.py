@@ -66,6 +66,8 @@ class Capacity:
         except ClientError as problem:
             raise StartFailureError(self._ending(problem)) from problem
         launched = answer["Instances"]
+        # As DisableApiTermination of the launch, which moto does not read.
+        self._protect([i["InstanceId"] for i in launched], protected=self._cluster.termination_protected)
         self._cluster.subnet_id = launched[0].get("SubnetId")
         self._cluster.availability_zone = launched[0]["Placement"]["AvailabilityZone"]
         now = self._clock.now()
@@ -156,7 +158,6 @@ class Capacity:
             "InstanceType": group.instance_type,
             "MinCount": count,
             "MaxCount": count,
-            "DisableApiTermination": self._cluster.termination_protected,
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
             "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         }
