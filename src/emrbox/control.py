@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.delays import Delays
 from emrbox.emr.hollow import Hollow
+from emrbox.faults import kinds
+from emrbox.faults.book import FaultBook
+from emrbox.faults.calls import CallFaults
 
 if TYPE_CHECKING:
     from emrbox.aws.own_api import OwnApi
@@ -20,6 +23,8 @@ class Control:
     def __init__(self) -> None:
         self.delays = Delays()
         self.hollow = Hollow(self.delays)
+        self.faults = FaultBook()
+        self.call_faults = CallFaults(self.faults)
 
     def add_to(self, api: OwnApi) -> None:
         """Offer the switches below /_emrbox/."""
@@ -29,6 +34,9 @@ class Control:
         api.post("hollow", self._change_hollow)
         api.get("delays", lambda _: self.delays.document())
         api.post("delays", self._change_delays)
+        api.get("faults", lambda _: self._faults())
+        api.post("faults", self._change_faults)
+        api.get("fault-kinds", lambda _: {"kinds": kinds.document()})
 
     def _clock(self) -> Document:
         clock = self.hollow.clock
@@ -53,6 +61,23 @@ class Control:
         if frozen is False:
             clock.run()
         return self._clock()
+
+    def _faults(self) -> Document:
+        return {"faults": [fault.document() for fault in self.faults.all()]}
+
+    def _change_faults(self, document: Document) -> Document:
+        """{"add": {"kind": …}}, {"remove": "f-1"} or {"clear": true}."""
+        if len(document) != 1 or not set(document) <= {"add", "remove", "clear"}:
+            raise ValueError("one of add, remove, clear")
+        if isinstance(document.get("add"), dict):
+            return {"fault": self.faults.add(document["add"]).document()}
+        if "add" in document:
+            raise TypeError("add: an object")
+        if "remove" in document:
+            self.faults.remove(str(document["remove"]))
+        else:
+            self.faults.clear()
+        return self._faults()
 
     def _change_hollow(self, document: Document) -> Document:
         self.hollow.scripts.change(document)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import deque
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from werkzeug.wrappers import Request
@@ -29,6 +32,9 @@ S3_KEY_OPERATIONS = {
     "DELETE": "DeleteObject",
     "POST": "PostObject",
 }
+KEPT_CALLS = 100_000  # the file has all
+CLIENT_LENGTH = 200
+PATTERNS = ("service", "operation", "principal", "client", "error")
 ERROR_CODE = re.compile(rb'(?:<Code>|"__type": ?")(?:[^<"#]*#)?([A-Za-z0-9_.]+)')
 
 
@@ -37,6 +43,7 @@ class Call:
     """One answered request. `milliseconds` is the time to the answer's first byte."""
 
     time: str
+    client: str | None  # the User-Agent's names and versions
     principal: str | None
     service: str
     operation: str
@@ -52,16 +59,56 @@ class CallLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._file = path.open("a", buffering=1)
+        self._last: deque[Call] = deque(maxlen=KEPT_CALLS)
 
     def write(self, call: Call) -> None:
         """Append one call."""
         line = json.dumps(asdict(call))
         with self._lock:
             self._file.write(line + "\n")
+            self._last.append(call)
+
+    def page(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return the calls that a query asks for: newest first, `limit` at most.
+
+        `service`, `operation`, `principal`, `client`, `error` are patterns as a shell has them; `status` is a
+        number, or its first digits; `since` is an ISO 8601 time or seconds back from now.
+        """
+        if unknown := set(query) - {*PATTERNS, "since", "status", "limit"}:
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        since, status = _since(query.get("since")), query.get("status", "")
+        limit = int(query.get("limit", "100"))
+        patterns = {name: query[name] for name in PATTERNS if name in query}
+        with self._lock:
+            calls = list(self._last)
+        found = [
+            asdict(call)
+            for call in reversed(calls)
+            if (since is None or datetime.fromisoformat(call.time) >= since)
+            and str(call.status).startswith(status)
+            and all(fnmatchcase(getattr(call, name) or "", p) for name, p in patterns.items())
+        ]
+        return {"calls": found[: max(0, limit)], "found": len(found)}
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _since(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.now(UTC) - timedelta(seconds=float(text))
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def client_of(request: Request) -> str | None:
+    """Return the client's name and version: the User-Agent's words that have both."""
+    agent = request.headers.get("User-Agent", "")
+    return " ".join(word for word in agent.split() if "/" in word)[:CLIENT_LENGTH] or None
 
 
 def timestamp() -> str:

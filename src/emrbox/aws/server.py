@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -25,6 +25,7 @@ from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.control import Control
+from emrbox.faults.calls import NO_FAULT, CallFacts, CallFate, Refusal, reset_connection
 from emrbox.page.status_page import static_file
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class EmrApi(Protocol):
 
     def call(self, operation: str, request: dict[str, Any], caller: auth.Caller) -> dict[str, Any]:
         """Do one operation. The request fits the model; so must the answer. Refusals are AwsError."""
+
+    def clusters_named(self, body: bytes) -> list[str]:
+        """Return ids and names of the clusters that a request's body speaks of."""
 
     def status(self) -> dict[str, Any]:
         """Return a summary of the clusters for people."""
@@ -77,9 +81,11 @@ class Application:
         self._own.get("health", lambda _: {"healthy": True})
         self._own.get("status", lambda _: emr.status())
         control.add_to(self._own)
+        self._faults = control.call_faults
         if page is not None:
             page.add_to(self._own)
         self._log = calls.CallLog(config.log_folder / "calls.jsonl")
+        self._own.get("calls", self._log.page)
         self._moto: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
         )
@@ -103,6 +109,11 @@ class Application:
         self._log.close()
 
     def _aws_answer(self, received: _Received, start_response: StartResponse) -> Iterable[bytes]:
+        fate = self._fate(received)
+        if fate.reset:
+            self._cut_off(received, fate)
+        if fate.refusal is not None:
+            return self._refuse(received, fate.refusal, start_response)
         status = 0
 
         def remember_status(line: str, headers: Any, exc_info: Any = None) -> Any:
@@ -118,8 +129,39 @@ class Application:
                 answer = list(self._moto(environ, remember_status))
         else:
             answer = list(self._moto(environ, remember_status))
+        if fate.slow_seconds:
+            time.sleep(fate.slow_seconds)
+        if fate.lost:
+            self._cut_off(received, fate)
         self._write_call(received, status, b"".join(answer) if status >= FIRST_ERROR_STATUS else b"")
         return answer
+
+    def _fate(self, received: _Received) -> CallFate:
+        """Return what fault befalls the call; costs next to nothing while none is on."""
+        if not self._faults.any:
+            return NO_FAULT
+        is_emr = received.service == EMR_SERVICE
+        return self._faults.fate(
+            CallFacts(
+                service=received.service,
+                operation=calls.operation_of(received.request, received.body),
+                principal=_principal(received.request),
+                clusters=self._emr.clusters_named(received.body) if is_emr else (),
+            )
+        )
+
+    def _cut_off(self, received: _Received, fate: CallFate) -> NoReturn:
+        self._write_call(received, 0, b"", fault="ReplyLost" if fate.lost else "ConnectionReset")
+        reset_connection(received.request.environ)
+
+    def _refuse(
+        self, received: _Received, refusal: Refusal, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        is_json = "X-Amz-Target" in received.request.headers
+        body, content_type = refusal.render(received.service, is_json=is_json)
+        self._write_call(received, refusal.status, body)
+        response = Response(body, status=refusal.status, content_type=content_type)
+        return response(received.request.environ, start_response)
 
     def _emr_answer(self, received: _Received) -> Response:
         operation = received.request.headers.get("X-Amz-Target", "").removeprefix(EMR_TARGET)
@@ -135,18 +177,18 @@ class Application:
             error = AwsError("InternalServerException", "An internal error occurred.", status=500)
         return Response(json.dumps(error.document), status=error.status, content_type=AMZ_JSON)
 
-    def _write_call(self, received: _Received, status: int, refusal: bytes) -> None:
-        headers = received.request.headers
+    def _write_call(
+        self, received: _Received, status: int, refusal: bytes, *, fault: str | None = None
+    ) -> None:
         self._log.write(
             calls.Call(
                 time=calls.timestamp(),
-                principal=auth.principal_of(
-                    headers.get("Authorization", ""), headers.get("X-Amz-Security-Token")
-                ),
+                client=calls.client_of(received.request),
+                principal=_principal(received.request),
                 service=received.service,
                 operation=calls.operation_of(received.request, received.body),
                 status=status,
-                error=calls.error_of(refusal),
+                error=fault or calls.error_of(refusal),
                 milliseconds=round((time.monotonic() - received.started) * 1000, 1),
             )
         )
@@ -212,6 +254,11 @@ def create_server(
     managed_policies.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
     return Server(Application(config, emr, control or Control(), page))
+
+
+def _principal(request: Request) -> str | None:
+    headers = request.headers
+    return auth.principal_of(headers.get("Authorization", ""), headers.get("X-Amz-Security-Token"))
 
 
 def _receive(request: Request) -> _Received:

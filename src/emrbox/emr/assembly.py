@@ -11,6 +11,7 @@ from emrbox.emr.events import event_of
 from emrbox.emr.real_nodes import RealNodes
 from emrbox.emr.service import EmrService
 from emrbox.emr.store import Store
+from emrbox.faults.lag import LaggingReads
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,4 +42,6 @@ def create_emr(config: BoxConfig, machines: Machines, control: Control, bus: Eve
         if event is not None:
             bus.publish(event)
 
-    return EmrService(Store(clock, layer_of, role_of_profile, control.hollow, watch))
+    return EmrService(
+        Store(clock, layer_of, role_of_profile, control.hollow, watch), LaggingReads(control.faults)
+    )

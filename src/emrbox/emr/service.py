@@ -13,10 +13,12 @@ from emrbox.emr import step_operations as steps
 from emrbox.emr.coverage import not_available
 from emrbox.emr.states import CLUSTER_ENDED
 from emrbox.emr.store import Store
+from emrbox.faults.calls import clusters_of
 
 if TYPE_CHECKING:
     from emrbox.aws.auth import Caller
     from emrbox.emr.model import Cluster
+    from emrbox.faults.lag import LaggingReads
 
 Document = dict[str, Any]
 Operation = Callable[[Store, Document], Document]
@@ -54,8 +56,9 @@ OPERATIONS: dict[str, Operation] = {
 class EmrService:
     """The operations of EMR; each caller sees the clusters of its own account."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lag: LaggingReads | None = None) -> None:
         self._store = store
+        self._lag = lag
 
     @property
     def store(self) -> Store:
@@ -69,7 +72,13 @@ class EmrService:
         function = OPERATIONS.get(operation)
         if function is None:
             raise not_available(operation)
+        if self._lag is not None:
+            return self._lag.call(function, operation, store, request)
         return function(store, request)
+
+    def clusters_named(self, body: bytes) -> list[str]:
+        """Return ids and names of the clusters that a request's body speaks of."""
+        return clusters_of(body, self._store)
 
     def status(self) -> Document:
         """Return the clusters that are not over, for people."""

@@ -22,8 +22,8 @@ EMR = "elasticmapreduce"
 class Fault:
     """One fault. The scope's members are patterns as a shell has them; `cluster` is for ids and names.
 
-    `count` is how often it still acts, None without end; each chance is taken with `probability`, drawn from a
-    generator of its own that begins with `seed`.
+    `count` is how often it still acts, None without end; each chance is taken with `probability`, drawn from
+    a generator of its own that begins with `seed`.
     """
 
     id: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Operation: burst, tokens a second. Service Quotas, "Amazon EMR endpoints and quotas", General Reference, 2026.
+# Operation: burst, tokens a second. General Reference, "Amazon EMR endpoints and quotas", 2026.
 PUBLISHED: dict[str, tuple[float, float]] = {
     "AddInstanceFleet": (5, 0.5),
     "AddInstanceGroups": (5, 0.2),

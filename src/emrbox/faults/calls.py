@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from xml.sax.saxutils import escape
 
 from emrbox.faults.book import EMR, Fault, FaultBook
@@ -81,7 +81,7 @@ class CallFaults:
         self._book = book
         self._buckets: dict[str, Buckets] = {}
         book.on_add.append(self._fill)
-        book.on_remove.append(lambda fault: self._buckets.pop(fault.id, None) and None)
+        book.on_remove.append(self._empty)
 
     @property
     def any(self) -> bool:
@@ -121,6 +121,9 @@ class CallFaults:
         if fault.kind.name == "throttle":
             self._buckets[fault.id] = Buckets(**fault.parameters)
 
+    def _empty(self, fault: Fault) -> None:
+        self._buckets.pop(fault.id, None)
+
 
 def _is_in_scope(fault: Fault, call: CallFacts) -> bool:
     if fault.kind.name in {"throttle", "termination-refused"} and call.service != EMR:
@@ -151,7 +154,7 @@ def clusters_of(body: bytes, store: Store) -> list[str]:
     return [*found, *names, *([own] if isinstance(own, str) else [])]
 
 
-def reset_connection(environ: WSGIEnvironment) -> None:
+def reset_connection(environ: WSGIEnvironment) -> NoReturn:
     """Close the client's connection with RST. Raises ConnectionResetError, which ends the request."""
     connection: Any = environ.get("werkzeug.socket")
     if connection is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Where(StrEnum):
@@ -186,7 +188,7 @@ KINDS: dict[str, Kind] = {
             _on_nodes(
                 "CORE",
                 1,
-                paths=Parameter("/tmp,/home/hadoop,/mnt/yarn", "which folders, with commas"),
+                paths=Parameter("/tmp,/home/hadoop,/mnt/yarn", "which folders, with commas"),  # noqa: S108  # on a node
             ),
             clusters=REAL,
             count=1,

@@ -1,4 +1,4 @@
-"""Reads that lag behind writes: for a time, EMR's Describe, List and Get show a cluster as before its last change."""
+"""Reads that lag behind writes: for a time, EMR's reads show a cluster as before its last change."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class LaggingReads:
         if operation.startswith(READS):
             fault = self._fault_of(faults, operation, request, store)
             return function(_Past(store, fault, self._as_of) if fault else store, request)
-        before = {name: _copy(c) for name in _named(request) if (c := store.find(name)) is not None}
+        before: dict[str, Cluster | None] = {}
+        for name in _named(request):
+            if (cluster := store.find(name)) is not None:
+                before[name] = _copy(cluster)
         answer = function(store, request)
         if new := answer.get("JobFlowId"):
             before.setdefault(new, None)
