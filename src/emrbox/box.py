@@ -119,12 +119,14 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     from emrbox.aws.server import create_server  # noqa: PLC0415  # as said above
     from emrbox.control import Control  # noqa: PLC0415  # as said above
     from emrbox.emr.assembly import create_emr  # noqa: PLC0415  # as said above
+    from emrbox.images.cache import hold  # noqa: PLC0415  # as said above
     from emrbox.nodes import network  # noqa: PLC0415  # as said above
     from emrbox.nodes.imds import MetadataServer  # noqa: PLC0415  # as said above
     from emrbox.nodes.registry import NodeRegistry  # noqa: PLC0415  # as said above
     from emrbox.page.events import last_events  # noqa: PLC0415  # as said above
     from emrbox.page.status_page import StatusPage  # noqa: PLC0415  # as said above
 
+    hold((config.images.base, *config.images.releases.values(), config.images.rpm_repository))
     network.make_bridge(config)
     network.write_names(config, config.box_layer / "etc/hosts")
     for_nodes = socket.create_server((str(config.gateway), 80), backlog=256)

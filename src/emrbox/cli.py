@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     connect.add_argument("port", type=int)
     images = commands.add_parser("images", help="what nodes are made of")
     images.add_argument(
-        "action", choices=("build", "list"), help="build what is missing, or show what there is"
+        "action",
+        choices=("build", "list", "prune"),
+        help="build what is missing, show what there is, or remove what this version does not use",
     )
     control_commands.add_parsers(commands)
     return main
@@ -144,6 +146,8 @@ def _images(arguments: argparse.Namespace) -> int:
 
     if arguments.action == "build":
         catalog.build(lambda line: print(f"emrbox: {line}", flush=True))  # noqa: T201  # a command line's output
+    if arguments.action == "prune":
+        catalog.prune(_say)
     for recipe in catalog.recipes():
         if arguments.action == "list":
             _say(f"{recipe.kind:28} {'built' if recipe.is_built else 'missing':8} {recipe.path}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import fcntl
 import hashlib
+import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,3 +97,48 @@ def _remove_leftovers(kind: str) -> None:
     """Remove what a killed build left behind; the lock says that nobody is building it now."""
     for folder in cache_home().glob(f".building-{kind}-*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def hold(folders: Iterable[Path]) -> None:
+    """Keep `prune` from removing these until this process ends: running nodes stand on them."""
+    for folder in folders:
+        fcntl.flock(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH)
+
+
+def prune(wanted: Iterable[Recipe], report: Report) -> None:
+    """Remove every finished thing of these kinds that none of the recipes makes; what a box uses stays."""
+    recipes = list(wanted)
+    keep = {recipe.path.name for recipe in recipes}
+    for folder in sorted(cache_home().glob("*")):
+        kind, _, inputs = folder.name.rpartition("-")
+        old = folder.name not in keep and re.fullmatch(r"[0-9a-f]{16}", inputs)
+        if old and any(kind == recipe.kind for recipe in recipes):
+            _remove(folder, report)
+    for aside in cache_home().glob(".removing-*"):  # of a command that was killed
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove(folder: Path, report: Report) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        report(f"{folder.name}: stays, a running box uses it")
+        return
+    finally:
+        os.close(descriptor)
+    megabytes = _bytes(folder) / 1e6
+    # In one step: half an image must not be taken for a whole one.
+    aside = folder.with_name(f".removing-{folder.name}")
+    folder.rename(aside)
+    shutil.rmtree(aside)
+    report(f"{folder.name}: removed, {megabytes:.0f} MB")
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(Path(path, name)).st_blocks * 512
+    return total

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from emrbox.config import Images
 from emrbox.emr.releases import STAND_INS
 from emrbox.errors import BoxError
-from emrbox.images import base, release, rpm_repository
+from emrbox.images import base, cache, release, rpm_repository
 from emrbox.images.cache import Recipe, Report, ensure
 
 
@@ -26,6 +26,11 @@ def build(report: Report) -> None:
         ensure(repository, report)
         for one in waiting:
             one.result()
+
+
+def prune(report: Report) -> None:
+    """Remove what other versions of the recipes have made."""
+    cache.prune(recipes(), report)
 
 
 def find() -> Images:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox.images.cache import Recipe, digest, ensure
+from emrbox.images.cache import Recipe, digest, ensure, hold, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +71,39 @@ def test_a_comment_in_a_recipe_rebuilds_nothing(tmp_path: Path) -> None:
     assert digest(program) == before
     program.write_text("x = 2\n")
     assert digest(program) != before
+
+
+def test_pruning_keeps_what_is_wanted_or_used_or_not_its_own(cache: Path) -> None:
+    made = [ensure(Recipe("thing", "", digit * 64, build), lambda _: None) for digit in "345"]
+    others = [cache / name for name in ("log", "thing-else", "other-" + "6" * 16)]
+    for folder in others:
+        folder.mkdir()
+    (cache / ".removing-thing-7").mkdir()
+    keeper = os.open(made[1], os.O_RDONLY)
+    fcntl.flock(keeper, fcntl.LOCK_SH)
+    said: list[str] = []
+    prune([Recipe("thing", "", "3" * 64, build)], said.append)
+    os.close(keeper)
+    assert {p for p in cache.iterdir() if not p.name.startswith(".lock")} == {made[0], made[1], *others}
+    assert [line.split(",")[0] for line in said] == [
+        f"{made[1].name}: stays",
+        f"{made[2].name}: removed",
+    ]
+
+
+def test_what_is_held_stays_until_the_holder_ends(tmp_path: Path, cache: Path) -> None:
+    made = ensure(Recipe("thing", "", "8" * 64, build), lambda _: None)
+    holder = os.fork()
+    if holder == 0:
+        hold([made])
+        (tmp_path / "held").touch()
+        signal.pause()
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    prune([Recipe("thing", "", "9" * 64, build)], lambda _: None)
+    assert made.exists()
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    prune([Recipe("thing", "", "9" * 64, build)], lambda _: None)
+    assert not made.exists()
+    assert cache.exists()
