@@ -9,7 +9,7 @@ mkdir -p "$(dirname "$archive")" "$objects"
 exec 9>"$objects.lock"
 flock 9
 git init --quiet --bare "$objects"
-git -C "$objects" cat-file -e "$commit^{tree}" 2>/dev/null || git -C "$objects" fetch --quiet --depth 1 "$url" "$commit"
+git -C "$objects" cat-file -e "$commit^{tree}" 2>/dev/null || git -C "$objects" fetch --quiet --depth 1 -- "$url" "$commit"
 partial=$(mktemp "$archive.XXXXXX")
 trap 'rm -f "$partial"' EXIT
 # The extra file comes last in the archive: a release that has it is complete.
