@@ -99,7 +99,9 @@ def not_one(
         )
     return ClusterNotFoundError(
         f"{len(found)} live clusters of {whose}",
-        fix="say which with --run-id" if run_id is None else "end the one that is too many",
+        fix="say which: --run-id, or -e run_id= with ansible-playbook"
+        if run_id is None
+        else "end the one that is too many",
         details=tuple(line(cluster) for cluster in found),
     )
 
