@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from emrbox.aws.accounts import Accounts
 from emrbox.emr.delays import Delays
 from emrbox.emr.hollow import Hollow
 from emrbox.faults import kinds
@@ -25,9 +26,11 @@ class Control:
         self.hollow = Hollow(self.delays)
         self.faults = FaultBook()
         self.call_faults = CallFaults(self.faults)
+        self.accounts = Accounts(self.hollow.scripts)
 
     def add_to(self, api: OwnApi) -> None:
         """Offer the switches below /_emrbox/."""
+        self.accounts.add_to(api)
         api.get("clock", lambda _: self._clock())
         api.post("clock", self._change_clock)
         api.get("hollow", lambda _: self.hollow.scripts.document())

@@ -54,15 +54,16 @@ _max_count: ContextVar[int | None] = ContextVar("max_count", default=None)
 
 
 class RealInstances:
-    """Keeps nodes and moto's instances in step."""
+    """Keeps nodes and moto's instances of one account in step."""
 
-    def __init__(self, config: BoxConfig, registry: NodeRegistry) -> None:
-        _give_the_default_vpc(config)
-        self.backend: Any = ec2_backends[ACCOUNT_ID][REGION]
+    def __init__(
+        self, config: BoxConfig, registry: NodeRegistry, account_id: str, launching: threading.Lock
+    ) -> None:
+        self.backend: Any = ec2_backends[account_id][REGION]
         self.images = ImageLayers(config, self.backend)
         self._registry = registry
         self._launches: dict[str, Reservation] = {}  # by client token
-        self._launching = threading.Lock()
+        self._launching = launching  # of all accounts: they share the network's addresses
 
     def run_instances(self, original: Callable[..., Reservation], **request: Any) -> Reservation:
         """RunInstances: moto checks and records, then every instance boots."""
@@ -124,7 +125,7 @@ class RealInstances:
         name = (
             profile.get("iam_instance_profile_name") or profile["iam_instance_profile_arn"].rpartition("/")[2]
         )
-        roles = _iam().get_instance_profile(name).roles
+        roles = iam_backends[self.backend.account_id][PARTITION].get_instance_profile(name).roles
         return roles[0].name if roles else None
 
     def _boot_new(self, instance: Instance, role_name: str | None) -> None:
@@ -240,12 +241,46 @@ class RealInstances:
         threading.Thread(target=work, args=arguments, name=work.__name__, daemon=True).start()
 
 
-def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> RealInstances:
+class Accounts:
+    """Every account's instances, on the one network of the box."""
+
+    def __init__(self, config: BoxConfig, registry: NodeRegistry) -> None:
+        self._config = config
+        self._registry = registry
+        self._launching = threading.Lock()
+        self._by_id: dict[str, RealInstances] = {}
+        _give_the_default_vpc(config)
+
+    def add(self, account_id: str) -> RealInstances:
+        """Give an account the images and real instances."""
+        added = RealInstances(self._config, self._registry, account_id, self._launching)
+        self._by_id[account_id] = added
+        return added
+
+    def open_account(self, account_id: str) -> None:
+        """Make a new account's default network and images."""
+        self.add(account_id)
+
+    def close_account(self, account_id: str) -> None:
+        """End an account's instances and forget it."""
+        backend = ec2_backends[account_id][REGION]
+        everything = [i for r in list(backend.reservations.values()) for i in r.instances]
+        if left := [i.id for i in everything if i.state not in (TERMINATED[0], SHUTTING_DOWN[0])]:
+            backend.terminate_instances(left)
+        self._by_id.pop(account_id, None)
+
+    def of(self, backend: Any) -> RealInstances | None:
+        """Return the account's instances; None in a region without any, or when the account is closed."""
+        return self._by_id.get(backend.account_id) if backend.region_name == REGION else None
+
+
+def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> Accounts:
     """Make moto's EC2 in this process launch and end nodes of `registry` from now on."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # read when the backend is made: emrbox has its own
     moto.settings.ENABLE_AMI_VALIDATION = True
     moto.settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
-    real = RealInstances(config, registry)
+    accounts = Accounts(config, registry)
+    accounts.add(ACCOUNT_ID)
     launch = EC2Backend.run_instances
 
     def run_instances(
@@ -254,7 +289,8 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> RealInstan
         def original(**request: Any) -> Any:
             return launch(backend, **request)
 
-        if backend is not real.backend:
+        real = accounts.of(backend)
+        if real is None:
             raise EC2ClientError("UnauthorizedOperation", f"emrbox has instances in {REGION} only.")
         return real.run_instances(
             original,
@@ -273,23 +309,28 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> RealInstan
         "reboot_instances",
         "create_image",
     ):
-        _wrap(EC2Backend, name, getattr(real, name))
+        _wrap(accounts, name)
+    before = General.get_console_output
 
-    def get_console_output(response: General) -> ActionResult:
-        return real.console_output(response)
+    def get_console_output(response: General) -> Any:
+        real = accounts.of(response.ec2_backend)
+        return before(response) if real is None else real.console_output(response)
 
     General.get_console_output = get_console_output
     _launch_max_count()
-    return real
+    return accounts
 
 
-def _wrap(owner: Any, name: str, replacement: Callable[..., Any]) -> None:
-    before = getattr(owner, name)
+def _wrap(accounts: Accounts, name: str) -> None:
+    before = getattr(EC2Backend, name)
 
     def method(backend: Any, *arguments: Any, **named: Any) -> Any:
-        return replacement(before.__get__(backend), *arguments, **named)
+        original, real = before.__get__(backend), accounts.of(backend)
+        if real is None:
+            return original(*arguments, **named)
+        return getattr(real, name)(original, *arguments, **named)
 
-    setattr(owner, name, method)
+    setattr(EC2Backend, name, method)
 
 
 def _launch_max_count() -> None:
@@ -308,6 +349,7 @@ def _launch_max_count() -> None:
 def _give_the_default_vpc(config: BoxConfig) -> None:
     """Let the default VPC of the box's region be the box's network. Its subnets map no public addresses."""
     before = EC2Backend.create_default_vpc
+    shared: dict[str, Any] = {}  # zone -> the first account's subnet: addresses are handed out once in a box
 
     def create_default_vpc(backend: Any) -> Any:
         if backend.region_name != REGION:
@@ -316,6 +358,9 @@ def _give_the_default_vpc(config: BoxConfig) -> None:
         for zone, network in config.subnets.items():
             subnet = backend.create_subnet(vpc.id, str(network), availability_zone=zone)
             subnet.map_public_ip_on_launch = False
+            first = shared.setdefault(zone, subnet)
+            for name in ("_unused_ips", "_subnet_ips"):
+                setattr(subnet, name, getattr(first, name))
         return vpc
 
     EC2Backend.create_default_vpc = create_default_vpc
@@ -329,7 +374,3 @@ def _set(instance: Instance, state: tuple[str, int], code: str = "", message: st
 
 def _decoded(user_data: Base64EncodedString | None) -> bytes | None:
     return None if user_data is None else base64.b64decode(str(user_data))
-
-
-def _iam() -> Any:
-    return iam_backends[ACCOUNT_ID][PARTITION]

@@ -25,6 +25,15 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def backend_of(instance_id: str) -> Any:
+    """Return moto's EC2 of the account that an instance belongs to; the first account's if it is in none."""
+    for account in list(ec2_backends.values()):
+        backend = account[REGION]
+        if any(i.id == instance_id for r in list(backend.reservations.values()) for i in r.instances):
+            return backend
+    return ec2_backends[ACCOUNT_ID][REGION]
+
+
 def role_of(instance: Instance) -> Any:
     """Return moto's role in the instance's profile, or None."""
     profile = profile_of(instance)
@@ -33,7 +42,7 @@ def role_of(instance: Instance) -> Any:
 
 def profile_of(instance: Instance) -> Any:
     """Return moto's instance profile of an instance, or None."""
-    backend = ec2_backends[ACCOUNT_ID][REGION]
+    backend = backend_of(instance.id)
     association = backend.iam_instance_profile_associations.get(instance.id)
     return association.iam_instance_profile if association else None
 
@@ -47,13 +56,13 @@ class MotoFacts:
 
     def facts(self, instance_id: str) -> InstanceFacts:
         """Return what EC2 knows of an instance now."""
-        backend = ec2_backends[ACCOUNT_ID][REGION]
+        backend = backend_of(instance_id)
         instance = backend.get_instance(instance_id)
         profile = profile_of(instance)
         pair = backend.key_pairs.get(instance.key_name) if instance.key_name else None
         shows_tags = instance.metadata_options.instance_metadata_tags == "enabled"
         return InstanceFacts(
-            account_id=ACCOUNT_ID,
+            account_id=backend.account_id,
             region=REGION,
             availability_zone=str(instance.availability_zone),
             image_id=instance.image_id,
@@ -71,7 +80,7 @@ class MotoFacts:
 
     def credentials(self, instance_id: str) -> RoleCredentials | None:
         """Return the instance role's credentials; the same ones for some hours, as EC2 does."""
-        role = role_of(ec2_backends[ACCOUNT_ID][REGION].get_instance(instance_id))
+        role = role_of(backend_of(instance_id).get_instance(instance_id))
         if role is None:
             return None
         now = datetime.now(UTC)

@@ -46,16 +46,21 @@ class Script:
 
 @dataclass(frozen=True)
 class Rule:
-    """A script for steps by name; `step` and `cluster` (its name or id) are patterns as a shell has them."""
+    """A script for steps by name; `step`, `cluster` (name or id) and `account` are patterns as in a shell."""
 
     script: Script
     step: str = "*"
     cluster: str = "*"
+    account: str = "*"
 
     def fits(self, cluster: Cluster, step: Step) -> bool:
         """Whether it speaks of this step."""
         names = (cluster.name, cluster.id)
-        return fnmatchcase(step.name, self.step) and any(fnmatchcase(n, self.cluster) for n in names)
+        return (
+            fnmatchcase(step.name, self.step)
+            and any(fnmatchcase(n, self.cluster) for n in names)
+            and fnmatchcase(cluster.account_id, self.account)
+        )
 
 
 class Scripts:
@@ -65,11 +70,24 @@ class Scripts:
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
         self.all_launches = False
+        self._accounts: set[str] = set()
 
-    def is_hollow(self, tags: dict[str, str]) -> bool:
-        """Whether a launch with these tags is hollow: its tag says so, or else the box."""
+    def is_hollow(self, tags: dict[str, str], account_id: str | None = None) -> bool:
+        """Whether a launch with these tags is hollow: its tag says so, or else its account, or the box."""
         value = tags.get(HOLLOW_TAG)
-        return self.all_launches if value is None else value.lower() not in {"false", "no", "0"}
+        if value is None:
+            return self.all_launches or account_id in self._accounts
+        return value.lower() not in {"false", "no", "0"}
+
+    def add_account(self, account_id: str) -> None:
+        """Take this account's launches for hollow."""
+        self._accounts.add(account_id)
+
+    def forget_account(self, account_id: str) -> None:
+        """Forget an account, and the rules that name it."""
+        with self._lock:
+            self._accounts.discard(account_id)
+            self._rules = [rule for rule in self._rules if rule.account != account_id]
 
     def of(self, cluster: Cluster, step: Step) -> Script:
         """Return a step's script. What a step says itself comes first, then the newest rule that fits."""
@@ -82,19 +100,26 @@ class Scripts:
     def document(self) -> dict[str, Any]:
         """Return what is set, as `change` takes it."""
         with self._lock:
-            rules = [{"step": r.step, "cluster": r.cluster, **asdict(r.script)} for r in self._rules]
+            rules = [
+                {"step": r.step, "cluster": r.cluster, "account": r.account, **asdict(r.script)}
+                for r in self._rules
+            ]
         return {"all_launches": self.all_launches, "steps": rules}
 
     def change(self, document: dict[str, Any]) -> None:
-        """Set `all_launches` and `steps` (the whole list), whichever is given. ValueError, TypeError."""
-        if unknown := set(document) - {"all_launches", "steps"}:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are all_launches, steps")
+        """Set `all_launches` and `steps` (the whole list), add `add_steps`; ValueError, TypeError."""
+        if unknown := set(document) - {"all_launches", "steps", "add_steps"}:
+            raise ValueError(
+                f"unknown: {', '.join(sorted(unknown))}; known are all_launches, steps, add_steps"
+            )
         rules = [_rule(dict(item)) for item in document.get("steps", [])]
         if not isinstance(document.get("all_launches", False), bool):
             raise TypeError("all_launches: true or false")
+        more = [_rule(dict(item)) for item in document.get("add_steps", [])]
         with self._lock:
             if "steps" in document:
                 self._rules = rules
+            self._rules = self._rules + more
             self.all_launches = document.get("all_launches", self.all_launches)
 
 
@@ -118,5 +143,5 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _rule(item: dict[str, Any]) -> Rule:
-    step, cluster = str(item.pop("step", "*")), str(item.pop("cluster", "*"))
-    return Rule(Script(**item), step, cluster)
+    step, cluster, account = (str(item.pop(name, "*")) for name in ("step", "cluster", "account"))
+    return Rule(Script(**item), step, cluster, account)

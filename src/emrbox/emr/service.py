@@ -80,6 +80,13 @@ class EmrService:
         """Return ids and names of the clusters that a request's body speaks of."""
         return clusters_of(body, self._store)
 
+    def open_account(self, account_id: str) -> None:
+        """Nothing to make: an account's clusters are known by their launch."""
+
+    def close_account(self, account_id: str) -> None:
+        """End and forget every cluster of an account."""
+        self._store.forget_account(account_id)
+
     def status(self) -> Document:
         """Return the clusters that are not over, for people."""
         live = [c for c in self._store.all() if c.status.state not in CLUSTER_ENDED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.config import ACCOUNT_ID
+from emrbox.emr import decisions
 from emrbox.emr.engine import Engine
 from emrbox.emr.layer import NodeLayer
 from emrbox.emr.model import Cluster, Watcher
@@ -83,12 +85,29 @@ class Store:
             clusters = [c for c in self._clusters.values() if self._shows(c)]
         return [c for c in clusters if c.status.state not in CLUSTER_ENDED or self._is_young(c)]
 
+    def forget_account(self, account_id: str, within_seconds: float = 30.0) -> None:
+        """End an account's clusters, wait for their nodes to be gone, and forget them."""
+        clusters = self.for_account(account_id).all()
+        for cluster in clusters:
+            with cluster.changed:
+                cluster.end(decisions.ending_by_user(), self.now(cluster))
+        deadline = time.monotonic() + within_seconds
+        for cluster in clusters:
+            if self._hollow is not None and cluster.clock is self._hollow.clock:
+                continue  # nothing is left of it but its record
+            with cluster.changed:
+                while cluster.status.state not in CLUSTER_ENDED and time.monotonic() < deadline:
+                    cluster.changed.wait(1.0)
+        with self._lock:
+            for cluster in clusters:
+                self._clusters.pop(cluster.id, None)
+
     def _is_young(self, cluster: Cluster) -> bool:
         return cluster.status.created > self.now(cluster) - FORGET_AFTER
 
     def clock_for(self, tags: dict[str, str]) -> Clock:
         """Return the clock of a cluster that is launched with these tags."""
-        if self._hollow is not None and self._hollow.scripts.is_hollow(tags):
+        if self._hollow is not None and self._hollow.scripts.is_hollow(tags, self._account_id):
             return self._hollow.clock
         return self.clock
 
