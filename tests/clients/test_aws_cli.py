@@ -166,7 +166,6 @@ def test_attributes_tags_and_protection_are_changed_and_it_ends(cli: Cli) -> Non
     changed = cli.emr("modify-cluster", *of_cluster, "--step-concurrency-level", "10")
     assert changed["StepConcurrencyLevel"] == 10
     cli.emr("modify-cluster-attributes", *of_cluster, "--termination-protected")
-    cli.emr("modify-cluster-attributes", *of_cluster, "--auto-terminate")
     cli.emr("modify-cluster-attributes", *of_cluster, "--no-auto-terminate")
     cli.emr("modify-cluster-attributes", *of_cluster, "--no-visible-to-all-users")
     cli.emr("put-auto-termination-policy", *of_cluster, "--auto-termination-policy", "IdleTimeout=120")
