@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def test_the_page_s_tables_are_those_of_the_code() -> None:
+    script = CHECKOUT / "scripts/document_emrbox.py"
+    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, f"{checked.stdout}{checked.stderr}run: make docs"
+
+
+def test_make_docs_runs_every_generator() -> None:
+    script = (CHECKOUT / "scripts/generate_docs").read_text()
+    generators = [f"scripts/{file.name}" for file in (CHECKOUT / "scripts").glob("document_*.py")]
+    assert generators
+    assert all(name in script for name in [*generators, "kiln.exit_codes"])
