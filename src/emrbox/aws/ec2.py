@@ -91,7 +91,7 @@ class RealInstances:
                 self.backend.associate_iam_instance_profile(instance_id=instance.id, **profile)
             instance.nics[0].mac_address = mac_address(str(instance.private_ip))
             _set(instance, PENDING)
-            self._in_background(self._boot_new, instance, self._role_name(profile))
+            self._in_background(self._boot_new, instance, self._role_name(profile), token)
         return reservation
 
     def _check(self, request: dict[str, Any]) -> None:
@@ -128,13 +128,13 @@ class RealInstances:
         roles = iam_backends[self.backend.account_id][PARTITION].get_instance_profile(name).roles
         return roles[0].name if roles else None
 
-    def _boot_new(self, instance: Instance, role_name: str | None) -> None:
+    def _boot_new(self, instance: Instance, role_name: str | None, token: str | None) -> None:
         pair = self.backend.key_pairs.get(instance.key_name) if instance.key_name else None
         spec = NodeSpec(
             instance_id=instance.id,
             address=str(instance.private_ip),
             host_name=instance.private_dns_name,
-            layers=self.images.of(instance.image_id),
+            layers=self.images.of_launch(instance.image_id, token),
             authorized_key=public_key_line(pair) if pair else None,
             user_data=_decoded(instance.user_data),
             role_name=role_name,

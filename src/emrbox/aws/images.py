@@ -20,6 +20,13 @@ _AMAZON_ACCOUNT = "137112412989"
 # cloud-init makes these anew on every instance.
 _OF_ONE_INSTANCE = ("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub", "etc/hostname")
 
+_releases_by_token: dict[str, str] = {}
+
+
+def expect_release(client_token: str, label: str) -> None:
+    """Let the launch with this token have a release's software on its image, as EMR installs it."""
+    _releases_by_token[client_token] = label
+
 
 class ImageLayers:
     """Which layers an AMI is made of."""
@@ -53,6 +60,14 @@ class ImageLayers:
     def knows(self, ami_id: str) -> bool:
         """Return whether nodes can be made from this image."""
         return ami_id in self._layers
+
+    def of_launch(self, ami_id: str, client_token: str | None) -> tuple[Path, ...]:
+        """Return the layers of a new instance. An image of an EMR node has its release's layer already."""
+        layers = self.of(ami_id)
+        label = _releases_by_token.get(client_token or "")
+        if label is None or self._config.images.releases[label] in layers:
+            return layers
+        return (self._config.images.releases[label], *layers)
 
     def of(self, ami_id: str) -> tuple[Path, ...]:
         """Return an image's layers, topmost first; KeyError for an image that emrbox did not make."""

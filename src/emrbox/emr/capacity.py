@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -13,11 +14,13 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
 from emrbox.aws.auth import PARTITION, role_caller
+from emrbox.aws.images import expect_release
 from emrbox.config import ACCOUNT_ID, REGION, image_id
-from emrbox.emr import ids
+from emrbox.emr import ids, storage
 from emrbox.emr.clients import client_as
 from emrbox.emr.layer import StartFailureError
 from emrbox.emr.model import Cluster, Ending, Group, Instance, Reason, Status
+from emrbox.emr.security_groups import managed_groups
 from emrbox.emr.service import role_arn
 from emrbox.emr.states import InstanceState, ReasonCode
 
@@ -78,6 +81,7 @@ class Capacity:
                 private_ip=instance["PrivateIpAddress"],
                 private_dns=instance["PrivateDnsName"],
                 status=Status(InstanceState.PROVISIONING, now),
+                volumes=_volumes(instance, group),
             )
             for instance in launched
         ]
@@ -150,20 +154,25 @@ class Capacity:
 
     def _run_request(self, group: Group, count: int) -> dict[str, Any]:
         instances = self._cluster.request["Instances"]
+        subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
         ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
         emr_tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
         tags = _tag_list({**self._cluster.tags, **emr_tags})
+        token = uuid.uuid4().hex
+        expect_release(token, self._cluster.release_label)
         request: dict[str, Any] = {
+            "ClientToken": token,
             "ImageId": ami or image_id(self._cluster.release_label),
             "InstanceType": group.instance_type,
             "MinCount": count,
             "MaxCount": count,
+            "SecurityGroupIds": self._security_groups(group, subnet),
+            "BlockDeviceMappings": storage.mappings(storage.block_devices(group.instance_type, group.ebs)),
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
             "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         }
         if instances.get("Ec2KeyName"):
             request["KeyName"] = instances["Ec2KeyName"]
-        subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
         if subnet:
             request["SubnetId"] = subnet
         zone = instances.get("Placement", {}).get("AvailabilityZone")
@@ -172,9 +181,16 @@ class Capacity:
         if group.market == "SPOT":
             options = {"MaxPrice": group.bid_price} if group.bid_price else {}
             request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
-        if groups := _security_groups(instances, group):
-            request["SecurityGroupIds"] = groups
         return request
+
+    def _security_groups(self, group: Group, subnet: str | None) -> list[str]:
+        """Return the managed group of the node's kind, and those that the launch adds."""
+        cluster = self._cluster
+        if not cluster.security_groups:
+            cluster.security_groups = managed_groups(self._backend, cluster.request["Instances"], subnet)
+        kind = "Master" if group.role == "MASTER" else "Slave"
+        additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])
+        return [cluster.security_groups[kind], *additional]
 
     def _check_roles(self) -> None:
         """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
@@ -211,6 +227,16 @@ class Capacity:
         return Ending(reason, with_errors=True)
 
 
+def _volumes(instance: dict[str, Any], group: Group) -> list[dict[str, str]]:
+    """Return EbsVolumes: what was asked for and EC2 has attached."""
+    wanted = {device["Device"] for device in storage.block_devices(group.instance_type, group.ebs)}
+    return [
+        {"Device": mapping["DeviceName"], "VolumeId": mapping["Ebs"]["VolumeId"]}
+        for mapping in instance.get("BlockDeviceMappings", [])
+        if mapping["DeviceName"] in wanted
+    ]
+
+
 def _validation(message: str, detail: str | None = None) -> Ending:
     details = ({"ErrorCode": detail, "ErrorData": [], "ErrorMessage": message},) if detail else ()
     return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
@@ -226,13 +252,6 @@ def _trusts_emr(document: str) -> bool:
         ):
             return True
     return False
-
-
-def _security_groups(instances: dict[str, Any], group: Group) -> list[str]:
-    kind = "Master" if group.role == "MASTER" else "Slave"
-    managed = instances.get(f"EmrManaged{kind}SecurityGroup")
-    additional = instances.get(f"Additional{kind}SecurityGroups", [])
-    return [*([managed] if managed else []), *additional]
 
 
 def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -141,6 +141,21 @@ class Daemons:
                 return
             time.sleep(LOOK_SECONDS)
 
+    def kill_application(self, application_id: str) -> None:
+        """Kill a YARN application; one that is over stays as it is."""
+        url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/apps/{application_id}/state"
+        request = urllib.request.Request(  # an address of this box
+            url,
+            data=json.dumps({"state": "KILLED"}).encode(),
+            headers={"Content-Type": "application/json"},
+            method="PUT",
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
+                pass
+        except OSError as problem:
+            LOG.warning("%s could not be killed: %s", application_id, problem)
+
     def containers(self) -> dict[str, int]:
         """How many containers run on each node that YARN knows, by its DNS name."""
         return {str(n["nodeHostName"]): int(n["numContainers"]) for n in self._nodes()}

@@ -143,6 +143,7 @@ class Instance:
     private_ip: str
     private_dns: str
     status: Status[InstanceState]
+    volumes: list[dict[str, str]] = field(default_factory=list)  # EbsVolumes: Device, VolumeId
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,9 @@ class Cluster:
     ending: Ending | None = None
     master_dns: str | None = None
     clock: Clock | None = None  # the box's, unless it says
+    security_groups: dict[str, str] = field(
+        default_factory=dict
+    )  # "Master", "Slave" -> the managed group's id
     core_count_at_start: int = 0  # what follows from it stays when the cluster is resized
     watcher: Watcher | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)

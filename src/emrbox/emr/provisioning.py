@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 HADOOP_COMMANDS = ("hadoop", "hdfs", "yarn", "mapred")
 SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class", "spark-example")
+STATE_FOLDERS = (
+    "mnt/namenode/current",
+    "mnt/hdfs/current",
+    "mnt/yarn/usercache",
+    "mnt/yarn/filecache",
+    "mnt/yarn/nmPrivate",
+)
 INFO_FOLDER = "/mnt/var/lib/info"
 
 SPARK_WRAPPER = """\
@@ -127,6 +135,8 @@ def _link_software(member: Member) -> None:
 def _make_folders(member: Member) -> None:
     """Make folders for what runs here. Containers run as hadoop, so the NodeManager does too."""
     node = member.node
+    for stale in STATE_FOLDERS:  # an image of an EMR node brings that node's
+        shutil.rmtree(node.root / stale, ignore_errors=True)
     node.mkdir("/mnt/var/log/hadoop/steps", "hadoop")
     node.mkdir("/mnt/var/lib/hadoop/steps", "hadoop")
     node.mkdir("/mnt/var/log/spark", "hadoop", 0o777)

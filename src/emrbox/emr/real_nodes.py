@@ -131,7 +131,12 @@ class RealNodes:
                     self._daemons.wait_containers_over(application_id)
             self._logs.push_step(master, self._members, step.id)
 
-        return StepProcess(step, master, push, self._logs.uri)
+        def kill_applications(application_ids: Sequence[str]) -> None:
+            if self._daemons is not None:
+                for application_id in application_ids:
+                    self._daemons.kill_application(application_id)
+
+        return StepProcess(step, master, push, self._logs.uri, kill_applications)
 
     def lost_instances(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""

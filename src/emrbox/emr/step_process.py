@@ -54,7 +54,11 @@ exec hadoop jar "$file" "$@"
 
 
 class StepProcess:
-    """A running step. `push` copies its logs, and those of its YARN applications, when it is over."""
+    """A running step. `push` copies its logs, and those of its YARN applications, when it is over.
+
+    A cancelled step takes its YARN applications with it. This is emrbox's decision: the guide says only that
+    what runs detached survives (emr-facts 1.5), so with real EMR a job in cluster mode may go on.
+    """
 
     def __init__(
         self,
@@ -62,10 +66,13 @@ class StepProcess:
         master: Member,
         push: Callable[[Sequence[str]], None],
         uri: Callable[[str], str | None],
+        kill_applications: Callable[[Sequence[str]], None],
     ) -> None:
         self._step = step
         self._push = push
         self._uri = uri
+        self._kill_applications = kill_applications
+        self._cancelled = False
         self._logs = master.node.root / STEPS_FOLDER / step.id
         self._lock = threading.Lock()
         work = f"/mnt/var/lib/hadoop/steps/{step.id}"
@@ -96,16 +103,20 @@ class StepProcess:
             self._say(f"ERROR Execution failed with code '{code}'")
             self._say(f"WARN Step failed with exitCode {code} and took its logs")
         applications = self._applications()
+        if self._cancelled:
+            self._kill_applications(applications)
         self._push(applications)
         return StepOutcome(code, self._failure() if code != 0 else None, applications)
 
     def interrupt(self) -> None:
-        """SIGTERM to the step's process."""
+        """SIGTERM to the step's process, then the end of its YARN applications."""
+        self._cancelled = True
         self._say("INFO Step cancellation requested: SIGTERM to the child process")
         interrupt_child(self._process)
 
     def kill(self) -> None:
-        """SIGKILL to the step's process and what it started."""
+        """SIGKILL to the step's process and what it started, then the end of its YARN applications."""
+        self._cancelled = True
         kill_tree(self._process)
 
     def _say(self, line: str) -> None:

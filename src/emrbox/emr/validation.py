@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
-from emrbox.emr import releases, states
+from emrbox.emr import releases, states, storage
 from emrbox.emr.states import ActionOnFailure
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
         if request.get(member):
             raise validation_error(f"{member} is not available in this region.")
     check_instances(request["Instances"])
+    if request.get("CustomAmiId") and any("CustomAmiId" in g for g in _groups(request["Instances"])):
+        raise validation_error(
+            "CustomAmiId can be given for the cluster or for instance groups, not for both."
+        )
     check_configurations(request.get("Configurations", []))
     concurrency = request.get("StepConcurrencyLevel", 1)
     check_step_concurrency(concurrency)
@@ -75,6 +79,11 @@ def _check_release(request: Mapping[str, Any]) -> None:
     for application in request.get("Applications", []):
         if application.get("Name", "").lower() not in known:
             raise validation_error(f"Specified application: {application.get('Name')} is not supported.")
+
+
+def _groups(instances: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = instances.get("InstanceGroups", [])
+    return found
 
 
 def check_instances(instances: Mapping[str, Any]) -> None:
@@ -155,6 +164,8 @@ def _check_group(group: Mapping[str, Any]) -> None:
     if "AutoScalingPolicy" in group:
         raise validation_error("AutoScalingPolicy is not available in this region.")
     _check_instance_type(group["InstanceType"])
+    if wrong := storage.mistake(group.get("EbsConfiguration", {})):
+        raise validation_error(wrong)
     check_configurations(group.get("Configurations", []))
 
 

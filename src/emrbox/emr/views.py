@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr import ids, releases, states
+from emrbox.emr import ids, releases, states, storage
 from emrbox.emr.states import StepState
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "ScaleDownBehavior": request.get("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION"),
         "CustomAmiId": request.get("CustomAmiId"),
         "EbsRootVolumeSize": request.get("EbsRootVolumeSize"),
+        "EbsRootVolumeIops": request.get("EbsRootVolumeIops"),
+        "EbsRootVolumeThroughput": request.get("EbsRootVolumeThroughput"),
         "RepoUpgradeOnBoot": request.get("RepoUpgradeOnBoot"),
         "StepConcurrencyLevel": cluster.step_concurrency,
         "OSReleaseLabel": request.get("OSReleaseLabel", releases.RELEASES[cluster.release_label].os_release),
@@ -115,7 +117,7 @@ def group_document(group: Group) -> Document:
             "RunningInstanceCount": group.running_count,
             "Status": status_document(group.status),
             "Configurations": group.configurations,
-            "EbsBlockDevices": [],
+            "EbsBlockDevices": storage.block_devices(group.instance_type, group.ebs),
             "EbsOptimized": group.ebs.get("EbsOptimized"),
             "ShrinkPolicy": group.shrink_policy,
             "CustomAmiId": group.custom_ami_id,
@@ -138,7 +140,7 @@ def instance_document(group: Group, instance: Instance) -> Document:
             "InstanceGroupId": group.id,
             "Market": group.market,
             "InstanceType": group.instance_type,
-            "EbsVolumes": [],
+            "EbsVolumes": instance.volumes,
         }
     )
 
@@ -170,6 +172,7 @@ def _ec2_attributes(cluster: Cluster) -> Document:
     return present(
         {
             **{name: asked.get(name) for name in kept},
+            **{f"EmrManaged{kind}SecurityGroup": g for kind, g in cluster.security_groups.items()},
             "Ec2SubnetId": cluster.subnet_id,
             "RequestedEc2SubnetIds": [asked["Ec2SubnetId"]] if asked.get("Ec2SubnetId") else [],
             "Ec2AvailabilityZone": cluster.availability_zone,

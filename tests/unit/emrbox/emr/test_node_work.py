@@ -62,11 +62,14 @@ def member(root: Path, role: str = "MASTER") -> Member:
     return Member(group, instance, FolderNode(root))
 
 
-def start(root: Path, *args: str, pushed: list[Any] | None = None) -> tuple[StepProcess, Path]:
+def start(
+    root: Path, *args: str, pushed: list[Any] | None = None, killed: list[Any] | None = None
+) -> tuple[StepProcess, Path]:
     request = {"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": list(args)}}
     step = new_step(request, NOW)
     pushes = [] if pushed is None else pushed
-    run = StepProcess(step, member(root), pushes.append, lambda key: f"s3://b/{key}")
+    kills = [] if killed is None else killed
+    run = StepProcess(step, member(root), pushes.append, lambda key: f"s3://b/{key}", kills.append)
     return run, root / log_pusher.STEPS_FOLDER / step.id
 
 
@@ -100,6 +103,18 @@ def test_a_step_can_be_interrupted_and_killed(tmp_path: Path, how: str, code: in
         time.sleep(0.01)
     getattr(run, how)()
     assert run.wait().exit_code == code
+
+
+@pytest.mark.parametrize("how", ["interrupt", "kill"])
+def test_a_cancelled_step_takes_its_yarn_applications_with_it(tmp_path: Path, how: str) -> None:
+    killed: list[Any] = []
+    say = "echo INFO Client: Submitted application application_12_0001 >&2"
+    run, logs = start(tmp_path, "bash", "-c", f"{say}; exec sleep 60", killed=killed)
+    while b"Submitted" not in (logs / "stderr").read_bytes():
+        time.sleep(0.01)
+    getattr(run, how)()
+    assert run.wait().application_ids == ("application_12_0001",)
+    assert killed == [("application_12_0001",)]
 
 
 def test_bootstrap_actions_run_in_order_with_their_arguments(tmp_path: Path) -> None:

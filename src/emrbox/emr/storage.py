@@ -1,0 +1,67 @@
+"""The EBS volumes of instance groups: asked for, or EMR's defaults (emr-facts 2.6). Records, not disks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emrbox.emr import releases
+
+Document = dict[str, Any]
+MAXIMUM_VOLUMES = 25
+VOLUME_TYPES = frozenset({"gp3", "gp2", "io1", "st1", "sc1", "standard"})
+SIZES_GB = range(1, 1025)
+FIRST_DEVICE = "/dev/sdb"
+# Volumes that an instance type without disks of its own gets when none are asked for: count, size in GiB.
+DEFAULTS = {"large": (1, 32), "xlarge": (2, 32), "2xlarge": (4, 32), "4xlarge": (4, 64), "8xlarge": (4, 128)}
+
+
+def block_devices(instance_type: str, ebs: Document) -> list[Document]:
+    """Return EbsBlockDevices of a group: one entry a volume of each instance, with its device name."""
+    configs = ebs.get("EbsBlockDeviceConfigs", [])
+    if not configs and releases.INSTANCE_TYPES[instance_type].ebs_only:
+        count, size = DEFAULTS[instance_type.partition(".")[2]]
+        configs = [
+            {"VolumeSpecification": {"VolumeType": "gp2", "SizeInGB": size}, "VolumesPerInstance": count}
+        ]
+    specifications = [
+        config["VolumeSpecification"]
+        for config in configs
+        for _ in range(config.get("VolumesPerInstance", 1))
+    ]
+    letter = ord(FIRST_DEVICE[-1])
+    return [
+        {"VolumeSpecification": specification, "Device": f"{FIRST_DEVICE[:-1]}{chr(letter + number)}"}
+        for number, specification in enumerate(specifications)
+    ]
+
+
+def mappings(devices: list[Document]) -> list[Document]:
+    """Return RunInstances' BlockDeviceMappings for a group's volumes."""
+    return [
+        {
+            "DeviceName": device["Device"],
+            "Ebs": {
+                "VolumeSize": device["VolumeSpecification"]["SizeInGB"],
+                "VolumeType": device["VolumeSpecification"]["VolumeType"],
+                "DeleteOnTermination": True,
+            },
+        }
+        for device in devices
+    ]
+
+
+def mistake(ebs: Document) -> str | None:
+    """Return what is wrong with a group's EbsConfiguration, or None."""
+    count = 0
+    for config in ebs.get("EbsBlockDeviceConfigs", []):
+        specification = config["VolumeSpecification"]
+        count += config.get("VolumesPerInstance", 1)
+        if specification["VolumeType"] not in VOLUME_TYPES:
+            return f"The EBS volume type {specification['VolumeType']} is not supported."
+        if specification["SizeInGB"] not in SIZES_GB:
+            return "The EBS volume size must be between 1 and 1024 GiB."
+    return (
+        f"At most {MAXIMUM_VOLUMES} EBS volumes per instance are allowed."
+        if count > MAXIMUM_VOLUMES
+        else None
+    )
