@@ -100,7 +100,8 @@ class Box:
         address = instance["PrivateIpAddress"]
         known = self.keys / f"known-{instance['InstanceId']}"
         known.write_text(f"{address} {key}\n")
-        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}", "ConnectTimeout=5")
+        connect = f"ProxyCommand=env EMRBOX_HOME='{self.home}' '{sys.executable}' -m emrbox connect %h %p"
+        options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}", connect)
         result = subprocess.run(
             ["ssh", "-F", "none", "-i", self.keys / "id"]
             + [word for option in options for word in ("-o", option)]

@@ -296,7 +296,7 @@ function eventTable(events) {
 function callTable(calls) {
   return table("calls", [
     ["Time", (call) => clock(call.time), "tight"],
-    ["Who", (call) => call.principal || "unsigned"],
+    ["Who", (call) => [h("span", {}, call.principal || "unsigned"), call.client ? h("div", { class: "quiet" }, call.client) : null]],
     ["Service", (call) => call.service, "tight"],
     ["Operation", (call) => call.operation],
     ["Status", (call) => h("span", { class: call.status >= 400 ? "bad" : "" }, call.status), "tight number"],
@@ -306,9 +306,15 @@ function callTable(calls) {
 }
 
 function faultTable(faults) {
-  const names = [...new Set(faults.flatMap((one) => Object.keys(one)))];
-  const text = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
-  return table("faults: all is well until `emrbox fault` says otherwise", names.map((name) => [name, (one) => text(one[name])]), faults);
+  if (!faults.length) return h("p", { class: "empty" }, "None is on. ", h("span", { class: "mono" }, "emrbox fault --help"));
+  return table("faults", [
+    ["Fault", (one) => [h("span", {}, one.kind), h("br"), h("span", { class: "mono quiet id" }, one.id)]],
+    ["Scope", (one) => ["service", "operation", "cluster", "principal"].filter((name) => one[name] && one[name] !== "*").map((name) => h("span", { class: "tag" }, `${name}=${one[name]}`))],
+    ["Parameters", (one) => Object.entries(one.parameters || {}).map(([name, value]) => h("span", { class: "tag" }, `${name}=${value}`))],
+    ["Chance", (one) => (one.probability < 1 ? `${one.probability}, seed ${one.seed}` : "always"), "tight"],
+    ["Acted", (one) => one.fired, "tight number"],
+    ["Still", (one) => (one.count === null ? "without end" : one.count), "tight number"],
+  ], faults);
 }
 
 function choose(id) {
