@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit box end_to_end docs bench down clean
+.PHONY: help setup demo test lint unit box clients clients_quick end_to_end docs bench down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -23,6 +23,14 @@ unit: setup ## tests without a box: seconds
 
 box: setup ## tests of emrbox with real nodes: minutes
 	@$(BIN)/pytest tests/emrbox
+
+clients: setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
+	@scripts/setup --other-clients
+	@$(BIN)/pytest tests/clients
+
+clients_quick: setup ## the same on hollow clusters: two minutes
+	@scripts/setup --other-clients
+	@$(BIN)/pytest -q -n 2 -m "not slow" tests/clients
 
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 	@$(BIN)/pytest tests/end_to_end

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emrbox import lifecycle
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from emrbox.pytest_plugin import Account
 
 
 @pytest.fixture(scope="session")
-def emrbox_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("box")
+def emrbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("box")
+    yield home
+    lifecycle.down(home)
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 INTERRUPTED_CODE = 143  # as a shell reports SIGTERM
 KILLED_CODE = 137
+# Clients launch a cluster that is not kept alive without steps, then tag it and add them (Airflow, mrjob): a
+# real start leaves minutes for that, so an empty one starts this long, or until its first step.
+FIRST_STEP_SECONDS = 15.0
+LOOK_FOR_STEP_SECONDS = 0.5
 
 
 class HollowEngine(Engine):
@@ -58,9 +62,18 @@ class HollowEngine(Engine):
         self._later("starting", self._boot)
 
     def _boot(self) -> None:
+        if self._may_get_steps():
+            self._movable.call_later(LOOK_FOR_STEP_SECONDS, lambda: self._go(self._boot))
+            return
         self._layer.boot(self._check)
         self._enter(ClusterState.BOOTSTRAPPING, GroupState.BOOTSTRAPPING, InstanceState.BOOTSTRAPPING)
         self._later("bootstrapping", self._install)
+
+    def _may_get_steps(self) -> bool:
+        cluster = self._cluster
+        if cluster.keep_alive or cluster.steps:
+            return False
+        return self._movable.now() - cluster.status.created < timedelta(seconds=FIRST_STEP_SECONDS)
 
     def _install(self) -> None:
         self._layer.bootstrap(self._check)
