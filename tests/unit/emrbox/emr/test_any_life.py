@@ -1,0 +1,314 @@
+"""Whatever is asked and whatever happens, in any order: no illegal state, timeline or answer.
+
+Hollow clusters under the movable clock, driven by Hypothesis through the service as clients drive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from emrbox.aws import protocol
+from emrbox.aws.auth import Caller
+from emrbox.aws.errors import AwsError
+from emrbox.emr import states
+from emrbox.emr.clock import SystemClock
+from emrbox.emr.events import event_of
+from emrbox.emr.hollow import Hollow
+from emrbox.emr.layer import StartFailureError
+from emrbox.emr.model import Ending, Reason
+from emrbox.emr.service import EmrService
+from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
+from emrbox.emr.store import Store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
+ALLOW = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+ENDED: dict[type, set[Any]] = {
+    ClusterState: set(states.CLUSTER_ENDED),
+    GroupState: {GroupState.TERMINATED},
+    InstanceState: {InstanceState.TERMINATED},
+    StepState: {StepState.COMPLETED, StepState.CANCELLED, StepState.FAILED, StepState.INTERRUPTED},
+}
+TABLES: dict[type, dict[Any, Any]] = {
+    ClusterState: states.CLUSTER_TRANSITIONS,
+    GroupState: states.GROUP_TRANSITIONS,
+    InstanceState: states.INSTANCE_TRANSITIONS,
+    StepState: states.STEP_TRANSITIONS,
+}
+FIRST = {ClusterState.STARTING, StepState.PENDING}
+
+
+class World:
+    """One box's EMR for all examples; each looks at its own clusters only."""
+
+    def __init__(self) -> None:
+        self.hollow = Hollow()
+        self.hollow.clock.freeze()
+        self.moves: list[tuple[Any, Any, Any, datetime]] = []
+        self.events: list[dict[str, Any]] = []
+        store = Store(
+            SystemClock(), lambda _: pytest.fail("hollow"), lambda name: name, self.hollow, self.watch
+        )
+        self.store, self.service = store, EmrService(store)
+
+    def watch(self, cluster: Any, subject: Any, before: Any, now: datetime) -> None:
+        self.moves.append((subject.id, before, subject.status.state, now))
+        if (event := event_of(cluster, subject, before, now)) is not None:
+            self.events.append(event)
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """Do an operation; its answer fits the model, or it is a refusal as AWS words them."""
+        caller = Caller("arn:aws:iam::123456789012:user/t", lambda: [ALLOW])
+        answer: dict[str, Any] = {}
+        with contextlib.suppress(AwsError):
+            answer = self.service.call(operation, request, caller)
+            protocol.render_answer(protocol.operation_model("emr", operation), answer)
+        self.hollow.clock.advance(0)
+        return answer
+
+
+class Mistakes(logging.Handler):
+    """Keeps what was logged as an error: the clock's work has nobody to raise to."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+WORLD = World()
+step_requests = st.builds(
+    lambda seconds, code, action: {
+        "Name": "s",
+        "ActionOnFailure": action,
+        "HadoopJarStep": {
+            "Jar": "command-runner.jar",
+            "Args": ["emrbox-script", "--seconds", str(seconds), "--exit-code", str(code)],
+        },
+    },
+    st.sampled_from([0, 1, 60, 7200]),
+    st.sampled_from([0, 0, 1]),
+    st.sampled_from(["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW"]),
+)
+step_lists = st.lists(step_requests, max_size=3)
+flags = st.booleans()
+
+
+def no_capacity(*_: Any) -> None:
+    reason = Reason(ReasonCode.INTERNAL_ERROR, "EC2 is out of capacity")
+    raise StartFailureError(Ending(reason, with_errors=True))
+
+
+class AnyLife(RuleBasedStateMachine):
+    clusters = Bundle("clusters")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.mistakes = Mistakes()
+        logging.getLogger("emrbox").addHandler(self.mistakes)
+        self.timelines: dict[str, dict[str, Any]] = {}
+        WORLD.moves.clear()
+        WORLD.events.clear()
+
+    @rule(
+        target=clusters,
+        steps=step_lists,
+        keep=flags,
+        protected=flags,
+        cores=st.integers(0, 3),
+        tasks=st.integers(-1, 2),
+        idle=st.sampled_from([None, 60, 3600]),
+        slow=flags,
+    )
+    def launch(
+        self, *, steps: Any, keep: bool, protected: bool, cores: int, tasks: int, idle: int | None, slow: bool
+    ) -> Any:
+        WORLD.hollow.delays.change({"profile": "real" if slow else "none"})
+        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+        for role, count in (("CORE", cores or None), ("TASK", tasks if tasks >= 0 and cores else None)):
+            if count is not None:
+                groups.append({"InstanceRole": role, "InstanceType": "m5.xlarge", "InstanceCount": count})
+        request: dict[str, Any] = {
+            "Name": "any",
+            "ReleaseLabel": "emr-spark-8.0.0",
+            "ServiceRole": "service",
+            "JobFlowRole": "nodes",
+            "Tags": HOLLOW,
+            "Steps": steps,
+            "Instances": {
+                "InstanceGroups": groups,
+                "KeepJobFlowAliveWhenNoSteps": keep,
+                "TerminationProtected": protected,
+            },
+        }
+        if idle is not None:
+            request["AutoTerminationPolicy"] = {"IdleTimeout": idle}
+        cluster_id = WORLD.call("RunJobFlow", **request)["JobFlowId"]
+        self.ids.append(cluster_id)
+        return cluster_id
+
+    @rule(cluster=clusters, steps=step_lists)
+    def add_steps(self, cluster: str, steps: Any) -> None:
+        WORLD.call("AddJobFlowSteps", JobFlowId=cluster, Steps=steps)
+
+    @rule(cluster=clusters, picks=st.lists(st.integers(0, 9), min_size=1, max_size=3), kill=flags)
+    def cancel(self, *, cluster: str, picks: list[int], kill: bool) -> None:
+        known = [s["Id"] for s in WORLD.call("ListSteps", ClusterId=cluster)["Steps"]]
+        option = "TERMINATE_PROCESS" if kill else "SEND_INTERRUPT"
+        wanted = [known[i % len(known)] for i in picks] if known else ["s-NONE"]
+        WORLD.call("CancelSteps", ClusterId=cluster, StepIds=wanted, StepCancellationOption=option)
+
+    @rule(cluster=clusters, protected=flags)
+    def protect(self, *, cluster: str, protected: bool) -> None:
+        WORLD.call("SetTerminationProtection", JobFlowIds=[cluster], TerminationProtected=protected)
+
+    @rule(cluster=clusters, keep=flags)
+    def keep_alive(self, *, cluster: str, keep: bool) -> None:
+        WORLD.call("SetKeepJobFlowAliveWhenNoSteps", JobFlowIds=[cluster], KeepJobFlowAliveWhenNoSteps=keep)
+
+    @rule(cluster=clusters, level=st.sampled_from([0, 1, 2, 5]))
+    def concurrency(self, cluster: str, level: int) -> None:
+        WORLD.call("ModifyCluster", ClusterId=cluster, StepConcurrencyLevel=level)
+
+    @rule(cluster=clusters, idle=st.sampled_from([None, 60, 3600]))
+    def idle_policy(self, cluster: str, idle: int | None) -> None:
+        if idle is None:
+            WORLD.call("RemoveAutoTerminationPolicy", ClusterId=cluster)
+        else:
+            WORLD.call(
+                "PutAutoTerminationPolicy", ClusterId=cluster, AutoTerminationPolicy={"IdleTimeout": idle}
+            )
+
+    @rule(cluster=clusters)
+    def terminate(self, cluster: str) -> None:
+        WORLD.call("TerminateJobFlows", JobFlowIds=[cluster])
+
+    @rule(cluster=clusters, count=st.integers(0, 2))
+    def add_group(self, cluster: str, count: int) -> None:
+        group = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": count}
+        WORLD.call("AddInstanceGroups", JobFlowId=cluster, InstanceGroups=[group])
+
+    @rule(cluster=clusters, pick=st.integers(0, 3), count=st.integers(0, 4), by_name=flags)
+    def resize(self, *, cluster: str, pick: int, count: int, by_name: bool) -> None:
+        groups = WORLD.call("ListInstanceGroups", ClusterId=cluster)["InstanceGroups"]
+        group = groups[pick % len(groups)]
+        change: dict[str, Any] = {"InstanceGroupId": group["Id"], "InstanceCount": count}
+        if by_name:
+            running = WORLD.call("ListInstances", ClusterId=cluster, InstanceGroupId=group["Id"])["Instances"]
+            named = [i["Ec2InstanceId"] for i in running[:1]]
+            change = {"InstanceGroupId": group["Id"], "EC2InstanceIdsToTerminate": named}
+        WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
+
+    @rule(cluster=clusters, pick=st.integers(0, 9))
+    def lose_an_instance(self, cluster: str, pick: int) -> None:
+        instances = WORLD.call("ListInstances", ClusterId=cluster)["Instances"]
+        if instances:
+            record = WORLD.store.cluster(cluster)
+            WORLD.store.engine(record)._layer.lose({instances[pick % len(instances)]["Ec2InstanceId"]})  # type: ignore[attr-defined]
+            with record.changed:
+                record.changed.notify_all()
+            WORLD.hollow.clock.advance(0)
+
+    @rule(cluster=clusters, there_is=flags)
+    def capacity(self, *, cluster: str, there_is: bool) -> None:
+        layer = WORLD.store.engine(WORLD.store.cluster(cluster))._layer
+        vars(layer).pop("launch", None)
+        if not there_is:
+            vars(layer)["launch"] = no_capacity
+
+    @rule(seconds=st.sampled_from([1, 59, 200, 3600, 86400]))
+    def pass_time(self, seconds: int) -> None:
+        WORLD.hollow.clock.advance(seconds)
+
+    @invariant()
+    def nothing_went_wrong_inside(self) -> None:
+        assert self.mistakes.texts == []
+
+    @invariant()
+    def every_move_is_in_the_table(self) -> None:
+        for subject, before, after, _ in WORLD.moves:
+            legal = after in FIRST if before is None else after in TABLES[type(after)][before]
+            assert legal, (subject, before, after)
+        moments = [moment for *_, moment in WORLD.moves]
+        assert moments == sorted(moments)
+
+    @invariant()
+    def what_clients_see_is_consistent(self) -> None:
+        for cluster_id in self.ids:
+            cluster = WORLD.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]
+            steps = WORLD.call("ListSteps", ClusterId=cluster_id)["Steps"]
+            groups = WORLD.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+            instances = WORLD.call("ListInstances", ClusterId=cluster_id)["Instances"]
+            self.check_timeline(cluster_id, ClusterState, cluster["Status"], "ReadyDateTime")
+            for kind, items, second in (
+                (StepState, steps, "StartDateTime"),
+                (GroupState, groups, "ReadyDateTime"),
+                (InstanceState, instances, "ReadyDateTime"),
+            ):
+                for item in items:
+                    self.check_timeline(item["Id"], kind, item["Status"], second)
+            self.check_counts(groups, instances)
+            self.check_end(cluster["Status"]["State"], steps, groups, instances)
+
+    def check_timeline(self, name: str, kind: Any, status: dict[str, Any], second: str) -> None:
+        timeline, state = status["Timeline"], kind(status["State"])
+        moments = [timeline[k] for k in ("CreationDateTime", second, "EndDateTime") if k in timeline]
+        assert moments == sorted(moments), (name, status)
+        assert ("EndDateTime" in timeline) == (state in ENDED[kind]), (name, status)
+        if state in {"RUNNING", "WAITING", "COMPLETED", "RESIZING"}:
+            assert second in timeline, (name, status)
+        if state in {"PENDING", "STARTING", "PROVISIONING", "BOOTSTRAPPING"}:
+            assert second not in timeline, (name, status)
+        before = self.timelines.setdefault(name, {})
+        assert before.items() <= timeline.items(), (name, before, timeline)
+        before.update(timeline)
+
+    def check_counts(self, groups: Any, instances: Any) -> None:
+        for group in groups:
+            mine = [i for i in instances if i["InstanceGroupId"] == group["Id"]]
+            running = sum(i["Status"]["State"] == "RUNNING" for i in mine)
+            assert group["RunningInstanceCount"] == running
+            if group["Status"]["State"] == "RUNNING" and group["InstanceGroupType"] != "MASTER":
+                assert group["RequestedInstanceCount"] == running
+
+    def check_end(self, state: str, steps: Any, groups: Any, instances: Any) -> None:
+        step_states = {s["Status"]["State"] for s in steps}
+        if state == "WAITING":
+            assert not step_states & {"PENDING", "RUNNING", "CANCEL_PENDING"}
+        if state in {"STARTING", "BOOTSTRAPPING"}:
+            assert step_states <= {"PENDING", "CANCELLED"}
+        if state.startswith("TERMINATED"):
+            assert step_states <= {"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"}
+            assert {i["Status"]["State"] for i in (*groups, *instances)} <= {"TERMINATED"}
+
+    def teardown(self) -> None:
+        WORLD.hollow.delays.change({"profile": "none"})
+        for cluster_id in self.ids:
+            WORLD.call("SetTerminationProtection", JobFlowIds=[cluster_id], TerminationProtected=False)
+            WORLD.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+        WORLD.hollow.clock.advance(100_000)
+        ended = [WORLD.call("DescribeCluster", ClusterId=i)["Cluster"]["Status"]["State"] for i in self.ids]
+        assert set(ended) <= {"TERMINATED", "TERMINATED_WITH_ERRORS"}
+        self.nothing_went_wrong_inside()
+        logging.getLogger("emrbox").removeHandler(self.mistakes)
+
+
+AnyLife.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestAnyLife = AnyLife.TestCase
