@@ -10,6 +10,8 @@ from emrbox.emr.hollow import Hollow
 from emrbox.faults import kinds
 from emrbox.faults.book import FaultBook
 from emrbox.faults.calls import CallFaults
+from emrbox.faults.events import EventFaults
+from emrbox.faults.happenings import Happenings
 
 if TYPE_CHECKING:
     from emrbox.aws.own_api import OwnApi
@@ -23,9 +25,11 @@ class Control:
 
     def __init__(self) -> None:
         self.delays = Delays()
-        self.hollow = Hollow(self.delays)
         self.faults = FaultBook()
+        self.hollow = Hollow(self.delays, self.faults)
         self.call_faults = CallFaults(self.faults)
+        self.event_faults = EventFaults(self.faults)
+        self.happenings = Happenings(self.faults, self.hollow.clock, self.hollow, lambda _: None)
         self.accounts = Accounts(self.hollow.scripts)
 
     def add_to(self, api: OwnApi) -> None:

@@ -1,4 +1,4 @@
-"""Commands that switch something in a running box: `emrbox clock`, `hollow`, `delays`."""
+"""Commands about a running box's switches: `emrbox clock`, `hollow`, `delays`, `fault`, and `calls`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox import state
 from emrbox.errors import BoxError
+from emrbox.faults import kinds
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it so
 
@@ -66,6 +67,30 @@ def add_parsers(commands: Commands) -> None:
     delays.add_argument("profile", nargs="?", help="none, or real: as on AWS")
     delays.add_argument("--seed", type=int, default=0)
     delays.add_argument("--scale", type=float, default=1.0, help="0.1: ten times quicker")
+    fault = commands.add_parser("fault", help="things that go wrong")
+    _add_fault_parsers(fault.add_subparsers(dest="action", metavar="ACTION", required=True))
+    calls = commands.add_parser("calls", help="who has called what; patterns as a shell has them")
+    for name in ("service", "operation", "principal", "client", "error", "status"):
+        calls.add_argument(f"--{name}")
+    calls.add_argument("--since", help="ISO 8601 time, or seconds back from now")
+    calls.add_argument("--limit", type=int, default=50)
+    calls.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def _add_fault_parsers(actions: Commands) -> None:
+    actions.add_parser("list", help="those that are on, and how often each has acted")
+    actions.add_parser("kinds", help="the kinds there are, with their parameters")
+    actions.add_parser("clear", help="switch all off")
+    remove = actions.add_parser("remove", help="switch one off; what it did to nodes is undone")
+    remove.add_argument("id")
+    add = actions.add_parser("add", help="switch one on: emrbox fault add slow --operation 'List*' seconds=3")
+    add.add_argument("kind")
+    add.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="parameters of the kind")
+    for name in ("service", "operation", "cluster", "principal"):
+        add.add_argument(f"--{name}", help="pattern, as a shell has them")
+    add.add_argument("--count", type=int, help="how often it acts")
+    add.add_argument("--probability", type=float, help="of each chance, above 0 to 1")
+    add.add_argument("--seed", type=int, help="of the probability and of choices")
 
 
 def _show(document: Any) -> int:
@@ -98,6 +123,67 @@ def _delays(home: Path, arguments: argparse.Namespace) -> int:
     return _show(ask(home, "delays", change))
 
 
+def _fault(home: Path, arguments: argparse.Namespace) -> int:
+    if arguments.action == "list":
+        return _show(ask(home, "faults"))
+    if arguments.action == "kinds":
+        _say_lines(_kind_lines(kinds.document()))
+        return 0
+    if arguments.action == "add":
+        return _show(ask(home, "faults", {"add": fault_document(arguments)}))
+    change = {"remove": arguments.id} if arguments.action == "remove" else {"clear": True}
+    return _show(ask(home, "faults", change))
+
+
+def fault_document(arguments: argparse.Namespace) -> Document:
+    """Return what the command line asks for, as the API takes it."""
+    names = ("service", "operation", "cluster", "principal", "count", "probability", "seed")
+    document: Document = {"kind": arguments.kind}
+    document |= {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+    parameters: Document = {}
+    for pair in arguments.parameters:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BoxError(f"{pair}: write NAME=VALUE")
+        parameters[name] = _typed(value)
+    return {**document, "parameters": parameters}
+
+
+def _typed(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _kind_lines(found: list[Document]) -> Iterator[str]:
+    for kind in found:
+        yield f"{kind['kind']:20} {kind['does']} ({kind['clusters']} clusters)"
+        for name, parameter in kind["parameters"].items():
+            yield f"{'':22}{name}={parameter['default']}: {parameter['meaning']}"
+
+
+def _calls(home: Path, arguments: argparse.Namespace) -> int:
+    names = ("service", "operation", "principal", "client", "error", "status", "since", "limit")
+    query = {name: str(v) for name in names if (v := getattr(arguments, name)) is not None}
+    found = ask(home, "calls", query=query)
+    if arguments.output == "json":
+        return _show(found)
+    _say_lines(
+        f"{call['time']}  {call['status']:3}  {call['service']}:{call['operation']}  {call['error'] or '-'}  "
+        f"{call['milliseconds']} ms  {call['principal'] or '-'}  {call['client'] or '-'}"
+        for call in reversed(found["calls"])
+    )
+    return 0
+
+
+def _say_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)  # noqa: T201  # a command line's output
+
+
 def read_json(file: Path) -> Any:
     """Read a JSON file that a person has written."""
     try:
@@ -110,4 +196,6 @@ COMMANDS: dict[str, Callable[[Path, argparse.Namespace], int]] = {
     "clock": _clock,
     "hollow": _hollow,
     "delays": _delays,
+    "fault": _fault,
+    "calls": _calls,
 }

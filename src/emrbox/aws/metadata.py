@@ -76,6 +76,7 @@ class MotoFacts:
             instance_profile_id=profile.id if profile else None,
             public_key=(pair.key_name, public_key_line(pair)) if pair else None,
             tags={tag["key"]: tag["value"] for tag in instance.get_tags()} if shows_tags else None,
+            interruption_time=getattr(instance, "interruption_time", None),
         )
 
     def credentials(self, instance_id: str) -> RoleCredentials | None:

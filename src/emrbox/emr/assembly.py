@@ -12,6 +12,8 @@ from emrbox.emr.real_nodes import RealNodes
 from emrbox.emr.service import EmrService
 from emrbox.emr.store import Store
 from emrbox.faults.lag import LaggingReads
+from emrbox.faults.machines import with_faults
+from emrbox.faults.real_hands import RealHands
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from emrbox.aws.event_bus import EventBus
     from emrbox.config import BoxConfig
     from emrbox.control import Control
+    from emrbox.emr.layer import NodeLayer
     from emrbox.emr.model import Cluster, HasStatus
     from emrbox.emr.node_access import Machines
     from emrbox.emr.states import State
@@ -34,14 +37,32 @@ def create_emr(config: BoxConfig, machines: Machines, control: Control, bus: Eve
     clock = SystemClock()
     endpoint_url = f"http://{config.gateway}"
 
-    def layer_of(cluster: Cluster) -> RealNodes:
-        return RealNodes(cluster, machines, endpoint_url, clock)
+    hands = RealHands(machines)
+    control.happenings.real_hands = hands
+    control.happenings.publish = bus.publish
+    bus.fate = control.event_faults.fate
+
+    def layer_of(cluster: Cluster) -> NodeLayer:
+        def logs_late() -> float:
+            fault = control.faults.strike("logs-late", (cluster.id, cluster.name))
+            return float(fault.parameters["seconds"]) if fault else 0.0
+
+        nodes = RealNodes(cluster, machines, endpoint_url, clock, logs_late)
+        return with_faults(
+            nodes,
+            cluster,
+            control.faults,
+            delays=control.delays,
+            now=clock.now,
+            on_boot=hands.delay_sshd,
+        )
 
     def watch(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
         event = event_of(cluster, subject, before, now)
         if event is not None:
             bus.publish(event)
+        control.happenings.watch(cluster, subject)
 
-    return EmrService(
-        Store(clock, layer_of, role_of_profile, control.hollow, watch), LaggingReads(control.faults)
-    )
+    store = Store(clock, layer_of, role_of_profile, control.hollow, watch)
+    control.happenings.store = store
+    return EmrService(store, LaggingReads(control.faults))

@@ -26,7 +26,7 @@ def run_bootstrap_actions(
     """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails."""
     for number, action in enumerate(actions, 1):
         if failed := _failed(number, action, members, check):
-            raise StartFailureError(_ending(number, action, failed))
+            raise StartFailureError(failure_ending(number, action, failed))
 
 
 def bootstrap_late_nodes(
@@ -104,7 +104,8 @@ def _wait(process: subprocess.Popen[bytes], check: Checkpoint) -> int:
     return process.returncode
 
 
-def _ending(number: int, action: BootstrapAction, failed: list[tuple[Member, int]]) -> Ending:
+def failure_ending(number: int, action: BootstrapAction, failed: list[tuple[Member, int]]) -> Ending:
+    """Return how a cluster ends when an action has failed on some nodes with these exit codes."""
     master = next(((m, code) for m, code in failed if m.is_master), None)
     if master and master[1] == DOWNLOAD_FAILED:
         instance = master[0].instance.ec2_id

@@ -14,20 +14,50 @@ from emrbox.emr.delays import Delays
 from emrbox.emr.hollow_engine import HollowEngine
 from emrbox.emr.hollow_nodes import HollowNodes
 from emrbox.emr.hollow_scripts import Scripts
+from emrbox.faults.book import FaultBook
+from emrbox.faults.machines import StuckEnd, with_faults
 
 if TYPE_CHECKING:
-    from emrbox.emr.model import Cluster
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from emrbox.emr.model import Cluster, Instance
+    from emrbox.faults.book import Fault
 
 
 class Hollow:
     """The box's hollow clusters: their clock, their scripts, how long they take to start and end."""
 
-    def __init__(self, delays: Delays | None = None) -> None:
+    def __init__(self, delays: Delays | None = None, faults: FaultBook | None = None) -> None:
         self.clock = MovableClock()
         self.scripts = Scripts()
         self.delays = delays or Delays()
+        self._faults = faults or FaultBook()
+        self._nodes: dict[str, HollowNodes] = {}
 
     def engine(self, cluster: Cluster) -> HollowEngine:
         """Return what drives a new hollow cluster."""
-        layer = HollowNodes(cluster, self.clock)
-        return HollowEngine(cluster, layer, self.clock, self.scripts, self.delays)
+        nodes = self._nodes[cluster.id] = HollowNodes(cluster, self.clock)
+        layer = with_faults(nodes, cluster, self._faults)
+
+        def end() -> StuckEnd:
+            return StuckEnd(self._faults, cluster, self.clock.now)
+
+        return HollowEngine(cluster, layer, self.clock, self.scripts, self.delays, end=end)
+
+    # -- as the hands of faults ----------------------------------------------------------------------------
+
+    def lose(self, cluster: Cluster, instances: Iterable[Instance], _code: str) -> None:
+        """Let instances be gone."""
+        self._nodes[cluster.id].lose({instance.ec2_id for instance in instances})
+        with cluster.changed:
+            cluster.changed.notify_all()
+
+    def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
+        """Do nothing: there is no metadata to read."""
+
+    def spoil(self, fault: Fault, instances: Iterable[Instance]) -> None:
+        """Do nothing: there is no node."""
+
+    def mend(self, fault: Fault, instances: Iterable[Instance]) -> None:
+        """Do nothing: there is no node."""

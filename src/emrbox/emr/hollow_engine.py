@@ -34,18 +34,29 @@ KILLED_CODE = 137
 # real start leaves minutes for that, so an empty one starts this long, or until its first step.
 FIRST_STEP_SECONDS = 15.0
 LOOK_FOR_STEP_SECONDS = 0.5
+STUCK_LOOK_SECONDS = 1.0
 
 
 class HollowEngine(Engine):
     """Drives one hollow cluster: every change of its records, and every moment that counts, is one turn."""
 
     def __init__(
-        self, cluster: Cluster, layer: NodeLayer, clock: MovableClock, scripts: Scripts, delays: Delays
+        self,
+        cluster: Cluster,
+        layer: NodeLayer,
+        clock: MovableClock,
+        scripts: Scripts,
+        delays: Delays,
+        *,
+        end: Callable[[], Callable[[], bool]] = lambda: lambda: False,
     ) -> None:
         super().__init__(cluster, layer, clock)
         self._movable = clock
         self._scripts = scripts
         self._delays = delays
+        self._begin_end = (
+            end  # called when machines would end: says then, when asked, whether they still cannot
+        )
         self._was_active = False
         self._had_policy = cluster.idle_timeout_seconds is not None
         self._turns = _Turns(clock, self._turn)
@@ -166,9 +177,13 @@ class HollowEngine(Engine):
         if not self._turns.stop():
             return
         self._close()
-        self._movable.call_later(self._delays.pick("terminating"), self._end_machines)
+        seconds = self._delays.pick("terminating")
+        self._movable.call_later(seconds, lambda: self._end_machines(self._begin_end()))
 
-    def _end_machines(self) -> None:
+    def _end_machines(self, is_stuck: Callable[[], bool]) -> None:
+        if is_stuck():
+            self._movable.call_later(STUCK_LOOK_SECONDS, lambda: self._end_machines(is_stuck))
+            return
         self._layer.shut_down()
         self._be_over()
 

@@ -13,7 +13,7 @@ from emrbox.emr.clients import client_as
 from emrbox.emr.service import role_arn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from emrbox.emr.model import Cluster
@@ -27,9 +27,13 @@ APPLICATIONS = ("hadoop-hdfs", "hadoop-yarn", "hadoop-mapreduce", "spark")
 
 
 class LogPusher:
-    """Copies what has changed since the last time. A cluster without a log URI has no logs in S3."""
+    """Copies what has changed since the last time. A cluster without a log URI has no logs in S3.
 
-    def __init__(self, cluster: Cluster, endpoint_url: str) -> None:
+    `late` says for each file after how many seconds it is to appear there; 0 is at once.
+    """
+
+    def __init__(self, cluster: Cluster, endpoint_url: str, late: Callable[[], float] = lambda: 0.0) -> None:
+        self._late = late
         self._cluster = cluster
         self._endpoint_url = endpoint_url
         self._bucket, self._prefix = _location(cluster.log_uri)
@@ -70,12 +74,18 @@ class LogPusher:
             arn = role_arn(self._cluster.role_name, self._cluster.account_id)
             session = self._cluster.instances[0].ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
-        self._client.put_object(
-            Bucket=self._bucket,
-            Key=f"{self._prefix}{self._cluster.id}/{key}.gz",
-            Body=gzip.compress(file.read_bytes(), compresslevel=1),
-        )
+        body = gzip.compress(file.read_bytes(), compresslevel=1)
+        if seconds := self._late():
+            timer = threading.Timer(seconds, self._put, (key, body))
+            timer.daemon = True
+            timer.start()
+        else:
+            self._put(key, body)
         self._pushed[key] = version
+
+    def _put(self, key: str, body: bytes) -> None:
+        name = f"{self._prefix}{self._cluster.id}/{key}.gz"
+        self._client.put_object(Bucket=self._bucket, Key=name, Body=body)
 
 
 def _location(log_uri: str | None) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from emrbox.emr.provisioning import install_applications, write_aws_config, writ
 from emrbox.emr.step_process import StepProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from emrbox.emr.clock import Clock
     from emrbox.emr.layer import Checkpoint
@@ -30,12 +30,19 @@ BUSY_FILE_SECONDS = 60.0
 class RealNodes:
     """The machines of one cluster."""
 
-    def __init__(self, cluster: Cluster, machines: Machines, endpoint_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        machines: Machines,
+        endpoint_url: str,
+        clock: Clock,
+        logs_late: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._cluster = cluster
         self._machines = machines
         self._clock = clock
         self._capacity = Capacity(cluster, endpoint_url, clock)
-        self._logs = LogPusher(cluster, endpoint_url)
+        self._logs = LogPusher(cluster, endpoint_url, logs_late)
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
 

@@ -161,7 +161,11 @@ KINDS: dict[str, Kind] = {
             "core-lost",
             Where.CLUSTER,
             "ends all core nodes; the cluster stays, with zero core",
-            {**_on_nodes("CORE", 0), "state": Parameter("WAITING", "the cluster states in which it acts")},
+            {
+                **_on_nodes("CORE", 0),
+                "state": Parameter("WAITING", "the cluster states in which it acts"),
+                "replaced": Parameter(0, "1: EMR gets others; 0: EC2 has none while the fault is on"),
+            },
             source="emr-facts 1.2: clusters seen WAITING without core nodes",
             count=1,
         ),

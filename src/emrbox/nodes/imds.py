@@ -56,6 +56,7 @@ class InstanceFacts:
     instance_profile_id: str | None = None
     public_key: tuple[str, str] | None = None  # name, OpenSSH line
     tags: Mapping[str, str] | None = None
+    interruption_time: str | None = None  # of a spot interruption that has been announced
 
 
 class FactsSource(Protocol):
@@ -101,6 +102,10 @@ def documents(spec: NodeSpec, facts: InstanceFacts) -> dict[str, str]:
         }
         meta["iam/info"] = json.dumps(info, indent=2)
         meta["iam/security-credentials/"] = spec.role_name
+    if facts.interruption_time:
+        action = {"action": "terminate", "time": facts.interruption_time}
+        meta["spot/instance-action"] = json.dumps(action)
+        meta["spot/termination-time"] = facts.interruption_time
     for key, value in (facts.tags or {}).items():
         meta[f"tags/instance/{key}"] = value
     identity = {

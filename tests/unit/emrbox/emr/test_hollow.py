@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from emrbox.aws.auth import Caller
+from emrbox.aws.errors import AwsError
 from emrbox.emr.clock import MovableClock, SystemClock
 from emrbox.emr.hollow import Hollow
 from emrbox.emr.service import EmrService
 from emrbox.emr.store import Store
+from emrbox.faults.book import FaultBook
+from emrbox.faults.happenings import Happenings
+from emrbox.faults.lag import LaggingReads
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
 
@@ -26,12 +30,21 @@ def script(name: str = "work", action: str = "CONTINUE", **options: Any) -> dict
 
 class HollowEmr:
     def __init__(self, run_request: Any) -> None:
-        self.hollow = Hollow()
+        self.faults = FaultBook()
+        self.published: list[Any] = []
+        self.hollow = Hollow(faults=self.faults)
         self.clock = self.hollow.clock
         self.clock.freeze()
         self.start = self.clock.now()
-        store = Store(SystemClock(), lambda _: pytest.fail("not hollow"), lambda name: name, self.hollow)
-        self._service = EmrService(store)
+        happenings = Happenings(self.faults, self.clock, self.hollow, self.published.append)
+        happenings.store = store = Store(
+            SystemClock(),
+            lambda _: pytest.fail("not hollow"),
+            lambda name: name,
+            self.hollow,
+            lambda cluster, subject, *_: happenings.watch(cluster, subject),
+        )
+        self._service = EmrService(store, LaggingReads(self.faults))
         self._run_request = run_request
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
@@ -57,6 +70,16 @@ class HollowEmr:
 
     def step_states(self, cluster_id: str) -> list[str]:
         return [step["Status"]["State"] for step in self.steps(cluster_id)]
+
+    def instances(self, cluster_id: str) -> list[dict[str, Any]]:
+        return list(self.call("ListInstances", ClusterId=cluster_id)["Instances"])
+
+    def core_count(self, cluster_id: str) -> int:
+        groups = self.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+        return int(next(g["RunningInstanceCount"] for g in groups if g["InstanceGroupType"] == "CORE"))
+
+    def tags(self, cluster_id: str) -> list[dict[str, str]]:
+        return list(self.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]["Tags"])
 
     def after(self, seconds: float) -> Any:
         return self.start + timedelta(seconds=seconds)
@@ -250,3 +273,111 @@ def test_five_hundred_hollow_clusters_are_listed_quickly(emr: HollowEmr) -> None
         assert len(emr.call("ListClusters", ClusterStates=["WAITING"])["Clusters"]) == 50
         took.append(time.thread_time() - start)
     assert sorted(took)[98] < 0.05
+
+
+def test_no_capacity_ends_a_launch_as_aws_words_it(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "no-capacity", "count": 1, "parameters": {"role": "CORE"}})
+    status = emr.status(emr.launch())
+    assert status["State"] == "TERMINATED_WITH_ERRORS"
+    reason = status["StateChangeReason"]
+    assert reason["Code"] == "INTERNAL_ERROR"
+    assert reason["Message"].startswith(
+        "EC2 is out of capacity for m5.xlarge in availability zone us-east-1a."
+    )
+    (detail,) = status["ErrorDetails"]
+    assert detail["ErrorCode"] == "INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"
+    assert emr.state(emr.launch()) == "WAITING"
+
+
+def test_a_bootstrap_action_fails_on_one_node(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "bootstrap-fails"})
+    assert emr.state(emr.launch()) == "WAITING"  # it has no bootstrap action
+    action = {"Name": "b", "ScriptBootstrapAction": {"Path": "s3://b/x.sh"}}
+    status = emr.status(emr.launch(BootstrapActions=[action]))
+    assert status["State"] == "TERMINATED_WITH_ERRORS"
+    assert status["StateChangeReason"]["Code"] == "BOOTSTRAP_FAILURE"
+    assert status["StateChangeReason"]["Message"].startswith("On 1 slave instance")
+
+
+def test_the_master_is_lost_in_the_middle_of_a_step(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(script(seconds=7200))
+    emr.faults.add({"kind": "master-lost", "cluster": cluster_id, "parameters": {"after_seconds": 600}})
+    emr.clock.advance(599)
+    assert emr.state(cluster_id) == "RUNNING"
+    emr.clock.advance(1)
+    status = emr.status(cluster_id)
+    assert status["State"] == "TERMINATED_WITH_ERRORS"
+    assert status["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
+    assert emr.step_states(cluster_id) == ["INTERRUPTED"]
+
+
+def test_all_core_nodes_are_lost_once_the_cluster_waits_and_it_goes_on_waiting(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "core-lost"})
+    cluster_id = emr.launch(script(seconds=60))
+    emr.clock.advance(59)
+    assert emr.core_count(cluster_id) == 2
+    emr.clock.advance(1)
+    assert (emr.state(cluster_id), emr.core_count(cluster_id)) == ("WAITING", 0)
+    emr.clock.advance(3600)
+    assert (emr.state(cluster_id), emr.core_count(cluster_id)) == ("WAITING", 0)
+    emr.faults.clear()
+    assert emr.core_count(emr.launch()) == 2
+
+
+def test_lost_core_nodes_are_replaced_where_ec2_has_room(emr: HollowEmr) -> None:
+    cluster_id = emr.launch()
+    emr.hollow.delays.change({"phases": {"resizing": [300, 300]}})
+    emr.faults.add({"kind": "core-lost", "parameters": {"replaced": 1}})
+    emr.clock.advance(299)
+    assert emr.core_count(cluster_id) == 0
+    emr.clock.advance(1)
+    assert emr.core_count(cluster_id) == 2
+
+
+def test_a_spot_interruption_is_announced_two_minutes_before(emr: HollowEmr) -> None:
+    groups = [
+        {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+        {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 2, "Market": "SPOT"},
+    ]
+    cluster_id = emr.launch(Instances={"InstanceGroups": groups})
+    emr.faults.add({"kind": "spot-interruption"})
+    emr.clock.advance(0)
+    (event,) = emr.published
+    assert event["detail-type"] == "EC2 Spot Instance Interruption Warning"
+    emr.clock.advance(119)
+    assert {i["Status"]["State"] for i in emr.instances(cluster_id)} == {"RUNNING"}
+    emr.clock.advance(1)
+    gone = [i for i in emr.instances(cluster_id) if i["Status"]["State"] == "TERMINATED"]
+    assert [i["Ec2InstanceId"] for i in gone] == [event["detail"]["instance-id"]]
+
+
+def test_a_stuck_termination_lasts_its_time_or_until_the_fault_is_removed(emr: HollowEmr) -> None:
+    timed, held = emr.launch(Name="timed"), emr.launch(Name="held")
+    emr.faults.add({"kind": "termination-stuck", "cluster": "timed", "parameters": {"seconds": 900}})
+    fault = emr.faults.add({"kind": "termination-stuck", "cluster": "held"})
+    emr.call("TerminateJobFlows", JobFlowIds=[timed, held])
+    emr.clock.advance(890)
+    assert (emr.state(timed), emr.state(held)) == ("TERMINATING", "TERMINATING")
+    emr.clock.advance(20)
+    assert (emr.state(timed), emr.state(held)) == ("TERMINATED", "TERMINATING")
+    emr.faults.remove(fault.id)
+    emr.clock.advance(1)
+    assert emr.state(held) == "TERMINATED"
+
+
+def test_reads_lag_behind_writes(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "lag", "parameters": {"seconds": 10}})
+    cluster_id = emr.launch()
+    assert emr.call("ListClusters")["Clusters"] == []
+    with pytest.raises(AwsError, match="is not valid"):
+        emr.status(cluster_id)
+    emr.clock.advance(10)
+    assert emr.state(cluster_id) == "WAITING"
+    emr.call("AddTags", ResourceId=cluster_id, Tags=[{"Key": "late", "Value": "1"}])
+    emr.call("AddJobFlowSteps", JobFlowId=cluster_id, Steps=[script(seconds=60)])
+    assert emr.step_states(cluster_id) == []
+    assert emr.tags(cluster_id) == HOLLOW
+    assert emr.state(cluster_id) == "WAITING"
+    emr.clock.advance(10)
+    assert emr.step_states(cluster_id) == ["RUNNING"]
+    assert {"Key": "late", "Value": "1"} in emr.tags(cluster_id)

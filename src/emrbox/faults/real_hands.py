@@ -1,0 +1,108 @@
+"""What faults do to real machines: EC2 takes them away, or their processes, disks and keys are spoilt."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.instances import StateReason
+
+from emrbox.config import REGION
+from emrbox.errors import BoxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from emrbox.emr.model import Cluster, Instance
+    from emrbox.emr.node_access import Machines
+    from emrbox.faults.book import Fault
+
+LOG = logging.getLogger(__name__)
+# kill(-1): every process of the node's pid namespace but its first and the caller.
+HANG, GO_ON = "kill -STOP -1", "kill -CONT -1"
+# A small file system, full, with what the folder holds, over the folder.
+FILL = """\
+set -e
+for path in "$@"; do
+  [ -d "$path" ] || continue
+  aside=$(mktemp -d /run/full.XXXXXX)
+  mount -t tmpfs -o "size=$(($(du -sk "$path" | cut -f1) * 5 / 4 + 512))k" tmpfs "$aside"
+  cp -a "$path/." "$aside/"
+  dd if=/dev/zero of="$aside/.full" bs=4k 2>/dev/null || true
+  mount --bind "$aside" "$path"
+  umount -l "$aside"
+done
+"""
+EMPTY = 'for path in "$@"; do umount -l "$path"; done'
+NEW_HOST_KEY = """\
+set -e
+key=/etc/ssh/ssh_host_ed25519_key
+rm -f "$key" "$key.pub"
+ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f "$key"
+pkill -HUP -o -x sshd
+"""
+STOP_SSHD, START_SSHD = "pkill -o -x sshd", "/usr/sbin/sshd -E /var/log/secure"
+MESSAGES = {
+    "Server.SpotInstanceTermination": "Server.SpotInstanceTermination: Spot instance termination",
+    "Server.InternalError": "Server.InternalError: Internal error on launch",
+}
+
+
+class RealHands:
+    """Hands on the box's nodes and on EC2."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    def lose(self, cluster: Cluster, instances: Iterable[Instance], code: str) -> None:
+        """End instances as EC2 does by itself, protected or not."""
+        backend = ec2_backends[cluster.account_id][REGION]
+        for ec2_id in [instance.ec2_id for instance in instances]:
+            instance = backend.get_instance(ec2_id)
+            instance.disable_api_termination = False
+            backend.terminate_instances([ec2_id])
+            instance.state_reason = StateReason(MESSAGES[code], code)
+
+    def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
+        """Let IMDS show spot/instance-action."""
+        backend = ec2_backends[cluster.account_id][REGION]
+        for instance in instances:
+            backend.get_instance(instance.ec2_id).interruption_time = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def spoil(self, fault: Fault, instances: Iterable[Instance]) -> None:
+        """Do to nodes what the fault's kind says."""
+        script = {"hang": HANG, "disk-full": FILL, "host-key-changed": NEW_HOST_KEY}[fault.kind.name]
+        for instance in instances:
+            self._run(instance, script, *_paths(fault))
+
+    def mend(self, fault: Fault, instances: Iterable[Instance]) -> None:
+        """Undo it on the nodes that are still there. A changed host key stays."""
+        script = {"hang": GO_ON, "disk-full": EMPTY}.get(fault.kind.name)
+        for instance in instances:
+            if script is not None and instance.status.ended is None:
+                self._run(instance, script, *_paths(fault))
+
+    def delay_sshd(self, fault: Fault, instances: Iterable[Instance]) -> None:
+        """Let sshd refuse connections for the fault's time."""
+        for instance in instances:
+            self._run(instance, STOP_SSHD)
+            timer = threading.Timer(fault.parameters["seconds"], self._run, (instance, START_SSHD))
+            timer.daemon = True
+            timer.start()
+
+    def _run(self, instance: Instance, script: str, *arguments: str) -> None:
+        try:
+            done = self._machines.get(instance.ec2_id).run(["sh", "-c", script, "fault", *arguments])
+        except (BoxError, OSError) as problem:
+            LOG.warning("a fault could not act on %s: %s", instance.ec2_id, problem)
+            return
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")[-500:]
+            LOG.warning("a fault on %s ended with %s: %s", instance.ec2_id, done.returncode, said)
+
+
+def _paths(fault: Fault) -> list[str]:
+    return [path.strip() for path in fault.parameters.get("paths", "").split(",") if path.strip()]

@@ -1,0 +1,115 @@
+"""What is on, what it covers, how often it acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emrbox.faults.book import FaultBook
+from emrbox.faults.buckets import PUBLISHED, Buckets
+from emrbox.faults.calls import THROTTLED, CallFacts, CallFaults
+from emrbox.faults.events import EventFaults
+from emrbox.faults.kinds import KINDS
+
+
+def call(operation: str = "ListClusters", *clusters: str, service: str = "elasticmapreduce") -> CallFacts:
+    return CallFacts(service, operation, "arn:aws:iam::1:user/airflow", clusters)
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({}, "kind"),
+        ({"kind": "earthquake"}, "kind"),
+        ({"kind": "reset", "sope": "x"}, "unknown"),
+        ({"kind": "reset", "count": 0}, "count"),
+        ({"kind": "reset", "probability": 2}, "probability"),
+        ({"kind": "reset", "seed": "x"}, "seed"),
+        ({"kind": "reset", "operation": 1}, "operation"),
+        ({"kind": "slow", "parameters": {"second": 1}}, "seconds"),
+        ({"kind": "slow", "parameters": {"seconds": "x"}}, "number"),
+        ({"kind": "slow", "parameters": {"seconds": -1}}, "below 0"),
+        ({"kind": "error", "parameters": {"status": 1.5}}, "whole number"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_with_the_reason(document: Any, says: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=says):
+        FaultBook().add(document)
+
+
+def test_every_kind_can_be_added_as_it_is_and_removed() -> None:
+    book = FaultBook()
+    for name in KINDS:
+        book.add({"kind": name})
+    assert [fault.kind.name for fault in book.all()] == list(KINDS)
+    book.clear()
+    assert book.all() == []
+    with pytest.raises(ValueError, match="there is no fault"):
+        book.remove("f-1")
+
+
+def test_a_count_runs_out_and_a_scope_limits() -> None:
+    book = FaultBook()
+    faults = CallFaults(book)
+    document = {"kind": "error", "operation": "Describe*", "cluster": "daily-*", "count": 2}
+    book.add({**document, "principal": "*:user/airflow"})
+    assert faults.fate(call("ListClusters", "daily-1")).refusal is None
+    assert faults.fate(call("DescribeCluster", "j-1", "weekly")).refusal is None
+    assert faults.fate(call("DescribeCluster", "daily-1", service="s3")).refusal is None
+    struck = [bool(faults.fate(call("DescribeCluster", "j-1", "daily-1")).refusal) for _ in range(4)]
+    assert struck == [True, True, False, False]
+    assert book.all()[0].document()["fired"] == 2
+
+
+def test_the_same_seed_strikes_the_same_calls() -> None:
+    def run(seed: int) -> list[bool]:
+        book = FaultBook()
+        faults = CallFaults(book)
+        book.add({"kind": "reset", "probability": 0.3, "seed": seed})
+        return [faults.fate(call()).reset for _ in range(200)]
+
+    assert run(1) == run(1) != run(2)
+    assert 30 <= sum(run(1)) <= 90
+
+
+def test_the_buckets_are_those_that_aws_publishes() -> None:
+    now = 0.0
+    buckets = Buckets(burst=200, refill=50, scale=1, now=lambda: now)
+    assert [buckets.take("DescribeStep") for _ in range(11)] == [True] * 10 + [False]
+    now = 2.0  # half a token a second
+    assert [buckets.take("DescribeStep") for _ in range(2)] == [True, False]
+    assert [buckets.take("DescribeCluster") for _ in range(11)] == [True] * 10 + [False]
+    assert PUBLISHED["RunJobFlow"] == (10, 0.5)
+
+
+def test_all_calls_together_have_a_bucket_too() -> None:
+    buckets = Buckets(burst=25, refill=5, scale=1, now=lambda: 0.0)
+    taken = [
+        buckets.take(name) for name in ("ListClusters", "DescribeCluster", "ListSteps") for _ in range(10)
+    ]
+    assert sum(taken) == 25
+
+
+def test_throttling_is_emrs_and_ends_with_the_fault() -> None:
+    book = FaultBook()
+    faults = CallFaults(book)
+    fault = book.add({"kind": "throttle"})
+    fates = [faults.fate(call("ListClusters")).refusal for _ in range(25)]
+    assert fates[:20] == [None] * 20
+    assert fates[22] == THROTTLED
+    assert faults.fate(call("ListBuckets", service="s3")).refusal is None
+    book.remove(fault.id)
+    assert faults.fate(call("ListClusters")).refusal is None
+
+
+def test_events_are_lost_doubled_and_overtaken() -> None:
+    book = FaultBook()
+    events = EventFaults(book)
+    step = {"detail-type": "EMR Step Status Change", "detail": {"clusterId": "j-1"}}
+    other = {"detail-type": "EMR Cluster State Change", "detail": {"clusterId": "j-2"}}
+    assert events.fate(step) == (0.0,)
+    book.add({"kind": "event-lost", "operation": "*Step*", "count": 1})
+    book.add({"kind": "event-doubled", "cluster": "j-1", "count": 1, "parameters": {"seconds": 2}})
+    book.add({"kind": "event-late", "cluster": "j-2", "parameters": {"seconds": 9}})
+    assert [events.fate(e) for e in (step, step, step, other)] == [(), (0.0, 2.0), (0.0,), (9.0,)]
