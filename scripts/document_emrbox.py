@@ -159,7 +159,26 @@ def _place(tree: ast.Module, number: int, lines: list[str], following: int) -> s
     return f"`{around[-1]}`" if around else f"`{named[1]}`" if named else ""
 
 
+def own_api() -> str:
+    """Return emrbox's own JSON below /_emrbox/: every handler that the code registers."""
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="api") | ast.Attribute(attr="_own"), attr=method),
+                    args=[ast.Constant(value=str(name)), _],
+                ):
+                    found.setdefault(name, {})[method.upper()] = str(file.relative_to(PACKAGE))
+    rows = [
+        (f"`{name}`", ", ".join(sorted(methods)), f"`{next(iter(methods.values()))}`")
+        for name, methods in sorted(found.items())
+    ]
+    return table(("Below `/_emrbox/`", "By", "Described in"), rows)
+
+
 TABLES = {
+    "own_api": own_api,
     "commands": commands,
     "operations": operations,
     "states": state_tables,

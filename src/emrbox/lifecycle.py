@@ -41,6 +41,12 @@ def up(home: Path) -> BoxState:
     """Start the box, or find it started. Returns when its endpoint answers."""
     if not sys.platform.startswith("linux"):
         raise BoxError(f"emrbox needs Linux, this is {sys.platform}: use a Debian 12 virtual machine")
+    if os.geteuid() != 0:
+        _by_command("up", home)
+        started = state.load(home)
+        if started is None:
+            raise BoxError("the box has ended at once: emrbox logs")
+        return started
     with state.locked(home):
         running = state.load(home)
         if running is not None and running.is_alive:
@@ -50,6 +56,19 @@ def up(home: Path) -> BoxState:
         images = catalog.find()
         state.clean(home)
         return _start(home, images)
+
+
+def _by_command(word: str, home: Path) -> None:
+    """Let the command do it for a program of an ordinary user: it goes on in a user namespace."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "emrbox", word],
+        env={**os.environ, "EMRBOX_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        raise BoxError(finished.stderr.strip().removeprefix("emrbox: "))
 
 
 def _check_machine(home: Path) -> None:
@@ -237,6 +256,11 @@ def _last_lines(home: Path) -> str:
 
 def down(home: Path) -> bool:
     """End the box and remove what it made. Returns whether there was one."""
+    if os.geteuid() != 0:
+        running = state.load(home)
+        was_alive = running is not None and running.is_alive
+        _by_command("down", home)
+        return was_alive
     with state.locked(home):
         running = state.load(home)
         was_alive = running is not None and running.is_alive
