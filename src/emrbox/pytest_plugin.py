@@ -1,4 +1,4 @@
-"""A pytest plugin: one running box, and in it a fresh AWS account for each test. docs/emrbox.md."""
+"""A pytest plugin: one running box, and in it a fresh AWS account for each test. docs/emrbox_testing.md."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ function eventTable(events) {
 function callTable(calls) {
   return table("calls", [
     ["Time", (call) => clock(call.time), "tight"],
-    ["Who", (call) => [h("span", {}, call.principal || "unsigned"), call.client ? h("div", { class: "quiet" }, call.client) : null]],
+    ["Who", (call) => [h("span", {}, call.principal || "unsigned"), call.client ? h("div", { class: "quiet", title: call.client }, call.client.split(" ")[0]) : null]],
     ["Service", (call) => call.service, "tight"],
     ["Operation", (call) => call.operation],
     ["Status", (call) => h("span", { class: call.status >= 400 ? "bad" : "" }, call.status), "tight number"],
