@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 HADOOP_COMMANDS = ("hadoop", "hdfs", "yarn", "mapred")
 SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class", "spark-example")
-STATE_FOLDERS = (
-    "mnt/namenode/current",
-    "mnt/hdfs/current",
-    "mnt/yarn/usercache",
-    "mnt/yarn/filecache",
-    "mnt/yarn/nmPrivate",
-)
+STATE_FOLDERS = ("mnt/namenode", "mnt/hdfs", "mnt/yarn")
 INFO_FOLDER = "/mnt/var/lib/info"
 
 SPARK_WRAPPER = """\
@@ -136,7 +130,8 @@ def _make_folders(member: Member) -> None:
     """Make folders for what runs here. Containers run as hadoop, so the NodeManager does too."""
     node = member.node
     for stale in STATE_FOLDERS:  # an image of an EMR node brings that node's
-        shutil.rmtree(node.root / stale, ignore_errors=True)
+        for child in (node.root / stale).glob("*"):
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
     node.mkdir("/mnt/var/log/hadoop/steps", "hadoop")
     node.mkdir("/mnt/var/lib/hadoop/steps", "hadoop")
     node.mkdir("/mnt/var/log/spark", "hadoop", 0o777)
