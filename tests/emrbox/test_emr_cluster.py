@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import time
 from typing import Any
 
 import boto3
 import pytest
+from emr_account import BUCKET, NODES_ROLE, Account
 
 pytestmark = pytest.mark.box
 
-SERVICE_ROLE = {
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": ["ec2:RunInstances", "ec2:TerminateInstances", "ec2:CreateTags", "ec2:DeleteTags"],
-            "Resource": "*",
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": "arn:aws:iam::123456789012:role/nodes",
-            "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        },
-    ]
-}
-NODES_ROLE = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-BUCKET = "emr-test"
 COUNT_JOB = """
 import sys
 from pyspark.sql import SparkSession, functions as F
@@ -45,78 +26,6 @@ from pyspark.sql import SparkSession
 SparkSession.builder.getOrCreate()
 raise ValueError("the planted mistake")
 """
-
-
-class Account:
-    """The box's account as its administrator sees it."""
-
-    def __init__(self, box: Any) -> None:
-        self.emr, self.s3, self.ec2, self.iam = map(box.client, ("emr", "s3", "ec2", "iam"))
-        self.s3.create_bucket(Bucket=BUCKET)
-        self.make_role("service", "elasticmapreduce.amazonaws.com", SERVICE_ROLE)
-        self.make_role("nodes", "ec2.amazonaws.com", NODES_ROLE)
-        self.iam.create_instance_profile(InstanceProfileName="nodes")
-        self.iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="nodes")
-
-    def make_role(self, name: str, principal: str, policy: dict[str, Any]) -> None:
-        trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
-        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document(policy)))
-
-    def launch(self, cores: int, **changes: Any) -> str:
-        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
-        if cores:
-            groups.append({"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": cores})
-        request: dict[str, Any] = {
-            "Name": "test",
-            "ReleaseLabel": "emr-spark-8.0.0",
-            "Applications": [{"Name": "Spark"}],
-            "ServiceRole": "service",
-            "JobFlowRole": "nodes",
-            "LogUri": f"s3://{BUCKET}/logs/",
-            "Instances": {"InstanceGroups": groups, "KeepJobFlowAliveWhenNoSteps": True},
-            "Tags": [{"Key": "run_id", "Value": "1"}],
-            **changes,
-        }
-        return str(self.emr.run_job_flow(**request)["JobFlowId"])
-
-    def until(self, cluster_id: str, *states: str, seconds: float = 90) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            cluster = self.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
-            if cluster["Status"]["State"] in states:
-                return dict(cluster)
-            assert time.monotonic() < deadline, cluster["Status"]
-            assert "TERMINATED" not in cluster["Status"]["State"], cluster["Status"]
-            time.sleep(0.2)
-
-    def run_step(self, cluster_id: str, *args: str, jar: str = "command-runner.jar") -> dict[str, Any]:
-        step = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": jar, "Args": list(args)}}
-        step_id = self.emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"][0]
-        deadline = time.monotonic() + 180
-        while True:
-            found = self.emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]
-            if found["Status"]["State"] not in {"PENDING", "RUNNING"}:
-                return dict(found)
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-    def log(self, key: str) -> str:
-        body = self.s3.get_object(Bucket=BUCKET, Key=f"logs/{key}")["Body"].read()
-        return gzip.decompress(body).decode()
-
-    def keys(self, prefix: str) -> set[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"logs/{prefix}")
-        return {o["Key"].removeprefix(f"logs/{prefix}") for page in pages for o in page.get("Contents", [])}
-
-    def instances(self, cluster_id: str) -> list[dict[str, Any]]:
-        tag = {"Name": "tag:aws:elasticmapreduce:job-flow-id", "Values": [cluster_id]}
-        answer = self.ec2.describe_instances(Filters=[tag])
-        return [i for r in answer["Reservations"] for i in r["Instances"]]
-
-
-def document(policy: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", **policy}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,130 @@
+"""Groups of real nodes: they grow, shrink and end gracefully. Cancelled steps, custom images. Two minutes."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import wait_until
+from emr_account import BUCKET, Account
+
+pytestmark = pytest.mark.box
+
+TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1, "BidPrice": "0.05"}
+SLEEP_JOB = """
+import time
+from pyspark.sql import SparkSession
+
+SparkSession.builder.getOrCreate()
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def account(box: Any) -> Account:
+    return Account(box)
+
+
+@pytest.fixture(scope="module")
+def image(box: Any, account: Account) -> str:
+    """An AMI made of a plain instance."""
+    [instance] = box.launch(UserData="#!/bin/sh\necho baked >/opt/baked\n")
+    wait_until(lambda: "baked" in box.ssh(instance, "cat /opt/baked || true"))
+    image_id = account.ec2.create_image(InstanceId=instance["InstanceId"], Name="mine")["ImageId"]
+    wait_until(lambda: account.ec2.describe_images(ImageIds=[image_id])["Images"][0]["State"] == "available")
+    account.ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+    return str(image_id)
+
+
+@pytest.fixture(scope="module")
+def cluster(account: Account, image: str) -> str:
+    cluster_id = account.launch(1, CustomAmiId=image)
+    account.emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=True)
+    account.until(cluster_id, "WAITING")
+    return cluster_id
+
+
+def group(account: Account, cluster_id: str, role: str) -> dict[str, Any]:
+    groups = account.emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"]
+    return next(dict(g) for g in groups if g["InstanceGroupType"] == role)
+
+
+def resize(account: Account, cluster_id: str, role: str, count: int) -> None:
+    change = {"InstanceGroupId": group(account, cluster_id, role)["Id"], "InstanceCount": count}
+    account.emr.modify_instance_groups(ClusterId=cluster_id, InstanceGroups=[change])
+    settled(account, cluster_id, role, count)
+
+
+def settled(account: Account, cluster_id: str, role: str, count: int) -> None:
+    def is_so() -> bool:
+        found = group(account, cluster_id, role)
+        return (found["Status"]["State"], found["RunningInstanceCount"]) == ("RUNNING", count)
+
+    wait_until(is_so, 90)
+
+
+def run(account: Account, cluster_id: str, command: str) -> str:
+    step = account.run_step(cluster_id, "bash", "-c", command)
+    assert step["Status"]["State"] == "COMPLETED"
+    return account.log(f"{cluster_id}/steps/{step['Id']}/stdout.gz")
+
+
+def yarn_states(account: Account, cluster_id: str) -> list[str]:
+    lines = run(account, cluster_id, "yarn node -list -all 2>/dev/null").splitlines()
+    return sorted(line.split()[1] for line in lines if line.startswith("ip-"))
+
+
+def test_a_custom_image_gets_the_release_on_top(account: Account, cluster: str) -> None:
+    assert run(account, cluster, "cat /opt/baked && hadoop version | head -1") == "baked\nHadoop 3.4.1\n"
+
+
+def test_nobody_ends_the_instances_of_a_protected_cluster(account: Account, cluster: str) -> None:
+    ids = [i["InstanceId"] for i in account.instances(cluster)]
+    with pytest.raises(ClientError, match="may not be terminated"):
+        account.ec2.terminate_instances(InstanceIds=ids[:1])
+
+
+def test_spot_task_nodes_join_and_core_nodes_leave_with_their_data_copied(
+    account: Account, cluster: str
+) -> None:
+    account.emr.add_instance_groups(JobFlowId=cluster, InstanceGroups=[TASK])
+    settled(account, cluster, "TASK", 1)
+    assert group(account, cluster, "TASK")["Market"] == "SPOT"
+    assert [i.get("InstanceLifecycle") for i in account.instances(cluster)].count("spot") == 1
+    resize(account, cluster, "CORE", 2)
+    assert yarn_states(account, cluster) == ["RUNNING"] * 3
+    # Both core nodes get files, with one copy each.
+    run(account, cluster, "for i in 1 2 3 4; do head -c 1M /dev/urandom | hdfs dfs -put - /tmp/$i; done")
+    resize(account, cluster, "CORE", 1)
+    resize(account, cluster, "TASK", 0)
+    assert yarn_states(account, cluster) == ["DECOMMISSIONED", "DECOMMISSIONED", "RUNNING"]
+    assert run(account, cluster, "hdfs dfs -cat '/tmp/[1-4]' | wc -c") == f"{4 * 2**20}\n"
+
+
+def test_a_cancelled_step_takes_its_spark_application_with_it(account: Account, cluster: str) -> None:
+    account.s3.put_object(Bucket=BUCKET, Key="sleep.py", Body=SLEEP_JOB.encode())
+    args = ["spark-submit", "--deploy-mode", "cluster", f"s3://{BUCKET}/sleep.py"]
+    jar = {"Jar": "command-runner.jar", "Args": args}
+    step = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
+    [step_id] = account.emr.add_job_flow_steps(JobFlowId=cluster, Steps=[step])["StepIds"]
+    masters = account.emr.list_instances(ClusterId=cluster, InstanceGroupTypes=["MASTER"])["Instances"]
+    url = f"http://{masters[0]['PrivateIpAddress']}:8088/ws/v1/cluster/apps"
+
+    def states() -> list[str]:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return [app["state"] for app in (json.load(answer)["apps"] or {}).get("app", [])]
+
+    wait_until(lambda: "RUNNING" in states(), 60)
+    account.emr.cancel_steps(ClusterId=cluster, StepIds=[step_id])
+    described = wait_until(
+        lambda: (
+            (s := account.emr.describe_step(ClusterId=cluster, StepId=step_id)["Step"])["Status"]["State"]
+            == "CANCELLED"
+            and s
+        )
+    )
+    assert described["AdditionalInfo"]["ResourceManager"] == "YARN"
+    wait_until(lambda: "RUNNING" not in states() and "KILLED" in states())
