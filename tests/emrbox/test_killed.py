@@ -1,0 +1,117 @@
+"""kill -9 of a box at random moments while it works, twenty times: nothing stays, and the next one starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from emrbox.pytest_plugin import Box as Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.box
+KILLS = 20
+SEED = 9
+MOST_SECONDS = 2.0
+GONE_SECONDS = 10.0
+REAL = {"Key": "emrbox:hollow", "Value": "false"}
+
+
+def namespaces_of(pid: int) -> set[str]:
+    """Return the mount, network and pid namespaces of a process and all below it."""
+    found: set[str] = set()
+    waiting = [pid]
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        with contextlib.suppress(OSError):
+            found |= own_namespaces(process)
+            for task in (process / "task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
+    return found - own_namespaces(Path("/proc/self"))
+
+
+def own_namespaces(process: Path) -> set[str]:
+    return {str((process / "ns" / kind).readlink()) for kind in ("mnt", "net", "pid")}
+
+
+def traces(home: Path, namespaces: set[str]) -> list[str]:
+    """Return what is left of a box: mounts, and processes that see them or are in its namespaces."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if str(home) in (process / "mountinfo").read_text():
+                found.append(f"process {process.name} sees its mounts")
+            if namespaces & own_namespaces(process):
+                found.append(f"process {process.name} is in its namespaces")
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(home) in line]
+    return found
+
+
+def interface_of(box: Any) -> Path:
+    state = (box.home / "box.json").read_text()
+    return Path("/sys/class/net") / state.partition('"interface": "')[2].partition('"')[0]
+
+
+def work(box: Any) -> None:
+    """Keep the box busy until it dies: an instance, a small cluster with steps, objects."""
+    with contextlib.suppress(BotoCoreError, ClientError, OSError, AssertionError, ValueError, KeyError):
+        account = Endpoint(box.status()["endpoint"]).open_account(hollow=False)
+        account.create_default_roles()
+        cluster = account.client("emr").run_job_flow(
+            Name="short-lived",
+            ReleaseLabel="emr-spark-8.0.0",
+            ServiceRole="EMR_DefaultRole",
+            JobFlowRole="EMR_EC2_DefaultRole",
+            Instances={"MasterInstanceType": "m5.xlarge", "InstanceCount": 1},
+            Steps=[
+                {
+                    "Name": "sleep",
+                    "ActionOnFailure": "CONTINUE",
+                    "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["sleep", "60"]},
+                }
+            ],
+        )
+        assert cluster["JobFlowId"]
+        s3 = account.client("s3")
+        s3.create_bucket(Bucket="busy")
+        for number in range(10_000):
+            s3.put_object(Bucket="busy", Key=str(number), Body=b"x" * 10_000)
+
+
+def test_nothing_is_left_of_a_box_that_was_killed_at_any_moment(
+    make_box: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # who works in a box that is killed need not try again
+    box = make_box()
+    moments = random.Random(SEED)  # noqa: S311  # repeatable, not secret
+    for kill in range(KILLS):
+        box.up()
+        pid, interface = box.pid(), interface_of(box)
+        assert box.status()["instances"] == []
+        worker = threading.Thread(target=work, args=(box,), daemon=True)
+        worker.start()
+        time.sleep(moments.uniform(0, MOST_SECONDS))
+        # Every other time the server, which is the first process's child, dies instead.
+        victim = pid if kill % 2 else int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        namespaces = namespaces_of(pid)
+        os.kill(victim, signal.SIGKILL)
+        deadline = time.monotonic() + GONE_SECONDS
+        while (traces(box.home, namespaces) or interface.exists()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert traces(box.home, namespaces) == [], f"kill {kill}"
+        assert not interface.exists()
+        worker.join(30)
+    box.up()
+    assert box.launch()[0]["State"]["Name"] == "running"
