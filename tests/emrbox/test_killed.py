@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emrbox.pytest_plugin import Box as Endpoint
+from emrbox.pytest_plugin import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ KILLS = 20
 SEED = 9
 MOST_SECONDS = 2.0
 GONE_SECONDS = 10.0
-REAL = {"Key": "emrbox:hollow", "Value": "false"}
 
 
 def namespaces_of(pid: int) -> set[str]:
@@ -59,15 +59,10 @@ def traces(home: Path, namespaces: set[str]) -> list[str]:
     return found
 
 
-def interface_of(box: Any) -> Path:
-    state = (box.home / "box.json").read_text()
-    return Path("/sys/class/net") / state.partition('"interface": "')[2].partition('"')[0]
-
-
-def work(box: Any) -> None:
+def work(endpoint: str) -> None:
     """Keep the box busy until it dies: an instance, a small cluster with steps, objects."""
     with contextlib.suppress(BotoCoreError, ClientError, OSError, AssertionError, ValueError, KeyError):
-        account = Endpoint(box.status()["endpoint"]).open_account(hollow=False)
+        account = Box(endpoint).open_account(hollow=False)
         account.create_default_roles()
         cluster = account.client("emr").run_job_flow(
             Name="short-lived",
@@ -97,10 +92,11 @@ def test_nothing_is_left_of_a_box_that_was_killed_at_any_moment(
     box = make_box()
     moments = random.Random(SEED)  # noqa: S311  # repeatable, not secret
     for kill in range(KILLS):
-        box.up()
-        pid, interface = box.pid(), interface_of(box)
-        assert box.status()["instances"] == []
-        worker = threading.Thread(target=work, args=(box,), daemon=True)
+        started = box.command("up")
+        assert started.returncode == 0, started.stderr
+        state = json.loads((box.home / "box.json").read_text())
+        pid, interface = state["pid"], Path("/sys/class/net", state["interface"])
+        worker = threading.Thread(target=work, args=(state["endpoint"],), daemon=True)
         worker.start()
         time.sleep(moments.uniform(0, MOST_SECONDS))
         # Every other time the server, which is the first process's child, dies instead.
@@ -114,4 +110,5 @@ def test_nothing_is_left_of_a_box_that_was_killed_at_any_moment(
         assert not interface.exists()
         worker.join(30)
     box.up()
+    assert box.status()["instances"] == []
     assert box.launch()[0]["State"]["Name"] == "running"
