@@ -60,6 +60,9 @@ class MachineNode(Protocol):
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a process inside the node to its end."""
 
+    def go_on(self) -> None:
+        """Let every process of the node go on that was stopped by a signal."""
+
     def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:
         """Put a file into the node's tree."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 # kill(-1): every process of the node's pid namespace but its first and the caller.
-HANG, GO_ON = "kill -STOP -1", "kill -CONT -1"
+HANG = "kill -STOP -1"
 # A small file system, full, with what the folder holds, over the folder.
 FILL = """\
 set -e
@@ -80,10 +80,14 @@ class RealHands:
 
     def mend(self, fault: Fault, instances: Iterable[Instance]) -> None:
         """Undo it on the nodes that are still there. A changed host key stays."""
-        script = {"hang": GO_ON, "disk-full": EMPTY}.get(fault.kind.name)
-        for instance in instances:
-            if script is not None and instance.status.ended is None:
-                self._run(instance, script, *_paths(fault))
+        for instance in [i for i in instances if i.status.ended is None]:
+            if fault.kind.name == "disk-full":
+                self._run(instance, EMPTY, *_paths(fault))
+            elif fault.kind.name == "hang":
+                try:
+                    self._machines.get(instance.ec2_id).go_on()
+                except (BoxError, OSError) as problem:
+                    LOG.warning("%s does not go on: %s", instance.ec2_id, problem)
 
     def delay_sshd(self, fault: Fault, instances: Iterable[Instance]) -> None:
         """Let sshd refuse connections for the fault's time."""

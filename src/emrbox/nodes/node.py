@@ -191,7 +191,9 @@ class Node:
             if holder is not None and holder.poll() is None:
                 # The first process, not `unshare`: which then returns only when all of them are gone.
                 with contextlib.suppress(ProcessLookupError, NodeError):
-                    os.kill(self._first_process(), signal.SIGKILL)
+                    first = self._first_process()
+                    os.kill(first, signal.SIGKILL)
+                    _wake_doors(first)
                 holder.wait()
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
@@ -210,6 +212,11 @@ class Node:
         """End every process of the node, keep its files, and boot it again."""
         self.halt()
         self.start()
+
+    def go_on(self) -> None:
+        """Let every process of the node go on that was stopped by a signal."""
+        self.run(["sh", "-c", "kill -CONT -1"])
+        _wake_doors(self._first_process())
 
     def _first_process(self) -> int:
         """Return the pid, as the box sees it, of the node's first process."""
@@ -284,3 +291,15 @@ class Node:
     def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:
         """Make a folder in the node's tree, or give an existing one this owner and mode."""
         files.make_folder(self.root, path, owner, mode)
+
+
+def _wake_doors(first_process: int) -> None:
+    """Let the `nsenter` of each process in a node go on: it stops itself when its child is stopped.
+
+    A namespace whose processes are not all waited for does not end.
+    """
+    wanted = f"nsenter\0--target={first_process}\0".encode()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if command.read_bytes().startswith(wanted):
+                os.kill(int(command.parent.name), signal.SIGCONT)
