@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emrbox.pytest_plugin import Account, Box
 
 LAUNCH: dict[str, Any] = {
@@ -89,7 +92,7 @@ def test_steps_are_scripted_per_account(account: Account, emrbox: Box) -> None:
 
 @pytest.mark.emrbox_nodes
 def test_instances_of_two_accounts_share_the_network_and_nothing_else(
-    aws_account: Account, emrbox: Box
+    aws_account: Account, emrbox: Box, emrbox_home: Path
 ) -> None:
     other = emrbox.open_account(hollow=False)
     found = []
@@ -106,8 +109,10 @@ def test_instances_of_two_accounts_share_the_network_and_nothing_else(
         assert [i["InstanceId"] for r in reservations for i in r["Instances"]] == [instance_id]
         found.append(reservations[0]["Instances"][0]["PrivateIpAddress"])
     assert len(set(found)) == 2
-    reached = ["bash", "-c", f"exec 3<>/dev/tcp/{found[1]}/22 && head -c 7 <&3"]
-    assert subprocess.run(reached, capture_output=True, check=True, timeout=10).stdout == b"SSH-2.0"
+    home = f"EMRBOX_HOME={emrbox_home}"
+    reached = ["env", home, sys.executable, "-m", "emrbox", "connect", found[1], "22"]
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 10}
+    assert subprocess.run(reached, check=True, **options).stdout.startswith(b"SSH-2.0")
     other.close()
-    closed = subprocess.run(["timeout", "2", *reached], capture_output=True, check=False, timeout=10)
+    closed = subprocess.run(["timeout", "2", *reached], check=False, **options)
     assert closed.returncode != 0
