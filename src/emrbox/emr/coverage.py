@@ -49,9 +49,11 @@ COVERAGE: dict[str, Coverage] = {
         "Queues steps from STARTING on; at most 256 active; run as user hadoop on the primary node",
         "1.5, 3.1",
     ),
-    "AddTags": _real("Sets tags on the cluster and on its instances and their volumes", "2.10"),
+    "AddTags": _real("Sets tags on the cluster and its instances", "2.10"),
     "CancelSteps": _real(
-        "PENDING and RUNNING steps, SEND_INTERRUPT and TERMINATE_PROCESS, one answer a step", "1.5"
+        "PENDING and RUNNING steps, SEND_INTERRUPT and TERMINATE_PROCESS, one answer a step; the step's YARN "
+        "applications are killed too (emrbox's decision)",
+        "1.5",
     ),
     "CreatePersistentAppUI": _not("application UIs off the cluster"),
     "CreateSecurityConfiguration": _not("security configurations"),
@@ -85,7 +87,9 @@ COVERAGE: dict[str, Coverage] = {
     "ListInstanceGroups": _real(
         "Requested and running counts, market and bid, state and timeline", "1.2, 2.3"
     ),
-    "ListInstances": _real("By group, role and state; ended ones for 30 days", "1.2"),
+    "ListInstances": _real(
+        "By group, role and state; ended ones stay listed as long as their cluster", "1.2"
+    ),
     "ListNotebookExecutions": _not("notebook executions"),
     "ListReleaseLabels": _partly("Lists emrbox's releases only", "2.2"),
     "ListSecurityConfigurations": _not("security configurations"),
@@ -110,7 +114,7 @@ COVERAGE: dict[str, Coverage] = {
     "RemoveAutoScalingPolicy": _not("custom automatic scaling"),
     "RemoveAutoTerminationPolicy": _real("Forgets the policy", "1.6"),
     "RemoveManagedScalingPolicy": _not("managed scaling"),
-    "RemoveTags": _real("Removes tags from the cluster, its instances and their volumes", "2.10"),
+    "RemoveTags": _real("Removes tags from the cluster and its instances", "2.10"),
     "RunJobFlow": _real(
         "Instance groups or the simple form on real nodes with HDFS, YARN and Spark; no fleets, no scaling "
         "policies, no security configuration",

@@ -22,8 +22,15 @@ def steps_to_start(cluster: Cluster) -> list[Step]:
 
 
 def cancels_the_rest(cluster: Cluster, failed: Step) -> bool:
-    """Whether a failed step cancels those behind it. With concurrency above 1 no action fires."""
-    return cluster.step_concurrency == 1 and failed.action_on_failure is not ActionOnFailure.CONTINUE
+    """Whether a failed step cancels those behind it (emr-facts 1.4).
+
+    With concurrency above 1 no action fires. When it was lowered to 1 while several ran, CANCEL_AND_WAIT does
+    not fire either.
+    """
+    if cluster.step_concurrency > 1 or failed.action_on_failure is ActionOnFailure.CONTINUE:
+        return False
+    others_run = any(s is not failed and s.status.state in states.STEP_STARTED for s in cluster.steps)
+    return not (others_run and failed.action_on_failure is ActionOnFailure.CANCEL_AND_WAIT)
 
 
 def ending_after_failure(cluster: Cluster, failed: Step) -> Ending | None:

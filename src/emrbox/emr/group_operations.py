@@ -37,7 +37,7 @@ def add_instance_groups(store: Store, request: Document) -> Document:
     return {
         "JobFlowId": cluster.id,
         "InstanceGroupIds": [group.id for group in groups],
-        "ClusterArn": ids.cluster_arn(cluster.id),
+        "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id),
     }
 
 

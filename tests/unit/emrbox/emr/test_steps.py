@@ -159,3 +159,20 @@ def test_list_steps_by_id_takes_ten_and_no_states(emr: Any) -> None:
         with pytest.raises(AwsError) as refusal:
             emr.call("ListSteps", ClusterId=cluster_id, **bad)
         assert refusal.value.code == "InvalidRequestException"
+
+
+def test_cancel_and_wait_does_not_fire_when_concurrency_was_lowered_while_several_ran(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    first, second = emr.add(cluster_id, emr.step_request(action="CANCEL_AND_WAIT"), emr.step_request())
+    emr.run_of(cluster_id, first)
+    emr.call("ModifyCluster", ClusterId=cluster_id, StepConcurrencyLevel=2)
+    emr.run_of(cluster_id, second)
+    (third,) = emr.add(cluster_id, emr.step_request())
+    emr.call("ModifyCluster", ClusterId=cluster_id, StepConcurrencyLevel=1)
+    emr.run_of(cluster_id, first).end(1)
+    emr.until_step(cluster_id, first, "FAILED")
+    assert emr.step_state(cluster_id, third) == "PENDING"
+    for step in (second, third):
+        emr.run_of(cluster_id, step).end(0)
+        emr.until_step(cluster_id, step, "COMPLETED")
