@@ -54,6 +54,7 @@ def text(found: dict[str, Any]) -> str:
         return f"not running ({found['home']}): emrbox up"
     lines = [
         f"running: {found['endpoint']}, nodes in {found['network']}, process {found['pid']}",
+        f"to look at in a browser: {found['endpoint']}/_emrbox/",
         f"{len(found['instances'])} instances",
     ]
     lines += [f"  {i['id']}  {i['address']:15}  {i['host_name']}" for i in found["instances"]]
