@@ -84,7 +84,14 @@ def answer(document: Any, *, status: int = 200) -> Response:
 def _document(request: Request) -> Document:
     if (request.content_length or 0) > MOST_BYTES:
         raise ValueError("too long")
-    document = json.loads(request.get_data(cache=False) or b"{}")
+    try:
+        document = json.loads(request.get_data(cache=False) or b"{}", parse_constant=_refuse_constant)
+    except RecursionError as problem:
+        raise ValueError("nested too deeply") from problem
     if not isinstance(document, dict):
         raise TypeError("a JSON object is expected")
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+MOST_SECONDS, MOST_SCALE = 86400.0, 1000.0
 PHASES = ("starting", "bootstrapping", "terminating", "resizing")
 # Seconds at least and at most; a start-up is between them, most often near the lower third.
 PROFILES: dict[str, dict[str, tuple[float, float]]] = {
@@ -61,12 +62,12 @@ class Delays:
         ranges = dict(PROFILES.get(profile, {}))
         for phase, pair in document.get("phases", {}).items():
             least, most = (float(value) for value in pair)
-            if phase not in PHASES or not 0 <= least <= most:
+            if phase not in PHASES or not 0 <= least <= most <= MOST_SECONDS:
                 raise ValueError(f"phases: {', '.join(PHASES)} with [least, most] seconds, not {phase}")
             ranges[phase] = (least, most)
         scale = float(document.get("scale", 1.0))
-        if scale < 0:
-            raise ValueError("scale: not below 0")
+        if not 0 <= scale <= MOST_SCALE:
+            raise ValueError(f"scale: 0 to {MOST_SCALE:.0f}")
         with self._lock:
             self._set(_Setting(profile, ranges, int(document.get("seed", 0)), scale))
 

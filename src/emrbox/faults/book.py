@@ -16,6 +16,7 @@ Document = dict[str, Any]
 SCOPE = ("service", "operation", "cluster", "principal")
 KNOWN = frozenset({"kind", *SCOPE, "count", "probability", "seed", "parameters"})
 EMR = "elasticmapreduce"
+MOST = 10 * 365 * 86400  # ten years, if it is a time
 
 
 @dataclass
@@ -183,6 +184,6 @@ def _value(name: str, value: Any, default: Any) -> Any:
     wanted = int if isinstance(default, int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise TypeError(f"{name}: a {'whole number' if wanted is int else 'number'}")
-    if value < 0:
-        raise ValueError(f"{name}: not below 0")
+    if not 0 <= value <= MOST:
+        raise ValueError(f"{name}: not below 0, nor above {MOST}")
     return value

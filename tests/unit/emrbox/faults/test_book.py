@@ -30,6 +30,7 @@ def call(operation: str = "ListClusters", *clusters: str, service: str = "elasti
         ({"kind": "slow", "parameters": {"second": 1}}, "seconds"),
         ({"kind": "slow", "parameters": {"seconds": "x"}}, "number"),
         ({"kind": "slow", "parameters": {"seconds": -1}}, "below 0"),
+        ({"kind": "slow", "parameters": {"seconds": 1e300}}, "above"),
         ({"kind": "error", "parameters": {"status": 1.5}}, "whole number"),
     ],
 )
