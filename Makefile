@@ -13,7 +13,7 @@ setup: ## what a fresh machine needs (both commands of the README call it)
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
 	@$(BIN)/python examples/demo/demo.py
 
-test: setup lint unit box end_to_end ## everything that CI checks
+test: setup lint unit box clients_quick end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
