@@ -203,6 +203,8 @@ class Engine:
     def _finish_step(self, step: Step, outcome: StepOutcome) -> None:
         if step.status.state not in states.STEP_STARTED:
             return  # the cluster's end has already closed it
+        if outcome.exit_code != 0 and self._cluster.status.state not in states.CLUSTER_LIVE:
+            return  # cut off by the cluster's end, which closes it
         now = self._clock.now()
         step.application_ids = outcome.application_ids
         if outcome.exit_code == 0:
