@@ -208,7 +208,7 @@ cluster:
     id:
       description: Cluster id.
       type: str
-      sample: j-2AXXXXXXGAPLF
+      sample: j-2ABCDEFGHIJKL
     name:
       description: Its name.
       type: str

@@ -79,7 +79,7 @@ clusters:
     id:
       description: Cluster id.
       type: str
-      sample: j-2AXXXXXXGAPLF
+      sample: j-2ABCDEFGHIJKL
     name:
       description: Its name.
       type: str

@@ -103,7 +103,7 @@ author:
 EXAMPLES = r"""
 - name: Build the sender models
   emr_step:
-    cluster_id: j-2AXXXXXXGAPLF
+    cluster_id: j-2ABCDEFGHIJKL
     state_uri: s3://kiln-local-state/kiln
     region: us-east-1
     steps:
@@ -122,7 +122,7 @@ steps:
     id:
       description: Step id; empty in check mode for one that would be added.
       type: str
-      sample: s-1XXXXXXXXXXXX
+      sample: s-1ABCDEFGHIJKL
     name:
       description: Its name.
       type: str
