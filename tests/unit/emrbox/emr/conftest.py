@@ -49,7 +49,7 @@ class ScriptedRun:
     ignores_interrupt: bool = False
 
     def wait(self) -> StepOutcome:
-        assert self.over.wait(10)
+        assert self.over.wait(60)
         failure = FailureDetails("Unknown Error.", None, None) if self.code else None
         return StepOutcome(self.code, failure)
 
