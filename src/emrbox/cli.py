@@ -145,7 +145,8 @@ def _images(arguments: argparse.Namespace) -> int:
     from emrbox.images import catalog  # noqa: PLC0415  # --help must be quick
 
     if arguments.action == "build":
-        catalog.build(lambda line: print(f"emrbox: {line}", flush=True))  # noqa: T201  # a command line's output
+        # One write a line: two images are built at a time.
+        catalog.build(lambda line: print(f"emrbox: {line}\n", end="", flush=True))  # noqa: T201  # output
     if arguments.action == "prune":
         catalog.prune(_say)
     for recipe in catalog.recipes():
