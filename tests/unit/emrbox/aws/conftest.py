@@ -87,13 +87,19 @@ class Endpoint:
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def empty_moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An AWS that nobody has used, whatever the caller's shell says about accounts."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
     monkeypatch.setattr(moto.settings, "S3_IGNORE_SUBDOMAIN_BUCKETNAME", False)
     moto_api_backend.reset()
+    yield
+    moto_api_backend.reset()
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, empty_moto: None) -> Iterator[Endpoint]:  # noqa: ARG001  its effect is wanted
     running = Endpoint(tmp_path)
     yield running
     running.stop()
-    moto_api_backend.reset()

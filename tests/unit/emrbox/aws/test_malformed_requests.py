@@ -5,18 +5,15 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import random
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-import moto.settings
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
-from moto.moto_api._internal.models import moto_api_backend
 
 from emrbox.aws.account import seed_account
 from emrbox.aws.protocol import service_model
@@ -122,16 +119,10 @@ class Emr:
 
 
 @pytest.fixture
-def emr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emr]:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))
-    monkeypatch.setattr(moto.settings, "S3_IGNORE_SUBDOMAIN_BUCKETNAME", False)
-    moto_api_backend.reset()
+def emr(tmp_path: Path, empty_moto: None) -> Iterator[Emr]:  # noqa: ARG001  its effect is wanted
     running = Emr(tmp_path)
     yield running
     running.application.close()
-    moto_api_backend.reset()
 
 
 class Writer:
