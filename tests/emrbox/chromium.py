@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,7 @@ class Chromium:
         self._buffer = b""
         self._number = 0
         self.errors: list[str] = []  # what the page's scripts have thrown, or said as an error
+        self._loaded = False
         target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})
         self._session = attached["sessionId"]
@@ -59,11 +61,15 @@ class Chromium:
         return self._call(method, arguments, self._session)
 
     def open(self, url: str, width: int = 1280, height: int = 1000, *, scheme: str = "light") -> None:
+        """Go to a page; return when all of it is loaded: before, it has no body that a script could ask."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
+        self._loaded = False
         self.call("Page.navigate", url=url)
+        while not self._loaded:
+            self._note(self._next())
 
     def run(self, script: str) -> Any:
         """Return the value of an expression in the page."""
@@ -106,6 +112,7 @@ class Chromium:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            assert select.select([self._answers], [], [], 60)[0], "Chromium says nothing"
             data = os.read(self._answers, 1 << 20)
             assert data, "Chromium has ended"
             self._buffer += data
@@ -113,6 +120,8 @@ class Chromium:
         return dict(json.loads(line))
 
     def _note(self, answer: dict[str, Any]) -> None:
+        if answer.get("method") == "Page.loadEventFired":
+            self._loaded = True
         if answer.get("method") == "Runtime.exceptionThrown":
             self.errors.append(str(answer["params"]["exceptionDetails"]))
         entry = answer.get("params", {}).get("entry", {})
