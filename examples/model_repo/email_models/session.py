@@ -1,10 +1,7 @@
-"""Start Spark, read a day's messages, write models and metrics; end a job with one line and an exit code."""
+"""Start Spark, read a day's messages, write models and metrics."""
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,25 +9,10 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from email_models.arguments import Arguments
-from email_models.errors import InputError, JobError
+from email_models.errors import InputError
 
 # Small data on few cores: every further partition costs more than it brings.
 _SHUFFLE_PARTITIONS = 4
-
-
-class Stopwatch:
-    """Seconds by phase, for metrics.json."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time what happens inside, and say so on stdout: it is what an operator sees in the driver's log."""
-        started = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - started, 2)
-        print(f"{name}: {self.seconds[name]} s", flush=True)  # a job's log
 
 
 def start_session(name: str) -> SparkSession:
@@ -92,12 +74,3 @@ def write_metrics(spark: SparkSession, arguments: Arguments, job: str, metrics: 
         stream.write(bytearray(json.dumps(metrics, indent=2, sort_keys=True).encode()))
     finally:
         stream.close()
-
-
-def run_job(job: Callable[[], None], name: str) -> None:
-    """Run a job. A known failure becomes one line on stderr and its exit code; others keep a traceback."""
-    try:
-        job()
-    except JobError as error:
-        print(f"{name}: {error}", file=sys.stderr, flush=True)  # a job's log
-        sys.exit(error.exit_code)

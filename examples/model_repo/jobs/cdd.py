@@ -6,21 +6,11 @@ belongs to which); with cdd/metrics.json.
 
 import pandas as pd
 from email_models import campaigns
-from email_models.arguments import Arguments, parse_arguments
-from email_models.database import read_directory
 from email_models.grouping import components
-from email_models.session import (
-    Stopwatch,
-    as_spark,
-    read_messages,
-    require_rows,
-    run_job,
-    start_session,
-    write_metrics,
-    write_models,
-)
-from email_models.settings import CampaignSettings, Settings
-from pyspark.sql import DataFrame, SparkSession
+from email_models.job import Job, run_job
+from email_models.session import as_spark, read_messages, require_rows, write_models
+from email_models.settings import CampaignSettings
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 
@@ -31,53 +21,33 @@ def find_campaigns(features: DataFrame, settings: CampaignSettings) -> tuple[pd.
     return components(edges, settings.min_messages), len(edges)
 
 
-def write_campaigns(
-    spark: SparkSession, messages: DataFrame, found: pd.DataFrame, arguments: Arguments, domains: list[str]
-) -> None:
+def write_campaigns(job: Job, messages: DataFrame, found: pd.DataFrame) -> None:
     """Write both tables."""
     named = messages.withColumn("message", f.xxhash64("message_id"))
-    members = named.join(f.broadcast(as_spark(spark, found)), "message").cache()
-    write_models(campaigns.figures(members, domains), arguments, "campaigns")
-    write_models(members.select("message_id", "campaign"), arguments, "campaign_messages")
+    members = named.join(f.broadcast(as_spark(job.spark, found)), "message").cache()
+    domains = sorted(job.directory.organisation_of)
+    write_models(campaigns.figures(members, domains), job.arguments, "campaigns")
+    write_models(members.select("message_id", "campaign"), job.arguments, "campaign_messages")
 
 
-def main() -> None:
-    """Run the job."""
-    arguments = parse_arguments(__doc__ or "")
-    settings = Settings.load(arguments.settings_file)
-    watch = Stopwatch()
-    with watch.phase("read organisations"):
-        directory = read_directory(arguments)
-    with watch.phase("start Spark"):
-        spark = start_session("campaign models")
-    with watch.phase("load messages"):
-        messages = read_messages(spark, arguments, campaigns.COLUMNS)
+def campaign_models(job: Job) -> None:
+    """Load, group, write."""
+    with job.watch.phase("load messages"):
+        messages = read_messages(job.spark, job.arguments, campaigns.COLUMNS)
         features = campaigns.with_features(messages).cache()
-        count = require_rows(features.count(), arguments)
-    with watch.phase("find campaigns"):
-        found, pairs = find_campaigns(features, settings.campaigns)
+        count = require_rows(features.count(), job.arguments)
+    with job.watch.phase("find campaigns"):
+        found, pairs = find_campaigns(features, job.settings.campaigns)
         features.unpersist()
-    with watch.phase("write models"):
-        write_campaigns(spark, messages, found, arguments, sorted(directory.organisation_of))
-    rows = {"campaigns": int(found["campaign"].nunique()), "campaign_messages": len(found)}
-    write_metrics(
-        spark,
-        arguments,
-        "cdd",
-        {
-            "date": arguments.day.isoformat(),
-            "messages": count,
-            "similar_pairs": pairs,
-            "organisations": len(directory.organisations),
-            "rows": rows,
-            "largest_campaign": int(found["campaign"].value_counts().max()) if len(found) else 0,
-            "seconds": watch.seconds,
-            "settings": settings.as_dict(),
-        },
+    with job.watch.phase("write models"):
+        write_campaigns(job, messages, found)
+    job.finish(
+        count,
+        {"campaigns": int(found["campaign"].nunique()), "campaign_messages": len(found)},
+        similar_pairs=pairs,
+        largest_campaign=int(found["campaign"].value_counts().max()) if len(found) else 0,
     )
-    print(f"{count} messages -> {rows}", flush=True)  # a job's log
-    spark.stop()
 
 
 if __name__ == "__main__":
-    run_job(main, "cdd")
+    run_job("cdd", __doc__, campaign_models)
