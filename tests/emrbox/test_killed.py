@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
 
 from emrbox.pytest_plugin import Box
 
@@ -71,7 +70,8 @@ def traces(home: Path, namespaces: set[str], killed_at: float) -> list[str]:
 
 def work(endpoint: str) -> None:
     """Keep the box busy until it dies: an instance, a small cluster with steps, objects."""
-    with contextlib.suppress(BotoCoreError, ClientError, OSError, AssertionError, ValueError, KeyError):
+    # A server that dies in the middle of an answer makes clients fail in any way.
+    with contextlib.suppress(Exception):
         account = Box(endpoint).open_account(hollow=False)
         account.create_default_roles()
         cluster = account.client("emr").run_job_flow(
