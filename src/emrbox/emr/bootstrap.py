@@ -6,6 +6,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from emrbox.emr import endings
 from emrbox.emr.layer import Checkpoint, StartFailureError
 from emrbox.emr.model import BootstrapAction, Ending, Reason
 from emrbox.emr.node_access import NODE_ENVIRONMENT, Member, on_all
@@ -131,8 +132,7 @@ def failure_ending(number: int, action: BootstrapAction, failed: list[tuple[Memb
 def _details(
     code: str, message: str, number: int, action: BootstrapAction, master: tuple[Member, int]
 ) -> tuple[dict[str, object], ...]:
-    data = [{"primary-instance-id": master[0].instance.ec2_id}, {"bootstrap-action": str(number)}]
+    data = {"primary_instance_id": master[0].instance.ec2_id, "bootstrap_action": str(number)}
     if master[1] != DOWNLOAD_FAILED:
-        data.append({"return-code": str(master[1])})
-    data.append({"amazon-s3-path": action.path})
-    return ({"ErrorCode": code, "ErrorData": data, "ErrorMessage": message},)
+        data["return_code"] = str(master[1])
+    return (endings.error_detail(code, message, **data, amazon_s3_path=action.path),)

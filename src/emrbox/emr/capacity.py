@@ -16,13 +16,13 @@ from moto.iam.models import iam_backends
 from emrbox.aws.auth import PARTITION, role_caller
 from emrbox.aws.images import expect_release
 from emrbox.config import ACCOUNT_ID, REGION, image_id
-from emrbox.emr import ids, storage
+from emrbox.emr import endings, ids, storage
 from emrbox.emr.clients import client_as
 from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import Cluster, Ending, Group, Instance, Reason, Status
+from emrbox.emr.model import Cluster, Ending, Group, Instance, Status
 from emrbox.emr.security_groups import managed_groups
 from emrbox.emr.service import role_arn
-from emrbox.emr.states import InstanceState, ReasonCode
+from emrbox.emr.states import InstanceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,19 +58,24 @@ class Capacity:
         self._endpoint_url = endpoint_url
         self._clock = clock
         self._client: Any = None
+        self._launched: list[str] = []  # EC2 ids, from RunInstances' answer on
 
     def launch(self, group: Group, count: int) -> list[Instance]:
         """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
         if count == 0:
             return []
         self._check_roles()
+        tags = dict(self._cluster.tags)
         try:
             answer = self._ec2().run_instances(**self._run_request(group, count))
         except ClientError as problem:
-            raise StartFailureError(self._ending(problem)) from problem
+            raise StartFailureError(self._ending(problem, group)) from problem
         launched = answer["Instances"]
+        new = [i["InstanceId"] for i in launched]
+        self._launched += new
         # As DisableApiTermination of the launch, which moto does not read.
-        self._protect([i["InstanceId"] for i in launched], protected=self._cluster.termination_protected)
+        self._protect(new, protected=self._cluster.termination_protected)
+        self._catch_up(new, tags)
         self._cluster.subnet_id = launched[0].get("SubnetId")
         self._cluster.availability_zone = launched[0]["Placement"]["AvailabilityZone"]
         now = self._clock.now()
@@ -96,19 +101,32 @@ class Capacity:
 
     def tag(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the instances that are there."""
-        lost = self.lost()
-        instance_ids = [i.ec2_id for i in self._present() if i.ec2_id not in lost]
-        if not instance_ids:
-            return
-        if set_tags:
-            self._ec2().create_tags(Resources=instance_ids, Tags=_tag_list(set_tags))
-        if remove_keys:
-            self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
+        self._tag(self._there(), set_tags, remove_keys)
+
+    def _catch_up(self, instance_ids: list[str], launched_with: dict[str, str]) -> None:
+        """Give new instances the tags that the cluster has got while EC2 launched them, and take others."""
+        now = dict(self._cluster.tags)
+        new = {key: value for key, value in now.items() if launched_with.get(key) != value}
+        self._tag(instance_ids, new, [key for key in launched_with if key not in now])
+
+    def _tag(self, instance_ids: list[str], set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change tags as the service role may; a refusal is logged, as the cluster has its tags anyway."""
+        try:
+            if instance_ids and set_tags:
+                self._ec2().create_tags(Resources=instance_ids, Tags=_tag_list(set_tags))
+            if instance_ids and remove_keys:
+                self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
+        except ClientError as problem:
+            LOG.warning("tags of %s did not reach its instances: %s", self._cluster.id, problem)
 
     def protect(self, *, protected: bool) -> None:
         """Let nobody but EMR end the instances, or again anybody who may (emr-facts 1.6)."""
-        lost = self.lost()
-        self._protect([i.ec2_id for i in self._present() if i.ec2_id not in lost], protected=protected)
+        self._protect(self._there(), protected=protected)
+
+    def _there(self) -> list[str]:
+        """Return the EC2 ids of the cluster's instances that EC2 still has."""
+        states = self._all_states()
+        return [i for i in self._launched if states.get(i, "terminated") not in GONE]
 
     def _protect(self, instance_ids: Iterable[str], *, protected: bool) -> None:
         for instance_id in instance_ids:
@@ -201,30 +219,33 @@ class Capacity:
         except NotFoundException:
             role = None
         if role is None or not _trusts_emr(role.assume_role_policy_document):
-            raise StartFailureError(_validation(f"EMR service role {arn} is invalid"))
+            raise StartFailureError(endings.by_validation(f"EMR service role {arn} is invalid"))
         account_id = self._cluster.account_id
         passed = role_arn(self._cluster.role_name, account_id)
         allowed = role_caller(name, account_id).may(
             "iam:PassRole", passed, {"iam:PassedToService": "ec2.amazonaws.com"}
         )
         if not allowed:
-            raise StartFailureError(_validation(f"Service role {name} has insufficient EC2 permissions"))
+            raise StartFailureError(_insufficient_permissions(name))
 
-    def _ending(self, problem: ClientError) -> Ending:
+    def _ending(self, problem: ClientError, group: Group) -> Ending:
         code, message = problem.response["Error"]["Code"], problem.response["Error"].get("Message", "")
         instances = self._cluster.request["Instances"]
         if code in REFUSED:
-            name = self._cluster.service_role.rpartition("/")[2]
-            return _validation(f"Service role {name} has insufficient EC2 permissions")
+            return _insufficient_permissions(self._cluster.service_role.rpartition("/")[2])
         if code == "InvalidSubnetID.NotFound":
-            return _validation(f"The subnet {instances.get('Ec2SubnetId')} does not exist.")
+            return endings.by_validation(f"The subnet {instances.get('Ec2SubnetId')} does not exist.")
         if code == "InvalidKeyPair.NotFound":
-            key = instances.get("Ec2KeyName")
-            return _validation(f"Invalid SSH key name: {key}", "VALIDATION_ERROR_INVALID_SSH_KEY_NAME")
+            key = instances.get("Ec2KeyName", "")
+            text = f"Invalid SSH key name: {key}"
+            return endings.by_validation(
+                text, endings.error_detail("VALIDATION_ERROR_INVALID_SSH_KEY_NAME", text, ssh_key=key)
+            )
+        if code == "InsufficientInstanceCapacity":
+            return endings.without_capacity(self._cluster, group)
         if code.startswith(("Invalid", "Missing", "Unsupported")):
-            return _validation(message)
-        reason = Reason(ReasonCode.INTERNAL_ERROR, f"{message} ({code})")
-        return Ending(reason, with_errors=True)
+            return endings.by_validation(message)
+        return endings.by_ec2_refusal(code, message)
 
 
 def _volumes(instance: dict[str, Any], group: Group) -> list[dict[str, str]]:
@@ -237,9 +258,8 @@ def _volumes(instance: dict[str, Any], group: Group) -> list[dict[str, str]]:
     ]
 
 
-def _validation(message: str, detail: str | None = None) -> Ending:
-    details = ({"ErrorCode": detail, "ErrorData": [], "ErrorMessage": message},) if detail else ()
-    return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
+def _insufficient_permissions(role_name: str) -> Ending:
+    return endings.by_validation(f"Service role {role_name} has insufficient EC2 permissions")
 
 
 def _trusts_emr(document: str) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import decisions, ids, releases, states, validation, views
+from emrbox.emr import endings, history, ids, releases, states, validation, views
 from emrbox.emr.launch_request import new_cluster
 from emrbox.emr.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emrbox.emr.model import Cluster
+    from emrbox.emr.model import Cluster, Group, Instance
     from emrbox.emr.store import Store
 
 Document = dict[str, Any]
@@ -45,14 +45,16 @@ def list_clusters(store: Store, request: Document) -> Document:
     """Clusters by state and creation time, newest first, 50 a page."""
     wanted = set(request.get("ClusterStates", []))
     after, before = request.get("CreatedAfter"), request.get("CreatedBefore")
-    found = [
-        cluster
-        for cluster in reversed(store.all())
-        if (not wanted or cluster.status.state in wanted)
-        and (after is None or cluster.status.created > after)
-        and (before is None or cluster.status.created < before)
-    ]
-    shown, marker = page(found, request.get("Marker"), lambda cluster: cluster.id)
+
+    def is_wanted(cluster: Cluster) -> bool:
+        return (
+            (not wanted or cluster.status.state in wanted)
+            and (after is None or cluster.status.created > after)
+            and (before is None or cluster.status.created < before)
+        )
+
+    newest_first = store.all()[::-1]
+    shown, marker = page(newest_first, request.get("Marker"), lambda c: c.id, wanted=is_wanted)
     documents = []
     for cluster in shown:
         with cluster.changed:
@@ -77,16 +79,18 @@ def list_instances(store: Store, request: Document) -> Document:
     group_id = request.get("InstanceGroupId")
     if group_id and group_id not in {group.id for group in cluster.groups}:
         raise invalid_request(f"Instance group id '{group_id[:60]}' is not valid.")
-    with cluster.changed:
-        found = [
-            (group, instance)
-            for group in cluster.groups
-            for instance in group.instances
-            if (not roles or group.role in roles)
+
+    def is_wanted(pair: tuple[Group, Instance]) -> bool:
+        group, instance = pair
+        return (
+            (not roles or group.role in roles)
             and (not group_id or group.id == group_id)
             and (not wanted or instance.status.state in wanted)
-        ]
-        shown, marker = page(found, request.get("Marker"), lambda pair: pair[1].id)
+        )
+
+    with cluster.changed:
+        found = history.instances(cluster, store.now(cluster))
+        shown, marker = page(found, request.get("Marker"), lambda pair: pair[1].id, wanted=is_wanted)
         documents = [views.instance_document(*pair) for pair in shown]
     return views.present({"Instances": documents, "Marker": marker})
 
@@ -111,7 +115,7 @@ def terminate_job_flows(store: Store, request: Document) -> Document:
             if cluster.termination_protected and cluster.status.state in states.CLUSTER_LIVE:
                 refused = True
             else:
-                cluster.end(decisions.ending_by_user(), store.now(cluster))
+                cluster.end(endings.by_user(), store.now(cluster))
     if refused:
         raise validation_error(PROTECTED)
     return {}

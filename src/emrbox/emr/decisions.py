@@ -68,8 +68,8 @@ def wants_resize(group: Group) -> bool:
     if group.role == "MASTER" or group.status.state is GroupState.SUSPENDED:
         return False
     doomed = any(i.ec2_id in group.told_to_end for i in group.present)
-    is_new = group.status.state is GroupState.PROVISIONING
-    return is_new or doomed or len(group.present) != group.requested_count
+    is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
+    return is_due or doomed or len(group.present) != group.requested_count
 
 
 def newest_first(group: Group) -> list[Instance]:
@@ -77,21 +77,6 @@ def newest_first(group: Group) -> list[Instance]:
     found = group.present
     found.reverse()
     return sorted(found, key=lambda i: (i.ec2_id in group.protected_ids, i.ec2_id not in group.first_ids))
-
-
-def ending_by_bootstrap(message: str) -> Ending:
-    """Return the end that a failed bootstrap action brings."""
-    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True)
-
-
-def ending_by_user() -> Ending:
-    """Return the end that TerminateJobFlows asks for."""
-    return Ending(Reason(ReasonCode.USER_REQUEST, states.TERMINATED_BY_USER), with_errors=False)
-
-
-def ending_by_idle_policy() -> Ending:
-    """Return the end by the auto-termination policy. The code is a guess (emr-facts open doubt 3)."""
-    return Ending(Reason(ReasonCode.USER_REQUEST, states.IDLE_TIMEOUT_REACHED), with_errors=False)
 
 
 def ending_by_lost_instances(cluster: Cluster) -> Ending | None:

@@ -7,11 +7,12 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from emrbox.emr import decisions, states
-from emrbox.emr.layer import InterruptedByEndError, NodeLayer, StartFailureError, StepOutcome, StepRun
+from emrbox.emr import decisions, endings, states
+from emrbox.emr.layer import InterruptedByEndError, NodeLayer, StartFailureError, StepOutcome
 from emrbox.emr.model import Cluster, Ending, FailureDetails, Group, Reason, Step
 from emrbox.emr.resizing import Resizing
-from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
+from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode
+from emrbox.emr.stepping import Stepping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Engine:
         self._layer = layer
         self._clock = clock
         self.resizing = Resizing(cluster, layer, clock, self._in_background)
-        self._runs: dict[str, StepRun] = {}
+        self.stepping = Stepping(cluster, clock, self._set_going)
         self._last_active = clock.now()
         self._last_push = clock.now()
         self._next_idle_look = clock.now()
@@ -60,17 +61,6 @@ class Engine:
 
     def _in_background(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name=f"emr-resize-{self._cluster.id}", daemon=True).start()
-
-    def cancel(self, step: Step, option: str) -> None:
-        """Cancel a step as CancelSteps says (emr-facts 1.5); the caller holds `changed`."""
-        if step.status.state is StepState.PENDING:
-            self._cluster.move(step, StepState.CANCELLED, self._clock.now())
-        elif step.status.state is StepState.RUNNING:
-            self._cluster.move(step, StepState.CANCEL_PENDING, self._clock.now())
-            step.cancellation = option
-            if (run := self._runs.get(step.id)) is not None:
-                _stop(run, option)
-        self._cluster.changed.notify_all()
 
     def tag_instances(
         self, *, set_tags: Mapping[str, str] | None = None, remove_keys: Sequence[str] = ()
@@ -164,8 +154,7 @@ class Engine:
             state = ClusterState.RUNNING if cluster.active_steps else ClusterState.WAITING
             cluster.move(cluster, state, self._clock.now(), decisions.waiting_reason(cluster))
         self.resizing.start_due()
-        for step in decisions.steps_to_start(cluster):
-            self._start_step(step)
+        self.stepping.start_due()
         if cluster.active_steps:
             cluster.move(
                 cluster, ClusterState.RUNNING, self._clock.now(), Reason(message=states.RUNNING_STEP)
@@ -175,51 +164,18 @@ class Engine:
         elif cluster.status.state is not ClusterState.WAITING:
             cluster.move(cluster, ClusterState.WAITING, self._clock.now(), decisions.waiting_reason(cluster))
 
-    def _start_step(self, step: Step) -> None:
-        self._cluster.move(step, StepState.RUNNING, self._clock.now())
-        self._set_going(step)
-
     def _set_going(self, step: Step) -> None:
         threading.Thread(target=self._run_step, args=(step,), name=f"emr-{step.id}", daemon=True).start()
 
     def _run_step(self, step: Step) -> None:
         try:
             run = self._layer.start_step(step)
-            with self._cluster.changed:
-                self._runs[step.id] = run
-                if self._cluster.status.state not in states.CLUSTER_LIVE:
-                    run.kill()
-                elif step.cancellation is not None:
-                    _stop(run, step.cancellation)
+            self.stepping.began(step, run)
             outcome = run.wait()
         except Exception as problem:
             LOG.exception("step %s of %s could not run", step.id, self._cluster.id)
             outcome = StepOutcome(1, FailureDetails("Unknown Error.", str(problem)[:500], None))
-        with self._cluster.changed:
-            self._runs.pop(step.id, None)
-            self._finish_step(step, outcome)
-            self._cluster.changed.notify_all()
-
-    def _finish_step(self, step: Step, outcome: StepOutcome) -> None:
-        if step.status.state not in states.STEP_STARTED:
-            return  # the cluster's end has already closed it
-        if outcome.exit_code != 0 and self._cluster.status.state not in states.CLUSTER_LIVE:
-            return  # cut off by the cluster's end, which closes it
-        now = self._clock.now()
-        step.application_ids = outcome.application_ids
-        if outcome.exit_code == 0:
-            self._cluster.move(step, StepState.COMPLETED, now)
-        elif step.status.state is StepState.CANCEL_PENDING:
-            self._cluster.move(step, StepState.CANCELLED, now)
-        else:
-            step.failure = outcome.failure
-            self._cluster.move(step, StepState.FAILED, now)
-            if decisions.cancels_the_rest(self._cluster, step):
-                for pending in self._cluster.active_steps:
-                    if pending.status.state is StepState.PENDING:
-                        self._cluster.move(pending, StepState.CANCELLED, now)
-            if ending := decisions.ending_after_failure(self._cluster, step):
-                self._cluster.end(ending, now)
+        self.stepping.over(step, outcome)
 
     def _look_for_lost_instances(self) -> None:
         lost = self._layer.lost_instances() - self.resizing.leaving
@@ -249,7 +205,7 @@ class Engine:
                 self._last_active = now
             limit = cluster.idle_timeout_seconds
             if limit is not None and now - self._last_active >= timedelta(seconds=limit):
-                cluster.end(decisions.ending_by_idle_policy(), now)
+                cluster.end(endings.by_idle_policy(), now)
 
     def _push_when_due(self) -> None:
         now = self._clock.now()
@@ -263,12 +219,20 @@ class Engine:
         """End the cluster after what went wrong in its start or service."""
         if isinstance(problem, InterruptedByEndError):
             return
+        self._blame_lost_instances()
         if isinstance(problem, StartFailureError):
             self._end(problem.ending)
             return
         LOG.error("cluster %s failed", self._cluster.id, exc_info=problem)
         message = f"{type(problem).__name__}: {problem}"
         self._end(Ending(Reason(ReasonCode.INTERNAL_ERROR, message[:500]), with_errors=True))
+
+    def _blame_lost_instances(self) -> None:
+        """Whatever fails when the master has gone fails because it has."""
+        try:
+            self._look_for_lost_instances()
+        except Exception:
+            LOG.exception("the instances of %s could not be looked for", self._cluster.id)
 
     def _end(self, ending: Ending) -> None:
         with self._cluster.changed:
@@ -277,7 +241,10 @@ class Engine:
     def _tear_down(self) -> None:
         self._close()
         self.resizing.wait_quiet(RESIZE_STOPS_SECONDS)
-        self._layer.shut_down()
+        try:
+            self._layer.shut_down()
+        except Exception:
+            LOG.exception("the machines of %s did not end as they should", self._cluster.id)
         self._be_over()
 
     def _close(self) -> None:
@@ -286,15 +253,8 @@ class Engine:
         with cluster.changed:
             master_gone = decisions.ending_by_lost_instances(cluster) is not None and bool(cluster.instances)
             for group in cluster.groups:
-                self._cluster.move(group, GroupState.TERMINATING, self._clock.now())
-            for step in cluster.active_steps:
-                cut_off = master_gone and step.status.state in states.STEP_STARTED
-                # Guess (emr-facts open doubt 2): cancelled by an end, interrupted by the master's death.
-                self._cluster.move(
-                    step, StepState.INTERRUPTED if cut_off else StepState.CANCELLED, self._clock.now()
-                )
-            for run in self._runs.values():
-                run.kill()
+                cluster.move(group, GroupState.TERMINATING, self._clock.now())
+            self.stepping.close(master_gone=master_gone)
 
     def _be_over(self) -> None:
         cluster = self._cluster
@@ -311,11 +271,3 @@ class Engine:
             state = ClusterState.TERMINATED_WITH_ERRORS if with_errors else ClusterState.TERMINATED
             cluster.move(cluster, state, now, ending.reason if ending else None)
             cluster.changed.notify_all()
-
-
-def _stop(run: StepRun, option: str) -> None:
-    """Do what the StepCancellationOption says."""
-    if option == "TERMINATE_PROCESS":
-        run.kill()
-    else:
-        run.interrupt()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr import hadoop_defaults, ids, states, validation
 from emrbox.emr.launch_request import new_group
+from emrbox.emr.model import Resize
 from emrbox.emr.states import GroupState
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
         for group, change in zip(groups, changes, strict=True):
             _apply(group, change)
             if group.status.state is GroupState.SUSPENDED:
-                cluster.move(group, GroupState.RESIZING, store.now(cluster))
+                now = store.now(cluster)
+                group.resize = Resize(now, len(group.present), group.requested_count)
+                cluster.move(group, GroupState.RESIZING, now)
         cluster.changed.notify_all()
     return {}
 

@@ -143,15 +143,10 @@ class HollowEngine(Engine):
 
     def _set_going(self, step: Step) -> None:
         script = self._scripts.of(self._cluster, step)
-        self._runs[step.id] = _HollowRun(self, step)
-        self._movable.call_later(script.seconds, lambda: self.step_over(step, self._outcome(step, script)))
-
-    def step_over(self, step: Step, outcome: StepOutcome) -> None:
-        """Record a step's end, unless it has ended otherwise."""
-        with self._cluster.changed:
-            if self._runs.pop(step.id, None) is not None:
-                self._finish_step(step, outcome)
-                self._cluster.changed.notify_all()
+        self.stepping.began(step, _HollowRun(self, step))
+        self._movable.call_later(
+            script.seconds, lambda: self.stepping.over(step, self._outcome(step, script))
+        )
 
     def _outcome(self, step: Step, script: Script) -> StepOutcome:
         applications = tuple(
@@ -168,7 +163,7 @@ class HollowEngine(Engine):
     def interrupt(self, step: Step, code: int) -> None:
         """End a step's process by a signal."""
         failure = FailureDetails("Unknown Error.", None, None)
-        self._movable.call_later(0, lambda: self.step_over(step, StepOutcome(code, failure)))
+        self._movable.call_later(0, lambda: self.stepping.over(step, StepOutcome(code, failure)))
 
     # -- end -----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from typing import TYPE_CHECKING, TypeVar
 
 from emrbox.aws.errors import invalid_request
@@ -16,12 +17,17 @@ PAGE_SIZE = 50
 
 
 def page(
-    items: Sequence[T], marker: str | None, key: Callable[[T], str], *, size: int = PAGE_SIZE
+    items: Sequence[T],
+    marker: str | None,
+    key: Callable[[T], str],
+    *,
+    wanted: Callable[[T], bool] = lambda _: True,
+    size: int = PAGE_SIZE,
 ) -> tuple[list[T], str | None]:
-    """Return the page after `marker` and the next marker.
+    """Return the page of `wanted` items after `marker`, and the next marker.
 
     A marker names the last item that was handed out, so that items which come or go in between neither hide
-    others nor show them twice.
+    others nor show them twice. That item itself may have changed and be wanted no more.
     """
     start = 0
     if marker is not None:
@@ -30,9 +36,8 @@ def page(
         if last not in keys:
             raise invalid_request("Marker is not valid.")
         start = keys.index(last) + 1
-    found = list(items[start : start + size])
-    more = start + size < len(items)
-    return found, _encode(key(found[-1])) if more else None
+    found = list(itertools.islice(filter(wanted, items[start:]), size + 1))
+    return found[:size], _encode(key(found[size - 1])) if len(found) > size else None
 
 
 def _encode(key: str) -> str:

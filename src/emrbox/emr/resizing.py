@@ -10,7 +10,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from emrbox.emr import decisions, states
+from emrbox.emr import decisions, endings, states
 from emrbox.emr.layer import InterruptedByEndError, StartFailureError
 from emrbox.emr.model import Reason, Resize
 from emrbox.emr.states import GroupState, InstanceState, ReasonCode
@@ -98,7 +98,7 @@ class Resizing:
                 self._let_go(group, self._layer.order_to_leave(group)[:-missing], graceful=True)
             elif tries == TRIES:
                 message = "Instances failed their bootstrap actions"
-                raise StartFailureError(decisions.ending_by_bootstrap(message))
+                raise StartFailureError(endings.by_bootstrap(message))
             elif self._add(group, missing):
                 tries += 1
 

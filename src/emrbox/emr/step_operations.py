@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import states, validation, views
+from emrbox.emr import history, states, validation, views
 from emrbox.emr.launch_request import new_step
 from emrbox.emr.paging import page
 from emrbox.emr.states import StepState
@@ -46,17 +46,17 @@ def list_steps(store: Store, request: Document) -> Document:
         raise invalid_request("Cannot specify both StepIds and StepStates.")
     if len(step_ids) > MAXIMUM_STEP_IDS:
         raise invalid_request(f"The maximum number of step IDs is {MAXIMUM_STEP_IDS}.")
+
+    def is_wanted(step: Step) -> bool:
+        return (not wanted or step.status.state in wanted) and (not step_ids or step.id in step_ids)
+
     with cluster.changed:
-        known = {step.id for step in cluster.steps}
+        newest_first = history.steps(cluster, store.now(cluster))[::-1]
+        known = {step.id for step in newest_first}
         for step_id in step_ids:
             if step_id not in known:
                 raise invalid_request(f"Step id '{step_id[:60]}' is not valid.")
-        found = [
-            step
-            for step in reversed(cluster.steps)
-            if (not wanted or step.status.state in wanted) and (not step_ids or step.id in step_ids)
-        ]
-        shown, marker = page(found, request.get("Marker"), lambda step: step.id)
+        shown, marker = page(newest_first, request.get("Marker"), lambda s: s.id, wanted=is_wanted)
         return views.present({"Steps": [views.step_document(step) for step in shown], "Marker": marker})
 
 
@@ -64,7 +64,7 @@ def describe_step(store: Store, request: Document) -> Document:
     """Everything about one step."""
     cluster = store.cluster(request["ClusterId"])
     with cluster.changed:
-        for step in cluster.steps:
+        for step in history.steps(cluster, store.now(cluster)):
             if step.id == request["StepId"]:
                 return {"Step": views.step_document(step)}
     raise invalid_request(f"Step id '{request['StepId'][:60]}' is not valid.")
@@ -86,7 +86,7 @@ def cancel_steps(store: Store, request: Document) -> Document:
         for step_id in step_ids:
             reason = _refusal(by_id[step_id])
             if reason is None:
-                store.engine(cluster).cancel(by_id[step_id], option)
+                store.engine(cluster).stepping.cancel(by_id[step_id], option)
             status = "SUBMITTED" if reason is None else "FAILED"
             answers.append(views.present({"StepId": step_id, "Status": status, "Reason": reason}))
     return {"CancelStepsInfoList": answers}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 COMMAND_RUNNER = "command-runner.jar"
 SCRIPT_RUNNER = re.compile(r"s3://[a-z0-9-]+\.elasticmapreduce/libs/script-runner/script-runner\.jar")
 SUBMITTED = re.compile(rb"Submitted application (application_\d+_\d+)")
+# Said before YARN has it, and followed by the former only when YARN has accepted it.
+SUBMITTING = re.compile(rb"Submitt(?:ed|ing) application (application_\d+_\d+)")
 EXCEPTION = re.compile(
     rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
 )
@@ -102,9 +104,9 @@ class StepProcess:
             self._say(f"INFO waitProcessCompletion ended with exit code {code}")
             self._say(f"ERROR Execution failed with code '{code}'")
             self._say(f"WARN Step failed with exitCode {code} and took its logs")
-        applications = self._applications()
+        applications = self._applications(SUBMITTED)
         if self._cancelled:
-            self._kill_applications(applications)
+            self._kill_applications(self._applications(SUBMITTING))
         self._push(applications)
         return StepOutcome(code, self._failure() if code != 0 else None, applications)
 
@@ -124,11 +126,11 @@ class StepProcess:
         with self._lock, (self._logs / "controller").open("a") as controller:
             controller.write(f"{moment} {line}\n")
 
-    def _applications(self) -> tuple[str, ...]:
+    def _applications(self, naming: re.Pattern[bytes]) -> tuple[str, ...]:
         """Return the YARN applications that the step's own output names."""
         found: dict[str, None] = {}
         for name in ("stderr", "stdout", "syslog"):
-            for match in SUBMITTED.findall(_read(self._logs / name)):
+            for match in naming.findall(_read(self._logs / name)):
                 found[match.decode()] = None
         return tuple(found)
 

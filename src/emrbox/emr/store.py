@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.config import ACCOUNT_ID
-from emrbox.emr import decisions
+from emrbox.emr import endings
 from emrbox.emr.engine import Engine
 from emrbox.emr.layer import NodeLayer
 from emrbox.emr.model import Cluster, Watcher
@@ -90,7 +90,7 @@ class Store:
         clusters = self.for_account(account_id).all()
         for cluster in clusters:
             with cluster.changed:
-                cluster.end(decisions.ending_by_user(), self.now(cluster))
+                cluster.end(endings.by_user(), self.now(cluster))
         deadline = time.monotonic() + within_seconds
         for cluster in clusters:
             if self._hollow is not None and cluster.clock is self._hollow.clock:
@@ -101,6 +101,7 @@ class Store:
         with self._lock:
             for cluster in clusters:
                 self._clusters.pop(cluster.id, None)
+                self._engines.pop(cluster.id, None)
 
     def _is_young(self, cluster: Cluster) -> bool:
         return cluster.status.created > self.now(cluster) - FORGET_AFTER

@@ -6,11 +6,11 @@ import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
+from emrbox.emr import endings
 from emrbox.emr.bootstrap import failure_ending
 from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import Ending, Reason
 from emrbox.emr.node_access import Member
-from emrbox.emr.states import CLUSTER_READY, ReasonCode
+from emrbox.emr.states import CLUSTER_READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from emrbox.faults.book import Fault, FaultBook
 
 LOOK_SECONDS = 0.1
-NO_CAPACITY = "INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"
 
 
 def with_faults(
@@ -72,9 +71,9 @@ class _FaultyNodes:
             values = fault.parameters
             fits = group.role in roles_of(fault) and fnmatchcase(group.instance_type, values["instance_type"])
             if fits and self._book.spend(fault):
-                raise StartFailureError(no_capacity(self._cluster, group))
+                raise StartFailureError(endings.without_capacity(self._cluster, group))
         if self._cluster.status.state in CLUSTER_READY and self._has_no_core(group):
-            raise StartFailureError(no_capacity(self._cluster, group))
+            raise StartFailureError(endings.without_capacity(self._cluster, group))
         return self._inner.launch(group, *rest)
 
     def _has_no_core(self, group: Group) -> bool:
@@ -181,12 +180,3 @@ def chosen(fault: Fault, cluster: Cluster) -> list[Member]:
     ]
     count = fault.parameters["instances"]
     return fault.chance.sample(found, count) if 0 < count < len(found) else found
-
-
-def no_capacity(cluster: Cluster, group: Group) -> Ending:
-    """Return how a cluster ends for which EC2 has no room (emr-facts 1.1)."""
-    zone = cluster.availability_zone or "us-east-1a"
-    message = f"EC2 is out of capacity for {group.instance_type} in availability zone {zone}."
-    data = [{"instance-type": group.instance_type}, {"availability-zone": zone}]
-    details = ({"ErrorCode": NO_CAPACITY, "ErrorData": data, "ErrorMessage": message},)
-    return Ending(Reason(ReasonCode.INTERNAL_ERROR, message), with_errors=True, details=details)

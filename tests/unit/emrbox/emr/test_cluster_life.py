@@ -84,6 +84,52 @@ def test_an_unexpected_problem_ends_the_cluster_with_an_internal_error(emr: Any)
     assert status["StateChangeReason"]["Code"] == "INTERNAL_ERROR"
 
 
+def test_a_master_that_dies_while_the_cluster_starts_is_what_is_told(emr: Any) -> None:
+    emr.start_failure = OSError("no route to host")
+    emr.starts_at_once = False
+    cluster_id = emr.launch()
+    emr.machines[cluster_id].lost = {"i-master0"}
+    emr.machines[cluster_id].gate.set()
+    status = emr.until(cluster_id, "TERMINATED_WITH_ERRORS")["Status"]
+    assert status["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
+    assert status["StateChangeReason"]["Message"] == states.MASTER_TERMINATED
+
+
+def test_a_cluster_is_over_even_when_its_machines_do_not_end_as_they_should(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(emr.machines[cluster_id], "shut_down", fail)
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    emr.until(cluster_id, "TERMINATED")
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_cluster_ends_from_any_state_that_it_can_be_in(emr: Any, *, protected: bool) -> None:
+    emr.starts_at_once = False
+    starting = emr.launch(Instances={"TerminationProtected": protected})
+    emr.starts_at_once = True
+    waiting = emr.launch(Instances={"TerminationProtected": protected})
+    running = emr.launch(Instances={"TerminationProtected": protected}, Steps=[emr.step_request()])
+    emr.until(waiting, "WAITING")
+    emr.until(running, "RUNNING")
+    ids = [starting, waiting, running]
+    if protected:
+        with pytest.raises(AwsError, match="termination protected"):
+            emr.call("TerminateJobFlows", JobFlowIds=ids)
+        emr.call("SetTerminationProtection", JobFlowIds=ids, TerminationProtected=False)
+    for _ in range(2):  # a second time changes nothing
+        emr.call("TerminateJobFlows", JobFlowIds=ids)
+        for cluster_id in ids:
+            status = emr.until(cluster_id, "TERMINATED")["Status"]
+            assert status["StateChangeReason"]["Code"] == "USER_REQUEST"
+
+
 def test_the_masters_death_ends_the_cluster_and_interrupts_its_step(emr: Any) -> None:
     cluster_id = emr.launch()
     (step,) = emr.add(cluster_id, emr.step_request())

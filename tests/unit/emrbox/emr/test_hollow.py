@@ -285,8 +285,18 @@ def test_no_capacity_ends_a_launch_as_aws_words_it(emr: HollowEmr) -> None:
         "EC2 is out of capacity for m5.xlarge in availability zone us-east-1a."
     )
     (detail,) = status["ErrorDetails"]
-    assert detail["ErrorCode"] == "INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"
+    code = "INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"
+    assert detail["ErrorCode"] == code
+    assert {"instance-type": "m5.xlarge"} in detail["ErrorData"]
+    assert detail["ErrorData"][-1]["public-doc"].endswith(f"/ManagementGuide/{code}.html")
     assert emr.state(emr.launch()) == "WAITING"
+
+
+def test_no_spot_capacity_for_the_master_has_a_code_of_its_own(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "no-capacity"})
+    master = {"InstanceRole": "MASTER", "Market": "SPOT", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    (detail,) = emr.status(emr.launch(Instances={"InstanceGroups": [master]}))["ErrorDetails"]
+    assert detail["ErrorCode"] == "INTERNAL_ERROR_SPOT_NO_CAPACITY_PRIMARY"
 
 
 def test_a_bootstrap_action_fails_on_one_node(emr: HollowEmr) -> None:

@@ -106,14 +106,17 @@ def test_a_step_can_be_interrupted_and_killed(tmp_path: Path, how: str, code: in
 
 
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
-def test_a_cancelled_step_takes_its_yarn_applications_with_it(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("said", "shown"), [("Submitted", ("application_12_0001",)), ("Submitting", ())])
+def test_a_cancelled_step_takes_its_yarn_applications_with_it(
+    tmp_path: Path, how: str, said: str, shown: tuple[str, ...]
+) -> None:
     killed: list[Any] = []
-    say = "echo INFO Client: Submitted application application_12_0001 >&2"
+    say = f"echo INFO Client: {said} application application_12_0001 to ResourceManager >&2"
     run, logs = start(tmp_path, "bash", "-c", f"{say}; exec sleep 60", killed=killed)
-    while b"Submitted" not in (logs / "stderr").read_bytes():
+    while b"application_12" not in (logs / "stderr").read_bytes():
         time.sleep(0.01)
     getattr(run, how)()
-    assert run.wait().application_ids == ("application_12_0001",)
+    assert run.wait().application_ids == shown
     assert killed == [("application_12_0001",)]
 
 
@@ -133,7 +136,19 @@ def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> Non
         run_bootstrap_actions([action], [member(tmp_path)], lambda: None)
     text = "On the master instance (i-master), bootstrap action 1 returned a non-zero return code"
     assert failure.value.ending.reason.message == text
-    assert {"return-code": "1"} in failure.value.ending.details[0]["ErrorData"]
+    page = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/"
+    code = "BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE"
+    assert failure.value.ending.details[0] == {
+        "ErrorCode": code,
+        "ErrorData": [
+            {"primary-instance-id": "i-master"},
+            {"bootstrap-action": "1"},
+            {"return-code": "1"},
+            {"amazon-s3-path": "/bin/false"},
+            {"public-doc": f"{page}{code}.html"},
+        ],
+        "ErrorMessage": text,
+    }
     with pytest.raises(StartFailureError, match=r"On 1 slave instance \(including i-core\)"):
         run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None)
 

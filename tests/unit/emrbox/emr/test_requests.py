@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from emrbox.aws.errors import AwsError
+from emrbox.emr import history
+from emrbox.emr.model import Status
 from emrbox.emr.paging import page
+from emrbox.emr.states import InstanceState
 
 MASTER = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 CORE = {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1}
@@ -117,6 +122,28 @@ def test_instances_are_listed_by_role_and_state(emr: Any) -> None:
     assert [i["Ec2InstanceId"] for i in cores] == ["i-core0", "i-core1"]
     ended = emr.call("ListInstances", ClusterId=cluster_id, InstanceStates=["TERMINATED"])["Instances"]
     assert ended == []
+
+
+def test_ended_instances_are_listed_for_thirty_days_and_2000_in_all(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    record = emr.store.cluster(cluster_id)
+
+    def ended() -> list[str]:
+        found = history.instances(record, emr.clock.now())
+        return [i.id for _, i in found if i.status.ended is not None]
+
+    with record.changed:
+        core = record.groups[1]
+        for number in range(2000):
+            when = emr.clock.now() + timedelta(seconds=number)
+            status = Status(InstanceState.TERMINATED, when, ended=when)
+            core.instances.append(replace(core.instances[0], id=f"ci-{number:04}", status=status))
+    assert (len(ended()), ended()[0]) == (1997, "ci-0003")  # beside three that run, the latest
+    emr.clock.advance(30 * 86400 + 1000)
+    assert len(ended()) == 1000
+    emr.clock.advance(86400)
+    assert len(emr.call("ListInstances", ClusterId=cluster_id)["Instances"]) == 3
 
 
 def test_a_page_continues_after_the_last_item_even_when_new_ones_came() -> None:

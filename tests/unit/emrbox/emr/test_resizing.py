@@ -118,6 +118,18 @@ def test_without_capacity_a_group_is_suspended_until_it_is_resized_again(emr: An
     until(emr, cluster_id, "CORE", "RUNNING", 3, 3)
 
 
+def test_a_suspended_group_that_is_resized_to_what_it_has_runs_again(emr: Any, cluster_id: str) -> None:
+    machines = emr.machines[cluster_id]
+    reason = Reason(ReasonCode.INTERNAL_ERROR, "EC2 is out of capacity")
+    machines.no_capacity = StartFailureError(Ending(reason, with_errors=True))
+    resize(emr, cluster_id, "CORE", 4)
+    until(emr, cluster_id, "CORE", "SUSPENDED", 4, 2)
+    resize(emr, cluster_id, "CORE", 2)
+    until(emr, cluster_id, "CORE", "RUNNING", 2, 2)
+    messages = [e["detail"]["message"] for e in emr.events if "resiz" in e["detail"]["message"].lower()]
+    assert "from an instance count of 2 to 2." in messages[-2]
+
+
 def test_a_node_that_fails_its_bootstrap_action_is_replaced_and_too_many_suspend_the_group(
     emr: Any, cluster_id: str
 ) -> None:
@@ -135,7 +147,9 @@ def test_terminating_while_a_group_grows_leaves_nothing_behind(emr: Any, cluster
     machines = emr.machines[cluster_id]
     machines.gate.clear()
     resize(emr, cluster_id, "CORE", 4)
-    until(emr, cluster_id, "CORE", "RESIZING", 4, 2)
+    emr.wait_for(
+        lambda: emr.call("ListInstances", ClusterId=cluster_id)["Instances"], lambda found: len(found) == 5
+    )
     emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
     emr.until(cluster_id, "TERMINATED")
     instances = emr.call("ListInstances", ClusterId=cluster_id)["Instances"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from emrbox.aws.errors import AwsError
+from emrbox.emr import history
+from emrbox.emr.model import Status
+from emrbox.emr.states import StepState
 
 
 def test_steps_run_one_after_the_other_in_submission_order(emr: Any) -> None:
@@ -95,6 +100,18 @@ def test_a_step_that_ignores_sigterm_stays_cancel_pending_until_it_is_killed(emr
     emr.until_step(cluster_id, step, "CANCELLED")
 
 
+def test_a_step_that_was_asked_to_stop_can_still_be_killed(emr: Any) -> None:
+    cluster_id = emr.launch()
+    (step,) = emr.add(cluster_id, emr.step_request())
+    emr.run_of(cluster_id, step).ignores_interrupt = True
+    emr.call("CancelSteps", ClusterId=cluster_id, StepIds=[step])
+    assert emr.step_state(cluster_id, step) == "CANCEL_PENDING"
+    kill = {"StepIds": [step], "StepCancellationOption": "TERMINATE_PROCESS"}
+    answer = emr.call("CancelSteps", ClusterId=cluster_id, **kill)
+    assert answer["CancelStepsInfoList"] == [{"StepId": step, "Status": "SUBMITTED"}]
+    emr.until_step(cluster_id, step, "CANCELLED")
+
+
 def test_a_step_that_ends_well_while_it_is_cancelled_is_completed(emr: Any) -> None:
     cluster_id = emr.launch()
     (step,) = emr.add(cluster_id, emr.step_request())
@@ -147,6 +164,55 @@ def test_steps_are_listed_newest_first_in_pages_of_fifty(emr: Any) -> None:
         if marker is None:
             break
     assert listed == added[::-1]
+
+
+def test_a_launch_takes_256_steps_and_no_more(emr: Any) -> None:
+    emr.starts_at_once = False
+    with pytest.raises(AwsError, match="Maximum number of active steps"):
+        emr.launch(Steps=[emr.step_request()] * 257)
+    cluster_id = emr.launch(Steps=[emr.step_request()] * 256)
+    with pytest.raises(AwsError, match="Maximum number of active steps"):
+        emr.add(cluster_id, emr.step_request())
+    (newest, *_) = emr.call("ListSteps", ClusterId=cluster_id)["Steps"]
+    emr.call("CancelSteps", ClusterId=cluster_id, StepIds=[newest["Id"]])
+    emr.add(cluster_id, emr.step_request())
+
+
+def test_a_page_goes_on_when_the_last_step_of_the_one_before_has_changed_its_state(emr: Any) -> None:
+    emr.starts_at_once = False
+    cluster_id = emr.launch()
+    added = emr.add(cluster_id, *[emr.step_request()] * 52)
+    pending = {"ClusterId": cluster_id, "StepStates": ["PENDING"]}
+    first = emr.call("ListSteps", **pending)
+    emr.call("CancelSteps", ClusterId=cluster_id, StepIds=[first["Steps"][-1]["Id"]])
+    second = emr.call("ListSteps", **pending, Marker=first["Marker"])
+    assert [step["Id"] for step in second["Steps"]] == [added[1], added[0]]
+    assert "Marker" not in second
+
+
+def test_a_thousand_steps_of_any_age_are_shown_and_ten_thousand_of_a_week(emr: Any) -> None:
+    emr.starts_at_once = False
+    cluster_id = emr.launch()
+    (first,) = emr.add(cluster_id, emr.step_request())
+    record = emr.store.cluster(cluster_id)
+    template = record.steps[0]
+    for day, count in ((0, 600), (8, 9_500), (9, 600)):
+        when = emr.clock.now() + timedelta(days=day)
+        record.steps += [
+            replace(template, id=f"s-{day}-{n}", status=Status(StepState.COMPLETED, when, ended=when))
+            for n in range(count)
+        ]
+    emr.clock.advance(14 * 86400)
+
+    def shown(day: int) -> int:
+        return sum(step.id.startswith(f"s-{day}-") for step in history.steps(record, emr.clock.now()))
+
+    assert (shown(0), shown(8), shown(9)) == (0, 9_400, 600)
+    emr.clock.advance(30 * 86400)
+    assert (shown(0), shown(8), shown(9)) == (0, 400, 600)
+    assert emr.step_state(cluster_id, first) == "PENDING"  # what is not over is always there
+    with pytest.raises(AwsError, match="Step id 's-0-1' is not valid"):
+        emr.step_state(cluster_id, "s-0-1")
 
 
 def test_list_steps_by_id_takes_ten_and_no_states(emr: Any) -> None:
