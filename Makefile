@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit box clients clients_quick end_to_end docs bench down clean
+.PHONY: help setup test_setup demo test lint unit box clients clients_quick end_to_end docs bench down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -10,10 +10,13 @@ help: ## list the verbs
 setup: ## what a fresh machine needs (both commands of the README call it)
 	@scripts/setup
 
+test_setup: ## the same, with what only the tests need: a browser and other people's clients
+	@scripts/setup --tests
+
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
 	@$(BIN)/python examples/demo/demo.py
 
-test: setup lint unit box clients_quick end_to_end ## everything that CI checks
+test: test_setup lint unit box clients_quick end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
@@ -21,15 +24,13 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 unit: setup ## tests without a box: seconds
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout
 
-box: setup ## tests of emrbox with real nodes: minutes
+box: test_setup ## tests of emrbox with real nodes: minutes
 	@$(BIN)/pytest tests/emrbox
 
-clients: setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
-	@scripts/setup --other-clients
+clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
 	@$(BIN)/pytest tests/clients
 
-clients_quick: setup ## the same on hollow clusters: two minutes
-	@scripts/setup --other-clients
+clients_quick: test_setup ## the same on hollow clusters: two minutes
 	@$(BIN)/pytest -q -n 2 -m "not slow" tests/clients
 
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes

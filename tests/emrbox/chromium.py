@@ -34,12 +34,14 @@ class Chromium:
 
     def __init__(self, profile: Path) -> None:
         """`profile` is a new empty folder."""
+        program = shutil.which("chromium")
+        assert program, "chromium is not installed: scripts/setup --tests"
         to_browser, self._requests = os.pipe()
         self._answers, from_browser = os.pipe()
         # Chromium reads from 3 and writes to 4.
         script = f'exec 3<&{to_browser} 4>&{from_browser}; exec "$0" "$@" 2>/dev/null'
         self._process = subprocess.Popen(
-            ["bash", "-c", script, str(shutil.which("chromium")), *FLAGS, f"--user-data-dir={profile}"],
+            ["bash", "-c", script, program, *FLAGS, f"--user-data-dir={profile}"],
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

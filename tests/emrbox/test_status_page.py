@@ -1,8 +1,7 @@
-"""The status page in a real browser. Chromium is not part of set-up: without it these are skipped."""
+"""The status page in a real browser."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.box,
-    pytest.mark.skipif(
-        shutil.which("chromium") is None, reason="chromium is not installed (apt-get install chromium)"
-    ),
-]
+pytestmark = pytest.mark.box
 
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
 

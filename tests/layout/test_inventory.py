@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def cluster(ec2: Any, cluster_id: str, **tags: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
+    moto_api_backend.reset()  # one for all tests of a process
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -116,8 +118,9 @@ def test_no_local_aws_is_an_error_that_says_so(ansible_copy: AnsibleCopy) -> Non
     assert 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"' in down.stderr
 
 
-def test_a_playbook_never_passes_on_no_nodes(ansible_copy: AnsibleCopy, endpoint: str) -> None:
+def test_a_playbook_never_passes_on_no_nodes(ansible_copy: AnsibleCopy, endpoint: str, ec2: Any) -> None:
     """Without the first play nobody fills the group emr_target; Ansible's own answer to that is success."""
+    cluster(ec2, FIRST)
     point_to(ansible_copy, endpoint)
     limited = ansible_copy.run(
         *("ansible-playbook", "-i", "inventory/local", "playbooks/provision.yml"),
