@@ -37,7 +37,7 @@ def report(home: Path) -> dict[str, Any]:
 
 
 def _page(port: int, name: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", f"/_emrbox/{name}")
         document: dict[str, Any] = json.loads(connection.getresponse().read())

@@ -17,7 +17,7 @@ from airflow.providers.amazon.aws.operators.emr import (
 from airflow.providers.amazon.aws.sensors.emr import EmrJobFlowSensor, EmrStepSensor
 from airflow.sdk import DAG
 
-POLL = {"waiter_delay": 1, "waiter_max_attempts": 120}
+POLL = {"waiter_delay": 1, "waiter_max_attempts": 180}
 CLUSTER_ID = "{{ task_instance.xcom_pull(task_ids='create') }}"
 LAUNCH = {
     "Name": "airflow",

@@ -15,7 +15,7 @@ from botocore.exceptions import WaiterError
 if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account
 
-QUICK = {"Delay": 1, "MaxAttempts": 60}
+QUICK = {"Delay": 1, "MaxAttempts": 180}
 LAUNCH: dict[str, Any] = {
     "Name": "waited for",
     "ReleaseLabel": "emr-spark-8.0.0",
@@ -77,7 +77,12 @@ def test_the_ec2_inventory_finds_a_clusters_nodes_by_their_tags(account: Account
     file.write_text(INVENTORY)
     command = Path(sys.executable).parent / "ansible-inventory"
     result = subprocess.run(
-        [command, "-i", file, "--list"], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        [command, "-i", file, "--list"],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
     inventory = json.loads(result.stdout)

@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from waiting import HANG_SECONDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,6 +22,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # a container has little of it
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -79,7 +82,7 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 15) -> None:
+    def wait(self, script: str, seconds: float = HANG_SECONDS) -> None:
         """Return as soon as the expression is truthy."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -114,7 +117,7 @@ class Chromium:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            assert select.select([self._answers], [], [], 60)[0], "Chromium says nothing"
+            assert select.select([self._answers], [], [], HANG_SECONDS)[0], "Chromium says nothing"
             data = os.read(self._answers, 1 << 20)
             assert data, "Chromium has ended"
             self._buffer += data

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from waiting import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-def wait_until(is_so: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = is_so()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError("did not happen in time")
 
 
 @dataclass
@@ -36,13 +27,14 @@ class Box:
     environment: dict[str, str] = field(default_factory=dict)
     clients: dict[str, Any] = field(default_factory=dict)
 
-    def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = HANG_SECONDS) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "emrbox", *arguments],
             env={
                 "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
                 "HOME": str(Path.home()),
                 "EMRBOX_HOME": str(self.home),
+                **{name: value for name, value in os.environ.items() if name == "XDG_CACHE_HOME"},
             },
             capture_output=True,
             text=True,
@@ -108,7 +100,7 @@ class Box:
             + [f"{user}@{address}", command],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANG_SECONDS,
             check=False,
         )
         assert result.returncode == 0, result.stderr

@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+from waiting import HANG_SECONDS, wait_until
+
 SERVICE_ROLE = {
     "Statement": [
         {
@@ -59,8 +61,8 @@ class Account:
         }
         return str(self.emr.run_job_flow(**request)["JobFlowId"])
 
-    def until(self, cluster_id: str, *states: str, seconds: float = 90) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
+    def until(self, cluster_id: str, *states: str) -> dict[str, Any]:
+        deadline = time.monotonic() + HANG_SECONDS
         while True:
             cluster = self.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
             if cluster["Status"]["State"] in states:
@@ -72,13 +74,12 @@ class Account:
     def run_step(self, cluster_id: str, *args: str, jar: str = "command-runner.jar") -> dict[str, Any]:
         step = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": jar, "Args": list(args)}}
         step_id = self.emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"][0]
-        deadline = time.monotonic() + 180
-        while True:
-            found = self.emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]
-            if found["Status"]["State"] not in {"PENDING", "RUNNING"}:
-                return dict(found)
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+
+        def ended() -> dict[str, Any] | None:
+            found = dict(self.emr.describe_step(ClusterId=cluster_id, StepId=step_id)["Step"])
+            return None if found["Status"]["State"] in {"PENDING", "RUNNING"} else found
+
+        return dict(wait_until(ended))
 
     def log(self, key: str) -> str:
         body = self.s3.get_object(Bucket=BUCKET, Key=f"logs/{key}")["Body"].read()

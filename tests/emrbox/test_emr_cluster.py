@@ -132,7 +132,7 @@ def test_cancelling_ends_the_steps_process(account: Account, cluster: str) -> No
     step_id = account.emr.add_job_flow_steps(JobFlowId=cluster, Steps=[step])["StepIds"][0]
     account.until(cluster, "RUNNING")
     account.emr.cancel_steps(ClusterId=cluster, StepIds=[step_id])
-    account.until(cluster, "WAITING", seconds=10)
+    account.until(cluster, "WAITING")
     found = account.emr.describe_step(ClusterId=cluster, StepId=step_id)["Step"]
     assert found["Status"]["State"] == "CANCELLED"
     assert account.run_step(cluster, "pgrep", "-f", "sleep 321")["Status"]["State"] == "FAILED"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import wait_until
 from emr_account import BUCKET, Account
+from waiting import HANG_SECONDS, wait_until
 
 pytestmark = pytest.mark.box
 
@@ -63,7 +63,7 @@ def settled(account: Account, cluster_id: str, role: str, count: int) -> None:
         found = group(account, cluster_id, role)
         return (found["Status"]["State"], found["RunningInstanceCount"]) == ("RUNNING", count)
 
-    wait_until(is_so, 90)
+    wait_until(is_so)
 
 
 def run(account: Account, cluster_id: str, command: str) -> str:
@@ -114,10 +114,10 @@ def test_a_cancelled_step_takes_its_spark_application_with_it(account: Account, 
     url = f"http://{masters[0]['PrivateIpAddress']}:8088/ws/v1/cluster/apps"
 
     def states() -> list[str]:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=HANG_SECONDS) as answer:
             return [app["state"] for app in (json.load(answer)["apps"] or {}).get("app", [])]
 
-    wait_until(lambda: "RUNNING" in states(), 60)
+    wait_until(lambda: "RUNNING" in states())
     account.emr.cancel_steps(ClusterId=cluster, StepIds=[step_id])
     described = wait_until(
         lambda: (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from waiting import HANG_SECONDS
 
 from emrbox.pytest_plugin import Box
 
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.box
 KILLS = 10
 SEEDS = (9, 10)  # one box each
 LATEST_SECONDS = 15.0
-GONE_SECONDS = 60.0
 
 
 def namespaces_of(pid: int) -> set[str]:
@@ -60,11 +60,11 @@ def traces(home: Path, namespaces: set[str], killed_at: float) -> list[str]:
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if str(home) in (process / "mountinfo").read_text():
+            if f"{home}/" in (process / "mountinfo").read_text():
                 found.append(f"process {process.name} sees its mounts")
             if namespaces & own_namespaces(process) and ticks_since_boot(process) <= killed_at:
                 found.append(f"process {process.name} is in its namespaces")
-    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(home) in line]
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if f"{home}/" in line]
     return found
 
 
@@ -112,12 +112,12 @@ def kill_again_and_again(box: Any, moments: random.Random) -> list[str]:
         namespaces = namespaces_of(pid)
         os.kill(victim, signal.SIGKILL)
         gone = (box.home, namespaces, time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-        deadline = time.monotonic() + GONE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while (traces(*gone) or interface.exists()) and time.monotonic() < deadline:
             time.sleep(0.02)
         found += [f"kill {kill}: {trace}" for trace in traces(*gone)]
         found += [f"kill {kill}: {interface}"] if interface.exists() else []
-        worker.join(30)
+        worker.join(HANG_SECONDS)
     return found
 
 

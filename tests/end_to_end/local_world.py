@@ -17,6 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DATE = "2026-11-20"
 MESSAGES = 20_000
 SEED = 11
+HANG_SECONDS = 900.0  # a deadline for what hangs, not for what is slow
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class World:
         self.session = session
         self.telemetry = folder
 
-    def kiln(self, *arguments: str, timeout: float = 400) -> Finished:
+    def kiln(self, *arguments: str, timeout: float = HANG_SECONDS) -> Finished:
         child = self.start_kiln(*arguments)
         output, said = child.communicate(timeout=timeout)
         assert len(output.splitlines()) <= 1, output
@@ -65,7 +66,13 @@ class World:
         environment = clean_environment()
         environment["PATH"] = f"{CHECKOUT / '.venv/bin'}:{environment['PATH']}"
         return subprocess.run(
-            command, cwd=CHECKOUT, env=environment, check=False, capture_output=True, text=True, timeout=300
+            command,
+            cwd=CHECKOUT,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
         )
 
     def clusters(self, *states: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from account import PRIVATE_KEY
-from local_world import CHECKOUT, DATE
+from local_world import CHECKOUT, DATE, HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def on_node(world: World, address: str, *command: str) -> subprocess.CompletedPr
     )
     ssh = ["ssh", "-i", PRIVATE_KEY, *options, f"hadoop@{address}", *command]
     assert world
-    return subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=30)
+    return subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def test_provision_and_deploy_again_change_nothing(prepared: World) -> None:
@@ -152,7 +152,12 @@ def test_the_aws_cli_reads_the_steps_and_ends_a_cluster(prepared: World) -> None
         {aws} emr terminate-clusters --cluster-ids {cluster}
     """
     shown = subprocess.run(
-        ["bash", "-euc", script], check=False, capture_output=True, text=True, timeout=120, env=os.environ
+        ["bash", "-euc", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        env=os.environ,
     )
     assert shown.returncode == 0, shown.stderr
     listed, state, steps = shown.stdout.splitlines()[:3]
@@ -160,5 +165,5 @@ def test_the_aws_cli_reads_the_steps_and_ends_a_cluster(prepared: World) -> None
     assert state in {"WAITING", "RUNNING"}
     assert "FAILED" in steps
     prepared.session.client("emr").get_waiter("cluster_terminated").wait(
-        ClusterId=cluster, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        ClusterId=cluster, WaiterConfig={"Delay": 1, "MaxAttempts": 180}
     )

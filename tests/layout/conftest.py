@@ -39,7 +39,7 @@ class AnsibleCopy:
         }
         command = [str(Path(sys.executable).parent / tool), *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=environment, check=False, capture_output=True, text=True, timeout=60
+            command, cwd=self.root, env=environment, check=False, capture_output=True, text=True, timeout=180
         )
 
     def settings(self, environment: str, keys: list[str], *extra: str) -> dict[str, Any]:

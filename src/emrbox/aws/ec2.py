@@ -64,6 +64,7 @@ class RealInstances:
         self._registry = registry
         self._launches: dict[str, Reservation] = {}  # by client token
         self._launching = launching  # of all accounts: they share the network's addresses
+        self._states = threading.RLock()  # an instance that is ended while it boots must not run again
 
     def run_instances(self, original: Callable[..., Reservation], **request: Any) -> Reservation:
         """RunInstances: moto checks and records, then every instance boots."""
@@ -91,7 +92,8 @@ class RealInstances:
                 self.backend.associate_iam_instance_profile(instance_id=instance.id, **profile)
             instance.nics[0].mac_address = mac_address(str(instance.private_ip))
             _set(instance, PENDING)
-            self._in_background(self._boot_new, instance, self._role_name(profile), token)
+            # Here, not in the background: who ends the instance at once must find its node.
+            self._in_background(self._boot, instance, self._node(instance, self._role_name(profile), token))
         return reservation
 
     def _check(self, request: dict[str, Any]) -> None:
@@ -128,7 +130,7 @@ class RealInstances:
         roles = iam_backends[self.backend.account_id][PARTITION].get_instance_profile(name).roles
         return roles[0].name if roles else None
 
-    def _boot_new(self, instance: Instance, role_name: str | None, token: str | None) -> None:
+    def _node(self, instance: Instance, role_name: str | None, token: str | None) -> Node:
         pair = self.backend.key_pairs.get(instance.key_name) if instance.key_name else None
         spec = NodeSpec(
             instance_id=instance.id,
@@ -141,7 +143,7 @@ class RealInstances:
         )
         node = self._registry.create(spec)
         node.on_exit = lambda: self._ended_by_itself(instance)
-        self._boot(instance, node)
+        return node
 
     def _boot(self, instance: Instance, node: Node) -> None:
         try:
@@ -154,29 +156,35 @@ class RealInstances:
             instance.terminate()
             _set(instance, TERMINATED, BY_THE_BOX, f"{BY_THE_BOX}: {problem}")
             return
-        if instance.state == PENDING[0]:
+        with self._states:
+            if instance.state != PENDING[0]:
+                return
             _set(instance, RUNNING)
-            self._registry.mark_running(instance.id)
+        self._registry.mark_running(instance.id)
 
     def _ended_by_itself(self, instance: Instance) -> None:
         """Record that the node was shut down from inside, or its first process killed."""
         text = f"{BY_ITSELF}: Instance initiated shutdown"
-        if instance.instance_initiated_shutdown_behavior == "terminate":
-            instance.terminate()
-            _set(instance, SHUTTING_DOWN, BY_ITSELF, text)
+        for_good = instance.instance_initiated_shutdown_behavior == "terminate"
+        with self._states:
+            if instance.state not in (PENDING[0], RUNNING[0]):
+                return  # somebody is ending it
+            (instance.terminate if for_good else instance.stop)()
+            _set(instance, SHUTTING_DOWN if for_good else STOPPED, BY_ITSELF, text)
+        if for_good:
             self._remove(instance)
         else:
-            instance.stop()
-            _set(instance, STOPPED, BY_ITSELF, text)
             self._registry.mark_ended(instance.id, f"{instance.id} was shut down from inside")
 
     def terminate_instances(self, original: Callable[..., Any], instance_ids: list[str]) -> Any:
         """TerminateInstances: `terminated` when no process and no file of the node is left."""
-        answer = original(instance_ids)
-        for instance, previous in answer:
-            if previous.name not in (TERMINATED[0], SHUTTING_DOWN[0]):
+        with self._states:
+            answer = original(instance_ids)
+            ending = [i for i, before in answer if before.name not in (TERMINATED[0], SHUTTING_DOWN[0])]
+            for instance in ending:
                 _set(instance, SHUTTING_DOWN)
-                self._in_background(self._remove, instance)
+        for instance in ending:
+            self._in_background(self._remove, instance)
         return answer
 
     def _remove(self, instance: Instance) -> None:
@@ -189,11 +197,13 @@ class RealInstances:
 
     def stop_instances(self, original: Callable[..., Any], instance_ids: list[str]) -> Any:
         """StopInstances: the node's processes end, its files stay."""
-        answer = original(instance_ids)
-        for instance, previous in answer:
-            if previous.name in (PENDING[0], RUNNING[0]):
+        with self._states:
+            answer = original(instance_ids)
+            ending = [i for i, before in answer if before.name in (PENDING[0], RUNNING[0])]
+            for instance in ending:
                 _set(instance, STOPPING)
-                self._in_background(self._halt, instance)
+        for instance in ending:
+            self._in_background(self._halt, instance)
         return answer
 
     def _halt(self, instance: Instance) -> None:

@@ -34,7 +34,7 @@ EMR_PRINCIPAL = "elasticmapreduce.amazonaws.com"
 JOB_FLOW_TAG = "aws:elasticmapreduce:job-flow-id"
 ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
 REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
-END_TIMEOUT_SECONDS = 30.0
+END_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.05
 GONE = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
 

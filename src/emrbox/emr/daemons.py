@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LOG = logging.getLogger(__name__)
-READY_TIMEOUT_SECONDS = 120.0
+READY_TIMEOUT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 HTTP_TIMEOUT_SECONDS = 10.0
 PLAIN_MODE = "755"
-CONTAINERS_OVER_SECONDS = 5.0
+CONTAINERS_OVER_SECONDS = 30.0
 # The NodeManager's states of an application whose containers may still write.
 CONTAINERS_LIVE = frozenset({"NEW", "INITING", "RUNNING", "FINISHING_CONTAINERS_WAIT"})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
 
-ENTER_SECONDS = 2.0  # how long a process may take to enter its node
+ENTER_SECONDS = 60.0  # how long a process may take to enter its node: a moment, if the machine is not busy
 
 
 def children(pid: int) -> list[int]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emrbox.emr.layer import Checkpoint
     from emrbox.emr.model import Cluster, Group, Instance, Step
 
-BOOT_TIMEOUT_SECONDS = 60.0
+BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then says why
 BUSY_FILE = "emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
 # A file that was touched longer ago does not count (a guess: the guide gives no time).

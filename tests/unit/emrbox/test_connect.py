@@ -40,8 +40,8 @@ def test_both_directions_are_copied_until_the_node_closes() -> None:
         got = b""
         while len(got) < len(answer):
             got += os.read(screen, 100_000)
-        relay.join(5)
-        sender.join(5)
+        relay.join(60)
+        sender.join(60)
         assert not relay.is_alive()
         assert got == answer
     for descriptor in (reading, screen, writing):

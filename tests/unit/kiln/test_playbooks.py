@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +19,9 @@ from kiln.context import Stop
 from kiln.errors import InterruptedRunError, PlaybookError
 from kiln.playbook_process import descendants
 from kiln.playbooks import AnsibleRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -99,46 +104,52 @@ def test_what_holds_secrets_is_not_repeated(root: Path) -> None:
     assert not any("canary-secret" in text for text in everything)
 
 
-SLEEPER = """
-- name: Sleep in a session of its own
-  ansible.builtin.command: setsid sleep 4242
-- name: Not reached
-  ansible.builtin.fail: {}
-"""
+class Sleeper:
+    """A playbook whose task sleeps in a session of its own. No other test sleeps in this folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root
+        self.tasks = f"""
+            - name: Sleep in a session of its own
+              ansible.builtin.command: {{cmd: setsid sleep 4242, chdir: {root}}}
+            - name: Not reached
+              ansible.builtin.fail: {{}}
+            """
+
+    def sleeps(self) -> bool:
+        """Whether its process is there."""
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if (entry / "cmdline").read_bytes() == b"sleep\x004242\x00" and (
+                    entry / "cwd"
+                ).readlink() == self._folder:
+                    return True
+        return False
 
 
-def sleepers() -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == b"sleep\x004242\x00":
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(*, expected: bool) -> None:
-    deadline = time.monotonic() + 30
-    while bool(sleepers()) is not expected:
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 180  # for what hangs, not for what is slow
+    while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None:
-    playbooks, stop = runner(root, SLEEPER), Stop()
+    sleeper, stop = Sleeper(root), Stop()
+    playbooks = runner(root, sleeper.tasks)
 
     def interrupt() -> None:
-        if sleepers():
+        if sleeper.sleeps():
             stop.request(signal.SIGINT)
 
     with pytest.raises(InterruptedRunError):
         playbooks.run("try", [], lambda _: None, stop, interrupt)
-    wait_for(expected=False)
+    wait_until(lambda: not sleeper.sleeps())
 
 
 def test_kill_9_of_the_driver_ends_the_playbook_too(root: Path) -> None:
-    runner(root, SLEEPER)
+    sleeper = Sleeper(root)
+    runner(root, sleeper.tasks)
     driver = f"""
 import sys
 from pathlib import Path
@@ -152,13 +163,10 @@ AnsibleRunner(
 ).run("try", [], print, Stop(), lambda: None)
 """
     child = subprocess.Popen([sys.executable, "-c", driver])
-    wait_for(expected=True)
+    wait_until(sleeper.sleeps)
     below = descendants(child.pid)
     assert below
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    wait_for(expected=False)
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in below if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    wait_until(lambda: not sleeper.sleeps())
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))

@@ -69,7 +69,7 @@ class Endpoint:
     def fetch(
         self, method: str, path: str, headers: Any = None, body: bytes | None = None
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -82,7 +82,7 @@ class Endpoint:
         for client in self._clients:
             client.close()
         self._server.shutdown()
-        self._thread.join(5)
+        self._thread.join(60)
         self._listening.close()
 
 

@@ -60,7 +60,7 @@ def test_a_reset_comes_before_the_effect_and_a_lost_reply_after_it(endpoint: Any
 
 def test_a_reset_is_a_true_reset(endpoint: Any) -> None:
     add(endpoint, "reset")
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=60)
     connection.request("POST", "/", b"{}", {"X-Amz-Target": "ElasticMapReduce.ListClusters"})
     with pytest.raises(ConnectionResetError, match="reset by peer"):
         connection.getresponse()

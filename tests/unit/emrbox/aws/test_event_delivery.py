@@ -61,7 +61,7 @@ def event(state: str, number: int = 0) -> dict[str, Any]:
     }
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 10) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline
@@ -109,7 +109,7 @@ class World:
         wait_for(look)
         return bodies
 
-    def function(self, name: str, handler: str, *, timeout: int = 10, permit: bool = True) -> str:
+    def function(self, name: str, handler: str, *, timeout: int = 60, permit: bool = True) -> str:
         iam = self.aws("iam")
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
         iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(MAY_PUT))
@@ -179,7 +179,7 @@ def test_a_queue_whose_policy_does_not_allow_it_gets_nothing(world: World) -> No
 def test_events_can_be_lost_doubled_and_reordered(world: World) -> None:
     world.queue()
     world.rule(QUEUE_ARN)
-    fates = {"STARTING": (), "RUNNING": (0.3,), "WAITING": (0.0, 0.05)}
+    fates = {"STARTING": (), "RUNNING": (2.0,), "WAITING": (0.0, 0.05)}
     world.bus.fate = lambda e: fates[e["detail"]["state"]]
     for state in fates:
         world.bus.publish(event(state))

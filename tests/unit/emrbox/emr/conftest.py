@@ -244,7 +244,7 @@ class Emr:
         return runs[step_id]
 
     def wait_for(self, look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60  # for what hangs, not for what is slow
         while not good(value := look()):
             assert time.monotonic() < deadline, f"still {value}"
             time.sleep(0.002)

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import time
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox.images.cache import Recipe, digest, ensure, hold, prune
+from emrbox.images.cache import Recipe, digest, ensure, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,19 +91,18 @@ def test_pruning_keeps_what_is_wanted_or_used_or_not_its_own(cache: Path) -> Non
     ]
 
 
-def test_what_is_held_stays_until_the_holder_ends(tmp_path: Path, cache: Path) -> None:
+def test_what_is_held_stays_until_the_holder_ends(cache: Path) -> None:
     made = ensure(Recipe("thing", "", "8" * 64, build), lambda _: None)
-    holder = os.fork()
-    if holder == 0:
-        hold([made])
-        (tmp_path / "held").touch()
-        signal.pause()
-    while not (tmp_path / "held").exists():
-        time.sleep(0.01)
+    program = "import sys; from pathlib import Path; from emrbox.images.cache import hold\n"
+    program += "hold([Path(sys.argv[1])]); print(flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    holder = subprocess.Popen([sys.executable, "-c", program, made], stdin=pipe, stdout=pipe)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"\n"
     prune([Recipe("thing", "", "9" * 64, build)], lambda _: None)
     assert made.exists()
-    os.kill(holder, signal.SIGKILL)
-    os.waitpid(holder, 0)
+    holder.kill()
+    holder.communicate()
     prune([Recipe("thing", "", "9" * 64, build)], lambda _: None)
     assert not made.exists()
     assert cache.exists()

@@ -43,7 +43,7 @@ class Source:
 
 class Client:
     def __init__(self, port: int) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.token = ""
 
     def ask(self, method: str, path: str, **headers: str) -> tuple[int, str]:

@@ -36,13 +36,13 @@ def registry(config: BoxConfig) -> NodeRegistry:
 
 def test_waiting_ends_when_the_node_runs(registry: NodeRegistry) -> None:
     threading.Timer(0.02, registry.mark_running, ["i-1"]).start()
-    registry.wait_running(["i-1"], 5)
+    registry.wait_running(["i-1"], 60)
 
 
 def test_waiting_ends_at_once_when_a_node_has_failed(registry: NodeRegistry) -> None:
     threading.Timer(0.02, registry.remove, ["i-1", "no room"]).start()
     with pytest.raises(NodeError, match="no room"):
-        registry.wait_running(["i-1"], 5)
+        registry.wait_running(["i-1"], 60)
     with pytest.raises(NodeError, match="no room"):
         registry.get("i-1")
 
