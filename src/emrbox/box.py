@@ -1,7 +1,8 @@
 """The box itself: a first process in namespaces of its own, and the server that is its only child.
 
-Started by `emrbox up` as `python -m emrbox.box LISTENING_FD CONTROL_FD`. Over the control socket go the first
-process's pid (out) and the box's configuration (in). If `up` dies before it has sent that, the box ends too.
+Started by `emrbox up` as `python -m emrbox.box LISTENING_FD CONTROL_FD HOME`; HOME only tells
+one box from another in `ps`. Over the control socket go the first process's pid (out) and the box's
+configuration (in). If `up` dies before it has sent that, the box ends too.
 When the first process ends, by any means, the kernel ends every process in the box and with them all
 namespaces, mounts, nodes and the veth to the host.
 """
@@ -140,7 +141,7 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     control = Control()
     emr = create_emr(config, registry, control, bus)
     control.accounts.residents += [instances, emr]
-    page = StatusPage(config, emr.store, lambda most: last_events(bus, most))
+    page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
     server = create_server(config, emr, control, page)
     LOG.info("answering on %s and, for nodes, on %s", config.endpoint_url, config.node_endpoint_url)
     with contextlib.suppress(KeyboardInterrupt):

@@ -26,6 +26,7 @@ from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.control import Control
 from emrbox.faults.calls import NO_FAULT, CallFacts, CallFate, Refusal, reset_connection
+from emrbox.page.node_pages import is_for_node
 from emrbox.page.status_page import static_file
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ EMR_SERVICE = "elasticmapreduce"
 EMR_TARGET = "ElasticMapReduce."
 AMZ_JSON = "application/x-amz-json-1.1"
 FIRST_ERROR_STATUS = 400
+# Asks for no signature, and can forget everything at a word of any web page, or of a node.
+MOTO_OWN = "moto-api/"
 LOG = logging.getLogger(__name__)
 # moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
 # conditional writes need it too. SQS and the like may wait inside a call and must hold nobody up.
@@ -82,6 +85,7 @@ class Application:
         self._own.get("status", lambda _: emr.status())
         control.add_to(self._own)
         self._faults = control.call_faults
+        self._page = page
         if page is not None:
             page.add_to(self._own)
         self._log = calls.CallLog(config.log_folder / "calls.jsonl")
@@ -94,14 +98,19 @@ class Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request."""
         request = Request(environ)
-        if request.host.partition(":")[0] == REPOSITORY_HOST_NAME:
+        host = request.host.partition(":")[0]
+        if host == REPOSITORY_HOST_NAME:
             return self._repository_file(request)(environ, start_response)
+        if self._page is not None and is_for_node(host):
+            return self._page.nodes.answer(request)(environ, start_response)
         if request.path == own_api.PREFIX.rstrip("/"):
             return redirect(own_api.PREFIX)(environ, start_response)
         if request.path.startswith(own_api.PREFIX):
             file = static_file(request.path.removeprefix(own_api.PREFIX))
             page = own_api.refusal(request) or file or self._own.answer(request)
             return page(environ, start_response)
+        if f"{request.path.lstrip('/')}/".startswith(MOTO_OWN):
+            return Response("moto's own API is closed\n", status=403)(environ, start_response)
         return self._aws_answer(_receive(request), start_response)
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ def recipe() -> Recipe:
         reason="the nodes' system, from Debian packages (about 30 s)",
         inputs=digest(Path(__file__), _FOLDER, _AWS_CLI, debian.CODENAME),
         build=_build,
+        proof="usr/lib/emrbox/init",
     )
 
 

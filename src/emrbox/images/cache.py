@@ -22,12 +22,16 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one thing. `inputs` is a hash of everything that decides what comes out."""
+    """How to make one thing. `inputs` is a hash of everything that decides what comes out.
+
+    `proof` is a file of it, to tell a thing that somebody has emptied: cleaners know ~/.cache.
+    """
 
     kind: str
     reason: str
     inputs: str
     build: Callable[[Path], None]
+    proof: str = "."
 
     @property
     def path(self) -> Path:
@@ -37,7 +41,7 @@ class Recipe:
     @property
     def is_built(self) -> bool:
         """Whether it is there, whole."""
-        return self.path.is_dir()
+        return (self.path / self.proof).exists()
 
 
 def digest(*parts: Path | str) -> str:
@@ -71,7 +75,7 @@ def ensure(recipe: Recipe, report: Report) -> Path:
     with _only_builder_of(recipe.kind):
         if recipe.is_built:
             return recipe.path
-        _remove_leftovers(recipe.kind)
+        _remove_leftovers(recipe)
         report(f"{recipe.kind}: {recipe.reason}")
         started = time.monotonic()
         aside = Path(tempfile.mkdtemp(prefix=f".building-{recipe.kind}-", dir=cache_home()))
@@ -93,9 +97,9 @@ def _only_builder_of(kind: str) -> Iterator[None]:
         yield
 
 
-def _remove_leftovers(kind: str) -> None:
-    """Remove what a killed build left behind; the lock says that nobody is building it now."""
-    for folder in cache_home().glob(f".building-{kind}-*"):
+def _remove_leftovers(recipe: Recipe) -> None:
+    """Remove what a killed build or a cleaner left; the lock says that nobody is building it now."""
+    for folder in (recipe.path, *cache_home().glob(f".building-{recipe.kind}-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from emrbox.config import Images
 from emrbox.emr.releases import STAND_INS
 from emrbox.errors import BoxError
-from emrbox.images import base, cache, release, rpm_repository
+from emrbox.images import base, cache, host, release, rpm_repository
 from emrbox.images.cache import Recipe, Report, ensure
+from emrbox.paths import IS_CHECKOUT, cache_home
 
 
 def recipes() -> list[Recipe]:
@@ -19,6 +20,8 @@ def recipes() -> list[Recipe]:
 
 def build(report: Report) -> None:
     """Build what is not there yet. The repository needs the base image, the releases need neither."""
+    if not all(recipe.is_built for recipe in recipes()):
+        host.check(cache_home())
     image, *releases, repository = recipes()
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(ensure, recipe, report) for recipe in releases]
@@ -38,7 +41,8 @@ def find() -> Images:
     all_recipes = recipes()
     missing = [recipe.kind for recipe in all_recipes if not recipe.is_built]
     if missing:
-        raise BoxError(f"not built yet: {', '.join(missing)}; run scripts/setup (or: emrbox images build)")
+        command = "scripts/setup" if IS_CHECKOUT else "emrbox images build"
+        raise BoxError(f"not built yet: {', '.join(missing)}; run {command}")
     image, *releases, repository = all_recipes
     paths = dict(zip(release.LABELS, (recipe.path for recipe in releases), strict=True))
     paths |= {label: paths[real] for label, real in STAND_INS.items()}

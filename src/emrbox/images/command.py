@@ -19,7 +19,7 @@ def run(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd
     """Run `argv` to its end and return what it printed on stdout. `env` adds to the environment."""
     program = str(argv[0])
     if shutil.which(program) is None:
-        raise BoxError(f"{program} is not installed: run scripts/setup")
+        raise BoxError(f"{program} is not installed: emrbox images build says which packages are missing")
     result = subprocess.run(
         [str(word) for word in argv],
         stdin=subprocess.DEVNULL,

@@ -41,6 +41,7 @@ def recipe(label: str) -> Recipe:
         reason="Hadoop (Maven Central, 100 MB) and Spark (PyPI, 430 MB)",
         inputs=digest(label, Path(__file__), _FOLDER, _SPARK_LOCK),
         build=_build,
+        proof="opt/emr/spark/bin/spark-submit",
     )
 
 
@@ -62,8 +63,9 @@ def _fetch_jars(target: Path, *options: str) -> None:
 
 def _fetch_hadoop(home: Path) -> None:
     _fetch_jars(home / "lib")
-    # The daemons look for web pages on the class path; the jars carry none, and empty folders will do.
-    for name in ("hdfs", "datanode", "secondary", "static", "cluster", "node", "jobhistory"):
+    # The daemons look for their web pages on the class path. YARN's are in its jars; HDFS's are not published
+    # there, and empty folders will do: its JMX answers all the same.
+    for name in ("hdfs", "datanode", "secondary"):
         (home / "webapps" / name).mkdir(parents=True)
     tools = home / "tools"
     tools.mkdir()

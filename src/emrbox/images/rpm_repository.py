@@ -32,6 +32,7 @@ def recipe(base: Recipe) -> Recipe:
         reason="what `dnf install` finds on a node, made from Debian packages",
         inputs=digest(Path(__file__), Path(debian.__file__), _FOLDER, base.inputs),
         build=lambda folder: _build(folder, base.path),
+        proof="repodata/repomd.xml",
     )
 
 

@@ -45,6 +45,10 @@ class NodeRegistry:
         with self._changed:
             return list(self._nodes.values())
 
+    def has_address(self, address: str) -> bool:
+        """Whether a node runs at this address."""
+        return any(node.spec.address == address and node.is_running for node in self.nodes())
+
     def mark_running(self, instance_id: str) -> None:
         """Say that the node's sshd answers."""
         with self._changed:

@@ -13,6 +13,7 @@ from emrbox.emr.hadoop_defaults import (
     NODE_MANAGER_HTTP_PORT,
     RESOURCE_MANAGER_HTTP_PORT,
 )
+from emrbox.page.node_pages import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +106,8 @@ def _links(group: Group, instance: Instance) -> list[Document]:
             ("YARN", RESOURCE_MANAGER_HTTP_PORT, "/cluster"),
             ("NameNode JMX", NAMENODE_HTTP_PORT, "/jmx"),
         ]
-    return [{"name": name, "url": f"http://{instance.private_ip}:{port}{path}"} for name, port, path in pages]
+    address = instance.private_ip
+    return [{"name": name, "host": host_of(address, port), "path": path} for name, port, path in pages]
 
 
 def _driver_links(cluster: Cluster, step: Step, submitted: Callable[[str], Sequence[str]]) -> list[Document]:
@@ -113,13 +115,13 @@ def _driver_links(cluster: Cluster, step: Step, submitted: Callable[[str], Seque
     primary = [i for i in cluster.master.instances if i.status.state is states.InstanceState.RUNNING]
     if not primary:
         return []
-    base = f"http://{primary[0].private_ip}:{RESOURCE_MANAGER_HTTP_PORT}"
+    host = host_of(primary[0].private_ip, RESOURCE_MANAGER_HTTP_PORT)
     links = []
     under_way = step.status.state in states.STEP_STARTED
     for number in submitted(step.id) if under_way else step.application_ids:
-        links.append({"name": number, "url": f"{base}/cluster/app/{number}"})
+        links.append({"name": number, "host": host, "path": f"/cluster/app/{number}"})
         if under_way:
-            links.append({"name": "Spark", "url": f"{base}/proxy/{number}/"})
+            links.append({"name": "Spark", "host": host, "path": f"/proxy/{number}/"})
     return links
 
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from emrbox.config import ACCOUNT_ID
 from emrbox.page import clusters, logs
+from emrbox.page.node_pages import NodePages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +49,19 @@ def static_file(name: str) -> Response | None:
 
 
 class StatusPage:
-    """The page's data. `events` returns the last events, newest first, as the page shows them."""
+    """The page's data, and the nodes' own pages.
+
+    `has_node` says whether a node runs at an address; `events` returns the last events, newest first.
+    """
 
     def __init__(
-        self, config: BoxConfig, store: Store, events: Callable[[int], list[Document]] = lambda _: []
+        self,
+        config: BoxConfig,
+        store: Store,
+        has_node: Callable[[str], bool],
+        events: Callable[[int], list[Document]],
     ) -> None:
+        self.nodes = NodePages(has_node)
         self._config = config
         self._store = store
         self._events = events
@@ -76,7 +85,6 @@ class StatusPage:
                 "home": str(self._config.home),
                 "endpoint": self._config.endpoint_url,
                 "network": str(self._config.network),
-                "joined_to_host": self._config.joined_to_host,
             },
             **clusters.overview(self._store.all(), now),
             "cluster": self._details(found, now) if found else None,

@@ -50,11 +50,9 @@ function badge(state) {
   return h("span", { class: `state ${kind}` }, state);
 }
 
-/** A link to a page of the box, and to nothing else that a value might name. */
+/** A link to a page of a node, by way of this endpoint. */
 function link(one) {
-  return /^http:\/\/[0-9.]+:[0-9]+\//.test(one.url)
-    ? h("a", { href: one.url, target: "_blank", rel: "noreferrer noopener" }, one.name)
-    : h("span", {}, one.name);
+  return h("a", { href: `http://${one.host}:${location.port}${one.path}`, target: "_blank", rel: "noreferrer noopener" }, one.name);
 }
 
 function table(name, columns, rows) {

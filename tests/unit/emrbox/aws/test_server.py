@@ -58,6 +58,13 @@ def test_a_user_can_do_exactly_what_its_policy_allows(endpoint: Any) -> None:
     assert code_of(endpoint.client("s3", key, secret).list_buckets) == "AccessDenied"
 
 
+def test_what_moto_would_do_for_anybody_is_refused(endpoint: Any) -> None:
+    endpoint.client("s3").create_bucket(Bucket="kept")
+    for path in ("/moto-api/reset", "//moto-api/reset", "/moto-api"):
+        assert endpoint.fetch("POST", path)[0] == 403
+    assert len(endpoint.client("s3").list_buckets()["Buckets"]) == 1
+
+
 def test_what_emrbox_lacks_is_refused_and_never_a_server_error(endpoint: Any) -> None:
     emr = endpoint.client("emr")
     assert code_of(emr.list_studios) == "InvalidRequestException"

@@ -50,6 +50,13 @@ def test_what_a_killed_build_left_is_removed(cache: Path) -> None:
     assert not (cache / ".building-thing-abc").exists()
 
 
+def test_a_thing_that_somebody_has_emptied_is_built_again() -> None:
+    recipe = Recipe("thing", "because", "3" * 64, build, proof="file")
+    (ensure(recipe, lambda _: None) / "file").unlink()
+    assert not recipe.is_built
+    assert (ensure(recipe, lambda _: None) / "file").exists()
+
+
 def test_a_digest_knows_contents_names_and_modes_but_not_python_layout(tmp_path: Path) -> None:
     file, program = tmp_path / "a.sh", tmp_path / "p.py"
     file.write_text("one")

@@ -1,0 +1,115 @@
+"""Nodes' pages as a browser on the host asks for them; this process plays the node, at 127.0.0.1."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from werkzeug.test import Client
+from werkzeug.wrappers import Request
+
+from emrbox.page.node_pages import NodePages, host_of, is_for_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "ip-10-213-8-4.ec2.internal"
+PAGE = f"""<a href="http://{NAME}:8088/proxy/app/">driver</a>
+<a href='//{NAME}:8042/node'>node</a>
+<a href="http:\\/\\/10.213.8.5:8042\\/logs">logs</a>
+<a href="/cluster/app">app</a> 1.2.3.4:5"""
+
+
+class Daemon(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        kinds = {"/text": "text/plain", "/moved": "text/html"}
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Content-Type", kinds.get(self.path, "text/html;charset=utf-8"))
+        self.send_header("Set-Cookie", "a=b")
+        if self.path == "/moved":
+            self.send_header("Location", f"http://{NAME}:8088/proxy/app/")
+        body = self.path.encode() if self.path.startswith("/echo") else PAGE.encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Browser:
+    def __init__(self, port: int) -> None:
+        pages = NodePages({"127.0.0.1"}.__contains__)
+        self.host = host_of("127.0.0.1", port)
+        self._client = Client(lambda environ, start: pages.answer(Request(environ))(environ, start))
+
+    def ask(
+        self,
+        path: str,
+        headers: Any = None,
+        *,
+        host: str | None = None,
+        method: str = "GET",
+        peer: str = "127.0.0.1",
+    ) -> Any:
+        headers = {"Host": f"{host or self.host}:4567", **(headers or {})}
+        return self._client.open(path, method=method, headers=headers, environ_base={"REMOTE_ADDR": peer})
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Daemon) as node:
+        thread = threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Browser(node.server_port)
+        node.shutdown()
+        thread.join()
+
+
+def test_links_by_names_that_the_host_does_not_know_lead_back_here(browser: Browser) -> None:
+    answer = browser.ask("/cluster")
+    here = "nodes.localhost:4567"
+    assert answer.text.splitlines() == [
+        f'<a href="http://p8088.ip-10-213-8-4.{here}/proxy/app/">driver</a>',
+        f"<a href='//p8042.ip-10-213-8-4.{here}/node'>node</a>",
+        f'<a href="http:\\/\\/p8042.ip-10-213-8-5.{here}\\/logs">logs</a>',
+        '<a href="/cluster/app">app</a> 1.2.3.4:5',
+    ]
+    moved = browser.ask("/moved")
+    assert moved.status_code == 302
+    assert moved.headers["Location"] == f"http://p8088.ip-10-213-8-4.{here}/proxy/app/"
+    assert browser.ask("/text").text == PAGE
+
+
+def test_a_path_arrives_as_it_was_sent_and_no_cookie_comes_back(browser: Browser) -> None:
+    answer = browser.ask("/echo/a%2Fb?x=%26&y")
+    assert answer.text == "/echo/a%2Fb?x=%26&y"
+    assert answer.headers["Content-Type"] == "text/html;charset=utf-8"
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        (403, {"peer": "10.213.8.5"}),
+        (403, {"headers": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}}),
+        (200, {"headers": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}}),
+        (405, {"method": "POST"}),
+        (405, {"method": "PUT"}),
+        (404, {"host": host_of("10.213.8.9", 8088)}),
+        (404, {"host": "evil.nodes.localhost"}),
+        (502, {"host": host_of("127.0.0.1", 1)}),
+        (502, {"host": host_of("127.0.0.1", 99999)}),
+    ],
+)
+def test_only_a_person_s_browser_reads_and_only_what_runs(
+    browser: Browser, status: int, changes: dict[str, Any]
+) -> None:
+    assert browser.ask("/", **changes).status_code == status
+
+
+def test_buckets_and_the_endpoint_itself_are_no_nodes() -> None:
+    assert is_for_node(host_of("10.213.8.4", 8088))
+    assert not any(map(is_for_node, ["127.0.0.1", "localhost", "bucket.localhost", "nodes.localhost"]))
