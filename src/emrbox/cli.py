@@ -56,21 +56,43 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; errors are one line on stderr."""
-    arguments = parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         if os.geteuid() != 0 and arguments.command in NEEDS_ROOT:
             become_root(sys.argv[1:] if argv is None else argv)
-        if arguments.command in control_commands.COMMANDS:
-            return control_commands.COMMANDS[arguments.command](box_home(), arguments)
-        return COMMANDS[arguments.command](arguments)
+        return _run(arguments)
     except BoxError as problem:
         print(f"emrbox: {problem}", file=sys.stderr)  # noqa: T201  # a command line's output
         return 1
+    except BrokenPipeError:  # who read this has seen enough: emrbox logs | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as problem:
-        print(f"emrbox: {problem.strerror}: {problem.filename or ''}", file=sys.stderr)  # noqa: T201  # as above
+        words = ": ".join(str(word) for word in (problem.filename, problem.strerror) if word)
+        print(f"emrbox: {words or problem}", file=sys.stderr)  # noqa: T201  # as above
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command in control_commands.COMMANDS:
+        code = control_commands.COMMANDS[arguments.command](box_home(), arguments)
+    else:
+        code = COMMANDS[arguments.command](arguments)
+    sys.stdout.flush()  # here, where a reader that has gone is no mistake
+    return code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line. argparse leaves over the NAME=VALUE that stand behind an option."""
+    commands = parser()
+    arguments, rest = commands.parse_known_args(argv)
+    if rest and (not hasattr(arguments, "parameters") or any(word.startswith("-") for word in rest)):
+        commands.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.parameters += rest
+    return arguments
 
 
 def become_root(argv: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ the box's network namespace first. Its user may, because the user namespace that
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import socket
 from typing import TYPE_CHECKING
@@ -18,24 +19,31 @@ from emrbox.errors import BoxError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_EC2_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)(?:\.ec2\.internal)?")
 _CHUNK = 256 * 1024
 _CONNECT_SECONDS = 30.0
 
 
 def connect(home: Path, host: str, port: int) -> None:
-    """Connect stdin and stdout to a port of a node until the node closes; BoxError when that fails."""
-    running = state.load(home)
-    if running is None or not running.is_alive:
-        raise BoxError("not running: emrbox up")
+    """Connect stdin and stdout to a port of a node until the node closes; BoxError when that fails.
+
+    `host` is an address, or a name as EC2 gives them (`ip-10-213-8-4.ec2.internal`), unknown here.
+    """
+    running = state.running(home)
     if not running.interface:
         namespaces.join(running.pid, ("user", "net"))
     try:
-        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+        connection = socket.create_connection((_address(host), port), _CONNECT_SECONDS)
     except OSError as problem:
         raise BoxError(f"{host} port {port}: {problem.strerror or problem}") from problem
     connection.settimeout(None)
     with connection:
         _relay(connection, 0, 1)
+
+
+def _address(host: str) -> str:
+    named = _EC2_NAME.fullmatch(host)
+    return ".".join(named.groups()) if named else host
 
 
 def _relay(connection: socket.socket, reading: int, writing: int) -> None:

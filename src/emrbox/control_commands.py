@@ -28,9 +28,7 @@ def ask(
     import http.client  # noqa: PLC0415  # --help must be quick
     from urllib.parse import urlencode  # noqa: PLC0415  # as said above
 
-    running = state.load(home)
-    if running is None or not running.is_alive:
-        raise BoxError("not running: emrbox up")
+    running = state.running(home)
     path = f"/_emrbox/{page}" + (f"?{urlencode(query)}" if query else "")
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=TIMEOUT_SECONDS)
     try:
@@ -173,7 +171,7 @@ def _calls(home: Path, arguments: argparse.Namespace) -> int:
         return _show(found)
     _say_lines(
         f"{call['time']}  {call['status']:3}  {call['service']}:{call['operation']}  {call['error'] or '-'}  "
-        f"{call['milliseconds']} ms  {call['principal'] or '-'}  {call['client'] or '-'}"
+        f"{call['milliseconds']} ms  {call['principal'] or '-'}  {(call['client'] or '-').split()[0]}"
         for call in reversed(found["calls"])
     )
     return 0

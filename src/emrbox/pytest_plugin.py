@@ -152,8 +152,7 @@ def emrbox(request: pytest.FixtureRequest, emrbox_home: Path) -> Iterator[Box]:
     """Find the box running or start it; what was started is ended, except under xdist."""
     from emrbox import lifecycle, state  # noqa: PLC0415  # as said above
 
-    before = state.load(emrbox_home)
-    was_running = before is not None and before.is_alive
+    was_running = state.find_running(emrbox_home) is not None
     yield Box(lifecycle.up(emrbox_home).endpoint)
     one_of_many = hasattr(request.config, "workerinput")
     if not (was_running or one_of_many or request.config.getoption("--emrbox-keep")):

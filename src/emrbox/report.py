@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from emrbox import state
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 def report(home: Path) -> dict[str, Any]:
     """Return the box, its instances and its clusters as one JSON document."""
-    running = state.load(home)
-    if running is None or not running.is_alive:
+    running = state.find_running(home)
+    if running is None:
         return {"version": 1, "running": False, "home": str(home)}
     instances = []
     for file in sorted((home / "nodes").glob("*/node.json")):
-        facts = json.loads(file.read_text())
-        instances.append({"id": file.parent.name, **facts})
+        with suppress(OSError, ValueError):  # it comes or goes at this moment
+            instances.append({"id": file.parent.name, **json.loads(file.read_text())})
     return {
         "version": 1,
         "running": True,
@@ -52,22 +53,25 @@ def text(found: dict[str, Any]) -> str:
     """Return a report for people."""
     if not found["running"]:
         return f"not running ({found['home']}): emrbox up"
+    instances, clusters = found["instances"], found["clusters"]
     lines = [
         f"running: {found['endpoint']}, nodes in {found['network']}, process {found['pid']}",
         f"to look at in a browser: {found['endpoint']}/_emrbox/",
-        f"{len(found['instances'])} instances",
+        _count(len(instances), "instance"),
+        *(f"  {one['id']}  {one['address']:15}  {one['host_name']}" for one in instances),
+        _count(len(clusters), "live cluster"),
+        *(f"  {one['id']}  {one['state']:13}  {one['name']}" for one in clusters),
     ]
-    lines += [f"  {i['id']}  {i['address']:15}  {i['host_name']}" for i in found["instances"]]
-    lines.append(f"{len(found['clusters'])} clusters")
-    lines += [f"  {c['id']}  {c['state']:12}  {c['name']}" for c in found["clusters"]]
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def environment(home: Path) -> dict[str, str]:
     """Return the variables that lead any AWS client to the box, quoted for a shell."""
-    running = state.load(home)
-    if running is None or not running.is_alive:
-        raise BoxError("not running: emrbox up")
+    running = state.running(home)
     values = {
         "AWS_CONFIG_FILE": str(home / "aws" / "config"),
         # An empty file: keys of the user's own must never meet the box, nor the box's keys theirs.

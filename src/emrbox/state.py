@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emrbox.errors import BoxError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MODULE = "emrbox.box"  # what a box's first process runs, as `ps` shows it
 _OF_ONE_BOX = ("nodes", "images", "layer", "aws", "box.json")
 
 
@@ -55,6 +59,35 @@ def load(home: Path) -> BoxState | None:
         return BoxState(**json.loads((home / "box.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def find_running(home: Path) -> BoxState | None:
+    """Return the box that runs here, None if none does."""
+    last = load(home)
+    return last if last is not None and last.is_alive else None
+
+
+def running(home: Path) -> BoxState:
+    """Return the box that runs here; BoxError if none does."""
+    found = find_running(home)
+    if found is None:
+        raise BoxError("not running: emrbox up")
+    return found
+
+
+def strays(home: Path) -> list[int]:
+    """Return the processes of a box of this home, whether or not its state can still be read.
+
+    Somebody may have removed or damaged the folder under a running box. Its nodes are not among them: they
+    end with these.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if MODULE.encode() in words and os.fsencode(home) in words:
+                found.append(int(entry.name))
+    return found
 
 
 def save(home: Path, state: BoxState) -> None:

@@ -77,7 +77,9 @@ class CallLog:
         if unknown := set(query) - {*PATTERNS, "since", "status", "limit"}:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         since, status = _since(query.get("since")), query.get("status", "")
-        limit = int(query.get("limit", "100"))
+        limit = query.get("limit", "100")
+        if not limit.isdecimal():
+            raise ValueError(f"limit: {limit!r} is not a whole number from 0 on")
         patterns = {name: query[name] for name in PATTERNS if name in query}
         with self._lock:
             calls = list(self._last)
@@ -88,7 +90,7 @@ class CallLog:
             and str(call.status).startswith(status)
             and all(fnmatchcase(getattr(call, name) or "", p) for name, p in patterns.items())
         ]
-        return {"calls": found[: max(0, limit)], "found": len(found)}
+        return {"calls": found[: int(limit)], "found": len(found)}
 
     def close(self) -> None:
         """Close the file."""
@@ -100,9 +102,13 @@ def _since(text: str | None) -> datetime | None:
         return None
     try:
         return datetime.now(UTC) - timedelta(seconds=float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
+        pass
+    try:
         moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except ValueError as problem:
+        raise ValueError(f"since: {text!r} is neither an ISO 8601 time nor a number of seconds") from problem
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def client_of(request: Request) -> str | None:

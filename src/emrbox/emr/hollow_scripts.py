@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -144,4 +144,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _rule(item: dict[str, Any]) -> Rule:
     step, cluster, account = (str(item.pop(name, "*")) for name in ("step", "cluster", "account"))
+    known = [field.name for field in fields(Script)]
+    if unknown := set(item).difference(known):
+        known = ["step", "cluster", "account", *known]
+        raise ValueError(f"steps: unknown {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     return Rule(Script(**item), step, cluster, account)

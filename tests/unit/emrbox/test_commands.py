@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox import box, cli, lifecycle, state
+from emrbox import box, cli, control_commands, lifecycle, machine, state
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
 
 if TYPE_CHECKING:
@@ -33,15 +34,15 @@ def test_a_box_has_one_subnet_an_availability_zone(tmp_path: Path) -> None:
 
 
 def test_every_network_is_a_candidate_once_and_a_path_has_its_own_first(tmp_path: Path) -> None:
-    found = list(lifecycle._candidates(tmp_path))
+    found = list(machine.candidates(tmp_path))
     assert len({network for _, network in found}) == len(found) == 64
-    assert found == list(lifecycle._candidates(tmp_path))
+    assert found == list(machine.candidates(tmp_path))
 
 
 def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr(lifecycle, "FIRST_PORT", taken.getsockname()[1])
-        with lifecycle._listen() as listening:
+        monkeypatch.setattr(machine, "FIRST_PORT", taken.getsockname()[1])
+        with machine.listen() as listening:
             assert listening.getsockname()[1] > taken.getsockname()[1]
 
 
@@ -59,6 +60,32 @@ def test_a_pid_that_was_given_out_again_is_not_the_box(tmp_path: Path) -> None:
 def test_a_damaged_state_file_is_no_box(tmp_path: Path) -> None:
     (tmp_path / "box.json").write_text('{"pid": 1')
     assert state.load(tmp_path) is None
+
+
+def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> None:
+    program = "import signal; signal.pause()"
+    lost = subprocess.Popen([sys.executable, "-c", program, state.MODULE, tmp_path])
+    (tmp_path / "box.json").write_text("{")
+    with pytest.raises(lifecycle.BoxError, match=rf"process {lost.pid}.*emrbox down"):
+        lifecycle.up(tmp_path)
+    assert lifecycle.down(tmp_path) is True
+    assert lost.wait(10) == -signal.SIGKILL
+    assert lifecycle.down(tmp_path) is False
+
+
+def test_parameters_of_a_fault_may_stand_behind_its_options() -> None:
+    words = ["fault", "add", "slow", "--operation", "List*", "seconds=3", "--count", "2"]
+    asked = control_commands.fault_document(cli._parse(words))
+    assert asked == {"kind": "slow", "operation": "List*", "count": 2, "parameters": {"seconds": 3}}
+
+
+@pytest.mark.parametrize("words", [["up", "now"], ["fault", "add", "slow", "--contt", "2", "seconds=3"]])
+def test_words_that_no_command_knows_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli._parse(words)
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 def test_the_administrator_s_keys_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -80,7 +107,7 @@ def test_commands_without_a_box_are_one_line(
 
 def test_images_that_are_not_built_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(lifecycle, "_check_machine", lambda _: None)
+    monkeypatch.setattr(lifecycle.machine, "check", lambda _: None)
     with pytest.raises(lifecycle.BoxError, match="scripts/setup"):
         lifecycle.up(tmp_path / "home")
 

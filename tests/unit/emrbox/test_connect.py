@@ -59,6 +59,13 @@ def test_a_port_that_is_closed_is_one_line(
     assert capsys.readouterr().err == "emrbox: 127.0.0.1 port 1: Connection refused\n"
 
 
+@pytest.mark.parametrize("name", ["ip-127-0-0-1", "ip-127-0-0-1.ec2.internal"])
+def test_a_node_is_found_by_its_name_too(tmp_path: Path, name: str) -> None:
+    box_of_this_process(tmp_path)
+    with pytest.raises(BoxError, match="refused"):
+        connect.connect(tmp_path, name, 1)
+
+
 def test_a_box_without_a_veth_is_stepped_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box_of_this_process(tmp_path, interface="")
     joined: list[object] = []

@@ -12,6 +12,7 @@ from emrbox.aws.auth import Caller
 from emrbox.aws.errors import AwsError
 from emrbox.emr.clock import MovableClock, SystemClock
 from emrbox.emr.hollow import Hollow
+from emrbox.emr.hollow_scripts import Scripts
 from emrbox.emr.service import EmrService
 from emrbox.emr.store import Store
 from emrbox.faults.book import FaultBook
@@ -140,6 +141,11 @@ def test_a_rule_scripts_the_steps_of_a_program_that_knows_nothing_of_it(emr: Hol
     emr.clock.advance(1)
     assert emr.step_states(cluster_id) == ["FAILED", "COMPLETED"]
     assert emr.steps(cluster_id)[0]["Status"]["FailureDetails"]["Message"] == "planned"
+
+
+def test_a_rule_with_a_misspelled_word_is_refused_by_that_word() -> None:
+    with pytest.raises(ValueError, match="unknown secs; known are step, cluster, account, seconds"):
+        Scripts().change({"steps": [{"step": "load", "secs": 3}]})
 
 
 def test_a_script_that_cannot_be_read_fails_its_step_and_says_why(emr: HollowEmr) -> None:
