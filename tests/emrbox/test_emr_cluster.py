@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 from typing import Any
 
 import boto3
 import pytest
 from emr_account import BUCKET, NODES_ROLE, Account
+from waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.box
 
@@ -48,6 +50,17 @@ def cluster(account: Account) -> str:
     )
     account.until(cluster_id, "WAITING")
     return cluster_id
+
+
+def test_yarn_s_own_pages_can_be_looked_at(box: Any, account: Account, cluster: str) -> None:
+    name = account.emr.describe_cluster(ClusterId=cluster)["Cluster"]["MasterPublicDnsName"].partition(".")[0]
+    host, port = box.environment["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
+    for path, words in (("/cluster/nodes", b"NodeManager"), ("/static/yarn.css", b"font-family")):
+        connection = http.client.HTTPConnection(host, int(port), timeout=HANG_SECONDS)
+        connection.request("GET", path, headers={"Host": f"p8088.{name}.nodes.localhost:{port}"})
+        answer = connection.getresponse()
+        assert (answer.status, words in answer.read()) == (200, True), path
+        connection.close()
 
 
 def test_a_cluster_is_ready_with_tagged_instances_on_its_own_addresses(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,8 +67,8 @@ def test_the_page_follows_a_cluster_and_takes_names_for_text(box: Any, browser: 
     cluster = launch(box, "nightly load", EVIL)
     browser.open(f"{box.environment['AWS_ENDPOINT_URL']}/_emrbox/")
     browser.wait(shows("nightly load"))
+    browser.wait("document.querySelector('#details table')")  # the first is shown unasked
     browser.run("document.querySelector('.list button').click()")
-    browser.wait("document.querySelector('#details table')")
     browser.wait("document.querySelector('#details').innerText.includes('onerror')")
     browser.wait("document.querySelector('#happened').innerText.includes('onerror')")
     assert browser.run("document.querySelectorAll('img, main script').length") == 0
@@ -93,6 +94,22 @@ def test_nothing_is_cut_off_or_hard_to_read(box: Any, browser: Chromium, width: 
     light = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every((part) => part > 127)"
     assert browser.run(light) is (scheme == "light")
     assert browser.errors == []
+
+
+def test_a_node_s_page_opens_under_a_name_of_its_own(box: Any, browser: Chromium) -> None:
+    [instance] = box.launch()
+    name = instance["PrivateDnsName"].partition(".")[0]
+    page = shlex.quote(f"<title>mine</title><a href='http://{name}.ec2.internal:8042/node'>node</a>")
+    serve = (
+        f"mkdir page && cd page && echo {page} >index.html && (python3 -m http.server 8088 >log 2>&1 &);"
+        " until (exec 3<>/dev/tcp/127.0.0.1/8088) 2>/dev/null; do sleep 0.05; done"
+    )
+    box.ssh(instance, f"timeout 30 bash -c {shlex.quote(serve)}")
+    port = box.environment["AWS_ENDPOINT_URL"].rpartition(":")[2]
+    browser.open(f"http://p8088.{name}.nodes.localhost:{port}/")
+    assert browser.run("document.title") == "mine"
+    link = browser.run("document.querySelector('a').href")
+    assert link == f"http://p8042.{name}.nodes.localhost:{port}/node"
 
 
 def test_the_page_says_when_the_box_is_gone(make_box: Any, browser: Chromium) -> None:

@@ -26,20 +26,39 @@ MOST_STEPS = 200
 MOST_EVENTS = 100
 
 
-def overview(all_clusters: Sequence[Cluster], now: datetime) -> Document:
-    """Return the clusters, live ones first and then by age, and how many there are in each state."""
+def overview(all_clusters: Sequence[Cluster], now: datetime, wanted: str = "") -> Document:
+    """Return totals, and the clusters with `wanted` in name, id, state or failure: live first, then age."""
     live = [c for c in all_clusters if c.status.state not in states.CLUSTER_ENDED]
     ended = [c for c in all_clusters if c.status.state in states.CLUSTER_ENDED]
-    shown = [*reversed(live), *reversed(ended)][:MOST_CLUSTERS]
+    matching = [c for c in (*reversed(live), *reversed(ended)) if _matches(c, wanted.casefold())]
     return {
         "totals": {
             "live": len(live),
             "ended": len(ended),
             "nodes": sum(group.running_count for c in live for group in c.groups if not is_hollow(c)),
             "steps": sum(len(c.active_steps) for c in live),
+            "failed": sum(failure(c) is not None for c in all_clusters),
         },
-        "clusters": [_line(cluster, now) for cluster in shown],
+        "matching": len(matching),
+        "clusters": [_line(cluster, now) for cluster in matching[:MOST_CLUSTERS]],
     }
+
+
+def _matches(cluster: Cluster, wanted: str) -> bool:
+    why = failure(cluster)
+    texts = (cluster.name, cluster.id, cluster.status.state, f"failed {why}" if why else "")
+    return any(wanted in text.casefold() for text in texts)
+
+
+def failure(cluster: Cluster) -> str | None:
+    """Return what went wrong, for the eye: the last of its steps that failed, or why it ended with errors."""
+    for step in reversed(cluster.steps):
+        if step.status.state is states.StepState.FAILED:
+            why = step.failure and (step.failure.message or step.failure.reason)
+            return f"{step.name}: {why or 'failed'}"
+    if cluster.status.state is states.ClusterState.TERMINATED_WITH_ERRORS:
+        return cluster.status.reason.message or "ended with errors"
+    return None
 
 
 def is_hollow(cluster: Cluster) -> bool:
@@ -54,6 +73,7 @@ def _line(cluster: Cluster, now: datetime) -> Document:
             **plain(views.cluster_summary(cluster, at)),
             "Hollow": is_hollow(cluster),
             "Account": cluster.account_id,
+            "Failure": failure(cluster),
             "Instances": {group.role: group.running_count for group in cluster.groups},
             "Steps": dict(Counter(str(step.status.state) for step in cluster.steps)),
         }

@@ -25,7 +25,7 @@ STATIC = Path(__file__).parent / "static"
 # Name below /_emrbox/ -> file and type.
 FILES = {
     "": ("index.html", "text/html; charset=utf-8"),
-    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{name: (name, "text/javascript; charset=utf-8") for name in ("dom.js", "logs.js", "page.js")},
     "page.css": ("page.css", "text/css; charset=utf-8"),
 }
 # Nothing but these files and this endpoint: names in the box are foreign data.
@@ -74,9 +74,15 @@ class StatusPage:
         api.get("page/stored-log", lambda query: logs.stored_log(self._cluster(query), _wanted(query, "key")))
 
     def state(self, query: dict[str, str]) -> Document:
-        """Return everything that changes. `cluster` in the query asks for that cluster's details too."""
-        found = self._store.find(query.get("cluster", ""))
+        """Return everything that changes.
+
+        `find` in the query is a part of the names, ids or states of the clusters wanted; `cluster` names the
+        one whose details come too, the first otherwise.
+        """
         now = self._store.clock.now()
+        overview = clusters.overview(self._store.all(), now, query.get("find", ""))
+        first = next((line["Id"] for line in overview["clusters"]), "")
+        found = self._store.find(query.get("cluster") or first)
         return {
             "version": 1,
             "time": clusters.plain(now),
@@ -86,7 +92,7 @@ class StatusPage:
                 "endpoint": self._config.endpoint_url,
                 "network": str(self._config.network),
             },
-            **clusters.overview(self._store.all(), now),
+            **overview,
             "cluster": self._details(found, now) if found else None,
             "events": self._events(clusters.MOST_EVENTS),
             "calls": logs.last_calls(self._config.log_folder / "calls.jsonl"),

@@ -1,106 +1,22 @@
-// The status page: asks once a second what is so, and shows what has changed. All values become text nodes, never markup.
+// The status page: asks once a second what is so, and shows what has changed.
 "use strict";
 
 const EVERY_MS = 1000;
-const place = (id) => document.getElementById(id);
-const shown = new Map(); // element -> what it shows, as JSON
-let chosen = decodeURIComponent(location.hash.slice(1));
+let chosen = decodeURIComponent(location.hash.slice(1)); // a cluster's id; without one the first is shown
+let wanted = ""; // a part of the names, ids or states of the clusters to list
 let tab = "events";
-let file = null; // the log that is open: {kind, instance, path, key}
-let listed = { of: "", at: 0 };
-
-const STATES = {
-  good: ["WAITING", "COMPLETED"],
-  busy: ["STARTING", "BOOTSTRAPPING", "RUNNING", "PROVISIONING", "RESIZING", "RECONFIGURING", "INFO"],
-  warn: ["TERMINATING", "CANCEL_PENDING", "SUSPENDED", "SHUTTING_DOWN", "WARN", "AWAITING_FULFILLMENT"],
-  bad: ["TERMINATED_WITH_ERRORS", "FAILED", "INTERRUPTED", "ARRESTED", "ERROR", "CRITICAL"],
-};
-
-/** Make an element. Children are elements, texts and numbers; null is nothing. */
-function h(name, attributes, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes || {})) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined) element.setAttribute(key, String(value));
-  }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-/** Show `content()` in the element with this id, unless it shows the same `data` already. */
-function show(id, data, content) {
-  const text = JSON.stringify(data) ?? "";
-  const element = place(id);
-  if (shown.get(id) === text) return;
-  shown.set(id, text);
-  const scrolled = [...element.querySelectorAll("[data-keep]")].map((one) => [
-    one.dataset.keep,
-    // Whoever looks at a log's end wants to go on seeing it.
-    one.scrollTop + one.clientHeight >= one.scrollHeight - 4 && one.tagName === "PRE" ? Infinity : one.scrollTop,
-  ]);
-  element.replaceChildren(...[content()].flat(Infinity));
-  for (const [name, top] of scrolled) {
-    const again = element.querySelector(`[data-keep="${CSS.escape(name)}"]`);
-    if (again) again.scrollTop = Math.min(top, again.scrollHeight);
-  }
-}
-
-function badge(state) {
-  const kind = Object.keys(STATES).find((one) => STATES[one].includes(state)) || "idle";
-  return h("span", { class: `state ${kind}` }, state);
-}
-
-/** A link to a page of a node, by way of this endpoint. */
-function link(one) {
-  return h("a", { href: `http://${one.host}:${location.port}${one.path}`, target: "_blank", rel: "noreferrer noopener" }, one.name);
-}
-
-function table(name, columns, rows) {
-  if (!rows.length) return h("p", { class: "empty" }, `No ${name}.`);
-  const head = columns.map(([title, , kind]) => h("th", { class: kind, scope: "col" }, title));
-  const body = rows.map((row) =>
-    h("tr", {}, columns.map(([title, value, kind]) => h("td", { class: kind, "data-name": title }, h("div", {}, value(row))))),
-  );
-  return h("div", { class: "scroll", "data-keep": name }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
-}
-
-function clock(time) {
-  return time ? new Date(time).toLocaleTimeString([], { hour12: false }) : "";
-}
-
-function day(time) {
-  return time ? new Date(time).toLocaleString([], { hour12: false, dateStyle: "medium", timeStyle: "medium" }) : "";
-}
-
-/** Seconds between two times, as people say it. */
-function span(from, to) {
-  if (!from || !to) return "";
-  const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-}
-
-function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} kB` : `${(bytes / 1048576).toFixed(1)} MB`;
-}
-
-function counts(document) {
-  return Object.entries(document || {}).map(([name, count]) => `${count} ${name.toLowerCase()}`).join(", ");
-}
 
 function showTotals(state) {
-  const failed = state.calls.filter((call) => call.status >= 400).length;
   const tiles = [
     ["live clusters", state.totals.live],
-    ["ended clusters", state.totals.ended],
     ["nodes", state.totals.nodes],
     ["active steps", state.totals.steps],
-    [`refused of the last ${state.calls.length} calls`, failed],
-    ["faults on", (state.faults || []).length],
+    ["ended clusters", state.totals.ended],
+    ["clusters with failures", state.totals.failed, "bad", () => find("failed")],
+    ["faults on", state.faults.length, "warn"],
   ];
-  show("totals", tiles, () => tiles.map(([name, value]) => h("div", {}, h("b", {}, value), h("span", { class: "quiet" }, name))));
+  show("totals", tiles, () => tiles.map(([name, value, kind, act]) =>
+    h(act && value ? "button" : "div", { onclick: act && value ? act : () => {} }, h("b", { class: value ? kind : null }, value), h("span", { class: "quiet" }, name))));
   const box = `${state.box.endpoint} · nodes in ${state.box.network} · ${state.box.home}`;
   const moved = state.clock && state.clusters.some((one) => one.Hollow);
   const hollow = moved ? ` · hollow clusters' time ${day(state.clock.now)}${state.clock.frozen ? ", standing still" : ""}` : "";
@@ -108,40 +24,64 @@ function showTotals(state) {
 }
 
 function showClusters(state) {
-  const data = [state.clusters, chosen];
-  show("clusters", data, () => {
-    if (!state.clusters.length) return h("p", { class: "empty" }, "None yet: RunJobFlow makes one.");
+  const current = state.cluster ? state.cluster.Id : "";
+  const total = state.totals.live + state.totals.ended;
+  place("find").hidden = total < 2;
+  show("clusters", [state.clusters, current, state.matching, total], () => {
+    if (!total) return firstSteps(state.box);
+    if (!state.matching) return h("p", { class: "empty" }, "None has that in its name, id, state or failure.");
     const items = state.clusters.map((cluster) =>
-      h("button", { type: "button", "aria-current": String(cluster.Id === chosen), onclick: () => choose(cluster.Id) },
+      h("button", { type: "button", "aria-current": String(cluster.Id === current), onclick: () => choose(cluster.Id) },
         h("span", { class: "name" }, cluster.Name),
         badge(cluster.Status.State),
         h("span", { class: "quiet" }, h("span", { class: "mono" }, cluster.Id), cluster.Hollow ? " · hollow" : "", cluster.Account === state.box.account ? "" : ` · account ${cluster.Account}`),
         h("span", { class: "quiet" }, clock(cluster.Status.Timeline.CreationDateTime)),
-        h("span", { class: "quiet" }, [cluster.Status.Timeline.EndDateTime ? "" : counts(cluster.Instances), counts(cluster.Steps)].filter(Boolean).join(" · ")),
+        h("span", { class: "quiet across" }, [cluster.Status.Timeline.EndDateTime ? "" : counts(cluster.Instances), counts(cluster.Steps)].filter(Boolean).join(" · ")),
+        cluster.Failure ? h("span", { class: "bad across why" }, cluster.Failure) : null,
       ),
     );
-    return h("div", { class: "list", "data-keep": "clusters" }, items);
+    const left = state.matching - items.length;
+    return [
+      h("div", { class: "list", "data-keep": "clusters" }, items),
+      left > 0 ? h("p", { class: "quiet" }, `and ${left} more: name one above`) : null,
+    ].filter(Boolean);
   });
+}
+
+function find(text) {
+  wanted = place("find").value = text;
+  tick();
+}
+
+/** What to type when there is nothing to see yet. */
+function firstSteps(box) {
+  return [
+    h("p", { class: "empty" }, "None yet. In a shell:"),
+    h("pre", {}, `eval "$(EMRBOX_HOME=${box.home} emrbox env)"\naws emr list-clusters\naws emr create-cluster …`),
+  ];
 }
 
 function showDetails(state) {
   const cluster = state.cluster;
   if (!cluster) {
-    show("details", null, () => h("p", { class: "empty" }, "Choose a cluster to see its nodes, steps and logs."));
+    show("details", null, () => h("p", { class: "empty" }, "A cluster's nodes, steps and logs are shown here."));
     return;
   }
   // The time of day changes all the time: only what is under way depends on it.
   const { Now: now, ...fixed } = cluster;
   const under = cluster.Steps.some((step) => step.Status.State === "RUNNING") || !cluster.Status.Timeline.EndDateTime;
-  show("details", [fixed, under ? now.slice(0, 19) : ""], () => [
+  const line = state.clusters.find((one) => one.Id === cluster.Id);
+  const why = line ? line.Failure : null;
+  show("details", [fixed, why, under ? now.slice(0, 19) : "", listed.found, file], () => [
     h("div", { class: "heading" }, h("h2", {}, cluster.Name), badge(cluster.Status.State),
       cluster.Hollow ? h("span", { class: "quiet" }, "hollow: no nodes, scripted steps") : null),
+    why ? h("p", { class: "alarm bad" }, why) : null,
     facts(cluster),
     h("h3", {}, "Steps"),
     steps(cluster),
     h("h3", {}, "Nodes"),
-    nodes(cluster, state.box),
-  ]);
+    nodes(cluster),
+  ].filter(Boolean));
 }
 
 function facts(cluster) {
@@ -173,103 +113,61 @@ function steps(cluster) {
     ["Step", (step) => [h("span", {}, step.Name), h("br"), h("span", { class: "mono quiet id" }, step.Id)]],
     ["State", (step) => badge(step.Status.State), "tight"],
     ["Started", (step) => clock(step.Status.Timeline.StartDateTime), "tight"],
-    ["Took", (step) => span(step.Status.Timeline.StartDateTime, step.Status.Timeline.EndDateTime || cluster.Now), "tight"],
+    ["Took", (step) => [span(step.Status.Timeline.StartDateTime, step.Status.Timeline.EndDateTime || cluster.Now), lifeline(cluster, step)], "tight"],
     ["What", (step) => what(step)],
   ], cluster.Steps);
 }
 
+/** When in its cluster's life a step ran: the shade is the time until the cluster was ready. */
+function lifeline(cluster, step) {
+  const start = Date.parse(cluster.Status.Timeline.CreationDateTime);
+  const end = Date.parse(cluster.Status.Timeline.EndDateTime || cluster.Now);
+  const part = (time) => (100 * Math.max(0, Date.parse(time) - start)) / Math.max(1, end - start);
+  const bar = (kind, from, to) => {
+    const element = h("i", { class: kind });
+    element.style.left = `${from}%`;
+    element.style.width = `${Math.max(1, to - from)}%`;
+    return element;
+  };
+  const { ReadyDateTime: ready } = cluster.Status.Timeline;
+  const { StartDateTime: from, EndDateTime: to } = step.Status.Timeline;
+  return h("div", { class: "lifeline", "aria-hidden": "true" },
+    ready ? bar("shade", 0, part(ready)) : null,
+    from ? bar(kindOf(step.Status.State), part(from), part(to || cluster.Now)) : null);
+}
+
 function what(step) {
   const failure = step.Status.FailureDetails;
+  const logs = logsOf(step.Id);
   return [
     h("span", { class: "mono" }, [step.Config.Jar, ...step.Config.Args].join(" ").slice(0, 300)),
     failure ? h("div", { class: "bad" }, [failure.Reason, failure.Message].filter(Boolean).join(" ")) : null,
-    step.Links.length ? h("div", { class: "links" }, step.Links.map(link)) : null,
+    logs.length || step.Links.length ? h("div", { class: "links" }, step.Links.map(link), logs.map((one) => logButton(one, one.short))) : null,
   ];
 }
 
-function nodes(cluster, box) {
+/** A step's logs: on the primary node while there is one, else in S3. */
+function logsOf(step) {
+  if (!listed.found) return [];
+  const live = listed.found.nodes.flatMap((node) => node.files.map((one) => ({ name: one.path, instance: node.instance, path: one.path })));
+  const stored = listed.found.stored.map((one) => ({ name: one.key, key: one.key }));
+  return ["stderr", "stdout", "controller", "syslog"].flatMap((short) => {
+    const found = live.find((one) => one.path === `hadoop/steps/${step}/${short}`) || stored.find((one) => one.key.endsWith(`/steps/${step}/${short}.gz`));
+    return found ? [{ ...found, short }] : [];
+  });
+}
+
+function nodes(cluster) {
   const rows = cluster.Groups.flatMap((group) => group.Instances.map((node) => ({ group, node })));
   const live = rows.filter((row) => row.node.Status.State !== "TERMINATED");
   const listedRows = cluster.Status.Timeline.EndDateTime ? rows : live;
-  const pages = (row) => (box.joined_to_host ? row.node.Links.map(link) : row.node.Links.map((one) => h("span", { class: "quiet" }, `${one.name} `)));
-  const content = [table("nodes", [
+  return table("nodes", [
     ["Node", (row) => [h("span", { class: "mono id" }, row.node.Ec2InstanceId), h("br"), h("span", { class: "mono quiet" }, row.node.PrivateIpAddress || "")]],
     ["Group", (row) => `${row.group.InstanceGroupType} · ${row.group.Market}`, "tight"],
     ["Type", (row) => row.node.InstanceType, "tight"],
     ["State", (row) => badge(row.node.Status.State), "tight"],
-    ["Pages", (row) => h("span", { class: "links" }, pages(row))],
-  ], listedRows)];
-  if (!box.joined_to_host) {
-    content.push(h("p", { class: "quiet" }, "This box was started without root: a browser on this machine does not reach its nodes' pages."));
-  }
-  return content;
-}
-
-async function showLogs(state) {
-  const cluster = state.cluster;
-  if (!cluster || cluster.Hollow) {
-    show("logs", null, () => (cluster ? [h("h3", {}, "Logs"), h("p", { class: "empty" }, "A hollow cluster writes none.")] : []));
-    return;
-  }
-  if (listed.of !== cluster.Id || Date.now() - listed.at > 5000) {
-    const found = await ask(`page/logs?cluster=${encodeURIComponent(cluster.Id)}`);
-    listed = { of: cluster.Id, at: Date.now(), found };
-  }
-  const open = file ? await ask(addressOf(cluster.Id, file)) : null;
-  if (cluster.Id !== chosen) return; // another one was chosen meanwhile
-  show("logs", [listed.found, file, open], () => [h("h3", {}, "Logs"), ...logTree(listed.found), ...(open ? logText(open) : [])]);
-  if (file && file.fresh) {
-    file.fresh = false;
-    const text = place("logs").querySelector("pre");
-    if (text) text.scrollTop = text.scrollHeight;
-  }
-}
-
-function addressOf(cluster, one) {
-  const query = new URLSearchParams({ cluster });
-  if (one.key) query.set("key", one.key);
-  else {
-    query.set("instance", one.instance);
-    query.set("path", one.path);
-  }
-  return `page/${one.key ? "stored-log" : "node-log"}?${query}`;
-}
-
-function logTree(found) {
-  const groups = found.nodes.map((node) => [`${node.role} ${node.instance}, live`, node.files.map((one) => ({ name: one.path, size: one.size, instance: node.instance, path: one.path }))]);
-  if (found.stored.length) groups.push(["S3, below the log URI", found.stored.map((one) => ({ name: one.key, size: one.size, key: one.key }))]);
-  if (!groups.length) return [h("p", { class: "empty" }, "None yet.")];
-  return groups.map(([name, files]) => {
-    const key = `files ${name}`;
-    const element = h("details", { ontoggle: (event) => (event.target.open ? opened.add(key) : opened.delete(key)) },
-      h("summary", {}, `${name} (${files.length})`),
-      h("div", { class: "files", "data-keep": key }, files.map((one) =>
-        h("div", {},
-          h("button", { type: "button", class: "plain mono", "aria-current": String(isOpen(one)), onclick: () => openLog(one) }, one.name),
-          h("span", { class: "quiet mono" }, size(one.size))))),
-    );
-    element.open = opened.has(key);
-    return element;
-  });
-}
-const opened = new Set();
-
-function isOpen(one) {
-  return Boolean(file) && file.key === one.key && file.instance === one.instance && file.path === one.path;
-}
-
-function openLog(one) {
-  file = isOpen(one) ? null : { key: one.key, instance: one.instance, path: one.path, fresh: true };
-  tick();
-}
-
-function logText(open) {
-  const name = file.key || `${file.instance} ${file.path}`;
-  const cut = { start: "its beginning is left out", end: "its end is left out" }[open.cut];
-  return [
-    h("p", { class: "mono quiet" }, name, cut ? ` (${cut})` : ""),
-    h("pre", { "data-keep": `text ${name}`, tabindex: "0" }, open.error ? open.error : open.text || "(empty)"),
-  ];
+    ["Pages", (row) => (row.node.Links.length ? h("span", { class: "links" }, row.node.Links.map(link)) : null)],
+  ], listedRows);
 }
 
 function showHappened(state) {
@@ -316,10 +214,10 @@ function faultTable(faults) {
 }
 
 function choose(id) {
-  chosen = chosen === id ? "" : id;
+  chosen = id;
   file = null;
   opened.clear();
-  history.replaceState(null, "", chosen ? `#${encodeURIComponent(chosen)}` : " ");
+  history.replaceState(null, "", `#${encodeURIComponent(chosen)}`);
   tick();
 }
 
@@ -349,16 +247,17 @@ async function tick() {
   running = true;
   try {
     const [state, faults, time] = await Promise.all([
-      ask(`page/state?cluster=${encodeURIComponent(chosen)}`), askIfThere("faults"), askIfThere("clock"),
+      ask(`page/state?${new URLSearchParams({ cluster: chosen, find: wanted })}`), askIfThere("faults"), askIfThere("clock"),
     ]);
     if (state.error) throw new Error(state.error);
     state.clock = time;
     state.faults = (faults && faults.faults) || [];
     showTotals(state);
     showClusters(state);
-    showDetails(state);
     showHappened(state);
-    await showLogs(state);
+    await listLogs(state.cluster);
+    showDetails(state);
+    await showLogs(state.cluster);
     pulse("live", `live, ${clock(state.time)}`);
   } catch (problem) {
     pulse("lost", `the box does not answer (${problem.message})`);
@@ -376,6 +275,7 @@ function pulse(kind, text) {
   element.textContent = text;
 }
 
+place("find").addEventListener("input", (event) => find(event.target.value));
 for (const button of place("tabs").children) {
   button.addEventListener("click", () => {
     tab = button.dataset.tab;

@@ -20,7 +20,7 @@ from emrbox.control import Control
 from emrbox.emr.clock import SystemClock
 from emrbox.emr.service import EmrService
 from emrbox.emr.store import Store
-from emrbox.page.status_page import STATIC, StatusPage
+from emrbox.page.status_page import FILES, STATIC, StatusPage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_page_s_files_forbid_everything_that_is_not_the_box_s_own(page: Page) -> None:
-    for name in ("", "page.js", "page.css"):
+    for name in FILES:
         answer = page.get(f"/_emrbox/{name}")
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -109,7 +109,7 @@ def test_the_page_s_files_forbid_everything_that_is_not_the_box_s_own(page: Page
 def test_the_page_s_files_name_nothing_outside_and_write_no_markup() -> None:
     text = "".join(file.read_text() for file in STATIC.iterdir())
     assert re.findall(r"https?://[a-z]", text) == []
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|style=", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|style=", text)
 
 
 def test_nodes_and_pages_of_others_get_nothing(page: Page) -> None:
@@ -123,7 +123,7 @@ def test_the_state_is_in_emr_s_own_words(page: Page) -> None:
     cluster_id = page.launch(Steps=[step])
     state = page.json("state", cluster=cluster_id)
     assert state["version"] == 1
-    assert state["totals"] == {"live": 1, "ended": 0, "nodes": 0, "steps": 0}
+    assert state["totals"] == {"live": 1, "ended": 0, "nodes": 0, "steps": 0, "failed": 0}
     assert state["events"] == [EVENT]
     [line] = state["clusters"]
     assert (line["Id"], line["Status"]["State"], line["Hollow"]) == (cluster_id, "WAITING", True)
@@ -135,7 +135,21 @@ def test_the_state_is_in_emr_s_own_words(page: Page) -> None:
     assert cluster["Status"]["Timeline"]["ReadyDateTime"].endswith("+00:00")
 
 
-def test_live_clusters_come_first_and_no_cluster_is_no_details(page: Page) -> None:
+def test_what_failed_and_why_stands_in_the_list_and_can_be_found(page: Page) -> None:
+    args = ["emrbox-script", "--exit-code", "1", "--message", "java.lang.OutOfMemoryError"]
+    step = {"ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": args}}
+    failed = page.launch(Name="one", Steps=[{"Name": "train", **step}])
+    page.launch(Name="two")
+    state = page.json("state")
+    assert state["totals"]["failed"] == 1
+    assert [line["Failure"] for line in state["clusters"]] == [None, "train: java.lang.OutOfMemoryError"]
+    for wanted in ("failed", "outofmemory", "ONE", failed):
+        found = page.json("state", find=wanted)
+        assert ([line["Id"] for line in found["clusters"]], found["matching"]) == ([failed], 1), wanted
+    assert page.json("state", find="none such")["cluster"] is None
+
+
+def test_live_clusters_come_first_and_the_first_is_shown(page: Page) -> None:
     ended = page.launch(Name="ended")
     first, second = page.launch(Name="first"), page.launch(Name="second")
     caller = Caller("arn:aws:iam::123456789012:user/tester", lambda: [ALL])
@@ -143,7 +157,8 @@ def test_live_clusters_come_first_and_no_cluster_is_no_details(page: Page) -> No
     page.clock.advance(1)
     state = page.json("state")
     assert [line["Id"] for line in state["clusters"]] == [second, first, ended]
-    assert state["cluster"] is None
+    assert state["cluster"]["Id"] == second
+    assert page.json("state", cluster=ended)["cluster"]["Id"] == ended
     assert page.json("state", cluster="j-NONE")["cluster"] is None
 
 
