@@ -246,13 +246,13 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln import modules
+from kiln.modules import answer, cluster, options
 
 
 def main() -> None:
     """Hand the options to kiln."""
-    module = AnsibleModule(argument_spec=modules.CLUSTER_OPTIONS, supports_check_mode=True)
-    modules.answer(module, modules.cluster)
+    module = AnsibleModule(argument_spec=options.CLUSTER, supports_check_mode=True)
+    answer.answer(module, cluster.work)
 
 
 if __name__ == "__main__":

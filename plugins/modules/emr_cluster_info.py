@@ -138,18 +138,18 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln import modules
+from kiln.modules import answer, cluster_info, options
 
 
 def main() -> None:
     """Hand the options to kiln."""
     module = AnsibleModule(
-        argument_spec=modules.INFO_OPTIONS,
+        argument_spec=options.CLUSTER_INFO,
         required_one_of=[["cluster_id", "pipeline"]],
         required_together=[["pipeline", "environment"]],
         supports_check_mode=True,
     )
-    modules.answer(module, modules.cluster_info)
+    answer.answer(module, cluster_info.work)
 
 
 if __name__ == "__main__":

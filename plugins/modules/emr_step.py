@@ -141,13 +141,13 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln import modules
+from kiln.modules import answer, options, step
 
 
 def main() -> None:
     """Hand the options to kiln."""
-    module = AnsibleModule(argument_spec=modules.STEP_OPTIONS, supports_check_mode=True)
-    modules.answer(module, modules.step)
+    module = AnsibleModule(argument_spec=options.STEP, supports_check_mode=True)
+    answer.answer(module, step.work)
 
 
 if __name__ == "__main__":

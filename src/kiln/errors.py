@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kiln.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class KilnError(Exception):
@@ -115,3 +120,14 @@ class UnansweredError(AwsError):
 
 class ConditionFailedError(AwsError):
     """A conditional write found another version of the object (HTTP 412, or 409 for a race)."""
+
+
+def caught(work: Callable[[], None]) -> KilnError | None:
+    """Do something and return what went wrong: not even a fault in kiln may leave a cluster behind."""
+    try:
+        work()
+    except KilnError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  # whatever it is, the cluster comes first
+        return KilnError(f"fault in kiln: {type(error).__name__}: {error}", fix="report this")
+    return None

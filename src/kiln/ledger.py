@@ -83,6 +83,11 @@ class Run(msgspec.Struct, kw_only=True):
     outputs: list[dict[str, Any]] = []
     events: list[Event] = []
 
+    @property
+    def launch_in_doubt(self) -> bool:
+        """Tell whether the last launch was meant but its outcome never recorded."""
+        return bool(self.attempts) and self.attempts[-1].cluster_id is None
+
 
 class LedgerUnreadableError(KilnError):
     """The object is there but is no ledger that this version understands."""

@@ -36,15 +36,18 @@ class Verdict(Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     RUNNING = "running"
+    NO_STEP = "no_step"
 
 
 def verdict_of_steps(states: Iterable[str]) -> Verdict:
     """Return the verdict from ALL step states, never from the cluster's state.
 
     A cluster that ended TERMINATED may hold failed steps (reason STEP_FAILURE).
-    No step at all is a success: a run that only launches has nothing to fail.
+    A run without any step has built nothing: that is no success, even when nothing failed.
     """
     seen = set(states)
+    if not seen:
+        return Verdict.NO_STEP
     if seen & {"FAILED", "INTERRUPTED"}:
         return Verdict.FAILED
     if "CANCELLED" in seen:

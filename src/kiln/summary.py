@@ -9,7 +9,7 @@ from kiln.paths import program
 from kiln.progress import duration
 
 if TYPE_CHECKING:
-    from kiln.run import Result
+    from kiln.result import Result
 
 
 def next_commands(result: Result) -> list[str]:
@@ -57,6 +57,5 @@ def _word(result: Result) -> str:
     """Return what happened. Single actions that went well leave a run's verdict open, or end a bad run."""
     if result.exit_code != ExitCode.OK:
         return "cancelled" if result.verdict == "cancelled" else "failed"
-    if result.verdict in {"running", "succeeded"}:
-        return "done" if result.verdict == "running" else "succeeded"
-    return f"done (the run itself {result.verdict})"
+    open_or_good = {"running": "done", "succeeded": "succeeded", "no_step": "done (the run had no step)"}
+    return open_or_good.get(result.verdict, f"done (the run itself {result.verdict})")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kiln import cli, clusters, ledger, paths, terminal
+from kiln.clusters import described
 from kiln.commands import world
 from kiln.errors import KilnError
-from kiln.modules import described
 from kiln.settings import files, resolve
 from kiln.settings.model import Account
 

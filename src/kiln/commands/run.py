@@ -20,6 +20,7 @@ from kiln.errors import UsageError
 from kiln.ledger import Ledger
 from kiln.playbooks import AnsibleRunner
 from kiln.request import Identity
+from kiln.result import Result
 from kiln.settings import files, resolve
 from kiln.settings.model import Account, Driver, Ending
 
@@ -145,9 +146,7 @@ def _nothing_to_end(arguments: argparse.Namespace) -> int:
     message = f"pipeline {arguments.pipeline} has no live cluster in {arguments.env}: nothing to do"
     terminal.err(f"kiln: {message}")
     if cli.wants_json(arguments):
-        nothing = run.Result(
-            environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message
-        )
+        nothing = Result(environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message)
         world.print_json(nothing)
     return 0
 
@@ -231,14 +230,14 @@ class _Expected:
         except (OSError, ValueError):
             return {}
 
-    def learn(self, result: run.Result) -> None:
+    def learn(self, result: Result) -> None:
         """Remember the phases that went well."""
         took = {phase.name: phase.seconds for phase in result.phases if phase.status == "ok"}
         if took:
             self._file.write_text(json.dumps(self._read() | {self._key: dict(self.seconds) | took}, indent=1))
 
 
-def _finish(arguments: argparse.Namespace, root: Path, result: run.Result) -> int:
+def _finish(arguments: argparse.Namespace, root: Path, result: Result) -> int:
     result.next = summary.next_commands(result)
     for line in summary.lines(result):
         terminal.err(line)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import cli, paths, run_ids, states, steps, terminal
+from kiln.clusters import described
 from kiln.commands import world
-from kiln.modules import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
 
@@ -38,14 +38,16 @@ def _document(context: Context, known: world.Known) -> dict[str, Any]:
     found = [context.effects.describe_cluster(cluster_id) for cluster_id in known.cluster_ids]
     seen = [step for cluster in found for step in context.effects.list_steps(cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
-    by_states = states.verdict_of_steps(step.state for step in seen).value if seen else "running"
+    by_states = states.verdict_of_steps(step.state for step in seen)
+    if live and by_states is states.Verdict.NO_STEP:
+        by_states = states.Verdict.RUNNING
     return {
         "version": 1,
         "kind": "status",
         "environment": known.identity.environment,
         "pipeline": known.identity.pipeline,
         "run_id": known.identity.run_id,
-        "verdict": known.run.verdict if known.run else by_states,
+        "verdict": known.run.verdict if known.run else by_states.value,
         "live": live,
         "message": known.run.message if known.run else "",
         "clusters": [described(cluster) for cluster in found],

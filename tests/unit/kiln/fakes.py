@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kiln import clusters, effects
+from kiln import clusters, effects, launches
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -300,9 +300,9 @@ class FakePlaybooks:
         self.ran.append(name)
         tick()
         if name == "launch":
-            found, _ = clusters.launch(self.context, self.identity, self.shape, self.ledger)
+            found, _ = launches.launch(self.context, self.identity, self.shape, self.ledger)
             waiting = clusters.Waiting(timeout_seconds=600, interval_seconds=5)
-            clusters.wait_until_up(self.context, found.id, waiting)
+            launches.wait_until_up(self.context, found.id, waiting)
         if name in self.fail:
             raise self.fail[name]
         tell(f"{name} worked")

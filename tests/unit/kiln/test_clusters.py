@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCluster, shape
 
-from kiln import clusters
+from kiln import clusters, endings, launches
 from kiln.errors import ClusterNotFoundError, LaunchError, NotTerminatedError
 from kiln.ledger import Attempt
 from kiln.request import Identity, launch_request
@@ -31,15 +31,15 @@ def launched(aws: FakeAws, identity: Identity, at: float = 0.0, **tags: str) -> 
 def test_a_launch_says_its_intent_before_it_happens(
     context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
 ) -> None:
-    clusters.launch(context, identity, shape(), ledger)
+    launches.launch(context, identity, shape(), ledger)
     assert aws.calls.index("PutObject") < aws.calls.index("RunJobFlow")
 
 
 def test_a_repeated_launch_finds_its_cluster(
     context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
 ) -> None:
-    first, new = clusters.launch(context, identity, shape(), ledger)
-    again, changed = clusters.launch(context, identity, shape(), ledger)
+    first, new = launches.launch(context, identity, shape(), ledger)
+    again, changed = launches.launch(context, identity, shape(), ledger)
     assert (first.id, new, again.id, changed) == (again.id, True, first.id, False)
     assert aws.calls.count("RunJobFlow") == 1
 
@@ -50,7 +50,7 @@ def test_a_launch_whose_answer_was_lost_is_found_by_its_tags(
     aws.before_call = lambda at: aws.faults.update(
         {at: "lost_after"} if aws.calls[-1] == "RunJobFlow" else {}
     )
-    found, _ = clusters.launch(context, identity, shape(), ledger)
+    found, _ = launches.launch(context, identity, shape(), ledger)
     assert [found.id] == aws.live()
     kept = ledger.read()
     assert kept is not None
@@ -68,9 +68,9 @@ def test_a_launch_that_never_happened_is_tried_again_only_after_looking(
             aws.faults[at] = "lost_before"
 
     aws.before_call = lose_the_first
-    clusters.launch(context, identity, shape(), ledger)
+    launches.launch(context, identity, shape(), ledger)
     assert aws.calls.count("RunJobFlow") == 2
-    assert clock.seconds >= clusters.DOUBT_SECONDS
+    assert clock.seconds >= launches.DOUBT_SECONDS
 
 
 def test_an_intent_of_a_driver_that_died_is_waited_for(
@@ -83,7 +83,7 @@ def test_an_intent_of_a_driver_that_died_is_waited_for(
             launched(aws, identity, clock.seconds)
 
     aws.before_call = appear
-    found, changed = clusters.launch(context, identity, shape(), ledger)
+    found, changed = launches.launch(context, identity, shape(), ledger)
     assert (found.id, changed) == ("j-X0", False)
     assert "RunJobFlow" not in aws.calls
 
@@ -98,7 +98,7 @@ def test_of_two_clusters_of_one_run_the_older_is_kept(
             launched(aws, identity, 50)
 
     aws.before_call = somebody_else_launches
-    found, _ = clusters.launch(context, identity, shape(), ledger)
+    found, _ = launches.launch(context, identity, shape(), ledger)
     assert found.id == "j-X0"
     assert aws.live() == ["j-X0"] or aws.clusters["j-0002"].ended_at is not None
 
@@ -127,8 +127,8 @@ def test_none_or_several_live_clusters_are_an_error_that_lists_them(
 def test_own_protection_is_cleared_before_the_end(
     context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
 ) -> None:
-    found, _ = clusters.launch(context, identity, shape(termination_protected=True), ledger)
-    ended = clusters.terminate(context, found.id, WAITING)
+    found, _ = launches.launch(context, identity, shape(termination_protected=True), ledger)
+    ended = endings.terminate(context, found.id, WAITING)
     assert ended.state == "TERMINATED"
     assert aws.calls.index("SetTerminationProtection") < aws.calls.index("TerminateJobFlows")
 
@@ -139,25 +139,25 @@ def test_foreign_protection_is_left_alone_and_said(
     foreign = launched(aws, identity, managed_by="somebody else")
     aws.clusters[foreign].protected = True
     with pytest.raises(NotTerminatedError):
-        clusters.terminate(context, foreign, WAITING)
+        endings.terminate(context, foreign, WAITING)
 
 
 def test_nothing_is_ended_before_aws_says_so(
     context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
 ) -> None:
-    found, _ = clusters.launch(context, identity, shape(), ledger)
+    found, _ = launches.launch(context, identity, shape(), ledger)
     aws.never_ends = True
     with pytest.raises(NotTerminatedError) as error:
-        clusters.terminate(context, found.id, WAITING)
+        endings.terminate(context, found.id, WAITING)
     assert found.id in error.value.fix
 
 
 def test_an_unreadable_ledger_does_not_stop_the_end(
     context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
 ) -> None:
-    found, _ = clusters.launch(context, identity, shape(), ledger)
+    found, _ = launches.launch(context, identity, shape(), ledger)
     aws.objects[ledger.uri] = b"not json"
-    (ended,) = clusters.end_run(context, identity, ledger, WAITING)
+    (ended,) = endings.end_run(context, identity, ledger, WAITING)
     assert (ended.id, ended.state) == (found.id, "TERMINATED")
 
 
@@ -173,7 +173,7 @@ def test_one_cluster_that_does_not_end_does_not_save_the_others(
 
     aws.terminate_cluster = refuse  # type: ignore[method-assign]
     with pytest.raises(NotTerminatedError):
-        clusters.end_run(context, identity, ledger, WAITING)
+        endings.end_run(context, identity, ledger, WAITING)
     assert aws.clusters[second].ended_at is not None
 
 
@@ -182,4 +182,4 @@ def test_a_refused_request_is_a_launch_error_with_awss_words(
 ) -> None:
     aws.before_call = lambda at: aws.faults.update({at: "refused"} if aws.calls[-1] == "RunJobFlow" else {})
     with pytest.raises(LaunchError, match="refused"):
-        clusters.launch(context, identity, shape(), ledger)
+        launches.launch(context, identity, shape(), ledger)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from fakes import shape
 
-from kiln import modules
 from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.modules import cluster, cluster_info, options, step
 from kiln.settings.model import ClusterShape, StepSettings
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins/modules"
 SPECS = {
-    "emr_cluster": modules.CLUSTER_OPTIONS,
-    "emr_cluster_info": modules.INFO_OPTIONS,
-    "emr_step": modules.STEP_OPTIONS,
+    "emr_cluster": options.CLUSTER,
+    "emr_cluster_info": options.CLUSTER_INFO,
+    "emr_step": options.STEP,
 }
 
 
@@ -42,18 +42,18 @@ RUN = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "ow
 def launch(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = {key: value for key, value in msgspec.to_builtins(shape()).items() if value is not None}
     given = ACCOUNT | RUN | wanted | {"poll_interval_seconds": 5.0} | changes
-    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode=check_mode, **given))
+    return cluster.work(context, Module(options.CLUSTER, check_mode=check_mode, **given))
 
 
 def end(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     given = ACCOUNT | RUN | {"state": "absent"} | changes
-    return modules.cluster(context, Module(modules.CLUSTER_OPTIONS, check_mode=check_mode, **given))
+    return cluster.work(context, Module(options.CLUSTER, check_mode=check_mode, **given))
 
 
 def steps(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["true"], "timeout_seconds": None}]
     given = ACCOUNT | {"cluster_id": "j-0001", "steps": wanted} | changes
-    return modules.step(context, Module(modules.STEP_OPTIONS, check_mode=check_mode, **given))
+    return step.work(context, Module(options.STEP, check_mode=check_mode, **given))
 
 
 def test_present_launches_once_and_waits(context: Context, aws: FakeAws) -> None:
@@ -95,11 +95,11 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
 
 def test_info_lists_clusters_with_their_nodes(context: Context) -> None:
     launch(context)
-    result = modules.cluster_info(context, Module(modules.INFO_OPTIONS, **RUN | {"one": True}))
+    result = cluster_info.work(context, Module(options.CLUSTER_INFO, **RUN | {"one": True}))
     (found,) = result["clusters"]
     assert (found["id"], found["run_id"], found["instances"]) == ("j-0001", "r1", [])
     with pytest.raises(ClusterNotFoundError):
-        modules.cluster_info(context, Module(modules.INFO_OPTIONS, **RUN | {"one": True, "run_id": "r9"}))
+        cluster_info.work(context, Module(options.CLUSTER_INFO, **RUN | {"one": True, "run_id": "r9"}))
 
 
 def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:
@@ -147,6 +147,6 @@ def test_the_documentation_tells_the_options_that_there_are(name: str) -> None:
 
 
 def test_the_modules_know_every_setting_of_the_model() -> None:
-    assert {field.name for field in msgspec.structs.fields(ClusterShape)} <= set(modules.CLUSTER_OPTIONS)
-    step_options = set(modules.STEP_OPTIONS["steps"]["options"])
+    assert {field.name for field in msgspec.structs.fields(ClusterShape)} <= set(options.CLUSTER)
+    step_options = set(options.STEP["steps"]["options"])
     assert {field.name for field in msgspec.structs.fields(StepSettings)} == step_options

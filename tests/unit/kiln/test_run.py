@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import signal
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -19,9 +19,12 @@ from kiln.patient import Patient
 from kiln.request import Identity
 from kiln.settings.model import StepSettings
 
+if TYPE_CHECKING:
+    from kiln.result import Result
+
 STEPS = (
     StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
-    StepSettings(name="cdd", jar="command-runner.jar", args=("true",)),
+    StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
 )
 LIMITS = run.Limits(
     terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
@@ -43,7 +46,7 @@ class World:
         self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
         self.actions = actions
 
-    def run(self, actions: str | None = None) -> run.Result:
+    def run(self, actions: str | None = None) -> Result:
         wanted = plan.actions(self.actions if actions is None else actions)
         return run.Execution(
             context=self.context,
@@ -143,6 +146,44 @@ def test_actions_one_by_one_add_up_to_a_success() -> None:
     for action in ("launch,provision,deploy", "sd", "cdd"):
         assert world.run(action).exit_code == 0
     assert world.run("terminate").verdict == "succeeded"
+
+
+def test_a_run_that_ended_without_any_step_is_no_success() -> None:
+    world = World()
+    world.run("launch,provision,deploy")
+    ended = world.run("terminate")
+    assert (ended.exit_code, ended.verdict, world.remembered().verdict) == (0, "no_step", "no_step")
+
+
+def test_a_phase_that_failed_and_was_not_done_again_makes_the_run_a_failure() -> None:
+    world = World()
+    world.run("launch")
+    world.run("sd")
+    world.playbooks.fail["deploy"] = PlaybookError("no space")
+    world.run("deploy")
+    assert world.run("terminate").verdict == "failed"
+
+
+def test_a_phase_that_failed_and_then_went_well_is_forgiven() -> None:
+    world = World()
+    world.playbooks.fail["provision"] = PlaybookError("dnf failed")
+    world.run("launch,provision")
+    world.playbooks.fail.clear()
+    world.run("provision,sd")
+    assert world.run("terminate").verdict == "succeeded"
+
+
+def test_actions_of_a_run_that_never_was_write_no_ledger() -> None:
+    world = World("sd", run_id="typing-error")
+    assert world.run().exit_code == ExitCode.CLUSTER_NOT_FOUND
+    assert world.aws.objects == {}
+
+
+def test_the_ledger_keeps_the_outputs_of_every_action() -> None:
+    world = World()
+    world.run("launch,sd")
+    world.run("cdd")
+    assert [one["step"] for one in world.remembered().outputs] == ["sd", "cdd"]
 
 
 def test_a_retried_step_that_is_complete_is_not_run_again() -> None:

@@ -21,7 +21,7 @@ def test_the_tables_know_every_state_that_aws_has() -> None:
 @pytest.mark.parametrize(
     ("seen", "verdict"),
     [
-        ([], Verdict.SUCCEEDED),
+        ([], Verdict.NO_STEP),
         (["COMPLETED", "COMPLETED"], Verdict.SUCCEEDED),
         (["COMPLETED", "FAILED"], Verdict.FAILED),
         (["INTERRUPTED"], Verdict.FAILED),

@@ -1,0 +1,39 @@
+"""From a module's options to its answer: the account, the work, the failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiln.clock import SystemClock
+from kiln.context import Context
+from kiln.errors import KilnError
+from kiln.patient import Patient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.modules.options import Options
+
+
+def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
+    """Do a module's work. Expected errors become Ansible's failure message, with kiln's exit code."""
+    from kiln.aws import Boto  # noqa: PLC0415  boto3 is slow to import and tests need none
+
+    options = module.params
+    try:
+        config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
+        effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
+        clock = SystemClock()
+        result = work(Context(effects=Patient(effects, clock), clock=clock), module)
+    except KilnError as error:
+        lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
+        module.fail_json(
+            msg="\n".join(lines),
+            exit_code=int(error.exit_code),
+            message=error.message,
+            fix=error.fix,
+            details=list(error.details),
+        )
+    else:
+        module.exit_json(**result)

@@ -1,0 +1,94 @@
+"""The module emr_step: add steps to a run's cluster, each once, and wait for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import steps
+from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.ledger import Ledger
+from kiln.request import Identity
+from kiln.settings.model import StepSettings
+
+if TYPE_CHECKING:
+    from kiln.context import Context
+    from kiln.effects import Step
+    from kiln.modules.options import Options
+
+
+def work(context: Context, module: Any) -> Options:
+    """Run steps on a cluster, each once a run."""
+    options = module.params
+    try:
+        wanted = msgspec.convert(
+            [{key: value for key, value in one.items() if value is not None} for one in options["steps"]],
+            tuple[StepSettings, ...],
+        )
+    except msgspec.ValidationError as error:
+        raise UsageError(f"a step is wrong: {error}") from error
+    ledger = _ledger_of(context, options)
+    return _check_steps(context, options, wanted, ledger) if module.check_mode else _run_steps(
+        context, options, wanted, ledger
+    )  # fmt: skip
+
+
+def _ledger_of(context: Context, options: Options) -> Ledger:
+    """Return the ledger of the run that the cluster's tags name."""
+    tags = context.effects.describe_cluster(options["cluster_id"]).tags
+    if not tags.get("run_id"):
+        raise ClusterNotFoundError(
+            f"cluster {options['cluster_id']} is no cluster of kiln: it has no run_id tag"
+        )
+    identity = Identity(
+        environment=tags.get("environment", ""),
+        pipeline=tags.get("pipeline", ""),
+        run_id=tags["run_id"],
+        owner=tags.get("owner", ""),
+    )
+    return Ledger(context.effects, context.clock, options["state_uri"], identity)
+
+
+def _shown_step(seen: Step) -> Options:
+    return {
+        "id": seen.id,
+        "name": seen.name,
+        "state": seen.state,
+        "failure": steps.failure_text(seen).removeprefix(": "),
+    }
+
+
+def _check_steps(
+    context: Context, options: Options, wanted: tuple[StepSettings, ...], ledger: Ledger
+) -> Options:
+    shown, added = [], []
+    for one in wanted:
+        known = steps.attached(context, options["cluster_id"], one, ledger)
+        shown.append(
+            _shown_step(known) if known else {"id": "", "name": one.name, "state": "", "failure": ""}
+        )
+        if known is None:
+            added.append(msgspec.to_builtins(steps.request(one)))
+    return {"changed": bool(added), "steps": shown, "diff": {"before": [], "after": added}}
+
+
+def _run_steps(
+    context: Context, options: Options, wanted: tuple[StepSettings, ...], ledger: Ledger
+) -> Options:
+    shown, added = [], []
+    for one in wanted:
+        seen, new = steps.add(context, options["cluster_id"], one, ledger)
+        if new:
+            added.append(msgspec.to_builtins(steps.request(one)))
+        if options["wait"]:
+            seen = steps.run_to_end(
+                context,
+                options["cluster_id"],
+                seen,
+                ledger,
+                timeout_seconds=one.timeout_seconds or options["timeout_seconds"],
+                interval_seconds=options["poll_interval_seconds"],
+            )
+        shown.append(_shown_step(seen))
+    return {"changed": bool(added), "steps": shown, "diff": {"before": [], "after": added}}
