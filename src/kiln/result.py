@@ -9,9 +9,9 @@ import msgspec
 from kiln.states import Verdict
 
 if TYPE_CHECKING:
+    from kiln.errors import KilnError
     from kiln.ledger import Phase
     from kiln.outputs import Output
-    from kiln.errors import KilnError
 
 VERSION = 1
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import signal
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
