@@ -55,9 +55,11 @@ def tool(name: str) -> str:
 def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for Ansible: this checkout's configuration, and no ANSIBLE_* of the caller's.
 
-    An inherited ANSIBLE_INVENTORY, for example, would make Ansible run files of the current directory.
+    An inherited ANSIBLE_INVENTORY, for example, would make Ansible run files of the current directory. The
+    locale is set: Ansible does not work without UTF-8, nor in one that the machine does not have.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
+    kept["LC_ALL"] = "C.UTF-8"
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
     return kept | dict(extra or {})

@@ -37,7 +37,7 @@ class Cluster:
 
     def fault(self, kind: str, *words: str) -> str:
         """Switch a fault of this cluster on by the command; returns its id."""
-        return add_fault(self.box, kind, "--cluster", self.id, *words)
+        return add_fault(self.box, kind, *words, "--cluster", self.id)
 
     def status(self) -> dict[str, Any]:
         return dict(self._account.emr.describe_cluster(ClusterId=self.id)["Cluster"]["Status"])

@@ -289,7 +289,7 @@ def test_one_fault_at_any_call_leaves_no_cluster_unless_it_says_so(call: int, ki
         assert result.exit_code == 0, result.message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     faults=st.dictionaries(st.integers(0, LONGEST), st.sampled_from(sorted(FAULTS)), max_size=6),
     interrupt=st.none() | st.integers(0, LONGEST),
@@ -314,7 +314,7 @@ def test_many_faults_and_a_signal_never_leak_and_never_lie(
     assert all(world.aws.state(one) in ENDED for one in world.aws.clusters.values()) or result.exit_code == 20
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     faults=st.dictionaries(st.integers(0, 40), st.sampled_from(["lost_before", "lost_after", "throttled"]))
 )

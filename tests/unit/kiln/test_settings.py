@@ -172,6 +172,15 @@ def test_ansible_resolves_precedence_templates_and_extra_variables(question: res
     assert any(argument.endswith("/r-7") for argument in arguments)
 
 
+def test_a_shell_in_which_ansible_does_not_work_is_no_hindrance(
+    question: resolve.Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for locale in ("C", "xx_XX.UTF-8"):  # without UTF-8, and one that the machine does not have
+        monkeypatch.setenv("LC_ALL", locale)
+        driver, _ = resolve.run_settings(question)
+        assert driver.kiln_environment == "local"
+
+
 def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Question) -> None:
     bare = msgspec.structs.replace(question, extra=(), pipeline="")
     assert resolve.part(bare, model.Account).kiln_state_uri.startswith("s3://")

@@ -308,7 +308,6 @@ class AnyLife(RuleBasedStateMachine):
 AnyLife.TestCase.settings = settings(
     max_examples=40,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestAnyLife = AnyLife.TestCase
