@@ -45,11 +45,25 @@ _REFUSALS = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "InvalidAccessKeyId",
+        "IncompleteSignature",
         "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "RequestExpired",
         "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnauthorizedOperation",
         "UnrecognizedClientException",
     }
 )  # fmt: skip
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.SSOError,
+    aws.TokenRetrievalError,
+)
 _UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -76,7 +90,7 @@ def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
         return _unreachable(endpoint, operation)
     if isinstance(error, aws.HTTPClientError):
         return UnansweredError(f"{operation} got no answer: {error}", code="NoAnswer", operation=operation)
-    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
+    if isinstance(error, _NO_CREDENTIALS):
         return PreflightError(
             f"no AWS credentials: {error}", fix="check aws_profile and aws_config_file in group_vars"
         )
@@ -285,6 +299,11 @@ def _session(
 ) -> boto3.Session:
     try:
         return boto3.Session(botocore_session=core, region_name=region)
+    except (aws.ConfigParseError, UnicodeDecodeError) as error:
+        raise PreflightError(
+            f"the AWS config file {config_file or '~/.aws/config'} cannot be read: it is no INI file",
+            fix="correct it, or aws_config_file in group_vars",
+        ) from error
     except aws.ProfileNotFound as error:
         raise PreflightError(
             f"the AWS profile {profile} (aws_profile) does not exist",

@@ -30,7 +30,9 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"kiln: {message}\n  fix: {self.prog} --help\n")
+        from kiln.errors import UsageError  # noqa: PLC0415  # --help does not need it
+
+        raise UsageError(message, fix=f"{self.prog} --help")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,22 +133,55 @@ def _complain_as_json(arguments: argparse.Namespace, error: KilnError) -> None:
     terminal.out(json.dumps(line))
 
 
+def _unread(argv: Sequence[str]) -> argparse.Namespace:
+    """Return what can be said of a command line that could not be read: how its error has to be shown."""
+    wants = "json" if {"json", "-ojson", "--output=json"} & set(argv) else None
+    return argparse.Namespace(command=argv[0] if argv else "", env="", output=wants)
+
+
+def _read(argv: Sequence[str]) -> argparse.Namespace:
+    arguments = _parser().parse_args(argv)
+    if arguments.env is None:
+        arguments.env = os.environ.get("KILN_ENV", "")
+    return arguments
+
+
+def _expected(error: Exception) -> KilnError:
+    """Return any error as one that a person can read; the traceback of a fault in kiln goes to a file."""
+    from kiln.errors import KilnError, PreflightError  # noqa: PLC0415  # --help needs neither
+
+    if isinstance(error, KilnError):
+        return error
+    if isinstance(error, OSError) and error.filename is not None:
+        return PreflightError(
+            f"{error.filename}: {error.strerror}", fix="make it readable and writable for this user"
+        )
+    from kiln import paths  # noqa: PLC0415
+
+    file = paths.write_fault(error)
+    return KilnError(f"fault in kiln: {type(error).__name__}: {error}", fix=f"report this{file}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    arguments = _parser().parse_args(argv)
-    arguments.env = arguments.env or os.environ.get("KILN_ENV") or ""
-    from kiln.errors import KilnError, UsageError  # noqa: PLC0415  # --help needs neither
-
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _unread(given)
     try:
+        arguments = _read(given)
         if not arguments.env:
-            raise UsageError("no environment named", fix="--env ENV, or set KILN_ENV (there is no default)")
+            from kiln.errors import UsageError  # noqa: PLC0415
+
+            raise UsageError("no environment named", fix="--env ENV, or set KILN_ENV (there is no default)")  # noqa: TRY301  # as all that a command refuses
         return _command_of(arguments)
-    except KilnError as error:
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing is left to be flushed at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as caught:  # noqa: BLE001  # people get one line, whatever it is
+        error = _expected(caught)
         complain(error)
         if wants_json(arguments):
             _complain_as_json(arguments, error)
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 0

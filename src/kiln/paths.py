@@ -36,6 +36,18 @@ def run_folder(root: Path, run_id: str) -> Path:
     return folder
 
 
+def write_fault(error: Exception) -> str:
+    """Keep the traceback of a fault in kiln; return ` with FILE`, or nothing when it could not be kept."""
+    import traceback  # noqa: PLC0415  # seldom needed
+
+    try:
+        file = state_folder(checkout()) / "fault.log"
+        file.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return ""
+    return f" with {file}"
+
+
 def vault_file(root: Path, environment: str) -> Path:
     """Return an environment's encrypted vault."""
     return root / "vault" / f"{environment}.yml"

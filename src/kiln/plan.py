@@ -48,8 +48,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def actions(argument: str | None) -> list[str]:
-    """Split the comma list of the command line."""
-    return [word.strip() for word in (argument or "").split(",") if word.strip()]
+    """Split the comma list of the command line; without one the whole pipeline is meant.
+
+    Raises UsageError for a list with nothing in it: an empty variable in a DAG must not launch a whole run.
+    """
+    if argument is None:
+        return []
+    found = [word.strip() for word in argument.split(",") if word.strip()]
+    if not found:
+        raise UsageError(
+            f"ACTIONS is {argument!r}: no action in it", fix="leave it out for the whole pipeline"
+        )
+    return found
 
 
 def known_actions(steps: Sequence[StepSettings]) -> list[str]:
@@ -85,8 +95,14 @@ def _phases(action: str, steps: Sequence[StepSettings]) -> list[Phase]:
 
 
 def _check_names(steps: Sequence[StepSettings]) -> None:
+    """Raise UsageError when an action could mean two things."""
     names = [step.name for step in steps]
-    for name in names:
-        if name in RESERVED or names.count(name) > 1:
-            why = "is an action's name" if name in RESERVED else "is used twice"
-            raise UsageError(f"steps: the step name {name} {why}", fix="rename the step")
+    for step in steps:
+        if step.name in RESERVED or names.count(step.name) > 1:
+            why = "is an action's name" if step.name in RESERVED else "is used twice"
+            raise UsageError(f"steps: the step name {step.name} {why}", fix="rename the step")
+        if step.group in RESERVED or (step.group in names and step.group != step.name):
+            whose = "an action's name" if step.group in RESERVED else "another step's name"
+            raise UsageError(
+                f"steps: the group {step.group} of step {step.name} is {whose}", fix="rename the group"
+            )

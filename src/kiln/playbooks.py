@@ -137,8 +137,10 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         head, *rest = str(first["message"]).splitlines()
         details = first.get("details") or rest
         more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
+        # Kiln's own errors, which have an exit code, say it all; any other task is named.
+        where = "" if "exit_code" in first else f"task '{first['task']}' failed on {first['host']}{more}: "
         return PlaybookError(
-            f"{name}: task '{first['task']}' failed on {first['host']}{more}: {head}",
+            f"{name}: {where}{head}",
             details=tuple(details[:20]),
             fix=first.get("fix") or f"read {shown}",
             exit_code=ExitCode(first["exit_code"]) if "exit_code" in first else None,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiln import paths, vault
-from kiln.errors import PreflightError
+from kiln import ledger, paths, vault
+from kiln.errors import AwsError, PreflightError, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from kiln.effects import Effects
     from kiln.settings.files import Source
-    from kiln.settings.model import Driver
+    from kiln.settings.model import Access, Account, Driver
 
 _GIT_SECONDS = 30
 
@@ -29,8 +31,11 @@ def check_branch(settings: Driver) -> str | None:
     url, branch = settings.model_repo_url, settings.model_repo_branch
     if not url:
         return None
-    environment = paths.clean_environment(paths.checkout(), {"GIT_TERMINAL_PROMPT": "0"})
-    command = ["git", "ls-remote", "--exit-code", "--heads", "--tags", "--", url, branch]
+    environment = paths.clean_environment(
+        paths.checkout(), {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+    )
+    # The whole name: git would also take `feature/main`, or a tag, for `main`.
+    command = ["git", "ls-remote", "--exit-code", "--", url, f"refs/heads/{branch}"]
     try:
         finished = subprocess.run(
             command,
@@ -61,14 +66,58 @@ def check_branch(settings: Driver) -> str | None:
     return finished.stdout.split()[0]
 
 
-def check_requirements(root: Path, settings: Driver) -> None:
-    """Raise PreflightError when the lock file of the nodes' Python environment is not there."""
-    name = settings.emr_node_python_requirements
-    if name and not (root / name).is_file():
+def check_private_key(root: Path, settings: Access) -> None:
+    """Raise PreflightError when ssh could not use the private key that the settings name."""
+    name = settings.emr_cluster_private_key_file
+    if not name:
+        return
+    file = root / name
+    try:
+        with file.open("rb") as stream:
+            private = stream.readline().startswith(b"-----BEGIN ")
+        shared = stat.S_IMODE(file.stat().st_mode) & 0o077
+    except OSError as error:
         raise PreflightError(
-            f"{name} (emr_node_python_requirements) does not exist",
-            fix="write the lock file or correct the name",
+            f"the private key {name} (emr_cluster_private_key_file) cannot be read: {error.strerror}",
+            fix="put the key of emr_cluster_key_pair there, or correct the name",
+        ) from error
+    if not private:
+        raise PreflightError(
+            f"{name} (emr_cluster_private_key_file) is no private key",
+            fix="name the file with the private half of emr_cluster_key_pair",
         )
+    if shared:
+        raise PreflightError(
+            f"others may read the private key {name} (emr_cluster_private_key_file): ssh will not use it",
+            fix=f"chmod 600 {name}",
+        )
+
+
+def check_cache(settings: Driver) -> None:
+    """Raise PreflightError when the cache of wheels and model repos cannot be written."""
+    folder = Path(settings.kiln_cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PreflightError(
+            f"the cache {folder} (kiln_cache_dir) cannot be written: {error.strerror}",
+            fix="make it writable, or set XDG_CACHE_HOME or kiln_cache_dir to a folder that is",
+        ) from error
+
+
+def check_state(effects: Effects, settings: Account, environment: str) -> None:
+    """Raise PreflightError when the bucket of the ledgers is not there or not ours to read."""
+    try:
+        effects.get_object(f"{ledger.folder(settings.kiln_state_uri, environment)}preflight")
+    except AwsError as error:
+        if isinstance(error, UnansweredError):
+            raise
+        raise PreflightError(
+            f"the ledgers' place {settings.kiln_state_uri} (kiln_state_uri) cannot be read: {error.message}",
+            fix=error.fix or "make the bucket, or correct kiln_state_uri",
+        ) from error
 
 
 def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None:

@@ -17,6 +17,8 @@ AIRFLOW_VARIABLE = "AIRFLOW_CTX_DAG_RUN_ID"
 # `scheduled__2026-11-21T00:00:00+00:00` does.
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
 
+_SHOWN = 60
+
 
 def made(now: datetime) -> str:
     """Return a new run id: `20261121t073000z-4f1c2a`."""
@@ -25,10 +27,11 @@ def made(now: datetime) -> str:
 
 def given(argument: str | None, environment: Mapping[str, str]) -> str | None:
     """Return the run id that somebody said, or None. Raises UsageError when it cannot be a name."""
-    run_id = argument or environment.get(AIRFLOW_VARIABLE) or None
+    run_id = argument if argument is not None else environment.get(AIRFLOW_VARIABLE) or None
     if run_id is not None and not _ALLOWED.fullmatch(run_id):
+        shown = repr(run_id) if len(run_id) <= _SHOWN else f"{run_id[:_SHOWN]!r}…"
         raise UsageError(
-            f"the run id {run_id!r} cannot be used",
+            f"the run id {shown} cannot be used",
             fix="letters, digits and _ . : + = @ - only, at most 150, and a letter or digit first",
         )
     return run_id

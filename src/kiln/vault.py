@@ -65,8 +65,11 @@ def _ansible_vault(root: Path, password_file: Path, *arguments: str, text: str =
                 f"the password in {_shown(root, password_file)} does not open {_shown(root, arguments[-1])}",
                 fix="put the right password into that file, or name another file in KILN_VAULT_PASSWORD_FILE",
             )
-        lines = [line for line in finished.stderr.splitlines() if line.strip()]
-        raise PreflightError(f"ansible-vault {arguments[0]} failed: {lines[-1] if lines else 'no message'}")
+        lines = [line.removeprefix("[ERROR]: ") for line in finished.stderr.splitlines() if line.strip()]
+        raise PreflightError(
+            f"ansible-vault {arguments[0]} failed: {lines[-1] if lines else 'no message'}",
+            fix="correct that file; vault/README.md says how a vault is made",
+        )
     return finished.stdout
 
 
@@ -78,15 +81,21 @@ def read(root: Path, environment: str) -> dict[str, str]:
     """Return the decrypted vault. Raises PreflightError when the file or its password is missing or wrong."""
     file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
     if not password.is_file():
+        what = "is a folder" if password.is_dir() else "does not exist"
         raise PreflightError(
-            f"the vault's password file {_shown(root, password)} does not exist",
+            f"the vault's password file {_shown(root, password)} {what}",
             fix=f"{paths.program()} vault init --env {environment}, or set KILN_VAULT_PASSWORD_FILE",
         )
     if not file.is_file():
         raise PreflightError(
             f"{_shown(root, file)} does not exist", fix=f"{paths.program()} vault init --env {environment}"
         )
-    return dict(yaml.safe_load(_ansible_vault(root, password, "view", str(file))) or {})
+    held = files.parse_yaml(_ansible_vault(root, password, "view", str(file)), _shown(root, file))
+    if not isinstance(held or {}, dict):
+        raise PreflightError(
+            f"{_shown(root, file)} holds no variables", fix="ansible-vault edit it: vault_name: value"
+        )
+    return dict(held or {})
 
 
 def names_for(root: Path, environment: str) -> set[str]:

@@ -56,6 +56,7 @@ def until(  # ruff's suggestion is Python 3.12 syntax
     clock, interval = context.clock, Interval(context, interval_seconds)
     started = last_answer = clock.monotonic()
     seen: T | None = None
+    silent = False
     while True:
         context.stop.check()
         error: AwsError | ThrottledError | None = None
@@ -63,8 +64,11 @@ def until(  # ruff's suggestion is Python 3.12 syntax
         try:
             now = look()
         except (UnansweredError, ThrottledError) as caught:
-            error = caught
+            if not silent:
+                context.tell(f"{caught.message}; asking again")
+            error, silent = caught, True
         else:
+            silent = False
             last_answer = clock.monotonic()
             changed, seen = now != seen, now
             if changed and on_change is not None:

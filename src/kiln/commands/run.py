@@ -110,24 +110,31 @@ def _absolute(extra: str) -> str:
 def _data_date(said: str | None) -> str | None:
     if said is None:
         return None
+    wrong = UsageError(f"--date {said} is no date", fix="--date YYYY-MM-DD")
     try:
-        return date.fromisoformat(said).isoformat()
+        read = date.fromisoformat(said).isoformat()
     except ValueError as error:
-        raise UsageError(f"--date {said} is no date", fix="--date YYYY-MM-DD") from error
+        raise wrong from error
+    # Python also reads 20261120 and 2026-W47-5; jobs and paths get what was said.
+    if read != said:
+        raise wrong
+    return said
 
 
 def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: plan.Plan) -> None:
     """Check at once all that a run needs, and say the first thing that is missing."""
     names = {phase.name for phase in planned.phases if phase.step is None}
     checks: list[Callable[[], object]] = []
-    if names & {"launch", "provision"}:
-        checks.append(lambda: preflight.check_requirements(question.root, driver))
+    if names & {"provision", "deploy"}:
+        checks.append(lambda: preflight.check_cache(driver))
+        checks.append(lambda: preflight.check_private_key(question.root, driver))
     if names & {"launch", "deploy"}:
         checks.append(lambda: preflight.check_branch(driver))
     if "deploy" in names:
         sources = files.chain(question.root, question.environment, question.pipeline, question.extra)
         checks.append(lambda: preflight.check_vault(question.root, question.environment, sources))
     checks.append(lambda: preflight.check_account(context.effects))
+    checks.append(lambda: preflight.check_state(context.effects, driver, question.environment))
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
         for outcome in [pool.submit(check) for check in checks]:
             outcome.result()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import yaml
 
 from kiln.errors import UsageError
 from kiln.settings import files
-from kiln.settings.model import driver_variables
+from kiln.settings.model import BootstrapAction, StepSettings, driver_variables, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +46,18 @@ _PLAIN = {
     "`array`": "a list",
     "`object`": "a mapping (key: value)",
     "`null`": "nothing",
+    "text matching regex '^s3://[^/]+'": "an address like s3://bucket/prefix",
+    "text matching regex '^[a-z][a-z0-9_]*$'": "small letters, digits and _, a letter first",
+    "text of length >= 1": "text that is not empty",
+    "a list of length >= 1": "a list that is not empty",
 }
+# msgspec's words.
+_UNKNOWN = re.compile("Object contains unknown field `(.*)`")
+_MISSING = re.compile("Object missing required field `(.*)`")
+_PLACE = re.compile(r"\[\d+\]|\.\w+")
+_INNER_KEYS = [
+    field.encode_name for kind in (StepSettings, BootstrapAction) for field in msgspec.structs.fields(kind)
+]
 
 
 def role_options(root: Path) -> dict[str, str]:
@@ -119,18 +131,41 @@ def convert(source: files.Source, key: str, value: Any, field: msgspec.structs.F
     try:
         return msgspec.convert(value, field.type, strict=not source.as_text)
     except msgspec.ValidationError as error:
-        raise UsageError(
-            f"{source.label}: {key} is {shown(value)}: {plain(str(error))}", fix=f"correct {key} there"
-        ) from error
+        raise wrong_value(source.label, key, value, error) from error
 
 
-def plain(message: str) -> str:
-    """Return msgspec's message in plain words."""
-    message, _, place = message.partition(" - at ")
+def wrong_value(label: str, key: str, value: Any, error: msgspec.ValidationError) -> UsageError:
+    """Return the error for a value that the model refuses, with the place inside it: `steps[1].name`."""
+    problem, _, path = str(error).partition(" - at ")
+    # msgspec writes the place as `$[1].name`.
+    place = path.strip("`").removeprefix("$")
+    for step in _PLACE.findall(place):
+        index = step.strip("[].")
+        value = value[int(index)] if isinstance(value, list) else value.get(index)
+    unknown = _UNKNOWN.fullmatch(problem)
+    if unknown:
+        known = files.did_you_mean(unknown[1], _INNER_KEYS)
+        return UsageError(
+            f"{label}: {key}{place} has an unknown key {unknown[1]}{known}", fix="correct it there"
+        )
+    missing = _MISSING.fullmatch(problem)
+    if missing:
+        return UsageError(f"{label}: {key}{place} has no {missing[1]}", fix=f"add {missing[1]} there")
+    words = _choices(key + place) if problem.startswith("Invalid enum value") else plain(problem)
+    return UsageError(f"{label}: {key}{place} is {shown(value)}: {words}", fix=f"correct {key} there")
+
+
+def _choices(path: str) -> str:
+    """Return the words that a value may be, by the last name of its path."""
+    fields = driver_variables() | variables(StepSettings)
+    return f"expected {' or '.join(get_args(fields[path.rpartition('.')[2]].type))}"
+
+
+def plain(problem: str) -> str:
+    """Return msgspec's words for a problem in plain ones."""
     for word, meaning in _PLAIN.items():
-        message = message.replace(word, meaning)
-    message = message[:1].lower() + message[1:]
-    return message + (f" (at {place.strip('`').removeprefix('$')})" if place else "")
+        problem = problem.replace(word, meaning)
+    return problem[:1].lower() + problem[1:]
 
 
 def shown(value: Any) -> str:

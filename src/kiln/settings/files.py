@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Groups of the inventories, and words that actions have.
+_RESERVED = frozenset(
+    {
+        "all",
+        "ungrouped",
+        "localhost",
+        "pipelines",
+        "nodes",
+        "emr_master",
+        "emr_core",
+        "emr_task",
+        "emr_target",
+    }
+    | {"launch", "provision", "deploy", "terminate"}
+)
+
+
 class Source(NamedTuple):
     """Some variables and where they stand. `as_text`: given as key=value, so every value is text."""
 
@@ -39,24 +56,39 @@ _Loader.add_multi_constructor("!", lambda _loader, suffix, _node: Tagged(suffix)
 def read_yaml(path: Path, label: str) -> Any:
     """Return a YAML file's content. Raises UsageError that names file and line."""
     try:
-        return yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506  # a SafeLoader
+        return parse_yaml(path.read_text(encoding="utf-8"), label)
     except OSError as error:
-        raise UsageError(f"{label} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
         raise UsageError(
-            f"{label}{line} is not valid YAML: {getattr(error, 'problem', error)}", fix="correct that line"
+            f"{label} cannot be read: {error.strerror}", fix="correct the path, or make the file readable"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{label} is not text in UTF-8 (byte {error.start})", fix="save the file as UTF-8"
         ) from error
 
 
-def _variables(path: Path, label: str) -> Source:
-    content = read_yaml(path, label)
+def parse_yaml(text: str, label: str) -> Any:
+    """Read YAML. Raises UsageError that names where it stands, and the line when there are several."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark and "\n" in text else ""
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise UsageError(f"{label}{line} is not valid YAML: {problem}", fix="correct that line") from error
+
+
+def _variables(content: Any, label: str) -> Source:
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise UsageError(f"{label} must hold variables (key: value), not {type(content).__name__}")
+        kind = "a list" if isinstance(content, list) else "a single value"
+        raise UsageError(f"{label} holds {kind}, not variables", fix="write them as key: value")
     return Source(label, content)
+
+
+def _file(path: Path, label: str) -> Source:
+    return _variables(read_yaml(path, label), label)
 
 
 def _existing(root: Path, names: Iterable[str]) -> list[Path]:
@@ -72,7 +104,7 @@ def _existing(root: Path, names: Iterable[str]) -> list[Path]:
 def chain(root: Path, environment: str, pipeline: str, extra: Sequence[str]) -> list[Source]:
     """Return the sources from the weakest to the strongest: all, environment, pipeline, both, -e."""
     groups = ("all", environment, "pipelines", pipeline, f"{pipeline}_{environment}")
-    files = [_variables(path, str(path.relative_to(root))) for path in _existing(root, groups)]
+    files = [_file(path, str(path.relative_to(root))) for path in _existing(root, groups)]
     return files + [extra_source(argument) for argument in extra]
 
 
@@ -81,16 +113,15 @@ def extra_source(argument: str) -> Source:
     from pathlib import Path  # noqa: PLC0415  # needed for this argument form only
 
     if argument.startswith("@"):
-        return _variables(Path(argument[1:]), f"-e {argument}")
+        return _file(Path(argument[1:]), f"-e {argument}")
     if argument.lstrip().startswith(("{", "[")):
-        content = yaml.safe_load(argument)
-        if not isinstance(content, dict):
-            raise UsageError(f"-e {argument} must hold variables (key: value)")
-        return Source("-e", content)
+        return _variables(parse_yaml(argument, f"-e {argument}"), "-e")
     try:
         words = shlex.split(argument)
     except ValueError as error:
-        raise UsageError(f"-e {argument!r} cannot be read: {error}") from error
+        raise UsageError(
+            f"-e {argument!r} cannot be read: {str(error).lower()}", fix="-e key=value, quoted as in a shell"
+        ) from error
     if not words or any("=" not in word for word in words):
         raise UsageError(f"-e {argument!r} is neither key=value nor @file", fix="-e key=value, as in Ansible")
     return Source("-e", dict(word.split("=", 1) for word in words), as_text=True)
@@ -135,8 +166,14 @@ def check_environment(root: Path, environment: str) -> None:
 
 
 def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
-    """Raise UsageError unless the environment lists the pipeline."""
+    """Raise UsageError unless the environment lists the pipeline, under a name of its own."""
     known = pipelines(root, environment)
+    # A pipeline is a group of the inventory: another group's name would mix their variables.
+    if pipeline in known and pipeline in {*_RESERVED, *environments(root)}:
+        raise UsageError(
+            f"inventory/{environment}/hosts.yml: the pipeline name {pipeline} is reserved",
+            fix="rename it there and in group_vars/",
+        )
     if pipeline not in known:
         raise UsageError(
             f"unknown pipeline {pipeline} in {environment}{did_you_mean(pipeline, known)}",

@@ -102,6 +102,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_launch_timeout_seconds: Seconds
     kiln_step_timeout_seconds: Seconds
     kiln_run_timeout_seconds: Seconds
+    kiln_cache_dir: Text
     model_repo_url: str = ""
     model_repo_branch: str = ""
     model_repo_name: str = ""

@@ -45,9 +45,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
     """Return all that a run needs, fully typed. Raises UsageError."""
     sources = _checked(question)
-    values, origins = _ask(question, model.driver_variables())
-    driver = _typed(model.Driver, "", values, origins, sources)
-    return driver, _typed(model.ClusterShape, model.CLUSTER_PREFIX, values, origins, sources)
+    answer = _ask(question, model.driver_variables())
+    driver = _typed(model.Driver, "", answer, sources)
+    return driver, _typed(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources)
 
 
 def part(question: Question, kind: type[M]) -> M:
@@ -55,8 +55,7 @@ def part(question: Question, kind: type[M]) -> M:
     files.check_environment(question.root, question.environment)
     if question.pipeline:
         files.check_pipeline(question.root, question.environment, question.pipeline)
-    values, origins = _ask(question, model.variables(kind))
-    return _typed(kind, "", values, origins, [])
+    return _typed(kind, "", _ask(question, model.variables(kind)), [])
 
 
 def _checked(question: Question) -> list[files.Source]:
@@ -65,31 +64,52 @@ def _checked(question: Question) -> list[files.Source]:
     return check.check(question.root, question.environment, question.pipeline, question.extra)
 
 
-def _ask(
-    question: Question, fields: Mapping[str, msgspec.structs.FieldInfo]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return values and where they stand. Raises UsageError for what is required and has no value."""
-    document = _run_playbook(question, sorted(fields))
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What playbooks/settings.yml writes: values, why others have none, and `file:line` of what has one."""
+
+    format: int
+    values: dict[str, Any]
+    errors: dict[str, str]
+    origins: dict[str, str]
+
+
+def _ask(question: Question, fields: Mapping[str, msgspec.structs.FieldInfo]) -> Answer:
+    """Ask Ansible. Raises UsageError that names all that is required and has no value."""
+    answer = _run_playbook(question, sorted(fields))
+    _check_requirements(question.root, answer)
     defaults = check.role_defaults(question.root)
-    for key, message in document["errors"].items():
-        if _NOT_SET in message:
-            if fields[key].required and key not in defaults:
-                raise UsageError(f"{key} is not set", fix=_where_to_set(question, key))
-            continue
-        raise UsageError(f"{key}{_place(document, key)} has no value: {message}")
-    return document["values"], document["origins"]
+    found: list[tuple[str, str]] = []
+    for key, message in answer.errors.items():
+        if _NOT_SET not in message:
+            place = f" ({answer.origins[key]})" if key in answer.origins else ""
+            found.append((f"{key}{place} has no value: {message}", f"correct {key} there"))
+        elif fields[key].required and key not in defaults:
+            found.append((f"{key} is not set", _where_to_set(question, key)))
+    if found:
+        (first, fix), *others = found
+        raise UsageError(first, fix=fix, details=tuple(f"{what}; {how}" for what, how in others))
+    return answer
+
+
+def _check_requirements(root: Path, answer: Answer) -> None:
+    """Name the missing lock file itself, not the variables that Ansible cannot compute without it."""
+    name = answer.values.get("emr_node_python_requirements", "")
+    if name and not (root / name).is_file():
+        place = answer.origins.get("emr_node_python_requirements", "-e")
+        raise UsageError(
+            f"{place}: emr_node_python_requirements is {name}: there is no such file",
+            fix="write the lock file, or correct the name",
+        )
 
 
 def _where_to_set(question: Question, key: str) -> str:
-    return f"set {key} in group_vars/{question.pipeline}.yml or group_vars/{question.environment}/main.yml"
+    files_to_choose = [f"group_vars/{question.environment}/main.yml"]
+    if question.pipeline:
+        files_to_choose.insert(0, f"group_vars/{question.pipeline}.yml")
+    return f"set {key} in {' or '.join(files_to_choose)}"
 
 
-def _place(document: Mapping[str, Any], key: str) -> str:
-    place = document["origins"].get(key)
-    return f" ({place})" if place else ""
-
-
-def _run_playbook(question: Question, keys: Iterable[str]) -> dict[str, Any]:
+def _run_playbook(question: Question, keys: Iterable[str]) -> Answer:
     root = question.root
     with tempfile.TemporaryDirectory(prefix="kiln-") as folder:
         answer = Path(folder) / "settings.json"
@@ -113,13 +133,14 @@ def _run_playbook(question: Question, keys: Iterable[str]) -> dict[str, Any]:
             start_new_session=True,
         )
         if not answer.is_file():
+            # Mostly a file that is no YAML: said in one line that names it.
+            files.chain(question.root, question.environment, question.pipeline, question.extra)
             raise UsageError(
-                f"Ansible cannot read the settings of {question.pipeline} in {question.environment}",
+                f"Ansible cannot read the settings of {question.environment}",
                 details=tuple(_complaint(finished.stdout + finished.stderr)),
-                fix=f"ansible-playbook -i inventory/{question.environment} playbooks/settings.yml "
-                f"-e pipeline={question.pipeline}",
+                fix="correct what Ansible names",
             )
-        return dict(json.loads(answer.read_bytes()))
+        return msgspec.json.decode(answer.read_bytes(), type=Answer)
 
 
 def _complaint(output: str) -> list[str]:
@@ -130,20 +151,14 @@ def _complaint(output: str) -> list[str]:
     return (marked or lines)[-5:]
 
 
-def _typed(
-    kind: type[M],
-    prefix: str,
-    values: Mapping[str, Any],
-    origins: Mapping[str, str],
-    sources: Sequence[files.Source],
-) -> M:
+def _typed(kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.Source]) -> M:
     as_text = {key for source in sources if source.as_text for key in source.values}
     found: dict[str, Any] = {}
     for key, field in model.variables(kind, prefix).items():
-        if key in values:
-            label = origins.get(key) or next((s.label for s in sources if key in s.values), "settings")
+        if key in answer.values:
+            label = answer.origins.get(key) or next((s.label for s in sources if key in s.values), "settings")
             source = files.Source(label, {}, key in as_text)
-            found[field.encode_name] = _resolved(source, key, values[key], field)
+            found[field.encode_name] = _resolved(source, key, answer.values[key], field)
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
@@ -155,8 +170,5 @@ def _resolved(source: files.Source, key: str, value: Any, field: msgspec.structs
     try:
         typed = msgspec.convert(value, field.type, strict=not source.as_text)
     except msgspec.ValidationError as error:
-        raise UsageError(
-            f"{source.label}: {key} is {check.shown(value)}: {check.plain(str(error))}",
-            fix=f"correct {key} there",
-        ) from error
+        raise check.wrong_value(source.label, key, value, error) from error
     return msgspec.to_builtins(typed)

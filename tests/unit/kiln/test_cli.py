@@ -42,6 +42,13 @@ def test_help_loads_nothing_that_it_does_not_need() -> None:
         (("run", "model_building", "--env", "local", "-e", "emr_cluster_core_count=two"), "'two'"),
         (("run", "model_building", "--env", "local", "--date", "yesterday"), "YYYY-MM-DD"),
         (("run", "model_building", "--env", "local", "--run-id", "a b"), "a b"),
+        (("run", "model_building", "--env", "local", "--date", "20261120"), "YYYY-MM-DD"),
+        (("run", "model_building", "--env", "local", "--run-id", ""), "run id ''"),
+        (("run", "model_building", "", "--env", "local"), "no action in it"),
+        (("run", "model_building", "--env", ""), "no environment"),
+        (("run", "model_building", "--env", "local", "-e", "@missing.yml"), "missing.yml"),
+        (("run", "model_building", "--env", "local", "-e", '{"a": '), "not valid YAML"),
+        (("run", "model_building", "--env", "local", "-e", "[1, 2]"), "a list"),
         (("run",), "PIPELINE"),
         (("fly", "model_building"), "fly"),
     ],
@@ -59,6 +66,42 @@ def test_stdout_is_one_line_of_json_also_for_an_error() -> None:
     (line,) = finished.stdout.splitlines()
     result = json.loads(line)
     assert (result["version"], result["exit_code"], result["exit_name"]) == (1, 2, "usage")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("run", "p", "--fly"), ("status", "p", "--fly", "-o", "json")]
+)
+def test_stdout_is_one_line_of_json_also_for_a_command_line_that_cannot_be_read(
+    arguments: tuple[str, ...],
+) -> None:
+    (line,) = kiln(*arguments).stdout.splitlines()
+    assert json.loads(line)["exit_code"] == 2
+
+
+def test_a_fault_in_kiln_is_one_line_and_its_traceback_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(_arguments: object) -> int:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setenv("KILN_CHECKOUT", str(tmp_path))
+    monkeypatch.setattr(cli, "_command_of", fails)
+    assert cli.main(["list", "--env", "local"]) == 1
+    said = capsys.readouterr().err
+    assert "fault in kiln: ZeroDivisionError: oops" in said
+    assert "Traceback" not in said
+    assert "in fails" in (tmp_path / ".kiln/fault.log").read_text()
+
+
+def test_a_checkout_that_cannot_be_written_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(_arguments: object) -> int:
+        raise PermissionError(13, "Permission denied", str(tmp_path / ".kiln"))
+
+    monkeypatch.setattr(cli, "_command_of", fails)
+    assert cli.main(["list", "--env", "local"]) == 10
+    assert f"{tmp_path}/.kiln: Permission denied" in capsys.readouterr().err
 
 
 def test_an_inherited_ansible_inventory_is_not_executed(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from kiln.settings.model import Driver, StepSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fakes import FakeAws
+
 
 def settings(**changes: str) -> Driver:
+    changes.setdefault("kiln_cache_dir", "/nowhere/cache")
     return Driver(
         aws_region="us-east-1",
         kiln_state_uri="s3://state/kiln",
@@ -57,6 +60,14 @@ def test_a_missing_branch_is_said(remote: Path) -> None:
     assert "model_repo_branch" in error.value.message
 
 
+def test_only_the_branch_itself_counts(remote: Path) -> None:
+    subprocess.run(["git", "-C", remote, "branch", "feature/nightly"], check=True)
+    subprocess.run(["git", "-C", remote, "tag", "v1"], check=True)
+    for name in ("nightly", "v1"):
+        with pytest.raises(PreflightError, match=f"no branch {name}"):
+            preflight.check_branch(settings(model_repo_url=str(remote), model_repo_branch=name))
+
+
 def test_a_remote_out_of_reach_is_said() -> None:
     with pytest.raises(PreflightError, match="/nowhere/repo"):
         preflight.check_branch(settings(model_repo_url="/nowhere/repo", model_repo_branch="main"))
@@ -71,6 +82,40 @@ def test_a_pipeline_without_model_repo_has_nothing_to_check() -> None:
     assert preflight.check_branch(settings()) is None
 
 
-def test_a_lock_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PreflightError, match=r"requirements/none\.txt"):
-        preflight.check_requirements(tmp_path, settings(emr_node_python_requirements="requirements/none.txt"))
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    file = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
+    return file
+
+
+def refused_key(root: Path, name: str) -> str:
+    with pytest.raises(PreflightError, match="emr_cluster_private_key_file") as error:
+        preflight.check_private_key(root, settings(emr_cluster_private_key_file=name))
+    return error.value.message
+
+
+def test_a_key_that_ssh_can_use_passes(tmp_path: Path, key: Path) -> None:
+    preflight.check_private_key(tmp_path, settings(emr_cluster_private_key_file=key.name))
+    preflight.check_private_key(tmp_path, settings())
+
+
+def test_a_key_that_ssh_cannot_use_is_said(tmp_path: Path, key: Path) -> None:
+    assert "No such file" in refused_key(tmp_path, "gone")
+    assert "no private key" in refused_key(tmp_path, f"{key.name}.pub")
+    key.chmod(0o644)
+    assert "others may read" in refused_key(tmp_path, key.name)
+
+
+def test_a_cache_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "a/b")))
+    (tmp_path / "file").touch()
+    with pytest.raises(PreflightError, match="kiln_cache_dir"):
+        preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "file/cache")))
+
+
+def test_a_bucket_for_the_ledgers_that_refuses_is_said(aws: FakeAws) -> None:
+    preflight.check_state(aws, settings(), "local")
+    aws.every_call = "refused"
+    with pytest.raises(PreflightError, match="kiln_state_uri"):
+        preflight.check_state(aws, settings(), "local")

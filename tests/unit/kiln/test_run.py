@@ -34,7 +34,7 @@ LIMITS = run.Limits(
 class World:
     """A run and everything around it, on a clock of its own."""
 
-    def __init__(self, actions: str = "", limits: run.Limits = LIMITS, run_id: str = "r1") -> None:
+    def __init__(self, actions: str | None = None, limits: run.Limits = LIMITS, run_id: str = "r1") -> None:
         self.clock = VirtualClock()
         self.aws = FakeAws(self.clock)
         self.limits = limits
@@ -47,7 +47,7 @@ class World:
         self.actions = actions
 
     def run(self, actions: str | None = None) -> Result:
-        wanted = plan.actions(self.actions if actions is None else actions)
+        wanted = plan.actions(actions or self.actions)
         return run.Execution(
             context=self.context,
             identity=self.identity,

@@ -65,6 +65,8 @@ def test_good_files_pass(root: Path) -> None:
         ("group_vars/model_building.yml", "emr_cluster_idle_timeout_seconds: 5", ("5", "60")),
         ("group_vars/model_building.yml", "kiln_state_uri: /state", ("/state",)),
         ("group_vars/model_building.yml", "emr_node_os_packages: jq", ("'jq'", "a list")),
+        ("group_vars/model_building.yml", "kiln_after_failure: explode", ("terminate or keep",)),
+        ("group_vars/model_building.yml", "steps: [{name: SD, jar: x}]", ("steps[0].name is 'SD'", "letter")),
         ("group_vars/model_building.yml", "steps: [{name: sd}]", ("jar", "[0]")),
         ("group_vars/model_building.yml", "steps: [{name: sd, jra: x}]", ("jra",)),
         ("group_vars/model_building_local.yml", "what_is_this: 1", ("what_is_this",)),
@@ -87,6 +89,11 @@ def test_broken_yaml_is_named_with_its_line(root: Path) -> None:
     assert "group_vars/local/main.yml, line " in refused(root).message
 
 
+def test_a_file_that_is_no_text_is_named(root: Path) -> None:
+    (root / "group_vars/local/main.yml").write_bytes(b"kiln_owner: \xff\xfe\n")
+    assert "group_vars/local/main.yml is not text in UTF-8" in refused(root).message
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
@@ -95,6 +102,9 @@ def test_broken_yaml_is_named_with_its_line(root: Path) -> None:
         ("run_id=x", "--run-id"),
         ("ds=2026-01-01", "--date"),
         ("justaword", "key=value"),
+        ("text='open", "no closing quotation"),
+        ('{"kiln_owner": ', "not valid YAML"),
+        ("[1, 2]", "holds a list"),
         ("@/nowhere/file.yml", "/nowhere/file.yml"),
         ('{"kiln_ownr": 1}', "kiln_owner?"),
     ],
@@ -130,6 +140,14 @@ def test_unknown_environments_and_pipelines_say_what_there_is(root: Path) -> Non
         files.check_pipeline(root, "local", "modle_building")
     assert "did you mean model_building?" in pipeline.value.message
     assert "daily_transform" in pipeline.value.fix
+
+
+@pytest.mark.parametrize("name", ["launch", "local", "nodes"])
+def test_a_pipeline_has_a_name_of_its_own(root: Path, name: str) -> None:
+    hosts = root / "inventory/local/hosts.yml"
+    hosts.write_text(HOSTS.replace("daily_transform", name))
+    with pytest.raises(UsageError, match=f"{name} is reserved"):
+        files.check_pipeline(root, "local", name)
 
 
 def test_the_real_files_of_this_checkout_pass() -> None:
@@ -186,9 +204,9 @@ def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Ques
     assert resolve.part(bare, model.Account).kiln_state_uri.startswith("s3://")
 
 
-def test_a_variable_that_nobody_set_is_named_with_what_to_do(
-    question: resolve.Question, tmp_path: Path
-) -> None:
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout whose settings a test may spoil."""
     root = tmp_path / "checkout"
     root.mkdir()
     for name in ("ansible.cfg", "group_vars", "inventory", "playbooks", "plugins", "roles", "requirements"):
@@ -197,10 +215,35 @@ def test_a_variable_that_nobody_set_is_named_with_what_to_do(
             shutil.copytree(source, root / name, symlinks=True)
         else:
             shutil.copy(source, root / name)
-    file = root / "group_vars/local/main.yml"
+    return root
+
+
+def test_a_variable_that_nobody_set_is_named_with_what_to_do(question: resolve.Question, copy: Path) -> None:
+    file = copy / "group_vars/local/main.yml"
     kept = [line for line in file.read_text().splitlines() if not line.startswith("kiln_state_uri")]
     file.write_text("\n".join(kept) + "\n")
     with pytest.raises(UsageError) as error:
-        resolve.run_settings(msgspec.structs.replace(question, root=root))
+        resolve.run_settings(msgspec.structs.replace(question, root=copy))
     assert "kiln_state_uri is not set" in error.value.message
     assert "group_vars/local/main.yml" in error.value.fix
+
+
+def test_all_that_has_no_value_is_said_at_once(question: resolve.Question) -> None:
+    with pytest.raises(UsageError, match="has no value") as error:
+        resolve.run_settings(msgspec.structs.replace(question, environment="stage", extra=()))
+    said = " ".join((error.value.message, *error.value.details))
+    assert {"emr_cluster_key_pair", "kiln_state_uri", "model_repo_url"} <= set(said.split())
+
+
+def test_a_lock_file_that_is_not_there_is_named_itself(question: resolve.Question) -> None:
+    extra = ("emr_node_python_requirements=requirements/gone.txt",)
+    with pytest.raises(UsageError, match=r"emr_node_python_requirements is requirements/gone\.txt"):
+        resolve.run_settings(msgspec.structs.replace(question, extra=extra))
+
+
+def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_asked_for(
+    question: resolve.Question, copy: Path
+) -> None:
+    (copy / "group_vars/local/main.yml").write_text("kiln_environment: [local\n")
+    with pytest.raises(UsageError, match=r"group_vars/local/main\.yml, line \d+ is not valid YAML"):
+        resolve.part(msgspec.structs.replace(question, root=copy, extra=()), model.Account)

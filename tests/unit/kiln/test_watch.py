@@ -84,3 +84,15 @@ def test_many_drivers_do_not_look_in_step(context: Context) -> None:
     pauses = {watch.Interval(context, 10.0).next(changed=False) for _ in range(20)}
     assert len(pauses) == 20
     assert random.Random is type(context.random)
+
+
+def test_silence_is_told_once_and_again_after_an_answer(
+    context: Context, clock: VirtualClock, told: list[str]
+) -> None:
+    def look() -> str:
+        if 50 < clock.seconds < 100 or 200 < clock.seconds < 250:
+            raise UnansweredError("nobody answers", code="NoAnswer", operation="DescribeCluster")
+        return "done" if clock.seconds > 300 else "same"
+
+    until(context, look)
+    assert told == ["nobody answers; asking again"] * 2
