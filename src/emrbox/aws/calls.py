@@ -88,13 +88,18 @@ class CallLog:
             for call in reversed(calls)
             if (since is None or datetime.fromisoformat(call.time) >= since)
             and str(call.status).startswith(status)
-            and all(fnmatchcase(getattr(call, name) or "", p) for name, p in patterns.items())
+            and all(_fits(getattr(call, name), pattern) for name, pattern in patterns.items())
         ]
         return {"calls": found[: int(limit)], "found": len(found)}
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _fits(value: str | None, pattern: str) -> bool:
+    """Whether a call has this, as wanted: `error=*` asks for the calls that have an error."""
+    return value is not None and fnmatchcase(value, pattern)
 
 
 def _since(text: str | None) -> datetime | None:

@@ -127,6 +127,7 @@ def test_calls_can_be_asked_for_by_who_what_and_when(endpoint: Any) -> None:
     assert page(endpoint, "calls?since=60")["found"] == 3
     assert page(endpoint, "calls?since=2999-01-01T00:00:00")["found"] == 0
     assert endpoint.fetch("GET", "/_emrbox/calls?who=me")[0] == 400
+    assert page(endpoint, "calls?error=*")["found"] == 1
     for wrong in ("since=yesterday", "since=inf", "limit=-1", "limit=few"):
         status, body = endpoint.fetch("GET", f"/_emrbox/calls?{wrong}")
         assert (status, wrong.partition("=")[0] in json.loads(body)["error"]) == (400, True)
