@@ -1,0 +1,54 @@
+"""The commands of docs/emrbox.md, as they stand there, in an empty folder and an empty box."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from emrbox.pytest_plugin import Box
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGE = (CHECKOUT / "docs/emrbox.md").read_text()
+PROGRAMS = (Path(sys.executable).parent, CHECKOUT / ".venvs/awscli/bin")
+
+
+def commands(title: str) -> str:
+    """Return the commands below the comment that has this title."""
+    [found] = re.findall(rf"<!-- commands: {title};[^\n]*\n```\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+@pytest.mark.slow
+def test_a_newcomer_s_first_hour_goes_as_the_page_says(
+    emrbox: Box, emrbox_home: Path, tmp_path: Path
+) -> None:
+    assert emrbox.get("health") == {"healthy": True}
+    script = commands("a first cluster") + commands("two hours in a second")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    finished = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={
+            **kept,
+            "PATH": ":".join([*map(str, PROGRAMS), os.environ["PATH"]]),
+            "EMRBOX_HOME": str(emrbox_home),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    said = finished.stdout
+    assert "sum 499500\n" in said
+    assert re.search(r"application_\d+_0001 .* FINISHED\s+SUCCEEDED", said.replace("\t", " "))
+    assert re.search(r"200 .*elasticmapreduce:RunJobFlow", said)
+    assert "began running steps" in said  # the box's log
+    assert "publish\tFAILED\ntrain\tCOMPLETED\n" in said
+    assert said.rstrip().splitlines()[-5:].count('"TERMINATED"') == 1
