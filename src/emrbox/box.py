@@ -77,6 +77,7 @@ def main() -> None:
 def first_process(listening: socket.socket, control: socket.socket) -> None:
     """Be PID 1: get the configuration, start the server, reap orphans, end when the server ends."""
     os.setsid()
+    os.umask(0o022)  # what the box makes is for its nodes' users; the umask of who starts it is for the host
     namespaces.make_mounts_private()
     flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
     namespaces.mount("proc", Path("/proc"), "proc", flags)

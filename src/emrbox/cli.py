@@ -167,6 +167,7 @@ def _images(arguments: argparse.Namespace) -> int:
     from emrbox.images import catalog  # noqa: PLC0415  # --help must be quick
 
     if arguments.action == "build":
+        os.umask(0o022)  # nodes have users of their own, who read what is in an image
         # One write a line: two images are built at a time.
         catalog.build(lambda line: print(f"emrbox: {line}\n", end="", flush=True))  # noqa: T201  # output
     if arguments.action == "prune":

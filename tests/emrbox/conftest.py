@@ -40,6 +40,7 @@ class Box:
             text=True,
             timeout=timeout,
             check=False,
+            umask=0o077,  # as a careful user has it
         )
 
     def up(self) -> None:

@@ -12,6 +12,7 @@ from typing import IO
 
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
+from emrbox.images.trees import lay_over
 from emrbox.paths import CHECKOUT
 
 LABELS = ("emr-spark-8.0.0",)
@@ -46,7 +47,7 @@ def recipe(label: str) -> Recipe:
 
 
 def _build(folder: Path) -> None:
-    shutil.copytree(_FOLDER / "tree", folder, symlinks=True, dirs_exist_ok=True)
+    lay_over(_FOLDER / "tree", folder)
     hadoop, spark = folder / "opt/emr/hadoop", folder / "opt/emr/spark"
     _fetch_hadoop(hadoop)
     _fetch_spark(spark)

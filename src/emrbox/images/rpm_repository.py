@@ -18,6 +18,7 @@ from string import Template
 from emrbox.images import debian
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
+from emrbox.images.trees import lay_over
 
 _FOLDER = Path(__file__).parent / "rpm"
 _MERGED = ("bin", "sbin", "lib", "lib64")  # links into /usr in the base image
@@ -124,7 +125,7 @@ def _make_rpm(deb: Deb, scratch: Path, folder: Path) -> None:
     run(["dpkg-deb", "-x", deb.file, payload])
     extra = _FOLDER / "extra" / deb.name
     if (extra / "tree").is_dir():
-        shutil.copytree(extra / "tree", payload, symlinks=True, dirs_exist_ok=True)
+        lay_over(extra / "tree", payload)
     _trim(payload)
     _link_postgresql(payload)
     found = [path for path in sorted(payload.rglob("*")) if path.is_symlink() or path.is_file()]

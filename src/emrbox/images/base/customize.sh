@@ -6,7 +6,8 @@ root=$1
 in_root() { chroot "$root" "$@"; }
 
 cp -r --no-preserve=ownership --preserve=mode,links "$TREE/." "$root/"
-chmod -R go+rX,go-w "$root/etc/dnf" "$root/etc/yum.repos.d" "$root/etc/rpm" "$root/etc/ssh/sshd_config.d" "$root/usr/lib/emrbox"
+# Git keeps whether a file can be executed; the rest of its mode is the umask of who has cloned it.
+(cd "$TREE" && find . ! -type l -print0) | (cd "$root" && xargs -0 chmod go+rX,go-w)
 chmod 440 "$root/etc/sudoers.d/90-cloud-init-users"
 mkdir -p "$root/opt/aws-cli"
 cp -r --no-preserve=ownership "$AWS_CLI/." "$root/opt/aws-cli/"
