@@ -15,7 +15,7 @@ from botocore.exceptions import WaiterError
 if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account
 
-QUICK = {"Delay": 1, "MaxAttempts": 180}
+QUICK: Any = {"Delay": 1, "MaxAttempts": 180}
 LAUNCH: dict[str, Any] = {
     "Name": "waited for",
     "ReleaseLabel": "emr-spark-8.0.0",
@@ -39,7 +39,7 @@ keyed_groups:
 """
 
 
-def step(name: str) -> dict[str, Any]:
+def step(name: str) -> Any:
     jar = {"Jar": "command-runner.jar", "Args": ["true"]}
     return {"Name": name, "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
 

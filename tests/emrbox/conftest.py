@@ -57,11 +57,12 @@ class Box:
 
     def _new_client(self, service: str) -> Any:
         config = (self.home / "aws/config").read_text().splitlines()[1:]
-        values = dict(line.split(" = ", 1) for line in config)
-        return boto3.session.Session().client(service, region_name=values.pop("region"), **values)
+        values: dict[str, Any] = dict(line.split(" = ", 1) for line in config)
+        session: Any = boto3.session.Session()
+        return session.client(service, region_name=values.pop("region"), **values)
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self.command("status", "-o", "json").stdout)
+        return dict(json.loads(self.command("status", "-o", "json").stdout))
 
     def pid(self) -> int:
         return int(json.loads((self.home / "box.json").read_text())["pid"])
@@ -81,10 +82,10 @@ class Box:
 
     def instance(self, instance_id: str) -> dict[str, Any]:
         answer = self.client("ec2").describe_instances(InstanceIds=[instance_id])
-        return answer["Reservations"][0]["Instances"][0]
+        return dict(answer["Reservations"][0]["Instances"][0])
 
     def state(self, instance_id: str) -> str:
-        return self.instance(instance_id)["State"]["Name"]
+        return str(self.instance(instance_id)["State"]["Name"])
 
     def ssh(self, instance: dict[str, Any], command: str, user: str = "ec2-user") -> str:
         """Run a command on a node; its host key comes from its console, as a careful client gets it."""
@@ -96,7 +97,7 @@ class Box:
         connect = f"ProxyCommand=env EMRBOX_HOME='{self.home}' '{sys.executable}' -m emrbox connect %h %p"
         options = ("BatchMode=yes", "IdentitiesOnly=yes", f"UserKnownHostsFile={known}", connect)
         result = subprocess.run(
-            ["ssh", "-F", "none", "-i", self.keys / "id"]
+            ["ssh", "-F", "none", "-i", str(self.keys / "id")]
             + [word for option in options for word in ("-o", option)]
             + [f"{user}@{address}", command],
             capture_output=True,

@@ -18,13 +18,13 @@ TOKEN = f"$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {IMDS}
 
 
 def metadata(box: Any, node: dict[str, Any], path: str) -> str:
-    return box.ssh(node, f'curl -sf -H "X-aws-ec2-metadata-token: {TOKEN}" {IMDS}/{path}')
+    return str(box.ssh(node, f'curl -sf -H "X-aws-ec2-metadata-token: {TOKEN}" {IMDS}/{path}'))
 
 
 @pytest.fixture(scope="module")
 def node(box: Any) -> dict[str, Any]:
     [instance] = box.launch(UserData="#!/bin/sh\nid -un >/root/who\necho printed\n")
-    return instance
+    return dict(instance)
 
 
 def test_a_new_instance_is_a_machine_of_its_own(box: Any, node: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ def test_reboot_keeps_the_files_and_ends_the_processes(box: Any) -> None:
 
     def boots() -> int:
         output = box.client("ec2").get_console_output(InstanceId=node["InstanceId"])["Output"]
-        return output.count(": ready")  # said when sshd listens
+        return int(output.count(": ready"))  # said when sshd listens
 
     wait_until(lambda: boots() == 2)
     assert box.ssh(node, sleeping) == "0\n"

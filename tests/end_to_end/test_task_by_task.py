@@ -67,7 +67,7 @@ def on_node(world: World, address: str, *command: str) -> subprocess.CompletedPr
         "-o",
         "BatchMode=yes",
     )
-    ssh = ["ssh", "-i", PRIVATE_KEY, *options, f"hadoop@{address}", *command]
+    ssh = ["ssh", "-i", str(PRIVATE_KEY), *options, f"hadoop@{address}", *command]
     assert world
     return subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
 

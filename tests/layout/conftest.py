@@ -1,57 +1,12 @@
-"""A copy of the Ansible rooms in a folder of the test's own, and Ansible run in it as from a checkout."""
-
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
+from ansible_copy import AnsibleCopy
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-ROOMS = ("playbooks", "roles", "plugins", "inventory", "group_vars", "requirements")
-
-
-class AnsibleCopy:
-    """The rooms, to be changed at will."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, root / room, symlinks=True)
-        shutil.copy(CHECKOUT / "ansible.cfg", root)
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def append(self, name: str, text: str) -> None:
-        self.write(name, (self.root / name).read_text() + text)
-
-    def run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))
-        }
-        command = [str(Path(sys.executable).parent / tool), *arguments]
-        return subprocess.run(
-            command, cwd=self.root, env=environment, check=False, capture_output=True, text=True, timeout=180
-        )
-
-    def settings(self, environment: str, keys: list[str], *extra: str) -> dict[str, Any]:
-        """Ask playbooks/settings.yml as the driver does; the document that it wrote."""
-        answer = self.root / "settings.json"
-        asked = json.dumps({"settings_keys": keys, "settings_file": str(answer)})
-        finished = self.run(
-            *("ansible-playbook", "-i", f"inventory/{environment}/hosts.yml", "playbooks/settings.yml"),
-            *("-e", asked, *(word for argument in extra for word in ("-e", argument))),
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return dict(json.loads(answer.read_text()))
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import AnsibleCopy
+    from ansible_copy import AnsibleCopy
 
 FIRST, SECOND = "j-AAAAAAAAAAAAA", "j-BBBBBBBBBBBBB"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import AnsibleCopy
+    from ansible_copy import AnsibleCopy
 
 # From the weakest to the strongest; the last is -e.
 LEVELS = [

@@ -12,6 +12,7 @@ import pytest
 
 from emrbox import box, cli, control_commands, lifecycle, machine, state
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
+from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> N
     program = "import signal; signal.pause()"
     lost = subprocess.Popen([sys.executable, "-c", program, state.MODULE, tmp_path])
     (tmp_path / "box.json").write_text("{")
-    with pytest.raises(lifecycle.BoxError, match=rf"process {lost.pid}.*emrbox down"):
+    with pytest.raises(BoxError, match=rf"process {lost.pid}.*emrbox down"):
         lifecycle.up(tmp_path)
     assert lifecycle.down(tmp_path) is True
     assert lost.wait(10) == -signal.SIGKILL
@@ -107,14 +108,14 @@ def test_commands_without_a_box_are_one_line(
 
 def test_images_that_are_not_built_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(lifecycle.machine, "check", lambda _: None)
-    with pytest.raises(lifecycle.BoxError, match="scripts/setup"):
+    monkeypatch.setattr(machine, "check", lambda _: None)
+    with pytest.raises(BoxError, match="scripts/setup"):
         lifecycle.up(tmp_path / "home")
 
 
 def test_another_system_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(lifecycle.BoxError, match="virtual machine"):
+    with pytest.raises(BoxError, match="virtual machine"):
         lifecycle.up(tmp_path)
 
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox import cli, connect, state
+from emrbox import cli, connect, namespaces, state
 from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
@@ -35,7 +37,12 @@ def test_both_directions_are_copied_until_the_node_closes() -> None:
         os.close(keyboard)
         assert nodes.recv(100) == b""
         answer = os.urandom(1_000_000)
-        sender = threading.Thread(target=lambda: (nodes.sendall(answer), nodes.shutdown(socket.SHUT_WR)))
+
+        def send() -> None:
+            nodes.sendall(answer)
+            nodes.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
         sender.start()
         got = b""
         while len(got) < len(answer):
@@ -69,7 +76,7 @@ def test_a_node_is_found_by_its_name_too(tmp_path: Path, name: str) -> None:
 def test_a_box_without_a_veth_is_stepped_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box_of_this_process(tmp_path, interface="")
     joined: list[object] = []
-    monkeypatch.setattr(connect.namespaces, "join", lambda *where: joined.append(where))
+    monkeypatch.setattr(namespaces, "join", lambda *where: joined.append(where))
     with pytest.raises(BoxError, match="refused"):
         connect.connect(tmp_path, "127.0.0.1", 1)
     assert joined == [(os.getpid(), ("user", "net"))]
@@ -78,17 +85,17 @@ def test_a_box_without_a_veth_is_stepped_into(tmp_path: Path, monkeypatch: pytes
 def test_without_root_and_uidmap_the_package_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(cli.shutil, "which", lambda _: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert cli.main(["up"]) == 1
     assert "uidmap" in capsys.readouterr().err
 
 
 def test_without_root_the_command_goes_on_in_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr(cli.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(cli.shutil, "which", lambda name: name)
-    monkeypatch.setattr(cli.os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
 
     class Probe:
         returncode = 0
@@ -97,8 +104,8 @@ def test_without_root_the_command_goes_on_in_a_user_namespace(monkeypatch: pytes
         ran.append(argv)
         raise SystemExit
 
-    monkeypatch.setattr(cli.subprocess, "run", lambda *_args, **_options: Probe())
-    monkeypatch.setattr(cli.os, "execvp", execute)
+    monkeypatch.setattr(subprocess, "run", lambda *_args, **_options: Probe())
+    monkeypatch.setattr(os, "execvp", execute)
     with pytest.raises(SystemExit):
         cli.main(["images", "prune"])
     assert ran[0][:4] == ["unshare", "--user", "--map-root-user", "--map-auto"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -24,6 +25,8 @@ from kiln.request import Identity, launch_request
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from kiln.ledger import Run
 
 IDENTITY = Identity(environment="local", pipeline="p", run_id="r+1:00", owner="o")
 
@@ -50,7 +53,11 @@ def aws(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boto:
     # What a shell may hold must not be where kiln goes.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     file = profile(tmp_path, endpoint)
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "region_name": "us-east-1"}
+    keys: dict[str, Any] = {
+        "aws_access_key_id": "x",
+        "aws_secret_access_key": "y",
+        "region_name": "us-east-1",
+    }
     boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="state")
     return Boto(region="us-east-1", profile="test", config_file=file)
 
@@ -77,11 +84,16 @@ def test_a_conditional_write_happens_once(aws: Boto) -> None:
     assert [found.uri for found in aws.list_objects("s3://state/onc")] == [uri]
 
 
+def add_event(event: Event, run: Run) -> None:
+    run.events.append(event)
+
+
 def test_a_ledger_lives_in_s3(aws: Boto) -> None:
     ledger = Ledger(aws, SystemClock(), "s3://state/kiln", IDENTITY)
     assert ledger.read() is None
     for number in range(3):
-        ledger.update(lambda run, number=number: run.events.append(Event(at="now", kind=str(number))))
+        event = Event(at="now", kind=str(number))
+        ledger.update(partial(add_event, event))
     kept = ledger.read()
     assert kept is not None
     assert [event.kind for event in kept.events] == ["0", "1", "2"]

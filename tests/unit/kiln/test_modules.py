@@ -30,30 +30,30 @@ SPECS = {
 class Module:
     """What AnsibleModule would be with these options."""
 
-    def __init__(self, spec: dict[str, Any], *, check_mode: bool = False, **given: Any) -> None:
+    def __init__(self, spec: dict[str, Any], given: dict[str, Any], *, check_mode: bool = False) -> None:
         self.params = {name: option.get("default") for name, option in spec.items()} | given
         self.check_mode = check_mode
 
 
 ACCOUNT = {"region": "us-east-1", "state_uri": "s3://state/kiln"}
-RUN = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
+RUN: dict[str, Any] = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
 
 
 def launch(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = {key: value for key, value in msgspec.to_builtins(shape()).items() if value is not None}
     given = ACCOUNT | RUN | wanted | {"poll_interval_seconds": 5.0} | changes
-    return cluster.work(context, Module(options.CLUSTER, check_mode=check_mode, **given))
+    return cluster.work(context, Module(options.CLUSTER, given, check_mode=check_mode))
 
 
 def end(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     given = ACCOUNT | RUN | {"state": "absent"} | changes
-    return cluster.work(context, Module(options.CLUSTER, check_mode=check_mode, **given))
+    return cluster.work(context, Module(options.CLUSTER, given, check_mode=check_mode))
 
 
 def steps(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
     wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["true"], "timeout_seconds": None}]
     given = ACCOUNT | {"cluster_id": "j-0001", "steps": wanted} | changes
-    return step.work(context, Module(options.STEP, check_mode=check_mode, **given))
+    return step.work(context, Module(options.STEP, given, check_mode=check_mode))
 
 
 def test_present_launches_once_and_waits(context: Context, aws: FakeAws) -> None:
@@ -95,11 +95,11 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
 
 def test_info_lists_clusters_with_their_nodes(context: Context) -> None:
     launch(context)
-    result = cluster_info.work(context, Module(options.CLUSTER_INFO, **RUN | {"one": True}))
+    result = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True}))
     (found,) = result["clusters"]
     assert (found["id"], found["run_id"], found["instances"]) == ("j-0001", "r1", [])
     with pytest.raises(ClusterNotFoundError):
-        cluster_info.work(context, Module(options.CLUSTER_INFO, **RUN | {"one": True, "run_id": "r9"}))
+        cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": "r9"}))
 
 
 def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:

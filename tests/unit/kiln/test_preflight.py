@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fakes import FakeAws
 
 
-def settings(**changes: str) -> Driver:
+def settings(**changes: Any) -> Driver:
     changes.setdefault("kiln_cache_dir", "/nowhere/cache")
     return Driver(
         aws_region="us-east-1",
@@ -34,7 +34,7 @@ def settings(**changes: str) -> Driver:
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
-    commands = [
+    commands: list[list[str | Path]] = [
         ["git", "init", "-q", "-b", "main", tmp_path / "repo"],
         [
             *("git", "-C", tmp_path / "repo", "-c", "user.name=t", "-c", "user.email=t@example.com"),

@@ -49,6 +49,7 @@ def test_a_full_request_is_valid_by_botocores_model() -> None:
     )
     request = launch_request(IDENTITY, wanted, NOW)
     model = botocore.session.Session().get_service_model("emr").operation_model("RunJobFlow")
+    assert model.input_shape is not None
     assert not ParamValidator().validate(request, model.input_shape).has_errors()
     inner = request["Configurations"][0]["Configurations"][0]["Properties"]
     assert inner == {"A": "4", "B": "true"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import botocore.session
 import pytest
 
@@ -9,7 +11,8 @@ from kiln.states import Verdict
 
 
 def enum(name: str) -> set[str]:
-    return set(botocore.session.Session().get_service_model("emr").shape_for(name).enum)
+    shape: Any = botocore.session.Session().get_service_model("emr").shape_for(name)
+    return set(shape.enum)
 
 
 def test_the_tables_know_every_state_that_aws_has() -> None:

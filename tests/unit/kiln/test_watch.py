@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import signal
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def until(context: Context, look: Callable[[], object], **changes: float) -> object:
-    timing = {"timeout_seconds": 600.0, "interval_seconds": 10.0} | changes
+    timing: dict[str, Any] = {"timeout_seconds": 600.0, "interval_seconds": 10.0} | changes
     return watch.until(context, look, lambda seen: seen == "done", what="the test", **timing)
 
 

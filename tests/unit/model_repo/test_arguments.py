@@ -23,9 +23,8 @@ CANARY = "canary-5d1f"
 
 def parse(**changes: str | None) -> Arguments:
     options = GOOD | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-    return parse_arguments(
-        "a job", [text for pair in options.items() if pair[1] is not None for text in pair]
-    )
+    given = [(name, value) for name, value in options.items() if value is not None]
+    return parse_arguments("a job", [word for pair in given for word in pair])
 
 
 def test_arguments_become_typed_values() -> None:

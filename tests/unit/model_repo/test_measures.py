@@ -57,12 +57,8 @@ def test_forged_messages_are_judged_by_the_longest_network_of_their_domain() -> 
         }
     )
     score = measures.forged_messages(found, messages)
-    assert (score.precision, score.recall, score.found, score.planted) == (
-        1.0,
-        pytest.approx(1 / 3, abs=1e-4),
-        1,
-        3,
-    )
+    assert (score.precision, score.found, score.planted) == (1.0, 1, 3)
+    assert score.recall == pytest.approx(1 / 3, abs=1e-4)
 
 
 def test_bad_domains_with_few_messages_do_not_count_against_recall() -> None:

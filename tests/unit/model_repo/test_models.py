@@ -162,7 +162,7 @@ def test_throwaways_are_disreputable_and_the_imitated_bank_is_not() -> None:
     day, shared = a_day_of_domains()
     organisations = {f"org{n}.example" for n in range(8)}
     networks = judge_networks(day, SETTINGS.senders)
-    judged = day.assign(verdict=np.where(day["network"] == "10.4.0.0/28", "forged", None))
+    judged = day.assign(verdict=day["network"].map({"10.4.0.0/28": "forged"}.get))
     scored = score_domains(judged, networks, shared, organisations, SETTINGS.reputation).set_index("domain")
     assert scored.index[scored["disreputable"]].tolist() == [f"trash{n}.example" for n in range(8)]
     assert scored.loc["org0.example", "messages"] == 100  # what was forged is not the bank's

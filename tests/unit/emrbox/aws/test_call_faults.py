@@ -106,8 +106,8 @@ def test_faults_are_listed_with_how_often_they_acted_and_mistakes_are_told(endpo
         status, body = endpoint.fetch("POST", "/_emrbox/faults", JSON, json.dumps(mistake).encode())
         assert status == 400
         assert json.loads(body)["error"]
-    for mistake in (b"[" * 100_000, b'{"add": {"kind": "slow", "parameters": {"seconds": NaN}}}', b"\xff"):
-        assert endpoint.fetch("POST", "/_emrbox/faults", JSON, mistake)[0] == 400
+    for broken in (b"[" * 100_000, b'{"add": {"kind": "slow", "parameters": {"seconds": NaN}}}', b"\xff"):
+        assert endpoint.fetch("POST", "/_emrbox/faults", JSON, broken)[0] == 400
     kinds = {kind["kind"]: kind for kind in page(endpoint, "fault-kinds")["kinds"]}
     assert kinds["hang"]["clusters"] == "real"
     assert post(endpoint, "faults", {"clear": True}) == {"faults": []}

@@ -98,8 +98,8 @@ class World:
         if allow:
             self.sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": json.dumps(policy)})
 
-    def received(self, count: int) -> list[dict[str, Any]]:
-        bodies: list[dict[str, Any]] = []
+    def received(self, count: int) -> list[Any]:
+        bodies: list[Any] = []
 
         def look() -> bool:
             answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)

@@ -234,7 +234,7 @@ class Emr:
 
     def until(self, cluster_id: str, *states: str) -> dict[str, Any]:
         """Wait until the cluster is in one of the states."""
-        return self.wait_for(lambda: self.cluster(cluster_id), lambda c: c["Status"]["State"] in states)
+        return dict(self.wait_for(lambda: self.cluster(cluster_id), lambda c: c["Status"]["State"] in states))
 
     def until_step(self, cluster_id: str, step_id: str, *states: str) -> str:
         return str(self.wait_for(lambda: self.step_state(cluster_id, step_id), lambda s: s in states))

@@ -20,7 +20,7 @@ from emrbox.emr.states import GroupState, InstanceState
 from emrbox.emr.step_process import StepProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -48,7 +48,10 @@ class FolderNode:
     def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:  # noqa: ARG002
         (self.root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
-    def run(self, argv: Sequence[str], **_: Mapping[str, Any]) -> subprocess.CompletedProcess[bytes]:
+    def go_on(self) -> None:
+        """Nothing is held here."""
+
+    def run(self, argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(argv, capture_output=True, check=False)
 
 
@@ -184,7 +187,7 @@ def test_a_log_uri_names_a_bucket_and_a_prefix(uri: str | None, place: tuple[str
 
 
 def test_configurations_reach_the_files_and_the_groups_win_over_the_clusters() -> None:
-    cluster = [
+    cluster: list[dict[str, Any]] = [
         {"Classification": "yarn-site", "Properties": {"a": "cluster", "b": "<&>"}},
         {
             "Classification": "spark-env",
@@ -197,7 +200,7 @@ def test_configurations_reach_the_files_and_the_groups_win_over_the_clusters() -
         },
         {"Classification": "spark-defaults", "Properties": {"spark.executor.memory": "1g"}},
     ]
-    group = [{"Classification": "yarn-site", "Properties": {"a": "group"}}]
+    group: list[dict[str, Any]] = [{"Classification": "yarn-site", "Properties": {"a": "group"}}]
     found = files("master.internal", 2, cluster, group)
     assert "<name>a</name><value>group</value>" in found["/etc/hadoop/conf/yarn-site.xml"]
     assert "<value>&lt;&amp;&gt;</value>" in found["/etc/hadoop/conf/yarn-site.xml"]

@@ -41,7 +41,12 @@ class Machines:
 
 def cluster() -> Any:
     groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
-    request = {"Name": "daily", "ReleaseLabel": "emr-spark-8.0.0", "ServiceRole": "s", "JobFlowRole": "j"}
+    request: dict[str, Any] = {
+        "Name": "daily",
+        "ReleaseLabel": "emr-spark-8.0.0",
+        "ServiceRole": "s",
+        "JobFlowRole": "j",
+    }
     request |= {"Instances": {"InstanceGroups": groups}, "LogUri": "s3://logs/emr"}
     return new_cluster(request, "j", datetime.now(UTC))
 
@@ -93,7 +98,7 @@ def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest
             timers.append(self)
 
     timers: list[Timer] = []
-    monkeypatch.setattr(log_pusher.threading, "Timer", Timer)
+    monkeypatch.setattr(threading, "Timer", Timer)
     pusher, bucket = log_pusher.LogPusher(cluster(), "http://x", lambda: 60), Bucket()
     pusher._client = bucket
     file = tmp_path / "stderr"

@@ -55,7 +55,7 @@ def test_waiting_has_an_end(registry: NodeRegistry) -> None:
 def test_every_address_of_the_box_has_a_name(config: BoxConfig, tmp_path: Path) -> None:
     write_names(config, tmp_path / "etc/hosts")
     lines = (tmp_path / "etc/hosts").read_text().splitlines()
-    names = dict(reversed(line.split()[:2]) for line in lines)
+    names = {line.split()[1]: line.split()[0] for line in lines}
     assert names["aws.emrbox.internal"] == str(config.gateway) == "10.213.8.1"
     assert names[host_name("10.213.11.254")] == "10.213.11.254"
     assert len(lines) == 1 + 1022

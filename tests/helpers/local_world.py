@@ -76,11 +76,8 @@ class World:
         )
 
     def clusters(self, *states: str) -> list[dict[str, Any]]:
-        pages = (
-            self.session.client("emr")
-            .get_paginator("list_clusters")
-            .paginate(**({"ClusterStates": list(states)} if states else {}))
-        )
+        wanted: Any = {"ClusterStates": list(states)} if states else {}
+        pages = self.session.client("emr").get_paginator("list_clusters").paginate(**wanted)
         return [dict(cluster) for page in pages for cluster in page["Clusters"]]
 
     def live_clusters(self) -> list[dict[str, Any]]:
