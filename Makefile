@@ -39,6 +39,9 @@ end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
 
+bench: setup ## emrbox's promised times and memory, its API beside plain moto's: 3 minutes, on a quiet machine
+	@$(BIN)/python bench/measure_emrbox.py
+
 down: ## end the local AWS with all that runs in it
 	@$(BIN)/emrbox down
 

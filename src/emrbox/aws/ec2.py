@@ -34,7 +34,7 @@ from emrbox.aws.metadata import public_key_line
 from emrbox.config import ACCOUNT_ID, REGION, BoxConfig
 from emrbox.errors import BoxError
 from emrbox.nodes.network import mac_address
-from emrbox.nodes.node import Node, NodeSpec
+from emrbox.nodes.tree import NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from moto.ec2.models.amis import Ami
     from moto.ec2.models.instances import Instance, Reservation
 
+    from emrbox.nodes.node import Node
     from emrbox.nodes.registry import NodeRegistry
 
 PENDING, RUNNING, SHUTTING_DOWN = ("pending", 0), ("running", 16), ("shutting-down", 32)

@@ -10,7 +10,7 @@ from moto.ec2.models import ec2_backends
 
 from emrbox.aws.auth import assume_role
 from emrbox.config import ACCOUNT_ID, REGION
-from emrbox.nodes.imds import InstanceFacts, RoleCredentials
+from emrbox.nodes.metadata_tree import InstanceFacts, RoleCredentials
 
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance

@@ -16,47 +16,17 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Protocol
 
+from emrbox.nodes.metadata_tree import InstanceFacts, RoleCredentials, documents, look_up
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from emrbox.nodes.node import NodeSpec
+    from emrbox.nodes.tree import NodeSpec
 
 _TOKEN_PATH = "/latest/api/token"  # noqa: S105  # a path
 _TOKEN_SECONDS_AT_MOST = 21600
 _ROOTS = ("meta-data", "dynamic", "user-data")
-
-
-@dataclass(frozen=True)
-class RoleCredentials:
-    """A role session as IMDS hands it out; times are ISO 8601, UTC."""
-
-    access_key_id: str
-    secret_access_key: str
-    token: str
-    last_updated: str
-    expiration: str
-
-
-@dataclass(frozen=True)
-class InstanceFacts:
-    """What EC2 knows of an instance and its node may ask. `tags` is None when metadata does not show them."""
-
-    account_id: str
-    region: str
-    availability_zone: str
-    image_id: str
-    instance_type: str
-    launch_index: int
-    launch_time: str
-    mac: str
-    reservation_id: str
-    security_groups: tuple[str, ...] = ()
-    instance_profile_arn: str | None = None
-    instance_profile_id: str | None = None
-    public_key: tuple[str, str] | None = None  # name, OpenSSH line
-    tags: Mapping[str, str] | None = None
-    interruption_time: str | None = None  # of a spot interruption that has been announced
 
 
 class FactsSource(Protocol):
@@ -67,78 +37,6 @@ class FactsSource(Protocol):
 
     def credentials(self, instance_id: str) -> RoleCredentials | None:
         """Return the instance role's credentials, None without a role."""
-
-
-def documents(spec: NodeSpec, facts: InstanceFacts) -> dict[str, str]:
-    """Return the metadata tree as path below /latest -> text, all but the credentials themselves."""
-    zone = facts.availability_zone
-    meta = {
-        "ami-id": facts.image_id,
-        "ami-launch-index": str(facts.launch_index),
-        "hostname": spec.host_name,
-        "instance-id": spec.instance_id,
-        "instance-life-cycle": "on-demand",
-        "instance-type": facts.instance_type,
-        "local-hostname": spec.host_name,
-        "local-ipv4": spec.address,
-        "mac": facts.mac,
-        "placement/availability-zone": zone,
-        "placement/region": facts.region,
-        "reservation-id": facts.reservation_id,
-        "security-groups": "\n".join(facts.security_groups),
-        "services/domain": "amazonaws.com",
-        "services/partition": "aws",
-    }
-    if facts.public_key:
-        name, line = facts.public_key
-        meta["public-keys/"] = f"0={name}"
-        meta["public-keys/0/openssh-key"] = line
-    if facts.instance_profile_arn and spec.role_name:
-        info = {
-            "Code": "Success",
-            "LastUpdated": facts.launch_time,
-            "InstanceProfileArn": facts.instance_profile_arn,
-            "InstanceProfileId": facts.instance_profile_id,
-        }
-        meta["iam/info"] = json.dumps(info, indent=2)
-        meta["iam/security-credentials/"] = spec.role_name
-    if facts.interruption_time:
-        action = {"action": "terminate", "time": facts.interruption_time}
-        meta["spot/instance-action"] = json.dumps(action)
-        meta["spot/termination-time"] = facts.interruption_time
-    for key, value in (facts.tags or {}).items():
-        meta[f"tags/instance/{key}"] = value
-    identity = {
-        "accountId": facts.account_id,
-        "architecture": "x86_64",
-        "availabilityZone": zone,
-        "imageId": facts.image_id,
-        "instanceId": spec.instance_id,
-        "instanceType": facts.instance_type,
-        "pendingTime": facts.launch_time,
-        "privateIp": spec.address,
-        "region": facts.region,
-        "version": "2017-09-30",
-    }
-    tree = {f"meta-data/{path}": text for path, text in meta.items()}
-    tree["dynamic/instance-identity/document"] = json.dumps(identity, indent=2)
-    return tree
-
-
-def look_up(tree: Mapping[str, str], path: str) -> str | None:
-    """Return the text at `path` (below /latest), a folder's listing, or None."""
-    path = path.strip("/")
-    if path in tree:
-        return tree[path]
-    if f"{path}/" in tree:
-        return tree[f"{path}/"]
-    prefix = f"{path}/" if path else ""
-    names = set()
-    for entry in tree:
-        if entry.startswith(prefix):
-            name, slash, _ = entry.removeprefix(prefix).partition("/")
-            names.add(name + slash)
-    return "\n".join(sorted(names)) or None
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -11,22 +10,20 @@ import socket
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from emrbox import namespaces
 from emrbox.errors import BoxError
-from emrbox.nodes import files, network
+from emrbox.nodes import files, network, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from emrbox.config import BoxConfig
+    from emrbox.nodes.tree import NodeSpec
 
 _LAUNCH = Path(__file__).parent / "launch.sh"
-_LOGIN_USERS = ("ec2-user", "hadoop")
-_USER_DATA = "/var/lib/cloud/instance/user-data.txt"
 _LOOK_SECONDS = 0.05
 _REBOOT = 3  # how the image's first process ends when the node is to start again
 _START_TIMEOUT_SECONDS = 120.0  # a second or two, if the machine is not busy
@@ -35,19 +32,6 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 class NodeError(BoxError):
     """A node did not start, or is not there any more."""
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """What a node is made from. `layers` are overlay layers, topmost first."""
-
-    instance_id: str
-    address: str
-    host_name: str
-    layers: tuple[Path, ...]
-    authorized_key: str | None = None
-    user_data: bytes | None = None
-    role_name: str | None = None
 
 
 class MetadataListener(Protocol):
@@ -100,35 +84,10 @@ class Node:
             if self.is_running:
                 return
             if not self.root.is_mount():
-                self._make_file_tree()
+                tree.make(self.spec, self.folder, self._config)
             self._wanted = True
             self._boot()
         self._wait_for_sshd()
-
-    def _make_file_tree(self) -> None:
-        upper, work = self.folder / "upper", self.folder / "work"
-        for folder in (upper, work, self.root):
-            folder.mkdir(parents=True, exist_ok=True)
-        layers = (self._config.box_layer, *self.spec.layers)
-        options = namespaces.overlay_options(layers, upper, work)
-        namespaces.mount("overlay", self.root, "overlay", namespaces.MS_NODEV, options)
-        facts = {"address": self.spec.address, "host_name": self.spec.host_name}
-        (self.folder / "node.json").write_text(json.dumps(facts) + "\n")
-        self.write("/etc/hostname", f"{self.spec.host_name}\n".encode())
-        if self.spec.authorized_key:
-            self._authorize(self.spec.authorized_key)
-        instance = f"/var/lib/cloud/instances/{self.spec.instance_id}"
-        self.mkdir(instance)
-        (self.root / "var/lib/cloud/instance").unlink(missing_ok=True)  # an image of an instance has one
-        (self.root / "var/lib/cloud/instance").symlink_to(instance)
-        if self.spec.user_data:
-            self.write(_USER_DATA, self.spec.user_data, mode=0o600)
-
-    def _authorize(self, key: str) -> None:
-        for user in _LOGIN_USERS:
-            home = files.account(self.root, user)[2]
-            self.mkdir(f"{home}/.ssh", user, 0o700)
-            self.write(f"{home}/.ssh/authorized_keys", f"{key.strip()}\n".encode(), owner=user, mode=0o600)
 
     def _boot(self) -> None:
         commands = network.node_commands(self._config, self.spec.address, self._veth)

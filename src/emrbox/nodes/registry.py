@@ -6,12 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from emrbox.nodes.node import MetadataListener, Node, NodeError, NodeSpec
+from emrbox.nodes.node import MetadataListener, Node, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emrbox.config import BoxConfig
+    from emrbox.nodes.tree import NodeSpec
 
 
 class NodeRegistry:

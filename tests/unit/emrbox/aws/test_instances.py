@@ -10,6 +10,7 @@ import pytest
 
 from emrbox.aws.ec2 import RealInstances
 from emrbox.config import ACCOUNT_ID, BASE_IMAGE_NAME, BoxConfig, Images, image_id
+from emrbox.nodes import tree
 from emrbox.nodes.node import Node
 from emrbox.nodes.registry import NodeRegistry
 
@@ -36,7 +37,7 @@ class Instances:
         monkeypatch.setattr(
             self.real, "_in_background", lambda work, *rest: self.waiting.append(lambda: work(*rest))
         )
-        monkeypatch.setattr(Node, "_make_file_tree", lambda _: None)
+        monkeypatch.setattr(tree, "make", lambda *_: None)
         monkeypatch.setattr(Node, "_boot", lambda node: self.booted.append(node.spec.instance_id))
         monkeypatch.setattr(Node, "_wait_for_sshd", lambda _: None)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox.nodes.imds import InstanceFacts, MetadataServer, RoleCredentials, documents, look_up
-from emrbox.nodes.node import NodeSpec
+from emrbox.nodes.imds import MetadataServer
+from emrbox.nodes.metadata_tree import InstanceFacts, RoleCredentials, documents, look_up
+from emrbox.nodes.tree import NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from emrbox.config import BoxConfig, Images
-from emrbox.nodes.node import Node, NodeSpec
+from emrbox.nodes.node import Node
+from emrbox.nodes.tree import NodeSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

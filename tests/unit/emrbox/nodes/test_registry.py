@@ -8,8 +8,9 @@ import pytest
 
 from emrbox.config import BoxConfig, Images
 from emrbox.nodes.network import host_name, mac_address, write_names
-from emrbox.nodes.node import NodeError, NodeSpec
+from emrbox.nodes.node import NodeError
 from emrbox.nodes.registry import NodeRegistry
+from emrbox.nodes.tree import NodeSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
