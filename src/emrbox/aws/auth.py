@@ -91,7 +91,7 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
     except (KeyError, IndexError, ValueError) as problem:
         raise AwsError("IncompleteSignatureException", "Authorization header is not complete") from problem
     key = signed._access_key  # noqa: SLF001  # moto keeps the caller nowhere else
-    return Caller(key.arn, lambda: [_document(policy) for policy in key.collect_policies()])
+    return Caller(key.arn, lambda: [policy_document(policy) for policy in key.collect_policies()])
 
 
 def account_of(authorization: str) -> str:
@@ -111,7 +111,7 @@ def role_caller(role_name: str, account_id: str = ACCOUNT_ID) -> Caller:
     def documents() -> list[Mapping[str, Any]]:
         inline = [backend.get_role_policy(role_name, n)[1] for n in backend.list_role_policies(role_name)]
         attached, _ = backend.list_attached_role_policies(role_name)
-        return [_document(policy) for policy in [*inline, *attached]]
+        return [policy_document(policy) for policy in [*inline, *attached]]
 
     return Caller(role.arn, documents)
 
@@ -152,7 +152,8 @@ def principal_of(authorization: str, session_token: str | None) -> str | None:
         return None
 
 
-def _document(policy: Any) -> Mapping[str, Any]:
+def policy_document(policy: Any) -> Mapping[str, Any]:
+    """Return the document of a policy as moto keeps it: managed, of a user or role, or a text."""
     if isinstance(policy, Policy):
         text = next(version.document for version in policy.versions if version.is_default)
     else:

@@ -27,7 +27,7 @@ def decide(documents: Iterable[Mapping[str, Any]], action: str, resource: str, c
     """Evaluate identity policies: an explicit deny wins, then an allow, else nothing is said."""
     decision = Decision.NOTHING
     for document in documents:
-        for statement in _listed(document.get("Statement", [])):
+        for statement in listed(document.get("Statement", [])):
             if not _applies(statement, action, resource, context):
                 continue
             if statement.get("Effect") == "Deny":
@@ -46,7 +46,7 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, context: 
     else:
         concerns = concerns and _any_match(statement.get("Resource", []), resource)
     return concerns and all(
-        _holds(operator, key, _listed(expected), context)
+        _holds(operator, key, listed(expected), context)
         for operator, wanted in statement.get("Condition", {}).items()
         for key, expected in wanted.items()
     )
@@ -86,10 +86,11 @@ def _holds(operator: str, key: str, expected: list[Any], context: Context) -> bo
 
 
 def _any_match(patterns: Any, value: str, *, ignore_case: bool = False) -> bool:
-    return any(_pattern(str(p), ignore_case=ignore_case).fullmatch(value) for p in _listed(patterns))
+    return any(_pattern(str(p), ignore_case=ignore_case).fullmatch(value) for p in listed(patterns))
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """Return what a policy may write as one thing or as a list of them."""
     return value if isinstance(value, list) else [value]
 
 
@@ -103,12 +104,12 @@ def trusts_service(
 
     def concerns(statement: Mapping[str, Any]) -> bool:
         principal = statement.get("Principal", {})
-        named = _listed(principal.get("Service", [])) if isinstance(principal, dict) else _listed(principal)
+        named = listed(principal.get("Service", [])) if isinstance(principal, dict) else listed(principal)
         return (
             service in named
             or "*" in named
-            or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS", [])))
+            or (isinstance(principal, dict) and "*" in listed(principal.get("AWS", [])))
         )
 
-    statements = [{"Resource": "*", **s} for s in _listed(document.get("Statement", [])) if concerns(s)]
+    statements = [{"Resource": "*", **s} for s in listed(document.get("Statement", [])) if concerns(s)]
     return decide([{"Statement": statements}], action, resource, context) is Decision.ALLOW

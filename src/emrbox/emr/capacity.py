@@ -205,7 +205,9 @@ class Capacity:
         """Return the managed group of the node's kind, and those that the launch adds."""
         cluster = self._cluster
         if not cluster.security_groups:
-            cluster.security_groups = managed_groups(self._backend, cluster.request["Instances"], subnet)
+            cluster.security_groups = managed_groups(
+                self._backend, cluster.request["Instances"], subnet, cluster.tags
+            )
         kind = "Master" if group.role == "MASTER" else "Slave"
         additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])
         return [cluster.security_groups[kind], *additional]
