@@ -135,13 +135,15 @@ def test_a_changed_host_key_is_another_than_the_console_shows(cluster: Cluster) 
 
 def test_a_full_disk_takes_no_more_and_is_as_before_when_the_fault_is_removed(cluster: Cluster) -> None:
     core = cluster.instances("CORE")
-    write = "if echo x >/tmp/new 2>/dev/null; then echo room; else echo full; fi; ls /home/hadoop >&2"
+    folders = "/tmp /home/hadoop /mnt/yarn /var/log /etc /opt"  # noqa: S108  # on a node
+    write = f'for f in {folders}; do sudo sh -c "echo x >$f/new" 2>/dev/null && echo room || echo full; done'
+    said = f"sh -c '{write}' | sort -u; ls /home/hadoop >&2"
     fault = cluster.fault("disk-full", "instances=0")
-    wait_until(lambda: {cluster.box.ssh(i, write, user="hadoop").strip() for i in core} == {"full"})
+    wait_until(lambda: {cluster.box.ssh(i, said, user="hadoop").strip() for i in core} == {"full"})
     used = cluster.box.ssh(core[0], "df --output=pcent /mnt/yarn | tail -1", user="hadoop").strip()
     assert used == "100%"
     cluster.box.command("fault", "remove", fault)
-    assert {cluster.box.ssh(i, write, user="hadoop").strip() for i in core} == {"room"}
+    assert {cluster.box.ssh(i, said, user="hadoop").strip() for i in core} == {"room"}
 
 
 def test_a_node_that_hangs_accepts_tcp_and_answers_nothing(cluster: Cluster) -> None:

@@ -188,11 +188,11 @@ KINDS: dict[str, Kind] = {
         Kind(
             "disk-full",
             Where.NODE,
-            "leaves no space on a node's folders; what they hold stays readable",
+            "leaves no space on a node's disk; what it holds stays readable",
             _on_nodes(
                 "CORE",
                 1,
-                paths=Parameter("/tmp,/home/hadoop,/mnt/yarn", "which folders, with commas"),  # noqa: S108  # on a node
+                paths=Parameter("/", "which folders, with commas; /: all, but files in / itself"),
             ),
             clusters=REAL,
             count=1,

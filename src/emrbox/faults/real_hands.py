@@ -23,20 +23,48 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 # kill(-1): every process of the node's pid namespace but its first and the caller.
 HANG = "kill -STOP -1"
-# A small file system, full, with what the folder holds, over the folder.
-FILL = """\
-set -e
-for path in "$@"; do
-  [ -d "$path" ] || continue
-  aside=$(mktemp -d /run/full.XXXXXX)
-  mount -t tmpfs -o "size=$(($(du -sk "$path" | cut -f1) * 5 / 4 + 512))k" tmpfs "$aside"
-  cp -a "$path/." "$aside/"
-  dd if=/dev/zero of="$aside/.full" bs=4k 2>/dev/null || true
-  mount --bind "$aside" "$path"
-  umount -l "$aside"
-done
+# A layer without room over every folder of the node's disk, or over those that are named. What the folders
+# hold shows through; what is written or changed needs room in the layer. Files directly in / are left out:
+# nothing can be put over the root of processes that run. The files that sshd opens at each login have their
+# room already, as they would on a disk: people can still log in and see what is wrong.
+FOLDERS = """\
+folders() {
+  for path in "$@"; do
+    if [ "$path" != / ]; then echo "$path"; continue; fi
+    for folder in /*; do
+      case $folder in /dev | /proc | /run | /sys) continue ;; esac
+      [ -L "$folder" ] || echo "$folder"
+    done
+  done
+}
 """
-EMPTY = 'for path in "$@"; do umount -l "$path"; done'
+FILL = f"""\
+set -e
+{FOLDERS}
+layer=/run/full
+options=
+read -r _ _ ids </proc/self/uid_map
+[ "$ids" = 4294967295 ] || options=,userxattr
+mkdir -p $layer
+mountpoint -q $layer || mount -t tmpfs -o size=4m tmpfs $layer
+for folder in $(folders "$@"); do
+  [ -d "$folder" ] || continue
+  own=$layer/$(echo "$folder" | tr / _)
+  mkdir "$own" "$own/upper" "$own/work"
+  chmod --reference="$folder" "$own/upper"
+  chown --reference="$folder" "$own/upper"
+  mount -t overlay -o "lowerdir=$folder,upperdir=$own/upper,workdir=$own/work$options" overlay "$folder"
+done
+for log in secure wtmp btmp lastlog; do
+  [ ! -f /var/log/$log ] || : >>/var/log/$log
+done
+dd if=/dev/zero of=$layer/full bs=4k 2>/dev/null || true
+"""
+EMPTY = f"""\
+{FOLDERS}
+for folder in $(folders "$@"); do umount -l "$folder"; done
+umount -l /run/full
+"""
 NEW_HOST_KEY = """\
 set -e
 key=/etc/ssh/ssh_host_ed25519_key
