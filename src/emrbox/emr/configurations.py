@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from emrbox.emr.hadoop_defaults import NODE_MEMORY_MB, NODE_VCORES, Properties, defaults, environments
-from emrbox.emr.releases import ENV_CLASSIFICATIONS, XML_CLASSIFICATIONS
+from emrbox.emr.releases import ENV_CLASSIFICATIONS, SILENT_CLASSIFICATIONS, XML_CLASSIFICATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,8 +58,11 @@ def files(master: str, core_count: int, *layers: Iterable[Mapping[str, Any]]) ->
             if configuration.get("Properties", {}).get("maximizeResourceAllocation", "").lower() == "true":
                 properties["spark-defaults"].update(_whole_nodes(core_count))
         else:
-            properties[name].update(configuration.get("Properties", {}))
+            properties.setdefault(name, {}).update(configuration.get("Properties", {}))
     found = {f"{HADOOP_CONF}/{name}.xml": _xml(properties[name]) for name in sorted(XML_CLASSIFICATIONS)}
+    found |= {
+        path: _xml(properties[name]) for name, path in SILENT_CLASSIFICATIONS.items() if name in properties
+    }
     for name in sorted(ENV_CLASSIFICATIONS):
         folder = SPARK_CONF if name == "spark-env" else HADOOP_CONF
         found[f"{folder}/{name}.sh"] = _exports(variables[name])

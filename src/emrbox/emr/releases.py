@@ -28,11 +28,21 @@ RELEASES = {
 
 ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})
 XML_CLASSIFICATIONS = frozenset({"core-site", "hdfs-site", "yarn-site", "mapred-site", "capacity-scheduler"})
+# Written where EMR puts them; what would read them (Hive, EMRFS) is not on emrbox's nodes.
+SILENT_CLASSIFICATIONS = {
+    "hive-site": "/etc/hive/conf/hive-site.xml",
+    "spark-hive-site": "/etc/spark/conf/hive-site.xml",
+    "emrfs-site": "/usr/share/aws/emr/emrfs/conf/emrfs-site.xml",
+}
 PROPERTIES_CLASSIFICATIONS = frozenset({"spark-defaults", "spark-log4j2", "spark-metrics", "hadoop-log4j"})
 # Only says how others are derived.
 SWITCH_CLASSIFICATIONS = frozenset({"spark"})
 CLASSIFICATIONS = (
-    ENV_CLASSIFICATIONS | XML_CLASSIFICATIONS | PROPERTIES_CLASSIFICATIONS | SWITCH_CLASSIFICATIONS
+    ENV_CLASSIFICATIONS
+    | XML_CLASSIFICATIONS
+    | PROPERTIES_CLASSIFICATIONS
+    | SWITCH_CLASSIFICATIONS
+    | set(SILENT_CLASSIFICATIONS)
 )
 
 

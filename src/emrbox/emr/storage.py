@@ -10,6 +10,9 @@ Document = dict[str, Any]
 MAXIMUM_VOLUMES = 25
 VOLUME_TYPES = frozenset({"gp3", "gp2", "io1", "st1", "sc1", "standard"})
 SIZES_GB = range(1, 1025)
+LEAST_CORE_GB = 5
+THROUGHPUT_MIB = range(125, 1001)
+LEAST_ROOT_GB = 15  # of the releases that are here
 FIRST_DEVICE = "/dev/sdb"
 # Volumes that an instance type without disks of its own gets when none are asked for: count, size in GiB.
 DEFAULTS = {"large": (1, 32), "xlarge": (2, 32), "2xlarge": (4, 32), "4xlarge": (4, 64), "8xlarge": (4, 128)}
@@ -50,8 +53,8 @@ def mappings(devices: list[Document]) -> list[Document]:
     ]
 
 
-def mistake(ebs: Document) -> str | None:
-    """Return what is wrong with a group's EbsConfiguration, or None."""
+def mistake(ebs: Document, role: str) -> str | None:
+    """Return what is wrong with the EbsConfiguration of a group of this role, or None."""
     count = 0
     for config in ebs.get("EbsBlockDeviceConfigs", []):
         specification = config["VolumeSpecification"]
@@ -60,6 +63,13 @@ def mistake(ebs: Document) -> str | None:
             return f"The EBS volume type {specification['VolumeType']} is not supported."
         if specification["SizeInGB"] not in SIZES_GB:
             return "The EBS volume size must be between 1 and 1024 GiB."
+        if role == "CORE" and specification["SizeInGB"] < LEAST_CORE_GB:
+            return f"The EBS volume size of a CORE instance group must be at least {LEAST_CORE_GB} GiB."
+        throughput = specification.get("Throughput")
+        if throughput is not None and (
+            specification["VolumeType"] != "gp3" or throughput not in THROUGHPUT_MIB
+        ):
+            return "An EBS volume's throughput must be between 125 and 1000 MiB/s, for the type gp3 only."
     return (
         f"At most {MAXIMUM_VOLUMES} EBS volumes per instance are allowed."
         if count > MAXIMUM_VOLUMES

@@ -50,6 +50,8 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
         raise validation_error(
             "CustomAmiId can be given for the cluster or for instance groups, not for both."
         )
+    if request.get("EbsRootVolumeSize", storage.LEAST_ROOT_GB) < storage.LEAST_ROOT_GB:
+        raise validation_error(f"The EBS root volume size must be at least {storage.LEAST_ROOT_GB} GiB.")
     check_configurations(request.get("Configurations", []))
     concurrency = request.get("StepConcurrencyLevel", 1)
     check_step_concurrency(concurrency)
@@ -164,7 +166,7 @@ def _check_group(group: Mapping[str, Any]) -> None:
     if "AutoScalingPolicy" in group:
         raise validation_error("AutoScalingPolicy is not available in this region.")
     _check_instance_type(group["InstanceType"])
-    if wrong := storage.mistake(group.get("EbsConfiguration", {})):
+    if wrong := storage.mistake(group.get("EbsConfiguration", {}), role):
         raise validation_error(wrong)
     check_configurations(group.get("Configurations", []))
 

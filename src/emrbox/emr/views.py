@@ -25,6 +25,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "Ec2InstanceAttributes": _ec2_attributes(cluster),
         "InstanceCollectionType": "INSTANCE_GROUP",
         "LogUri": _log_uri(cluster),
+        "LogEncryptionKmsKeyId": request.get("LogEncryptionKmsKeyId"),
         "ReleaseLabel": cluster.release_label,
         "AutoTerminate": not cluster.keep_alive,
         "TerminationProtected": cluster.termination_protected,

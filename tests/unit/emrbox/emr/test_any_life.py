@@ -6,13 +6,14 @@ Hollow clusters under the movable clock, driven by Hypothesis through the servic
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from emrbox.aws import protocol
 from emrbox.aws.auth import Caller
@@ -45,6 +46,8 @@ TABLES: dict[type, dict[Any, Any]] = {
     StepState: states.STEP_TRANSITIONS,
 }
 FIRST = {ClusterState.STARTING, StepState.PENDING}
+MOST_AT_ONCE = 2  # live clusters: many things are to happen to each
+CHANGING = {GroupState.PROVISIONING, GroupState.BOOTSTRAPPING, GroupState.RESIZING}
 
 
 class World:
@@ -103,6 +106,7 @@ step_requests = st.builds(
 )
 step_lists = st.lists(step_requests, max_size=3)
 flags = st.booleans()
+which = st.integers(0, 5)
 
 
 def no_capacity(*_: Any) -> None:
@@ -111,8 +115,6 @@ def no_capacity(*_: Any) -> None:
 
 
 class AnyLife(RuleBasedStateMachine):
-    clusters = Bundle("clusters")
-
     def __init__(self) -> None:
         super().__init__()
         self.ids: list[str] = []
@@ -122,8 +124,13 @@ class AnyLife(RuleBasedStateMachine):
         WORLD.moves.clear()
         WORLD.events.clear()
 
+    @initialize()
+    def one_that_waits(self) -> None:
+        self.launch(steps=[], keep=True, protected=False, cores=2, tasks=1, idle=None, slow=False)
+        WORLD.hollow.clock.advance(1)
+
+    @precondition(lambda self: len(self.live()) < MOST_AT_ONCE)
     @rule(
-        target=clusters,
         steps=step_lists,
         keep=flags,
         protected=flags,
@@ -134,7 +141,7 @@ class AnyLife(RuleBasedStateMachine):
     )
     def launch(
         self, *, steps: Any, keep: bool, protected: bool, cores: int, tasks: int, idle: int | None, slow: bool
-    ) -> Any:
+    ) -> None:
         WORLD.hollow.delays.change({"profile": "real" if slow else "none"})
         groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
         for role, count in (("CORE", cores or None), ("TASK", tasks if tasks >= 0 and cores else None)):
@@ -155,35 +162,48 @@ class AnyLife(RuleBasedStateMachine):
         }
         if idle is not None:
             request["AutoTerminationPolicy"] = {"IdleTimeout": idle}
-        cluster_id = WORLD.call("RunJobFlow", **request)["JobFlowId"]
-        self.ids.append(cluster_id)
-        return cluster_id
+        self.ids.append(WORLD.call("RunJobFlow", **request)["JobFlowId"])
 
-    @rule(cluster=clusters, steps=step_lists)
-    def add_steps(self, cluster: str, steps: Any) -> None:
+    def live(self) -> list[str]:
+        """The clusters to which something can still happen."""
+        return [i for i in self.ids if WORLD.store.cluster(i).status.state in states.CLUSTER_LIVE]
+
+    def chosen(self, which: int) -> str:
+        """Mostly one that lives; else the last one."""
+        live = self.live()
+        return live[which % len(live)] if live and which else self.ids[-1]
+
+    @rule(which=which, steps=st.lists(step_requests, min_size=1, max_size=3))
+    def add_steps(self, which: int, steps: Any) -> None:
+        cluster = self.chosen(which)
         WORLD.call("AddJobFlowSteps", JobFlowId=cluster, Steps=steps)
 
-    @rule(cluster=clusters, picks=st.lists(st.integers(0, 9), min_size=1, max_size=3), kill=flags)
-    def cancel(self, *, cluster: str, picks: list[int], kill: bool) -> None:
+    @rule(which=which, picks=st.lists(st.integers(0, 9), min_size=1, max_size=3), kill=flags)
+    def cancel(self, *, which: int, picks: list[int], kill: bool) -> None:
+        cluster = self.chosen(which)
         known = [s["Id"] for s in WORLD.call("ListSteps", ClusterId=cluster)["Steps"]]
         option = "TERMINATE_PROCESS" if kill else "SEND_INTERRUPT"
         wanted = [known[i % len(known)] for i in picks] if known else ["s-NONE"]
         WORLD.call("CancelSteps", ClusterId=cluster, StepIds=wanted, StepCancellationOption=option)
 
-    @rule(cluster=clusters, protected=flags)
-    def protect(self, *, cluster: str, protected: bool) -> None:
+    @rule(which=which, protected=flags)
+    def protect(self, *, which: int, protected: bool) -> None:
+        cluster = self.chosen(which)
         WORLD.call("SetTerminationProtection", JobFlowIds=[cluster], TerminationProtected=protected)
 
-    @rule(cluster=clusters, keep=flags)
-    def keep_alive(self, *, cluster: str, keep: bool) -> None:
+    @rule(which=which, keep=flags)
+    def keep_alive(self, *, which: int, keep: bool) -> None:
+        cluster = self.chosen(which)
         WORLD.call("SetKeepJobFlowAliveWhenNoSteps", JobFlowIds=[cluster], KeepJobFlowAliveWhenNoSteps=keep)
 
-    @rule(cluster=clusters, level=st.sampled_from([0, 1, 2, 5]))
-    def concurrency(self, cluster: str, level: int) -> None:
+    @rule(which=which, level=st.sampled_from([0, 1, 2, 5]))
+    def concurrency(self, which: int, level: int) -> None:
+        cluster = self.chosen(which)
         WORLD.call("ModifyCluster", ClusterId=cluster, StepConcurrencyLevel=level)
 
-    @rule(cluster=clusters, idle=st.sampled_from([None, 60, 3600]))
-    def idle_policy(self, cluster: str, idle: int | None) -> None:
+    @rule(which=which, idle=st.sampled_from([None, 60, 3600]))
+    def idle_policy(self, which: int, idle: int | None) -> None:
+        cluster = self.chosen(which)
         if idle is None:
             WORLD.call("RemoveAutoTerminationPolicy", ClusterId=cluster)
         else:
@@ -191,19 +211,29 @@ class AnyLife(RuleBasedStateMachine):
                 "PutAutoTerminationPolicy", ClusterId=cluster, AutoTerminationPolicy={"IdleTimeout": idle}
             )
 
-    @rule(cluster=clusters)
-    def terminate(self, cluster: str) -> None:
-        WORLD.call("TerminateJobFlows", JobFlowIds=[cluster])
+    @rule(which=which, really=st.sampled_from([False, False, False, True]))
+    def terminate(self, *, which: int, really: bool) -> None:
+        cluster = self.chosen(which)
+        if really:  # seldom: nothing much happens to a cluster that is over
+            WORLD.call("TerminateJobFlows", JobFlowIds=[cluster])
 
-    @rule(cluster=clusters, count=st.integers(0, 2))
-    def add_group(self, cluster: str, count: int) -> None:
+    @rule(which=which, count=st.integers(0, 2))
+    def add_group(self, which: int, count: int) -> None:
+        cluster = self.chosen(which)
         group = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": count}
         WORLD.call("AddInstanceGroups", JobFlowId=cluster, InstanceGroups=[group])
 
-    @rule(cluster=clusters, pick=st.integers(0, 3), count=st.integers(0, 4), by_name=flags)
-    def resize(self, *, cluster: str, pick: int, count: int, by_name: bool) -> None:
+    @rule(
+        which=which,
+        pick=st.integers(-1, 2),
+        count=st.sampled_from([None, 0, 1, 2, 4]),
+        by_name=st.sampled_from([False, False, True]),
+    )
+    def resize(self, *, which: int, pick: int, count: int | None, by_name: bool) -> None:
+        cluster = self.chosen(which)
         groups = WORLD.call("ListInstanceGroups", ClusterId=cluster)["InstanceGroups"]
         group = groups[pick % len(groups)]
+        count = group["RunningInstanceCount"] if count is None else count
         change: dict[str, Any] = {"InstanceGroupId": group["Id"], "InstanceCount": count}
         if by_name:
             running = WORLD.call("ListInstances", ClusterId=cluster, InstanceGroupId=group["Id"])["Instances"]
@@ -211,9 +241,11 @@ class AnyLife(RuleBasedStateMachine):
             change = {"InstanceGroupId": group["Id"], "EC2InstanceIdsToTerminate": named}
         WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
 
-    @rule(cluster=clusters, pick=st.integers(0, 9))
-    def lose_an_instance(self, cluster: str, pick: int) -> None:
+    @rule(which=which, pick=st.integers(0, 9))
+    def lose_an_instance(self, which: int, pick: int) -> None:
+        cluster = self.chosen(which)
         instances = WORLD.call("ListInstances", ClusterId=cluster)["Instances"]
+        instances = instances[1:] if pick else instances  # seldom the master, which would be the end
         if instances:
             record = WORLD.store.cluster(cluster)
             WORLD.store.engine(record)._layer.lose({instances[pick % len(instances)]["Ec2InstanceId"]})  # type: ignore[attr-defined]
@@ -221,8 +253,9 @@ class AnyLife(RuleBasedStateMachine):
                 record.changed.notify_all()
             WORLD.hollow.clock.advance(0)
 
-    @rule(cluster=clusters, there_is=flags)
-    def capacity(self, *, cluster: str, there_is: bool) -> None:
+    @rule(which=which, there_is=st.sampled_from([False, False, True]))
+    def capacity(self, *, which: int, there_is: bool) -> None:
+        cluster = self.chosen(which)
         layer = WORLD.store.engine(WORLD.store.cluster(cluster))._layer
         vars(layer).pop("launch", None)
         if not there_is:
@@ -243,6 +276,29 @@ class AnyLife(RuleBasedStateMachine):
             assert legal, (subject, before, after)
         moments = [moment for *_, moment in WORLD.moves]
         assert moments == sorted(moments)
+
+    @invariant()
+    def what_is_under_way_is_worked_on(self) -> None:
+        """A resize that nobody does, or a step that nothing runs, would last for ever."""
+        for cluster_id in self.ids:
+            record = WORLD.store.cluster(cluster_id)
+            engine = WORLD.store.engine(record)
+            if record.status.state in states.CLUSTER_READY:
+                changing = {g.id for g in record.groups if g.status.state in CHANGING}
+                assert changing <= engine.resizing._busy, cluster_id
+                started = {s.id for s in record.steps if s.status.state in states.STEP_STARTED}
+                assert started <= set(engine.stepping._runs), cluster_id
+
+    @invariant()
+    def events_tell_of_moves_in_their_order(self) -> None:
+        told = [(e["detail"], e["time"]) for e in WORLD.events]
+        assert [time for _, time in told] == sorted(time for _, time in told)
+        entered = {(subject, str(after)) for subject, _, after, _ in WORLD.moves}
+        for detail, _ in told:
+            subject = detail.get("stepId") or detail.get("instanceGroupId") or detail["clusterId"]
+            assert (subject, detail["state"]) in entered
+            assert all(isinstance(value, str) for value in detail.values())
+            json.loads(detail.get("stateChangeReason", "{}"))
 
     @invariant()
     def what_clients_see_is_consistent(self) -> None:
@@ -306,8 +362,8 @@ class AnyLife(RuleBasedStateMachine):
 
 
 AnyLife.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
+    max_examples=60,
+    stateful_step_count=40,
     suppress_health_check=list(HealthCheck),
 )
 TestAnyLife = AnyLife.TestCase

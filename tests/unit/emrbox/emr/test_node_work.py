@@ -210,6 +210,13 @@ def test_configurations_reach_the_files_and_the_groups_win_over_the_clusters() -
     assert "spark.executor.memory 1g\n" in found["/etc/spark/conf/spark-defaults.conf"]
 
 
+def test_what_no_software_here_reads_is_written_where_emr_puts_it() -> None:
+    asked = [{"Classification": "spark-hive-site", "Properties": {"hive.metastore.uris": "thrift://m"}}]
+    written = files("10.0.0.1", 1, asked)
+    assert "<value>thrift://m</value>" in written["/etc/spark/conf/hive-site.xml"]
+    assert not any("emrfs" in path for path in written)
+
+
 def test_maximize_resource_allocation_gives_each_executor_a_whole_node() -> None:
     configuration = [{"Classification": "spark", "Properties": {"maximizeResourceAllocation": "true"}}]
     defaults = files("m", 3, configuration)["/etc/spark/conf/spark-defaults.conf"]

@@ -19,6 +19,12 @@ CORE = {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 
 
+def core_with_volume(count: int = 1, **changes: Any) -> dict[str, Any]:
+    volume = {"VolumeType": "gp3", "SizeInGB": 100, "Throughput": 250, **changes}
+    configs = [{"VolumeSpecification": volume, "VolumesPerInstance": count}]
+    return {**CORE, "EbsConfiguration": {"EbsBlockDeviceConfigs": configs}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -47,6 +53,15 @@ TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
         ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceType": "m5.huge"}]}}, "m5.huge"),
         ({"Instances": {"InstanceGroups": [MASTER, {**CORE, "BidPrice": "0.12345"}]}}, "bid price"),
         ({"Instances": {"InstanceCount": 3}}, "exactly one of"),
+        ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(SizeInGB=4)]}}, "at least 5 GiB"),
+        ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(SizeInGB=1025)]}}, "between 1 and 1024"),
+        (
+            {"Instances": {"InstanceGroups": [MASTER, core_with_volume(Throughput=124)]}},
+            "between 125 and 1000",
+        ),
+        ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(VolumeType="gp2")]}}, "gp3 only"),
+        ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(26)]}}, "At most 25 EBS volumes"),
+        ({"EbsRootVolumeSize": 14}, "at least 15 GiB"),
     ],
 )
 def test_run_job_flow_refuses(emr: Any, changes: dict[str, Any], message: str) -> None:
