@@ -22,6 +22,7 @@ VALUES = {
     "service_role": "service",
 }
 MANAGED = {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}
+LAUNCH: dict[str, Any] = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1}
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
@@ -72,9 +73,7 @@ class Someone:
 
 def instance(endpoint: Any, *tags: dict[str, str]) -> str:
     specification = [{"ResourceType": "instance", "Tags": list(tags)}] if tags else []
-    answer = endpoint.client("ec2").run_instances(
-        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, TagSpecifications=specification
-    )
+    answer = endpoint.client("ec2").run_instances(**LAUNCH, TagSpecifications=specification)
     return str(answer["Instances"][0]["InstanceId"])
 
 
@@ -96,9 +95,8 @@ def test_the_service_role_ends_own_nodes_only(endpoint: Any) -> None:
 
 def test_the_service_role_launches_in_its_region_only(endpoint: Any) -> None:
     service = Someone(endpoint, shipped("service_role"))
-    launch = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1}
-    assert service.may("ec2", "run_instances", **launch)
-    assert not service.may("ec2", "run_instances", region="eu-west-1", **launch)
+    assert service.may("ec2", "run_instances", **LAUNCH)
+    assert not service.may("ec2", "run_instances", region="eu-west-1", **LAUNCH)
 
 
 def test_a_launch_passes_the_role_of_its_instance_profile(endpoint: Any) -> None:
@@ -108,9 +106,8 @@ def test_a_launch_passes_the_role_of_its_instance_profile(endpoint: Any) -> None
         iam.create_instance_profile(InstanceProfileName=name)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     service = Someone(endpoint, shipped("service_role"))
-    launch = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1}
-    assert service.may("ec2", "run_instances", IamInstanceProfile={"Name": "nodes"}, **launch)
-    assert not service.may("ec2", "run_instances", IamInstanceProfile={"Name": "admins"}, **launch)
+    assert service.may("ec2", "run_instances", IamInstanceProfile={"Name": "nodes"}, **LAUNCH)
+    assert not service.may("ec2", "run_instances", IamInstanceProfile={"Name": "admins"}, **LAUNCH)
 
 
 def test_emrs_managed_policy_wants_its_tag_everywhere(endpoint: Any) -> None:
@@ -118,8 +115,7 @@ def test_emrs_managed_policy_wants_its_tag_everywhere(endpoint: Any) -> None:
     ec2 = endpoint.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]
     group = ec2.create_security_group(GroupName="g", Description="g", VpcId=subnet["VpcId"])["GroupId"]
-    launch: dict[str, Any] = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1}
-    launch |= {"SubnetId": subnet["SubnetId"], "SecurityGroupIds": [group]}
+    launch = {**LAUNCH, "SubnetId": subnet["SubnetId"], "SecurityGroupIds": [group]}
     tagged = [{"ResourceType": "instance", "Tags": [MANAGED]}]
     assert not role.may("ec2", "run_instances", TagSpecifications=tagged, **launch)
     ec2.create_tags(Resources=[subnet["SubnetId"]], Tags=[MANAGED])
