@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import random
+from collections import Counter
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,7 @@ class Writer:
 
     def __init__(self, cluster_id: str, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311  # repeatable, not secret
+        self.ways: Counter[str] = Counter()  # in which requests were spoilt
         self._known = {
             "ClusterId": cluster_id,
             "JobFlowId": cluster_id,
@@ -178,9 +180,11 @@ class Writer:
         )
         while not spoil(request, operation.input_shape):
             spoil = self.random.choice((self._add, self._mistype))
+        self.ways[spoil.__name__] += 1
         return json.dumps(request).encode()
 
     def _not_a_request(self) -> bytes:
+        self.ways["_not_a_request"] += 1
         deep = b"[" * 5000 + b"]" * 5000
         bodies = (b"{", b"[]", b"null", b"\xff\xfe", b'{"a":NaN}', b'"text"', b'{"Name":' + deep + b"}", b"7")
         return self.random.choice(bodies)
@@ -265,16 +269,22 @@ def test_malformed_requests_are_refused_and_never_break_anything(
 ) -> None:
     cluster_id = emr.launch()
     writer = Writer(cluster_id, SEED)
-    codes: dict[str, int] = {}
+    codes: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
     for _ in range(REQUESTS):
         operation = writer.random.choice(OPERATIONS)
+        asked[operation.name] += 1
         body = writer.malformed(operation)
         status, answer = emr.send(operation.name, body)
         assert 400 <= status < 500, (operation.name, status, answer, body[:2000])
         assert answer["__type"], (operation.name, answer, body[:2000])
-        codes[answer["__type"]] = codes.get(answer["__type"], 0) + 1
+        codes[answer["__type"]] += 1
     assert set(codes) <= {"ValidationException", "SerializationException"}, codes
     assert min(codes.values()) > 1000
+    assert len(asked) == len(OPERATIONS)
+    assert min(asked.values()) > 100
+    assert len(writer.ways) == 6
+    assert min(writer.ways.values()) > 300
     assert not caplog.records
     assert emr.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]["Name"] == "live"
     assert len(emr.call("ListClusters")["Clusters"]) == 1
