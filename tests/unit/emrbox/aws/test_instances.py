@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emrbox.aws.ec2 import RealInstances
+from emrbox.aws.instances import RealInstances
 from emrbox.config import ACCOUNT_ID, BASE_IMAGE_NAME, BoxConfig, Images, image_id
 from emrbox.nodes import tree
 from emrbox.nodes.node import Node
