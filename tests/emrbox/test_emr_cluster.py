@@ -36,8 +36,16 @@ def account(box: Any) -> Account:
 
 
 @pytest.fixture(scope="module")
-def cluster(account: Account) -> str:
-    """A cluster of one master and two core nodes that has become ready."""
+def launched() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def cluster(account: Account, launched: list[str]) -> str:
+    """A cluster of one master and two core nodes that is ready: the last one, if no test has ended it."""
+    for cluster_id in launched[-1:]:
+        if account.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"] == "WAITING":
+            return cluster_id
     cluster_id = account.launch(
         2,
         Configurations=[
@@ -49,6 +57,7 @@ def cluster(account: Account) -> str:
         ],
     )
     account.until(cluster_id, "WAITING")
+    launched.append(cluster_id)
     return cluster_id
 
 

@@ -68,12 +68,15 @@ def test_the_page_follows_a_cluster_and_takes_names_for_text(box: Any, browser: 
     browser.open(f"{box.environment['AWS_ENDPOINT_URL']}/_emrbox/")
     browser.wait(shows("nightly load"))
     browser.wait("document.querySelector('#details table')")  # the first is shown unasked
-    browser.run("document.querySelector('.list button').click()")
+    button = (
+        "[...document.querySelectorAll('.list button')].find((b) => b.innerText.includes('nightly load'))"
+    )
+    browser.run(f"{button}.click()")
     browser.wait("document.querySelector('#details').innerText.includes('onerror')")
     browser.wait("document.querySelector('#happened').innerText.includes('onerror')")
     assert browser.run("document.querySelectorAll('img, main script').length") == 0
     box.client("emr").terminate_job_flows(JobFlowIds=[cluster])
-    browser.wait("document.querySelector('.list button').innerText.includes('TERMINATED')")
+    browser.wait(f"{button}.innerText.includes('TERMINATED')")
     assert browser.run("location.hash") == f"#{cluster}"
     assert browser.run("document.title") == "emrbox"
     assert browser.errors == []

@@ -48,6 +48,7 @@ class Chromium:
             pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": "/tmp"},  # noqa: S108  # its socket there must have a short path
             start_new_session=True,
         )
         os.close(to_browser)
