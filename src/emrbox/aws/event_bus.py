@@ -81,7 +81,7 @@ class EventBus:
         """Let an event go; returns at once."""
         record = EventRecord(event)
         self._records.append(record)
-        LOG.info("%s %s", event["time"], event["detail"].get("message", event["detail-type"]))
+        LOG.info("%s", event["detail"].get("message", event["detail-type"]))
         delays = self.fate(event)
         if not delays:
             record.deliveries.append("lost")

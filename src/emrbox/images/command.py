@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# A tool and its mounts end with this process, however it ends: mmdebstrap would go on, and leave mounts.
+_ALONE = (
+    *("setpriv", "--pdeathsig", "KILL", "--"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+)
+
+
 def run(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
     """Run `argv` to its end and return what it printed on stdout. `env` adds to the environment."""
     program = str(argv[0])
     if shutil.which(program) is None:
         raise BoxError(f"{program} is not installed: emrbox images build says which packages are missing")
     result = subprocess.run(
-        [str(word) for word in argv],
+        [*_ALONE, *(str(word) for word in argv)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
