@@ -24,7 +24,10 @@ DOWNLOAD_FAILED = -1
 def run_bootstrap_actions(
     actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
 ) -> None:
-    """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails."""
+    """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails.
+
+    Guess: EMR gives up when too many nodes have failed, and here one is too many while a cluster starts.
+    """
     for number, action in enumerate(actions, 1):
         if failed := _failed(number, action, members, check):
             raise StartFailureError(failure_ending(number, action, failed))

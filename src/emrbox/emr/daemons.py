@@ -266,6 +266,7 @@ def _failure(member: Member, what: str) -> StartFailureError:
     """Word a failure as EMR does; `what` goes into the error's details for people."""
     which = "the master instance" if member.is_master else "slave instance"
     message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
+    # Guess: the code is made after those of failed bootstrap actions; the message is a seen one.
     code = "BOOTSTRAP_FAILURE_PRIMARY" if member.is_master else "BOOTSTRAP_FAILURE_WORKER"
     details = ({"ErrorCode": code, "ErrorData": [{"cause": what}], "ErrorMessage": message},)
     return StartFailureError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emrbox.emr.node_access import Member
 
 HADOOP_COMMANDS = ("hadoop", "hdfs", "yarn", "mapred")
-SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class", "spark-example")
+SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class")
 STATE_FOLDERS = ("mnt/namenode", "mnt/hdfs", "mnt/yarn")
 INFO_FOLDER = "/mnt/var/lib/info"
 

@@ -96,4 +96,5 @@ def _refusal(step: Step) -> str | None:
     state = step.status.state
     if state in {StepState.PENDING, StepState.RUNNING, StepState.CANCEL_PENDING}:
         return None
+    # Guess: the model has a place for the reason; its words are not documented.
     return f"Step is in the {state} state and cannot be cancelled."

@@ -1,0 +1,138 @@
+"""What EC2 says to a launch, in EMR's words, and what reaches instances that are just launched."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emrbox.emr.capacity import Capacity
+from emrbox.emr.clock import SystemClock
+from emrbox.emr.launch_request import new_cluster
+from emrbox.emr.layer import StartFailureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Ec2:
+    """EC2's client, and what happens while it launches."""
+
+    def __init__(self) -> None:
+        self.while_it_launches: Callable[[], None] = lambda: None
+        self.refusal: str | None = None
+        self.tags_refused = False
+        self.tags: dict[str, str] = {}
+
+    def run_instances(self, **request: Any) -> dict[str, Any]:
+        if self.refusal:
+            raise ClientError({"Error": {"Code": self.refusal, "Message": "no"}}, "RunInstances")
+        self.tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        self.while_it_launches()
+        instance = {
+            "InstanceId": "i-1",
+            "PrivateIpAddress": "10.0.0.1",
+            "PrivateDnsName": "ip",
+            "Placement": {"AvailabilityZone": "us-east-1a"},
+        }
+        return {"Instances": [instance]}
+
+    def create_tags(self, *, Resources: list[str], Tags: list[dict[str, str]]) -> None:  # noqa: N803  # boto3's names
+        if self.tags_refused:
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "CreateTags")
+        assert Resources == ["i-1"]
+        self.tags |= {tag["Key"]: tag["Value"] for tag in Tags}
+
+    def delete_tags(self, *, Resources: list[str], Tags: list[dict[str, str]]) -> None:  # noqa: N803
+        assert Resources == ["i-1"]
+        for tag in Tags:
+            self.tags.pop(tag["Key"])
+
+
+class Launch:
+    """A cluster's master that is about to be launched."""
+
+    def __init__(self, request: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ec2 = Ec2()
+        self.protected: list[tuple[list[str], bool]] = []
+        self.cluster = new_cluster(request, "nodes", datetime.now(UTC))
+        self.capacity = Capacity(self.cluster, "http://nowhere", SystemClock())
+
+        def run_request(*_: Any) -> dict[str, Any]:
+            return {"Tags": [{"Key": k, "Value": v} for k, v in self.cluster.tags.items()]}
+
+        def protect(instance_ids: list[str], *, protected: bool) -> None:
+            self.protected.append((list(instance_ids), protected))
+
+        for name, stand_in in (
+            ("_ec2", lambda: self.ec2),
+            ("_check_roles", lambda: None),
+            ("_run_request", run_request),
+            ("_protect", protect),
+            ("_all_states", lambda: {"i-1": "pending"}),
+        ):
+            monkeypatch.setattr(self.capacity, name, stand_in)
+
+    def __call__(self) -> None:
+        self.capacity.launch(self.cluster.master, 1)
+
+
+@pytest.fixture
+def launch(emr: Any, monkeypatch: pytest.MonkeyPatch) -> Launch:
+    tags = [{"Key": "run", "Value": "1"}, {"Key": "old", "Value": "x"}]
+    return Launch(emr.run_request(Tags=tags), monkeypatch)
+
+
+def test_tags_that_come_while_ec2_launches_reach_the_instances(launch: Launch) -> None:
+    def change() -> None:  # as AddTags and RemoveTags do
+        launch.cluster.tags = {"run": "2", "owner": "me"}
+        launch.capacity.tag({"run": "2", "owner": "me"}, ["old"])
+
+    launch.ec2.while_it_launches = change
+    launch()
+    assert launch.ec2.tags == {"run": "2", "owner": "me"}
+
+
+def test_tags_and_protection_reach_instances_that_the_records_do_not_have_yet(launch: Launch) -> None:
+    launch()
+    assert launch.cluster.instances == []
+    launch.capacity.tag({"owner": "me"}, [])
+    launch.capacity.protect(protected=True)
+    assert launch.ec2.tags["owner"] == "me"
+    assert launch.protected[-1] == (["i-1"], True)
+
+
+def test_a_service_role_that_may_not_tag_leaves_the_clusters_tags_as_they_are(
+    launch: Launch, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch()
+    launch.ec2.tags_refused = True
+    launch.capacity.tag({"owner": "me"}, [])
+    assert "did not reach its instances" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "message"),
+    [
+        ("InsufficientInstanceCapacity", "INTERNAL_ERROR", "EC2 is out of capacity for m5.xlarge in "),
+        ("VcpuLimitExceeded", "INTERNAL_ERROR", "Request exceeds the EC2 service quota for that type."),
+        ("RequestLimitExceeded", "INTERNAL_ERROR", "Failed to provision instances due to throttling from "),
+        ("VolumeLimitExceeded", "VALIDATION_ERROR", "The EBS volume limit was exceeded"),
+        ("InsufficientFreeAddressesInSubnet", "VALIDATION_ERROR", "The subnet is not large enough"),
+        (
+            "UnauthorizedOperation",
+            "VALIDATION_ERROR",
+            "Service role EMR_DefaultRole_V2 has insufficient EC2 ",
+        ),
+        ("InternalError", "INTERNAL_ERROR", "no (InternalError)"),
+    ],
+)
+def test_ec2s_refusals_are_told_in_emrs_words(launch: Launch, refusal: str, code: str, message: str) -> None:
+    launch.ec2.refusal = refusal
+    with pytest.raises(StartFailureError) as failure:
+        launch()
+    reason = failure.value.ending.reason
+    assert (reason.code, reason.message and reason.message[: len(message)]) == (code, message)
+    assert failure.value.ending.with_errors
