@@ -42,22 +42,6 @@ options:
   owner:
     description: Who is asked about this cluster; becomes a tag.
     type: str
-  state_uri:
-    description: S3 prefix of the ledger, C(s3://bucket/prefix).
-    type: str
-    required: true
-  region:
-    description: AWS region.
-    type: str
-    required: true
-  profile:
-    description: AWS profile; empty for the SDK's usual chain.
-    type: str
-    default: ""
-  aws_config_file:
-    description: AWS config file that holds the profile; empty for the user's own.
-    type: path
-    default: ""
   wait:
     description: With O(state=present), wait until the cluster can run steps.
     type: bool
@@ -66,10 +50,6 @@ options:
     description: How long to wait for the cluster to be up, or for its end.
     type: int
     default: 1800
-  poll_interval_seconds:
-    description: Seconds between two looks at the cluster, at first.
-    type: float
-    default: 15
   release_label:
     description: EMR release, such as V(emr-spark-8.0.0).
     type: str
@@ -164,8 +144,10 @@ attributes:
   diff_mode:
     support: full
     description: Shows the request of a launch.
-author:
-  - Kiln contributors
+extends_documentation_fragment:
+  - kiln.account
+  - kiln.ledger
+  - kiln.waiting
 """
 
 EXAMPLES = r"""

@@ -36,18 +36,6 @@ options:
     description: Fail unless exactly one cluster is found; the failure lists what was found.
     type: bool
     default: false
-  region:
-    description: AWS region.
-    type: str
-    required: true
-  profile:
-    description: AWS profile; empty for the SDK's usual chain.
-    type: str
-    default: ""
-  aws_config_file:
-    description: AWS config file that holds the profile; empty for the user's own.
-    type: path
-    default: ""
 attributes:
   check_mode:
     support: full
@@ -55,8 +43,8 @@ attributes:
   diff_mode:
     support: N/A
     description: It changes nothing.
-author:
-  - Kiln contributors
+extends_documentation_fragment:
+  - kiln.account
 """
 
 EXAMPLES = r"""

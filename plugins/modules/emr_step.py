@@ -69,26 +69,6 @@ options:
     type: int
     default: 14400
     aliases: [timeout]
-  poll_interval_seconds:
-    description: Seconds between two looks at the step, at first.
-    type: float
-    default: 15
-  state_uri:
-    description: S3 prefix of the ledger, C(s3://bucket/prefix).
-    type: str
-    required: true
-  region:
-    description: AWS region.
-    type: str
-    required: true
-  profile:
-    description: AWS profile; empty for the SDK's usual chain.
-    type: str
-    default: ""
-  aws_config_file:
-    description: AWS config file that holds the profile; empty for the user's own.
-    type: path
-    default: ""
 attributes:
   check_mode:
     support: full
@@ -96,8 +76,10 @@ attributes:
   diff_mode:
     support: full
     description: Shows the steps that are added.
-author:
-  - Kiln contributors
+extends_documentation_fragment:
+  - kiln.account
+  - kiln.ledger
+  - kiln.waiting
 """
 
 EXAMPLES = r"""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kiln import cli, diagnose, terminal
 from kiln.commands import world
-from kiln.commands.logs import chosen
+from kiln.commands.logs import chosen, described
 
 if TYPE_CHECKING:
     import argparse
@@ -17,15 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
     context, access, cluster, step = chosen(arguments, failed_first=True)
     lines = diagnose.screen(context.effects, cluster, step, world.ssh_of(access, cluster.id))
     if cli.wants_json(arguments):
-        document = {
-            "version": 1,
-            "kind": "diagnose",
-            "cluster_id": cluster.id,
-            "cluster_state": cluster.state,
-        }
-        world.print_json(
-            document | {"step": step.name, "step_id": step.id, "state": step.state, "lines": lines}
-        )
+        world.print_json(described("diagnose", cluster, step) | {"lines": lines})
         return 0
     terminal.out(f"step {step.name} ({step.id}) of cluster {cluster.id} ({cluster.state}): {step.state}")
     for line in lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kiln import cli, logs, paths, run_ids, states, terminal
 from kiln.commands import world
@@ -28,14 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
         return _follow(context, cluster, step, ssh)
     found = _found(context, cluster, step, ssh)
     if cli.wants_json(arguments):
-        document = {
-            "version": 1,
-            "kind": "logs",
-            "cluster_id": cluster.id,
-            "step": step.name,
-            "step_id": step.id,
-        }
-        world.print_json(document | {"logs": found})
+        world.print_json(described("logs", cluster, step) | {"logs": found})
         return 0
     for log in found:
         terminal.err(f"==> {log.address} <==")
@@ -76,6 +69,19 @@ def chosen(arguments: argparse.Namespace, *, failed_first: bool) -> tuple[Contex
     failed = [pair for pair in found if pair[1].state in {"FAILED", "INTERRUPTED", "CANCELLED"}]
     cluster_id, step = (failed or found)[-1] if failed_first else found[-1]
     return context, access, context.effects.describe_cluster(cluster_id), step
+
+
+def described(kind: str, cluster: Cluster, step: Step) -> dict[str, Any]:
+    """Return the head of the JSON of a command that is about one step."""
+    return {
+        "version": 1,
+        "kind": kind,
+        "cluster_id": cluster.id,
+        "cluster_state": cluster.state,
+        "step": step.name,
+        "step_id": step.id,
+        "state": step.state,
+    }
 
 
 def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> int:

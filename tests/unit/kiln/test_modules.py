@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import yaml
 from fakes import shape
 
 from kiln.errors import ClusterNotFoundError, UsageError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from kiln.context import Context
 
-PLUGINS = Path(__file__).resolve().parents[3] / "plugins/modules"
+CHECKOUT = Path(__file__).resolve().parents[3]
 SPECS = {
     "emr_cluster": options.CLUSTER,
     "emr_cluster_info": options.CLUSTER_INFO,
@@ -119,21 +120,24 @@ def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAw
         steps(context)
 
 
-def documented(name: str) -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location(name, PLUGINS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert yaml.safe_load(module.EXAMPLES)
-    assert yaml.safe_load(module.RETURN)
-    return dict(yaml.safe_load(module.DOCUMENTATION))
+@pytest.fixture(scope="module")
+def documentation() -> dict[str, Any]:
+    """Read all of it as `ansible-doc` shows it: with what the documentation fragments hold."""
+    told = subprocess.run(
+        [Path(sys.executable).parent / "ansible-doc", "-t", "module", "-j", *SPECS],
+        cwd=CHECKOUT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(told.stdout))
 
 
-def assert_same(documentation: dict[str, Any], options: dict[str, Any]) -> None:
-    assert set(documentation) == set(options)
+def assert_same(documented: dict[str, Any], options: dict[str, Any]) -> None:
+    assert set(documented) == set(options)
     for name, option in options.items():
-        told = documentation[name]
+        told = documented[name]
         for key in ("type", "default", "choices", "elements", "required", "aliases"):
             assert told.get(key) == option.get(key), (name, key)
         if "options" in option:
@@ -141,9 +145,13 @@ def assert_same(documentation: dict[str, Any], options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_documentation_tells_the_options_that_there_are(name: str) -> None:
-    assert_same(documented(name)["options"], SPECS[name])
-    assert os.access(PLUGINS / f"{name}.py", os.X_OK)
+def test_the_documentation_tells_the_options_that_there_are(name: str, documentation: dict[str, Any]) -> None:
+    told = documentation[name]
+    assert_same(told["doc"]["options"], SPECS[name])
+    assert told["doc"]["author"]
+    assert told["examples"]
+    assert told["return"]
+    assert os.access(CHECKOUT / f"plugins/modules/{name}.py", os.X_OK)
 
 
 def test_the_modules_know_every_setting_of_the_model() -> None:

@@ -1,0 +1,43 @@
+# Copyright: Kiln contributors
+# Apache License 2.0 (see LICENSE)
+"""Documentation of the options that several of Kiln's modules have."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """`kiln.account`, `kiln.ledger` and `kiln.waiting`, for extends_documentation_fragment."""
+
+    ACCOUNT = r"""
+options:
+  region:
+    description: AWS region.
+    type: str
+    required: true
+  profile:
+    description: AWS profile; empty for the SDK's usual chain.
+    type: str
+    default: ""
+  aws_config_file:
+    description: AWS config file that holds the profile; empty for the user's own.
+    type: path
+    default: ""
+author:
+  - Kiln contributors
+"""
+
+    LEDGER = r"""
+options:
+  state_uri:
+    description: S3 prefix of the ledger, C(s3://bucket/prefix).
+    type: str
+    required: true
+"""
+
+    WAITING = r"""
+options:
+  poll_interval_seconds:
+    description: Seconds between two looks, at first.
+    type: float
+    default: 15.0
+"""
