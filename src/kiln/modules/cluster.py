@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import clusters, endings, launches, states
+from kiln import clusters, endings, launches, run_ids, states
 from kiln.errors import UsageError
 from kiln.ledger import Ledger
 from kiln.request import Identity, launch_request
+from kiln.settings import check
 from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ def _shape(options: Options) -> ClusterShape:
     given["tags"] = {key: str(value) for key, value in options["tags"].items()}
     missing = sorted(field.name for field in fields if field.required and field.name not in given)
     if missing:
-        raise UsageError(f"a launch needs {', '.join(missing)}")
+        raise UsageError(f"a launch needs {', '.join(missing)}", fix="give these options to emr_cluster")
     try:
         return msgspec.convert(given, ClusterShape)
     except msgspec.ValidationError as error:
-        raise UsageError(f"the cluster's shape is wrong: {error}") from error
+        raise check.wrong_value("emr_cluster", "", given, error) from error
 
 
 def _waiting(options: Options) -> clusters.Waiting:
@@ -44,12 +45,15 @@ def _waiting(options: Options) -> clusters.Waiting:
 
 def _present(context: Context, module: Any) -> Options:
     options = module.params
-    if not options["run_id"] or not options["owner"]:
-        raise UsageError("a launch needs run_id and owner")
+    run_id = run_ids.given(options["run_id"], {})
+    if run_id is None or not options["owner"]:
+        raise UsageError(
+            "a launch needs run_id and owner", fix="name the run, and who is asked about its cluster"
+        )
     identity = Identity(
         environment=options["environment"],
         pipeline=options["pipeline"],
-        run_id=options["run_id"],
+        run_id=run_id,
         owner=options["owner"],
     )
     shape = _shape(options)

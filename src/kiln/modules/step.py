@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import steps
-from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.errors import ClusterNotFoundError
 from kiln.ledger import Ledger
 from kiln.request import Identity
+from kiln.settings import check
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
 def work(context: Context, module: Any) -> Options:
     """Run steps on a cluster, each once a run."""
     options = module.params
+    given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
     try:
-        wanted = msgspec.convert(
-            [{key: value for key, value in one.items() if value is not None} for one in options["steps"]],
-            tuple[StepSettings, ...],
-        )
+        wanted = msgspec.convert(given, tuple[StepSettings, ...])
     except msgspec.ValidationError as error:
-        raise UsageError(f"a step is wrong: {error}") from error
+        raise check.wrong_value("emr_step", "steps", given, error) from error
     ledger = _ledger_of(context, options)
     return _check_steps(context, options, wanted, ledger) if module.check_mode else _run_steps(
         context, options, wanted, ledger

@@ -54,7 +54,7 @@ _PLAIN = {
 # msgspec's words.
 _UNKNOWN = re.compile("Object contains unknown field `(.*)`")
 _MISSING = re.compile("Object missing required field `(.*)`")
-_PLACE = re.compile(r"\[\d+\]|\.\w+")
+_PLACE = re.compile(r"\[\d+\]|\w+")
 _INNER_KEYS = [
     field.encode_name for kind in (StepSettings, BootstrapAction) for field in msgspec.structs.fields(kind)
 ]
@@ -84,14 +84,23 @@ def _own(key: str, pipelines: Iterable[str]) -> bool:
     return any(key.removeprefix("__").startswith(f"{pipeline}_") for pipeline in pipelines)
 
 
-def check(root: Path, environment: str, pipeline: str, extra: Sequence[str]) -> list[files.Source]:
-    """Check every file of the precedence chain and every -e. Returns the sources; raises UsageError."""
+def check(
+    root: Path, environment: str, pipeline: str, extra: Sequence[str], *, by_hand: bool = False
+) -> list[files.Source]:
+    """Check every file of the precedence chain and every -e. Returns the sources; raises UsageError.
+
+    `by_hand`: for ansible-playbook, where -e is the only way to name the pipeline and the run.
+    """
     sources = files.chain(root, environment, pipeline, extra)
     options, typed = role_options(root), driver_variables()
     known = typed.keys() | options.keys() | role_defaults(root) | _COMMON
     pipelines = files.pipelines(root, environment)
     for source in sources:
         for key, value in source.values.items():
+            if source.label.startswith("-e") and key in _OWN_OPTIONS and not by_hand:
+                raise UsageError(
+                    f"{source.label}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}"
+                )
             _check_name(source, str(key), known, pipelines, pipeline)
             if key in typed:
                 convert(source, key, value, typed[key])
@@ -103,8 +112,6 @@ def check(root: Path, environment: str, pipeline: str, extra: Sequence[str]) -> 
 def _check_name(
     source: files.Source, key: str, known: Iterable[str], pipelines: Sequence[str], pipeline: str
 ) -> None:
-    if source.label.startswith("-e") and key in _OWN_OPTIONS:
-        raise UsageError(f"{source.label}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}")
     if key in known or key.startswith(_ANSIBLE) or _own(key, pipelines):
         return
     raise UsageError(
@@ -138,10 +145,9 @@ def wrong_value(label: str, key: str, value: Any, error: msgspec.ValidationError
     """Return the error for a value that the model refuses, with the place inside it: `steps[1].name`."""
     problem, _, path = str(error).partition(" - at ")
     # msgspec writes the place as `$[1].name`.
-    place = path.strip("`").removeprefix("$")
+    place = path.strip("`").removeprefix("$").removeprefix("" if key else ".")
     for step in _PLACE.findall(place):
-        index = step.strip("[].")
-        value = value[int(index)] if isinstance(value, list) else value.get(index)
+        value = value[int(step.strip("[]"))] if isinstance(value, list) else value.get(step)
     unknown = _UNKNOWN.fullmatch(problem)
     if unknown:
         known = files.did_you_mean(unknown[1], _INNER_KEYS)
@@ -152,7 +158,9 @@ def wrong_value(label: str, key: str, value: Any, error: msgspec.ValidationError
     if missing:
         return UsageError(f"{label}: {key}{place} has no {missing[1]}", fix=f"add {missing[1]} there")
     words = _choices(key + place) if problem.startswith("Invalid enum value") else plain(problem)
-    return UsageError(f"{label}: {key}{place} is {shown(value)}: {words}", fix=f"correct {key} there")
+    return UsageError(
+        f"{label}: {key}{place} is {shown(value)}: {words}", fix=f"correct {key or place} there"
+    )
 
 
 def _choices(path: str) -> str:

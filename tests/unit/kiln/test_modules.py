@@ -77,6 +77,21 @@ def test_an_incomplete_shape_says_what_is_missing(context: Context) -> None:
         launch(context, core_count=None, log_uri=None)
 
 
+@pytest.mark.parametrize("run_id", ["a/b", "", "-x", "x" * 151])
+def test_a_run_id_that_cannot_be_one_launches_nothing(context: Context, aws: FakeAws, run_id: str) -> None:
+    with pytest.raises(UsageError, match="run id"):
+        launch(context, run_id=run_id)
+    assert aws.clusters == {}
+
+
+def test_a_wrong_value_is_named_with_its_place(context: Context) -> None:
+    with pytest.raises(UsageError, match="emr_cluster: core_count is -1: expected a whole number >= 0"):
+        launch(context, core_count=-1)
+    launch(context)
+    with pytest.raises(UsageError, match=r"emr_step: steps\[0\]\.name is 'S D': expected small letters"):
+        steps(context, steps=[{"name": "S D", "jar": "j"}])
+
+
 def test_absent_ends_the_cluster_and_is_content_when_it_is_gone(context: Context, aws: FakeAws) -> None:
     launch(context)
     assert end(context, check_mode=True)["changed"] is True
