@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln.clock import timestamp
-from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError
+from kiln.errors import ConditionFailedError, KilnError, PreflightError, ThrottledError, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +89,11 @@ class Run(msgspec.Struct, kw_only=True):
         return bool(self.attempts) and self.attempts[-1].cluster_id is None
 
 
-class LedgerUnreadableError(KilnError):
-    """The object is there but is no ledger that this version understands."""
+class LedgerUnreadableError(PreflightError):
+    """The object is there but is no ledger that this version understands. The tags still tell a lot."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fix="correct or remove that object; status and terminate work without it")
 
 
 def folder(state_uri: str, environment: str, pipeline: str = "") -> str:

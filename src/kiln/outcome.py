@@ -39,7 +39,7 @@ class Outcome:
         # What AWS says now is worth knowing, and changes nothing.
         caught(self._add_cluster)
         caught(self._add_outputs)
-        self.result.verdict = self._verdict(news).value
+        caught(lambda: self._judge(news))
         caught(self._remember)
         return self.result
 
@@ -63,6 +63,9 @@ class Outcome:
         wanted = [phase.step for phase in self.plan.phases if phase.step and phase.name in done]
         self.result.outputs.extend(outputs.collect(self.context.effects, wanted))
 
+    def _judge(self, news: KilnError | None) -> None:
+        self.result.verdict = self._verdict(news).value
+
     def _verdict(self, news: KilnError | None) -> Verdict:
         if isinstance(news, InterruptedRunError) or (news and news.exit_code is ExitCode.STEP_CANCELLED):
             return Verdict.CANCELLED
@@ -75,10 +78,13 @@ class Outcome:
     def _verdict_of_ledger(self) -> Verdict:
         """Judge a run whose actions came one by one: by the last try of each of its phases and steps."""
         run = self.ledger.read_if_possible()
-        if run is None:
-            return states.verdict_of_steps(step.state for step in self.result.steps)
-        last = {entry.name: entry.status for entry in run.phases if entry.name != TERMINATE}
-        latest = {entry.name: entry.state or "INTERRUPTED" for entry in run.steps}
+        phases, entries = (run.phases, run.steps) if run else ([], [])
+        last = {entry.name: entry.status for entry in phases if entry.name != TERMINATE}
+        latest = {entry.name: entry.state or "INTERRUPTED" for entry in entries}
+        if not latest and self.result.cluster_id:
+            # AWS is the truth: the ledger may be gone, and steps may have come by other hands.
+            seen = self.context.effects.list_steps(self.result.cluster_id)
+            latest = {step.name: step.state for step in seen}
         by_steps = states.verdict_of_steps(latest.values())
         if "failed" in last.values() and by_steps is not Verdict.CANCELLED:
             return Verdict.FAILED

@@ -180,6 +180,8 @@ class Execution:
             ended = endings.end_run(context, self.identity, self.ledger, waiting)
             if not ended:
                 self.reporter.line("no cluster of this run is live")
+            elif self.result.cluster_id is None:
+                self.result.cluster_id = ended[-1].id
 
 
 def _unconfirmed(error: KilnError | None) -> KilnError | None:

@@ -49,7 +49,7 @@ def _document(context: Context, known: world.Known) -> dict[str, Any]:
         "run_id": known.identity.run_id,
         "verdict": known.run.verdict if known.run else by_states.value,
         "live": live,
-        "message": known.run.message if known.run else "",
+        "message": known.run.message if known.run else known.trouble,
         "clusters": [described(cluster) for cluster in found],
         "steps": [
             {

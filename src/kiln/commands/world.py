@@ -61,6 +61,7 @@ class Known:
     run: Run | None
     found: tuple[Cluster, ...]
     ledger_uri: str
+    trouble: str = ""
 
     @property
     def cluster_ids(self) -> list[str]:
@@ -87,13 +88,22 @@ def find_run(
         )
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
     book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
-    known = Known(identity=identity, run=book.read_if_possible(), found=tuple(live), ledger_uri=book.uri)
-    if known.run is None and not live:
+    run, trouble = _remembered(book)
+    known = Known(identity=identity, run=run, found=tuple(live), ledger_uri=book.uri, trouble=trouble)
+    if run is None and not live and not trouble:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run {chosen} in {environment}",
             fix=f"{paths.program()} list {pipeline} --env {environment}",
         )
     return known
+
+
+def _remembered(book: Ledger) -> tuple[Run | None, str]:
+    """Return the run as its ledger has it, and why it could not be read."""
+    try:
+        return book.read(), ""
+    except KilnError as error:
+        return None, error.message
 
 
 def _latest(effects: Effects, account: Account, environment: str, pipeline: str) -> str | None:

@@ -173,6 +173,28 @@ def test_a_phase_that_failed_and_then_went_well_is_forgiven() -> None:
     assert world.run("terminate").verdict == "succeeded"
 
 
+def test_without_a_ledger_the_steps_of_the_cluster_are_the_verdict() -> None:
+    for body in (None, b"{broken"):
+        world = World()
+        world.run("launch,sd")
+        world.aws.objects.pop(world.ledger.uri)
+        if body is not None:
+            world.aws.objects[world.ledger.uri] = body
+        ended = world.run("terminate")
+        assert (ended.verdict, ended.cluster_id, ended.cluster_state) == ("succeeded", "j-0001", "TERMINATED")
+
+
+def test_a_step_is_not_added_when_the_ledger_cannot_say_whether_it_was() -> None:
+    world = World()
+    world.run("launch")
+    world.aws.objects[world.ledger.uri] = b"{broken"
+    result = world.run("sd")
+    assert result.exit_code == ExitCode.PREFLIGHT
+    assert world.ledger.uri in result.message
+    assert result.fix
+    assert "AddJobFlowSteps" not in world.aws.calls
+
+
 def test_actions_of_a_run_that_never_was_write_no_ledger() -> None:
     world = World("sd", run_id="typing-error")
     assert world.run().exit_code == ExitCode.CLUSTER_NOT_FOUND
