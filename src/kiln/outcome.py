@@ -16,7 +16,7 @@ from kiln.states import Verdict
 if TYPE_CHECKING:
     from kiln.context import Context
     from kiln.errors import KilnError
-    from kiln.ledger import Ledger, Run
+    from kiln.ledger import Ledger, Run, StepEntry
     from kiln.plan import Plan
     from kiln.result import Result
 
@@ -80,15 +80,22 @@ class Outcome:
         run = self.ledger.read_if_possible()
         phases, entries = (run.phases, run.steps) if run else ([], [])
         last = {entry.name: entry.status for entry in phases if entry.name != TERMINATE}
-        latest = {entry.name: entry.state or "INTERRUPTED" for entry in entries}
+        latest = {entry.name: self._state_of(entry) for entry in entries}
         if not latest and self.result.cluster_id:
-            # AWS is the truth: the ledger may be gone, and steps may have come by other hands.
+            # The ledger may be gone, and steps may have come by other hands.
             seen = self.context.effects.list_steps(self.result.cluster_id)
             latest = {step.name: step.state for step in seen}
         by_steps = states.verdict_of_steps(latest.values())
         if "failed" in last.values() and by_steps is not Verdict.CANCELLED:
             return Verdict.FAILED
         return by_steps
+
+    def _state_of(self, entry: StepEntry) -> str:
+        """Return how a step ended; AWS knows it of one whose driver went before it did."""
+        if entry.state in states.STEP_ENDED or entry.step_id is None:
+            return entry.state or "INTERRUPTED"
+        (seen,) = self.context.effects.list_steps(entry.cluster_id, [entry.step_id])
+        return seen.state
 
     def _remember(self) -> None:
         result = self.result

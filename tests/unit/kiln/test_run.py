@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 import signal
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiln import plan, run
-from kiln.context import Context
+from kiln.context import Context, Stop
 from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
 from kiln.ledger import Ledger
@@ -193,6 +194,16 @@ def test_a_step_is_not_added_when_the_ledger_cannot_say_whether_it_was() -> None
     assert world.ledger.uri in result.message
     assert result.fix
     assert "AddJobFlowSteps" not in world.aws.calls
+
+
+def test_a_step_that_a_signal_cancelled_makes_the_run_cancelled() -> None:
+    world = World()
+    world.run("launch")
+    world.signal_at(len(world.aws.calls) + 12, signal.SIGTERM)
+    assert world.run("sd").exit_code == ExitCode.TERMINATED
+    assert "CancelSteps" in world.aws.calls
+    world.context = dataclasses.replace(world.context, stop=Stop())
+    assert world.run("terminate").verdict == "cancelled"
 
 
 def test_actions_of_a_run_that_never_was_write_no_ledger() -> None:
