@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,7 +16,6 @@ from emrbox.emr.service import role_arn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from emrbox.emr.model import Cluster
     from emrbox.emr.node_access import Member
@@ -121,7 +122,9 @@ def _container_files(member: Member) -> Iterator[tuple[str, Path]]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        for file in sorted(folder.rglob("*")):
+    """Yield the files below a folder of a node that works: what vanishes meanwhile is left out."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for file in [Path(place, name) for name in sorted(names)]:
             if file.is_file() and not file.is_symlink():
                 yield file

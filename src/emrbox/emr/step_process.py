@@ -114,7 +114,8 @@ class StepProcess:
         """SIGTERM to the step's process, then the end of its YARN applications."""
         self._cancelled = True
         self._say("INFO Step cancellation requested: SIGTERM to the child process")
-        interrupt_child(self._process)
+        # It may have to wait for the child, and whoever asks holds the cluster's condition.
+        threading.Thread(target=interrupt_child, args=(self._process,), daemon=True).start()
 
     def kill(self) -> None:
         """SIGKILL to the step's process and what it started, then the end of its YARN applications."""

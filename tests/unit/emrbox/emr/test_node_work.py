@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -153,6 +155,25 @@ def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> Non
     }
     with pytest.raises(StartFailureError, match=r"On 1 slave instance \(including i-core\)"):
         run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None)
+
+
+def test_a_folder_that_vanishes_while_it_is_looked_through_spoils_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    containers = tmp_path / log_pusher.CONTAINERS_FOLDER
+    for number, name in enumerate(("gone", "kept")):
+        (containers / f"application_1_{number}" / name).mkdir(parents=True)
+        (containers / f"application_1_{number}" / name / "stdout").touch()
+    scandir = os.scandir
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith("gone"):
+            shutil.rmtree(path)  # as YARN does when it has kept a container's logs long enough
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    found = [key for key, _ in log_pusher._files(member(tmp_path))]
+    assert found == ["containers/application_1_1/kept/stdout"]
 
 
 def test_logs_are_laid_out_as_emr_does(tmp_path: Path) -> None:
