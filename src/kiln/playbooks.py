@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiln.context import Stop
+    from kiln.progress import Reporter
 
 # These work on nodes, which only the whole inventory folder finds (aws_ec2.yml asks EC2, a second's work).
 _ON_NODES = frozenset({"provision", "deploy"})
@@ -37,7 +38,7 @@ class Playbooks(Protocol):
         self,
         name: str,
         arguments: list[str],
-        tell: Callable[[str], None],
+        reporter: Reporter,
         stop: Stop,
         tick: Callable[[], None],
     ) -> None:
@@ -60,7 +61,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         self,
         name: str,
         arguments: list[str],
-        tell: Callable[[str], None],
+        reporter: Reporter,
         stop: Stop,
         tick: Callable[[], None],
     ) -> None:
@@ -70,7 +71,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         failures: list[dict[str, Any]] = []
         try:
             while (event := self._next(lines, stop, tick)) is not None:
-                _tell(event, tell, failures)
+                _tell(event, reporter, failures)
         except BaseException:
             _end(child)
             raise
@@ -168,12 +169,14 @@ def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
     return lines
 
 
-def _tell(event: dict[str, Any], tell: Callable[[str], None], failures: list[dict[str, Any]]) -> None:
-    if event["event"] == "changed":
-        tell(f"{event['host']}: {event['task']}")
+def _tell(event: dict[str, Any], reporter: Reporter, failures: list[dict[str, Any]]) -> None:
+    if event["event"] == "task":
+        reporter.now(event["task"])
+    elif event["event"] == "changed":
+        reporter.line(f"{event['host']}: {event['task']}")
     elif event["event"] == "failed":
         failures.append(event)
-        tell(f"{event['host']}: {event['task']}: FAILED")
+        reporter.line(f"{event['host']}: {event['task']}: FAILED")
 
 
 def _end(child: subprocess.Popen[str]) -> None:

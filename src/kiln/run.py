@@ -111,7 +111,7 @@ class Execution:
         self.in_launch = phase.name == "launch"
         watcher = LaunchWatcher(self.context, self.ledger, self.limits.interval_seconds)
         tick = watcher if self.in_launch else _nothing
-        self.playbooks.run(phase.name, self.arguments, self.reporter.line, self.context.stop, tick)
+        self.playbooks.run(phase.name, self.arguments, self.reporter, self.context.stop, tick)
         if self.in_launch:
             self.in_launch = False
             watcher.show(self._find_cluster())

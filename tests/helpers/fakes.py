@@ -294,7 +294,9 @@ class FakePlaybooks:
         self.ran: list[str] = []
         self.fail: dict[str, PlaybookError] = {}
 
-    def run(self, name: str, arguments: list[str], tell: Any, stop: Any, tick: Callable[[], None]) -> None:
+    def run(
+        self, name: str, arguments: list[str], reporter: Any, stop: Any, tick: Callable[[], None]
+    ) -> None:
         assert isinstance(arguments, list)
         stop.check()
         self.ran.append(name)
@@ -305,7 +307,7 @@ class FakePlaybooks:
             launches.wait_until_up(self.context, found.id, waiting)
         if name in self.fail:
             raise self.fail[name]
-        tell(f"{name} worked")
+        reporter.line(f"{name} worked")
 
 
 class Silence:
@@ -313,6 +315,7 @@ class Silence:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.notes: list[str] = []
 
     @contextmanager
     def phase(self, name: str) -> Any:
@@ -321,6 +324,9 @@ class Silence:
 
     def line(self, text: str) -> None:
         self.lines.append(text)
+
+    def now(self, text: str) -> None:
+        self.notes.append(text)
 
     def close(self) -> None:
         pass

@@ -54,7 +54,8 @@ def main(arguments: argparse.Namespace) -> int:
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
             planned = plan.make(plan.actions(arguments.actions), account.steps)
-    reporter = progress.reporter(clock, expected.seconds)
+    names = [phase.name for phase in planned.phases] + [plan.TERMINATE] * planned.ends
+    reporter = progress.reporter(clock, expected.seconds, names)
     try:
         result = _execution(context, question, account, planned, limits, reporter=reporter).run()
     finally:

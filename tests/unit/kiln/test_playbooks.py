@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import Silence
 
 from kiln import paths
 from kiln.context import Stop
@@ -49,9 +50,9 @@ def runner(root: Path, tasks: str) -> AnsibleRunner:
 
 
 def run(playbooks: AnsibleRunner, stop: Stop | None = None) -> list[str]:
-    told: list[str] = []
-    playbooks.run("try", ["-e", '{"word": "it\'s"}'], told.append, stop or Stop(), lambda: None)
-    return told
+    heard = Silence()
+    playbooks.run("try", ["-e", '{"word": "it\'s"}'], heard, stop or Stop(), lambda: None)
+    return heard.lines
 
 
 def test_only_changes_are_told_and_all_is_in_the_log(root: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None
             stop.request(signal.SIGINT)
 
     with pytest.raises(InterruptedRunError):
-        playbooks.run("try", [], lambda _: None, stop, interrupt)
+        playbooks.run("try", [], Silence(), stop, interrupt)
     wait_until(lambda: not sleeper.sleeps())
 
 
@@ -155,12 +156,14 @@ import sys
 from pathlib import Path
 from kiln import paths
 from kiln.context import Stop
+from kiln.clock import SystemClock
 from kiln.playbooks import AnsibleRunner
+from kiln.progress import Lines
 root = Path({str(root)!r})
 AnsibleRunner(
     root=root, inventory=root / "inventory/local", folder=root / ".kiln/runs/r1",
     environment=paths.clean_environment(root), vault_password_file=root / "none",
-).run("try", [], print, Stop(), lambda: None)
+).run("try", [], Lines(SystemClock(), {{}}), Stop(), lambda: None)
 """
     child = subprocess.Popen([sys.executable, "-c", driver])
     wait_until(sleeper.sleeps)
