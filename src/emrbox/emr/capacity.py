@@ -15,6 +15,7 @@ from moto.iam.models import iam_backends
 
 from emrbox.aws.auth import PARTITION, role_caller
 from emrbox.aws.images import expect_release
+from emrbox.aws.policies import trusts_service
 from emrbox.config import ACCOUNT_ID, REGION, image_id
 from emrbox.emr import endings, ids, storage
 from emrbox.emr.clients import client_as
@@ -214,15 +215,15 @@ class Capacity:
 
     def _check_roles(self) -> None:
         """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
+        account_id = self._cluster.account_id
         name = self._cluster.service_role.rpartition("/")[2]
-        arn = role_arn(self._cluster.service_role, self._cluster.account_id)
+        arn = role_arn(self._cluster.service_role, account_id)
         try:
-            role = iam_backends[self._cluster.account_id][PARTITION].get_role(name)
+            role = iam_backends[account_id][PARTITION].get_role(name)
         except NotFoundException:
             role = None
-        if role is None or not _trusts_emr(role.assume_role_policy_document):
+        if role is None or not trusts_emr(role.assume_role_policy_document, self._cluster.id, account_id):
             raise StartFailureError(endings.by_validation(f"EMR service role {arn} is invalid"))
-        account_id = self._cluster.account_id
         passed = role_arn(self._cluster.role_name, account_id)
         allowed = role_caller(name, account_id).may(
             "iam:PassRole", passed, {"iam:PassedToService": "ec2.amazonaws.com"}
@@ -264,16 +265,13 @@ def _insufficient_permissions(role_name: str) -> Ending:
     return endings.by_validation(f"Service role {role_name} has insufficient EC2 permissions")
 
 
-def _trusts_emr(document: str) -> bool:
-    statements = json.loads(document).get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow" and EMR_PRINCIPAL in (
-            services if isinstance(services, list) else [services]
-        ):
-            return True
-    return False
+def trusts_emr(document: str, cluster_id: str, account_id: str) -> bool:
+    """Whether a role's trust policy lets EMR take it on for a cluster, its conditions included."""
+    context = {
+        "aws:SourceAccount": account_id,
+        "aws:SourceArn": ids.cluster_arn(cluster_id, account_id),
+    }
+    return trusts_service(json.loads(document), EMR_PRINCIPAL, "sts:AssumeRole", "*", context)
 
 
 def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from emrbox.emr.capacity import trusts_emr
+
 POLICIES = Path(__file__).parents[4] / "iam"
 VALUES = {
     "account_id": "123456789012",
@@ -91,6 +93,13 @@ def test_the_service_role_ends_own_nodes_only(endpoint: Any) -> None:
     assert not service.may("ec2", "terminate_instances", InstanceIds=[other])
     assert not service.may("ec2", "terminate_instances", InstanceIds=[own, other])
     assert service.may("ec2", "terminate_instances", InstanceIds=[own])
+
+
+@pytest.mark.parametrize(("account_id", "trusted"), [("123456789012", True), ("999999999999", False)])
+def test_the_service_role_trusts_emr_for_its_own_account_only(account_id: str, *, trusted: bool) -> None:
+    document = json.dumps(shipped("service_role_trust"))
+    assert trusts_emr(document, "j-1ABCDEFGHIJKL", account_id) is trusted
+    assert not trusts_emr(json.dumps(shipped("instance_profile_trust")), "j-1ABCDEFGHIJKL", account_id)
 
 
 def test_the_service_role_launches_in_its_region_only(endpoint: Any) -> None:
