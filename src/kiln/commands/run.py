@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -23,6 +22,7 @@ from kiln.request import Identity
 from kiln.result import Result
 from kiln.settings import files, resolve
 from kiln.settings.model import Account, Driver, Ending
+from kiln.signals import Signals
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +39,7 @@ _UNKNOWN_RUN = "unknown"
 def main(arguments: argparse.Namespace) -> int:
     """Run a pipeline or actions of it."""
     clock, stop, root = SystemClock(), Stop(), paths.checkout()
-    _listen(stop)
+    listening = Signals(stop, lambda text: terminal.err(f"kiln: {text}"))
     expected = _Expected(root, f"{arguments.env}/{arguments.pipeline}")
     question, account, planned, limits = _prepared(arguments, root)
     context = Context(effects=world.effects_of(account), clock=clock, stop=stop)
@@ -56,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
             planned = plan.make(plan.actions(arguments.actions), account.steps)
     names = [phase.name for phase in planned.phases] + [plan.TERMINATE] * planned.ends
     reporter = progress.reporter(clock, expected.seconds, names)
+    listening.tell = reporter.line
     try:
         result = _execution(context, question, account, planned, limits, reporter=reporter).run()
     finally:
@@ -204,23 +205,6 @@ def _explainer(account: Account) -> Callable[[Context, Cluster, Step], list[str]
         return diagnose.screen(context.effects, cluster, step, world.ssh_of(account, cluster.id))
 
     return explain
-
-
-def _listen(stop: Stop) -> None:
-    """Take SIGINT, SIGTERM and a closed terminal as a wish to stop; say each time what is going on."""
-
-    def handle(number: int, _frame: object) -> None:
-        stop.request(signal.SIGTERM if number == signal.SIGHUP else number)
-        name = signal.Signals(number).name
-        text = (
-            f"{name}: stopping, a cluster that this run owns is ended first"
-            if stop.count == 1
-            else f"{name} again: still ending the cluster; only kill -9 stops that, and leaves the cluster"
-        )
-        os.write(2, f"kiln: {text}\n".encode())
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handle)
 
 
 class _Expected:

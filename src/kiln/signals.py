@@ -1,0 +1,42 @@
+"""SIGINT, SIGTERM and a closed terminal as a wish to stop; each time people are told what is going on."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.context import Stop
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """Listens from now on. `tell` may be exchanged: while bars are drawn, only they may write."""
+
+    def __init__(self, stop: Stop, tell: Callable[[str], None]) -> None:
+        self._stop = stop
+        self.tell = tell
+        # The one thing that a handler may safely do besides: SimpleQueue.put is reentrant.
+        self._heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._say, daemon=True).start()
+        for number in NUMBERS:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        self._stop.request(signal.SIGTERM if number == signal.SIGHUP else number)
+        what = (
+            "stopping, a cluster that this run owns is ended first"
+            if self._stop.count == 1
+            else "still ending; only kill -9 stops that, and leaves the cluster"
+        )
+        self._heard.put(f"{signal.Signals(number).name}: {what}")
+
+    def _say(self) -> None:
+        while True:
+            text = self._heard.get()
+            self.tell(text)
