@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emrbox.config import Images
 
 _READY_SECONDS = 60.0
-_END_SECONDS = 15.0
+_END_SECONDS = 60.0
 
 
 def up(home: Path) -> BoxState:

@@ -13,10 +13,10 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.box
+pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
-LATE_SECONDS = 3
+LATE_SECONDS = 8
 
 
 class Listener:
