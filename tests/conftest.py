@@ -6,9 +6,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# Neither an account nor a setting of the caller's shell may steer a test.
-for name in [name for name in os.environ if name.startswith(("AWS_", "ANSIBLE_", "EMRBOX_", "KILN_"))]:
-    del os.environ[name]
+# Neither an account nor a setting of the caller's shell may steer a test, and all that it calls is local.
+for name in list(os.environ):
+    if name.startswith(("AWS_", "ANSIBLE_", "EMRBOX_", "KILN_")) or name.lower().endswith("_proxy"):
+        del os.environ[name]
 os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 # Ansible refuses to work in a locale without UTF-8; its command line is used as it is.

@@ -19,7 +19,10 @@ def world() -> Iterator[World]:
     emrbox = CHECKOUT / ".venv/bin/emrbox"
     was_up = subprocess.run([emrbox, "status"], check=False, capture_output=True).returncode == 0
     session, folder = make_world(MESSAGES, SEED, DATE, {})
-    yield World(session, folder)
+    made = World(session, folder)
+    if live := [cluster["Name"] for cluster in made.live_clusters()]:
+        pytest.fail(f"these tests end every cluster in this checkout's local AWS, and there are {live}")
+    yield made
     if not was_up:
         subprocess.run([emrbox, "down"], check=True)
 

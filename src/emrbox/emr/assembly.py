@@ -32,8 +32,9 @@ def create_emr(config: BoxConfig, machines: Machines, control: Control, bus: Eve
 
     Its events go to `bus`.
     """
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # the settings of whoever started the box are not EMR's
+    # The settings of whoever started the box are not EMR's, and it speaks with nobody outside.
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        del os.environ[name]
     clock = SystemClock()
     endpoint_url = f"http://{config.gateway}"
 
