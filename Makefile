@@ -25,8 +25,7 @@ unit: setup ## tests without a box: seconds
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout
 
 box: test_setup ## tests of emrbox with real nodes: minutes
-	@# Two groups side by side: the tests that need a whole cluster, one after the other, and all others.
-	@$(BIN)/pytest -v -n 2 --dist loadgroup tests/emrbox
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/emrbox
 
 clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
 	@$(BIN)/pytest tests/clients

@@ -17,7 +17,7 @@ from waiting import HANG_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.box
 
 
 def processes_of(home: Path) -> list[str]:

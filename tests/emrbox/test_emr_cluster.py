@@ -10,7 +10,7 @@ import pytest
 from emr_account import BUCKET, NODES_ROLE, Account
 from waiting import HANG_SECONDS
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("hadoop")]
+pytestmark = pytest.mark.box
 
 COUNT_JOB = """
 import sys

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from emr_account import BUCKET, Account
 from waiting import HANG_SECONDS, wait_until
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("hadoop")]
+pytestmark = pytest.mark.box
 
 TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1, "BidPrice": "0.05"}
 SLEEP_JOB = """

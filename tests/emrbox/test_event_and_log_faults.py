@@ -13,7 +13,7 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.box
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
 LATE_SECONDS = 8

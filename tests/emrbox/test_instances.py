@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from waiting import wait_until
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.box
 
 IMDS = "http://169.254.169.254/latest"
 TOKEN = f"$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {IMDS}/api/token)"

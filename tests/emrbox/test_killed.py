@@ -21,7 +21,7 @@ from emrbox.pytest_plugin import Box
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.box
 KILLS = 10
 SEEDS = (9, 10)  # one box each
 LATEST_SECONDS = 15.0

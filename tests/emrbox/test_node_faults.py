@@ -15,7 +15,7 @@ from waiting import HANG_SECONDS, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("hadoop")]
+pytestmark = pytest.mark.box
 
 LATE_SECONDS = 20
 ANSWER_SECONDS = 5.0  # after which a node that answers nothing is taken for hung

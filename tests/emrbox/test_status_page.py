@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.box
 
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
 
