@@ -64,13 +64,16 @@ def test_a_damaged_state_file_is_no_box(tmp_path: Path) -> None:
 
 
 def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> None:
-    program = "import signal; signal.pause()"
-    lost = subprocess.Popen([sys.executable, "-c", program, state.MODULE, tmp_path])
+    program = "import signal; print(flush=True); signal.pause()"
+    argv = [sys.executable, "-c", program, state.MODULE, tmp_path]
     (tmp_path / "box.json").write_text("{")
-    with pytest.raises(BoxError, match=rf"process {lost.pid}.*emrbox down"):
-        lifecycle.up(tmp_path)
-    assert lifecycle.down(tmp_path) is True
-    assert lost.wait(10) == -signal.SIGKILL
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as lost:
+        assert lost.stdout is not None
+        assert lost.stdout.readline() == b"\n"  # before, it may not have a command line yet
+        with pytest.raises(lifecycle.BoxError, match=rf"process {lost.pid}.*emrbox down"):
+            lifecycle.up(tmp_path)
+        assert lifecycle.down(tmp_path) is True
+    assert lost.returncode == -signal.SIGKILL
     assert lifecycle.down(tmp_path) is False
 
 
