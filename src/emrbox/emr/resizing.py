@@ -159,6 +159,8 @@ class Resizing:
 
     def _suspend(self, group: Group, reason: Reason) -> None:
         with self._cluster.changed:
+            # Those that were to leave and did not are missed again when they are gone.
+            self.leaving.difference_update(i.ec2_id for i in group.present)
             if self._cluster.status.state in states.CLUSTER_LIVE:
                 self._cluster.move(group, GroupState.SUSPENDED, self._clock.now(), reason)
 

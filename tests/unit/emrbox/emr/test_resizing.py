@@ -130,6 +130,21 @@ def test_a_suspended_group_that_is_resized_to_what_it_has_runs_again(emr: Any, c
     assert "from an instance count of 2 to 2." in messages[-2]
 
 
+def test_an_instance_that_could_not_be_let_go_is_missed_when_it_is_lost_later(
+    emr: Any, cluster_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = emr.machines[cluster_id]
+
+    def fail(*_: Any) -> None:
+        raise OSError("YARN does not answer")
+
+    monkeypatch.setattr(machines, "decommission", fail)
+    resize(emr, cluster_id, "CORE", 1)
+    until(emr, cluster_id, "CORE", "SUSPENDED", 1, 2)
+    machines.lost = {"i-core1"}
+    until(emr, cluster_id, "CORE", "SUSPENDED", 1, 1)
+
+
 def test_a_node_that_fails_its_bootstrap_action_is_replaced_and_too_many_suspend_the_group(
     emr: Any, cluster_id: str
 ) -> None:
