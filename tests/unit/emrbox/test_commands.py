@@ -65,12 +65,12 @@ def test_a_damaged_state_file_is_no_box(tmp_path: Path) -> None:
 
 def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> None:
     program = "import signal; print(flush=True); signal.pause()"
-    argv = [sys.executable, "-c", program, state.MODULE, tmp_path]
+    argv = [sys.executable, "-c", program, state.MODULE, str(tmp_path)]
     (tmp_path / "box.json").write_text("{")
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as lost:
         assert lost.stdout is not None
         assert lost.stdout.readline() == b"\n"  # before, it may not have a command line yet
-        with pytest.raises(lifecycle.BoxError, match=rf"process {lost.pid}.*emrbox down"):
+        with pytest.raises(BoxError, match=rf"process {lost.pid}.*emrbox down"):
             lifecycle.up(tmp_path)
         assert lifecycle.down(tmp_path) is True
     assert lost.returncode == -signal.SIGKILL
