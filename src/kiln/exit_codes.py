@@ -38,7 +38,11 @@ class Row(NamedTuple):
 
 TABLE: tuple[Row, ...] = (
     Row(ExitCode.OK, "Done; also: nothing to do, or gone already", "Nothing."),
-    Row(ExitCode.INTERNAL, "A fault in kiln itself", "Report it with the log below `.kiln/runs/`."),
+    Row(
+        ExitCode.INTERNAL,
+        "A fault in kiln itself",
+        "Report it with `.kiln/fault.log` and the log below `.kiln/runs/`.",
+    ),
     Row(
         ExitCode.USAGE,
         "The command line or a setting is wrong; nothing was launched",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,17 @@ def state_folder(root: Path) -> Path:
 
 
 def run_folder(root: Path, run_id: str) -> Path:
-    """Return the folder of a run's logs on this machine."""
+    """Return the folder of a run's logs on this machine. Raises OSError when it cannot be made."""
     folder = state_folder(root) / "runs" / run_id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def run_folder_if_possible(root: Path, run_id: str) -> Path:
+    """Return that folder also where nothing can be written: what only ends a cluster must not need it."""
+    with suppress(OSError):
+        return run_folder(root, run_id)
+    return root / ".kiln" / "runs" / run_id
 
 
 def write_fault(error: Exception) -> str:

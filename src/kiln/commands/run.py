@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,7 @@ def _execution(
         owner=account.kiln_owner if isinstance(account, Driver) else "",
     )
     context = replace(context, tell=reporter.line)
+    folder = paths.run_folder if planned.phases else paths.run_folder_if_possible
     if planned.whole or planned.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
     return run.Execution(
@@ -187,7 +189,7 @@ def _execution(
         playbooks=AnsibleRunner(
             root=question.root,
             inventory=question.root / "inventory" / question.environment,
-            folder=paths.run_folder(question.root, identity.run_id),
+            folder=folder(question.root, identity.run_id),
             environment=world.environment_of(account),
             vault_password_file=paths.vault_password_file(question.root, question.environment),
         ),
@@ -211,7 +213,7 @@ class _Expected:
     """How long the phases of a pipeline took last time on this machine: for the bars only."""
 
     def __init__(self, root: Path, key: str) -> None:
-        self._file = paths.state_folder(root) / "expected.json"
+        self._file = root / ".kiln" / "expected.json"
         self._key = key
         self._all = self._read()
         self.seconds: Mapping[str, float] = self._all.get(key, {})
@@ -226,14 +228,19 @@ class _Expected:
         """Remember the phases that went well."""
         took = {phase.name: phase.seconds for phase in result.phases if phase.status == "ok"}
         if took:
-            self._file.write_text(json.dumps(self._read() | {self._key: dict(self.seconds) | took}, indent=1))
+            with suppress(OSError):
+                self._file.write_text(
+                    json.dumps(self._read() | {self._key: dict(self.seconds) | took}, indent=1)
+                )
 
 
 def _finish(arguments: argparse.Namespace, root: Path, result: Result) -> int:
     result.next = summary.next_commands(result)
     for line in summary.lines(result):
         terminal.err(line)
-    (paths.run_folder(root, result.run_id) / "result.json").write_bytes(msgspec.json.encode(result))
+    # The run is over and its ledger written: a full disk here changes nothing.
+    with suppress(OSError):
+        (paths.run_folder(root, result.run_id) / "result.json").write_bytes(msgspec.json.encode(result))
     if cli.wants_json(arguments):
         world.print_json(result)
     return result.exit_code
