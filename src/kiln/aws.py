@@ -13,15 +13,8 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from kiln import convert, effects
-from kiln.errors import (
-    AwsError,
-    ClusterNotFoundError,
-    ConditionFailedError,
-    KilnError,
-    PreflightError,
-    ThrottledError,
-    UnansweredError,
-)
+from kiln.aws_errors import translate
+from kiln.errors import AwsError, PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,90 +24,6 @@ if TYPE_CHECKING:
 _TIMES = {"connect_timeout": 5, "read_timeout": 30}
 _ASK = Config(retries={"mode": "standard", "total_max_attempts": 6}, **_TIMES)  # type: ignore[arg-type]
 _CREATE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMES)  # type: ignore[arg-type]
-
-_SERVER_ERROR = 500
-_THROTTLES = frozenset(
-    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"}
-)
-_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-_REFUSALS = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)  # fmt: skip
-_NO_CREDENTIALS = (
-    aws.NoCredentialsError,
-    aws.PartialCredentialsError,
-    aws.CredentialRetrievalError,
-    aws.SSOError,
-    aws.TokenRetrievalError,
-)
-_UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-def _unreachable(endpoint: str, operation: str) -> UnansweredError:
-    host = urlsplit(endpoint).hostname or ""
-    fix = (
-        "start the local AWS: `emrbox up` (or `make demo`, which does it)"
-        if host in _LOOPBACK
-        else "check the network, the region and the profile's endpoint_url"
-    )
-    error = UnansweredError(
-        f"no AWS endpoint answers at {endpoint}", code="Unreachable", operation=operation, fix=fix
-    )
-    error.exit_code = PreflightError.exit_code
-    return error
-
-
-def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
-    """Return kiln's error for one that botocore raised during `operation` at `endpoint`."""
-    if isinstance(error, aws.ClientError):
-        return _translate_answer(error, operation)
-    if isinstance(error, _UNREACHABLE):
-        return _unreachable(endpoint, operation)
-    if isinstance(error, aws.HTTPClientError):
-        return UnansweredError(f"{operation} got no answer: {error}", code="NoAnswer", operation=operation)
-    if isinstance(error, _NO_CREDENTIALS):
-        return PreflightError(
-            f"no AWS credentials: {error}", fix="check aws_profile and aws_config_file in group_vars"
-        )
-    return AwsError(f"{operation} failed: {error}", code=type(error).__name__, operation=operation)
-
-
-def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
-    detail = error.response.get("Error", {})
-    code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    line = f"AWS answered {operation} with {code}: {message}"
-    if code in _THROTTLES:
-        return ThrottledError(line)
-    if code in _CONFLICTS:
-        return ConditionFailedError(line, code=code, operation=operation)
-    if "not valid" in message and code in {"InvalidRequestException", "ValidationException"}:
-        return ClusterNotFoundError(line)
-    if status >= _SERVER_ERROR:
-        return UnansweredError(line, code=code, operation=operation)
-    result = AwsError(line, code=code, operation=operation)
-    if code in _REFUSALS:
-        result.exit_code = PreflightError.exit_code
-        result.fix = "check the keys and the permissions of the profile (aws_profile, aws_config_file)"
-    return result
 
 
 def split_uri(uri: str) -> tuple[str, str]:
