@@ -51,4 +51,4 @@ def test_a_newcomer_s_first_hour_goes_as_the_page_says(
     assert re.search(r"200 .*elasticmapreduce:RunJobFlow", said)
     assert "began running steps" in said  # the box's log
     assert "publish\tFAILED\ntrain\tCOMPLETED\n" in said
-    assert said.rstrip().splitlines()[-5:].count('"TERMINATED"') == 1
+    assert said.splitlines().count('"TERMINATED"') == 1
