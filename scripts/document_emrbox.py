@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emrbox import cli
-from emrbox.emr import states
-from emrbox.emr.coverage import COVERAGE, Extent
+from emrbox.emr.api.coverage import COVERAGE, Extent
+from emrbox.emr.life import states
 from emrbox.faults.kinds import KINDS
 
 if TYPE_CHECKING:

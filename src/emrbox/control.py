@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.accounts import Accounts
-from emrbox.emr.delays import Delays
-from emrbox.emr.hollow import Hollow
+from emrbox.emr.hollow.delays import Delays
+from emrbox.emr.hollow.hollow import Hollow
 from emrbox.faults import kinds
 from emrbox.faults.book import FaultBook
 from emrbox.faults.calls import CallFaults

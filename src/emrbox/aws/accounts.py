@@ -16,7 +16,7 @@ from emrbox.config import ACCOUNT_ID, REGION
 
 if TYPE_CHECKING:
     from emrbox.aws.own_api import OwnApi
-    from emrbox.emr.hollow_scripts import Scripts
+    from emrbox.emr.hollow.scripts import Scripts
 
 Document = dict[str, Any]
 FIRST_NUMBER = 200_000_000_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr.capacity import role_of_profile
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.events import event_of
-from emrbox.emr.real_nodes import RealNodes
-from emrbox.emr.service import EmrService
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.events import event_of
+from emrbox.emr.life.store import Store
+from emrbox.emr.machines.capacity import role_of_profile
+from emrbox.emr.machines.real_nodes import RealNodes
 from emrbox.faults.lag import LaggingReads
 from emrbox.faults.machines import with_faults
 from emrbox.faults.real_hands import RealHands
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from emrbox.aws.event_bus import EventBus
     from emrbox.config import BoxConfig
     from emrbox.control import Control
-    from emrbox.emr.layer import NodeLayer
-    from emrbox.emr.model import Cluster, HasStatus
-    from emrbox.emr.node_access import Machines
-    from emrbox.emr.states import State
+    from emrbox.emr.life.layer import NodeLayer
+    from emrbox.emr.life.model import Cluster, HasStatus
+    from emrbox.emr.life.states import State
+    from emrbox.emr.machines.node_access import Machines
 
 
 def create_emr(config: BoxConfig, machines: Machines, control: Control, bus: EventBus) -> EmrService:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
 
-    from emrbox.emr.store import Store
+    from emrbox.emr.life.store import Store
 
 JSON_TYPE, XML_TYPE = "application/x-amz-json-1.1", "text/xml"
 QUERY_ERROR = (

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emrbox.config import REGION
-from emrbox.emr.model import Cluster
+from emrbox.emr.life.model import Cluster
 from emrbox.faults.kinds import Where
 from emrbox.faults.machines import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from emrbox.emr.clock import MovableClock
-    from emrbox.emr.model import Instance
-    from emrbox.emr.store import Store
+    from emrbox.emr.life.clock import MovableClock
+    from emrbox.emr.life.model import Instance
+    from emrbox.emr.life.store import Store
     from emrbox.faults.book import Fault, FaultBook
 
 LOG = logging.getLogger(__name__)

@@ -9,14 +9,14 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr.store import Store
+from emrbox.emr.life.store import Store
 from emrbox.faults.book import EMR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from emrbox.emr.model import Cluster
+    from emrbox.emr.life.model import Cluster
     from emrbox.faults.book import Fault, FaultBook
 
 Document = dict[str, Any]

@@ -6,19 +6,19 @@ import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
-from emrbox.emr import endings
-from emrbox.emr.bootstrap import failure_ending
-from emrbox.emr.layer import StartFailureError
-from emrbox.emr.node_access import Member
-from emrbox.emr.states import CLUSTER_READY
+from emrbox.emr.life import endings
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.states import CLUSTER_READY
+from emrbox.emr.machines.bootstrap import failure_ending
+from emrbox.emr.machines.node_access import Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from emrbox.emr.delays import Delays
-    from emrbox.emr.layer import Checkpoint, NodeLayer
-    from emrbox.emr.model import Cluster, Group, Instance
+    from emrbox.emr.hollow.delays import Delays
+    from emrbox.emr.life.layer import Checkpoint, NodeLayer
+    from emrbox.emr.life.model import Cluster, Group, Instance
     from emrbox.faults.book import Fault, FaultBook
 
 LOOK_SECONDS = 0.1

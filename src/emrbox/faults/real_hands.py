@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from emrbox.emr.model import Cluster, Instance
-    from emrbox.emr.node_access import Machines
+    from emrbox.emr.life.model import Cluster, Instance
+    from emrbox.emr.machines.node_access import Machines
     from emrbox.faults.book import Fault
 
 LOG = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr import states, views
-from emrbox.emr.clock import MovableClock
-from emrbox.emr.hadoop_defaults import (
+from emrbox.emr.api import views
+from emrbox.emr.life import states
+from emrbox.emr.life.clock import MovableClock
+from emrbox.emr.machines.hadoop_defaults import (
     NAMENODE_HTTP_PORT,
     NODE_MANAGER_HTTP_PORT,
     RESOURCE_MANAGER_HTTP_PORT,
@@ -18,7 +19,7 @@ from emrbox.page.node_pages import host_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from emrbox.emr.model import Cluster, Group, Instance, Step
+    from emrbox.emr.life.model import Cluster, Group, Instance, Step
 
 Document = dict[str, Any]
 MOST_CLUSTERS = 200

@@ -19,7 +19,7 @@ from emrbox.nodes import files
 
 if TYPE_CHECKING:
     from emrbox.config import BoxConfig
-    from emrbox.emr.model import Cluster
+    from emrbox.emr.life.model import Cluster
 
 Document = dict[str, Any]
 LOG_ROOT = "/mnt/var/log"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from emrbox.aws.own_api import OwnApi
     from emrbox.config import BoxConfig
-    from emrbox.emr.model import Cluster
-    from emrbox.emr.store import Store
+    from emrbox.emr.life.model import Cluster
+    from emrbox.emr.life.store import Store
 
 Document = dict[str, Any]
 STATIC = Path(__file__).parent / "static"

@@ -19,9 +19,9 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from emrbox.aws.server import create_server
 from emrbox.config import BoxConfig, Images
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.service import EmrService
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,10 +21,10 @@ from emrbox.aws.protocol import service_model
 from emrbox.aws.server import Application
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
 from emrbox.control import Control
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.hollow import Hollow
-from emrbox.emr.service import EmrService
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from emrbox.emr.capacity import trusts_emr
+from emrbox.emr.machines.capacity import trusts_emr
 
 POLICIES = Path(__file__).parents[4] / "iam"
 VALUES = {

@@ -12,13 +12,13 @@ import pytest
 
 from emrbox.aws.auth import Caller
 from emrbox.emr import ids
-from emrbox.emr.decisions import newest_first
-from emrbox.emr.events import event_of
-from emrbox.emr.layer import StepOutcome
-from emrbox.emr.model import FailureDetails, Instance, Status
-from emrbox.emr.service import EmrService
-from emrbox.emr.states import InstanceState
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.life.decisions import newest_first
+from emrbox.emr.life.events import event_of
+from emrbox.emr.life.layer import StepOutcome
+from emrbox.emr.life.model import FailureDetails, Instance, Status
+from emrbox.emr.life.states import InstanceState
+from emrbox.emr.life.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,15 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from emrbox.aws import protocol
 from emrbox.aws.auth import Caller
 from emrbox.aws.errors import AwsError
-from emrbox.emr import states
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.events import event_of
-from emrbox.emr.hollow import Hollow
-from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import Ending, Reason
-from emrbox.emr.service import EmrService
-from emrbox.emr.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
+from emrbox.emr.life import states
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.events import event_of
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
+from emrbox.emr.life.store import Store
 
 if TYPE_CHECKING:
     from datetime import datetime

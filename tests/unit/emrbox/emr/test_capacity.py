@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from emrbox.emr.capacity import Capacity
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.launch_request import new_cluster
-from emrbox.emr.layer import StartFailureError
+from emrbox.emr.api.launch_request import new_cluster
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.machines.capacity import Capacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from emrbox.aws.errors import AwsError
-from emrbox.emr import states
-from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import Ending, Reason
-from emrbox.emr.states import ReasonCode
+from emrbox.emr.life import states
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ReasonCode
 
 
 def test_a_kept_alive_cluster_without_steps_waits(emr: Any) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from emrbox.aws import protocol
 from emrbox.aws.errors import AwsError
-from emrbox.emr.coverage import COVERAGE, Extent
-from emrbox.emr.service import OPERATIONS
+from emrbox.emr.api.coverage import COVERAGE, Extent
+from emrbox.emr.api.service import OPERATIONS
 
 
 def test_every_operation_of_the_model_has_an_entry() -> None:

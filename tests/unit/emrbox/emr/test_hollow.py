@@ -10,11 +10,11 @@ import pytest
 
 from emrbox.aws.auth import Caller
 from emrbox.aws.errors import AwsError
-from emrbox.emr.clock import MovableClock, SystemClock
-from emrbox.emr.hollow import Hollow
-from emrbox.emr.hollow_scripts import Scripts
-from emrbox.emr.service import EmrService
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
+from emrbox.emr.hollow.scripts import Scripts
+from emrbox.emr.life.clock import MovableClock, SystemClock
+from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
 from emrbox.faults.happenings import Happenings
 from emrbox.faults.lag import LaggingReads

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emrbox.emr import log_pusher
-from emrbox.emr.bootstrap import run_bootstrap_actions
-from emrbox.emr.configurations import files
-from emrbox.emr.launch_request import new_step
-from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import BootstrapAction, Group, Instance, Status
-from emrbox.emr.node_access import Member
-from emrbox.emr.states import GroupState, InstanceState
-from emrbox.emr.step_process import StepProcess
+from emrbox.emr.api.launch_request import new_step
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import BootstrapAction, Group, Instance, Status
+from emrbox.emr.life.states import GroupState, InstanceState
+from emrbox.emr.machines import log_pusher
+from emrbox.emr.machines.bootstrap import run_bootstrap_actions
+from emrbox.emr.machines.configurations import files
+from emrbox.emr.machines.node_access import Member
+from emrbox.emr.machines.step_process import StepProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from emrbox.aws.errors import AwsError
-from emrbox.emr import history
-from emrbox.emr.model import Status
-from emrbox.emr.paging import page
-from emrbox.emr.states import InstanceState
+from emrbox.emr.api import history
+from emrbox.emr.api.paging import page
+from emrbox.emr.life.model import Status
+from emrbox.emr.life.states import InstanceState
 
 MASTER = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 CORE = {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1}

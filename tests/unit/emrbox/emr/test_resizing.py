@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from emrbox.aws.errors import AwsError
-from emrbox.emr.layer import StartFailureError
-from emrbox.emr.model import Ending, Reason
-from emrbox.emr.states import ReasonCode
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ReasonCode
 
 TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1, "Name": "more"}
 

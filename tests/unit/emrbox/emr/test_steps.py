@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from emrbox.aws.errors import AwsError
-from emrbox.emr import history
-from emrbox.emr.model import Status
-from emrbox.emr.states import StepState
+from emrbox.emr.api import history
+from emrbox.emr.life.model import Status
+from emrbox.emr.life.states import StepState
 
 
 def test_steps_run_one_after_the_other_in_submission_order(emr: Any) -> None:

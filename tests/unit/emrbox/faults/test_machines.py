@@ -12,10 +12,10 @@ import pytest
 
 from emrbox import cli
 from emrbox.control_commands import fault_document
-from emrbox.emr import log_pusher
-from emrbox.emr.delays import Delays
-from emrbox.emr.launch_request import new_cluster
-from emrbox.emr.layer import InterruptedByEndError
+from emrbox.emr.api.launch_request import new_cluster
+from emrbox.emr.hollow.delays import Delays
+from emrbox.emr.life.layer import InterruptedByEndError
+from emrbox.emr.machines import log_pusher
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
 from emrbox.faults.machines import with_faults

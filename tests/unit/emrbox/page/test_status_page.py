@@ -17,9 +17,9 @@ from emrbox.aws.auth import Caller
 from emrbox.aws.server import Application
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
 from emrbox.control import Control
-from emrbox.emr.clock import SystemClock
-from emrbox.emr.service import EmrService
-from emrbox.emr.store import Store
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.store import Store
 from emrbox.page.status_page import FILES, STATIC, StatusPage
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""EMR's operations: requests checked, answers built, errors as AWS words them."""

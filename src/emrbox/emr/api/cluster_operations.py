@@ -1,0 +1,285 @@
+"""EMR's operations on clusters: each takes the store and a request that fits the model, and answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emrbox.aws.errors import invalid_request, validation_error
+from emrbox.emr import ids, releases
+from emrbox.emr.api import history, validation, views
+from emrbox.emr.api.launch_request import new_cluster
+from emrbox.emr.api.paging import page
+from emrbox.emr.life import endings, states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emrbox.emr.life.model import Cluster, Group, Instance
+    from emrbox.emr.life.store import Store
+
+Document = dict[str, Any]
+PROTECTED = "Could not shut down one or more job flows since they are termination protected."
+MAXIMUM_TERMINATIONS = 10
+
+
+def run_job_flow(store: Store, request: Document) -> Document:
+    """Launch a cluster. Not idempotent, as in EMR."""
+    validation.check_run_job_flow(request)
+    try:
+        role = store.role_of_profile(request["JobFlowRole"])
+    except KeyError:
+        raise validation_error(f"Invalid InstanceProfile: {request['JobFlowRole']}.") from None
+    clock = store.clock_for({tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])})
+    cluster = new_cluster(request, role, clock.now())
+    cluster.clock = clock
+    store.add(cluster)
+    return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id)}
+
+
+def describe_cluster(store: Store, request: Document) -> Document:
+    """Everything about one cluster."""
+    cluster = store.cluster(request["ClusterId"])
+    with cluster.changed:
+        return {"Cluster": views.cluster_document(cluster, store.now(cluster))}
+
+
+def list_clusters(store: Store, request: Document) -> Document:
+    """Clusters by state and creation time, newest first, 50 a page."""
+    wanted = set(request.get("ClusterStates", []))
+    after, before = request.get("CreatedAfter"), request.get("CreatedBefore")
+
+    def is_wanted(cluster: Cluster) -> bool:
+        return (
+            (not wanted or cluster.status.state in wanted)
+            and (after is None or cluster.status.created > after)
+            and (before is None or cluster.status.created < before)
+        )
+
+    newest_first = store.all()[::-1]
+    shown, marker = page(newest_first, request.get("Marker"), lambda c: c.id, wanted=is_wanted)
+    documents = []
+    for cluster in shown:
+        with cluster.changed:
+            documents.append(views.cluster_summary(cluster, store.now(cluster)))
+    return views.present({"Clusters": documents, "Marker": marker})
+
+
+def list_instance_groups(store: Store, request: Document) -> Document:
+    """Return the groups of a cluster, 50 a page."""
+    cluster = store.cluster(request["ClusterId"])
+    with cluster.changed:
+        shown, marker = page(cluster.groups, request.get("Marker"), lambda group: group.id)
+        return views.present({"InstanceGroups": [views.group_document(g) for g in shown], "Marker": marker})
+
+
+def list_instances(store: Store, request: Document) -> Document:
+    """Return a cluster's instances by group, role and state."""
+    cluster = store.cluster(request["ClusterId"])
+    if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
+        raise invalid_request("Instance fleets and instance groups are mutually exclusive.")
+    roles, wanted = set(request.get("InstanceGroupTypes", [])), set(request.get("InstanceStates", []))
+    group_id = request.get("InstanceGroupId")
+    if group_id and group_id not in {group.id for group in cluster.groups}:
+        raise invalid_request(f"Instance group id '{group_id[:60]}' is not valid.")
+
+    def is_wanted(pair: tuple[Group, Instance]) -> bool:
+        group, instance = pair
+        return (
+            (not roles or group.role in roles)
+            and (not group_id or group.id == group_id)
+            and (not wanted or instance.status.state in wanted)
+        )
+
+    with cluster.changed:
+        found = history.instances(cluster, store.now(cluster))
+        shown, marker = page(found, request.get("Marker"), lambda pair: pair[1].id, wanted=is_wanted)
+        documents = [views.instance_document(*pair) for pair in shown]
+    return views.present({"Instances": documents, "Marker": marker})
+
+
+def list_bootstrap_actions(store: Store, request: Document) -> Document:
+    """Return a cluster's bootstrap actions, 50 a page."""
+    cluster = store.cluster(request["ClusterId"])
+    numbered = list(enumerate(cluster.bootstrap_actions))
+    shown, marker = page(numbered, request.get("Marker"), lambda pair: str(pair[0]))
+    actions = [{"Name": a.name, "ScriptPath": a.path, "Args": list(a.args)} for _, a in shown]
+    return views.present({"BootstrapActions": actions, "Marker": marker})
+
+
+def terminate_job_flows(store: Store, request: Document) -> Document:
+    """Begin to end up to ten clusters: the unprotected ones even if others are protected (emr-facts 1.6)."""
+    if len(request["JobFlowIds"]) > MAXIMUM_TERMINATIONS:
+        raise validation_error(f"The maximum number of job flow IDs is {MAXIMUM_TERMINATIONS}.")
+    clusters = [store.job_flow(job_flow_id) for job_flow_id in request["JobFlowIds"]]
+    refused = False
+    for cluster in clusters:
+        with cluster.changed:
+            if cluster.termination_protected and cluster.status.state in states.CLUSTER_LIVE:
+                refused = True
+            else:
+                cluster.end(endings.by_user(), store.now(cluster))
+    if refused:
+        raise validation_error(PROTECTED)
+    return {}
+
+
+def set_termination_protection(store: Store, request: Document) -> Document:
+    """Protect clusters from TerminateJobFlows, or not."""
+
+    def change(cluster: Cluster) -> None:
+        cluster.termination_protected = request["TerminationProtected"]
+        store.engine(cluster).protect_instances(protected=cluster.termination_protected)
+
+    return _change_live(store, request["JobFlowIds"], change)
+
+
+def set_keep_alive(store: Store, request: Document) -> Document:
+    """Keep clusters without steps alive, or let them end."""
+
+    def change(cluster: Cluster) -> None:
+        cluster.keep_alive = request["KeepJobFlowAliveWhenNoSteps"]
+
+    return _change_live(store, request["JobFlowIds"], change)
+
+
+def set_unhealthy_node_replacement(store: Store, request: Document) -> Document:
+    """Remember the setting; nodes do not become unhealthy by themselves here."""
+
+    def change(cluster: Cluster) -> None:
+        cluster.request["Instances"]["UnhealthyNodeReplacement"] = request["UnhealthyNodeReplacement"]
+
+    return _change_live(store, request["JobFlowIds"], change)
+
+
+def set_visible_to_all_users(store: Store, request: Document) -> Document:
+    """Remember the flag, which has no effect since 2020."""
+
+    def change(cluster: Cluster) -> None:
+        cluster.visible_to_all_users = request["VisibleToAllUsers"]
+
+    return _change_live(store, request["JobFlowIds"], change)
+
+
+def modify_cluster(store: Store, request: Document) -> Document:
+    """Change how many steps run at once."""
+    cluster = store.cluster(request["ClusterId"])
+    level = request.get("StepConcurrencyLevel")
+    with cluster.changed:
+        _require_live(cluster)
+        if level is not None:
+            validation.check_step_concurrency(level)
+            cluster.step_concurrency = level
+        cluster.changed.notify_all()
+        return {"StepConcurrencyLevel": cluster.step_concurrency}
+
+
+def add_tags(store: Store, request: Document) -> Document:
+    """Set tags on a cluster that is not over."""
+    cluster = store.cluster(request["ResourceId"])
+    validation.check_tags(request["Tags"])
+    with cluster.changed:
+        _require_live(cluster)
+        new = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
+        cluster.tags.update(new)
+    store.engine(cluster).tag_instances(set_tags=new)
+    return {}
+
+
+def remove_tags(store: Store, request: Document) -> Document:
+    """Remove tags from a cluster that is not over."""
+    cluster = store.cluster(request["ResourceId"])
+    with cluster.changed:
+        _require_live(cluster)
+        for key in request["TagKeys"]:
+            cluster.tags.pop(key, None)
+    store.engine(cluster).tag_instances(remove_keys=request["TagKeys"])
+    return {}
+
+
+def put_auto_termination_policy(store: Store, request: Document) -> Document:
+    """End the cluster when it has been idle for a time."""
+    cluster = store.cluster(request["ClusterId"])
+    policy = request.get("AutoTerminationPolicy", {})
+    validation.check_idle_timeout(policy)
+    with cluster.changed:
+        _require_live(cluster)
+        cluster.idle_timeout_seconds = policy.get("IdleTimeout", 3600)
+        cluster.changed.notify_all()
+    return {}
+
+
+def get_auto_termination_policy(store: Store, request: Document) -> Document:
+    """Return the policy, or an empty answer when there is none."""
+    seconds = store.cluster(request["ClusterId"]).idle_timeout_seconds
+    return {} if seconds is None else {"AutoTerminationPolicy": {"IdleTimeout": seconds}}
+
+
+def remove_auto_termination_policy(store: Store, request: Document) -> Document:
+    """Forget the policy."""
+    cluster = store.cluster(request["ClusterId"])
+    with cluster.changed:
+        cluster.idle_timeout_seconds = None
+    return {}
+
+
+def list_release_labels(_store: Store, request: Document) -> Document:
+    """Return the labels that emrbox serves, filtered by prefix or application (`spark@4.0.2`)."""
+    filters = request.get("Filters", {})
+    prefix, application = filters.get("Prefix", ""), filters.get("Application", "").lower()
+    labels = [
+        release.label
+        for release in releases.RELEASES.values()
+        if release.label.startswith(prefix)
+        and any(f"{n}@{v}".lower().startswith(application) for n, v in release.applications.items())
+    ]
+    return {"ReleaseLabels": labels}
+
+
+def describe_release_label(_store: Store, request: Document) -> Document:
+    """Return the applications of a release."""
+    label = request.get("ReleaseLabel", "")
+    release = releases.RELEASES.get(label)
+    if release is None:
+        raise invalid_request(f"Release label '{label}' is not valid.")
+    applications = [{"Name": n, "Version": v} for n, v in release.applications.items()]
+    available = [{"Label": release.os_release}]
+    return {"ReleaseLabel": label, "Applications": applications, "AvailableOSReleases": available}
+
+
+def list_supported_instance_types(_store: Store, request: Document) -> Document:
+    """Return the instance types that a release runs on."""
+    label = request["ReleaseLabel"]
+    if label not in releases.RELEASES:
+        raise invalid_request(f"Release label '{label}' is not valid.")
+    types = list(releases.INSTANCE_TYPES.values())
+    shown, marker = page(types, request.get("Marker"), lambda t: t.name, size=100)
+    documents = [
+        {
+            "Type": t.name,
+            "MemoryGB": t.memory_gb,
+            "VCPU": t.vcpu,
+            "Is64BitsOnly": True,
+            "EbsStorageOnly": t.ebs_only,
+            "InstanceFamilyId": t.name.partition(".")[0],
+            "Architecture": "X86_64",
+        }
+        for t in shown
+    ]
+    return views.present({"SupportedInstanceTypes": documents, "Marker": marker})
+
+
+def _change_live(store: Store, job_flow_ids: list[str], change: Callable[[Cluster], None]) -> Document:
+    clusters = [store.job_flow(job_flow_id) for job_flow_id in job_flow_ids]
+    for cluster in clusters:
+        with cluster.changed:
+            if cluster.status.state in states.CLUSTER_LIVE:
+                change(cluster)
+                cluster.changed.notify_all()
+    return {}
+
+
+def _require_live(cluster: Cluster) -> None:
+    if cluster.status.state not in states.CLUSTER_LIVE:
+        raise invalid_request(
+            f"Cluster id '{cluster.id}' is terminated or terminating and cannot be modified."
+        )

@@ -1,0 +1,130 @@
+"""EMR's operations that change instance groups (emr-facts 1.2, 2.3, 2.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emrbox.aws.errors import invalid_request, validation_error
+from emrbox.emr import ids
+from emrbox.emr.api import validation
+from emrbox.emr.api.launch_request import new_group
+from emrbox.emr.life import states
+from emrbox.emr.life.model import Resize
+from emrbox.emr.life.states import GroupState
+from emrbox.emr.machines import hadoop_defaults
+
+if TYPE_CHECKING:
+    from emrbox.emr.life.model import Cluster, Group
+    from emrbox.emr.life.store import Store
+
+Document = dict[str, Any]
+# Guess: the wording of these refusals is not in the public sources.
+ONLY_WHEN_READY = "Instance groups can be added and modified only while the cluster is running or waiting."
+BELOW_REPLICATION = (
+    "The CORE instance group cannot be resized to {count} instances, fewer than the HDFS replication factor "
+    "{factor}."
+)
+
+
+def add_instance_groups(store: Store, request: Document) -> Document:
+    """Add task groups to a cluster that is ready."""
+    cluster = store.job_flow(request["JobFlowId"])
+    configs = request["InstanceGroups"]
+    with cluster.changed:
+        if cluster.status.state not in states.CLUSTER_READY:
+            raise validation_error(ONLY_WHEN_READY)
+        validation.check_added_groups(configs, [group.role for group in cluster.groups])
+        now = store.now(cluster)
+        groups = [new_group(config, now) for config in configs]
+        cluster.groups.extend(groups)
+        cluster.changed.notify_all()
+    return {
+        "JobFlowId": cluster.id,
+        "InstanceGroupIds": [group.id for group in groups],
+        "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id),
+    }
+
+
+def modify_instance_groups(store: Store, request: Document) -> Document:
+    """Resize groups, or end named instances of theirs. All is checked before any of it is done."""
+    changes = request.get("InstanceGroups", [])
+    wanted = [change["InstanceGroupId"] for change in changes]
+    cluster = _cluster_of(store, request.get("ClusterId"), wanted)
+    if cluster is None:
+        return {}
+    with cluster.changed:
+        if cluster.status.state not in states.CLUSTER_READY:
+            raise validation_error(ONLY_WHEN_READY)
+        groups = [_group(cluster, group_id) for group_id in wanted]
+        for group, change in zip(groups, changes, strict=True):
+            _check(cluster, group, change)
+        for group, change in zip(groups, changes, strict=True):
+            _apply(group, change)
+            if group.status.state is GroupState.SUSPENDED:
+                now = store.now(cluster)
+                group.resize = Resize(now, len(group.present), group.requested_count)
+                cluster.move(group, GroupState.RESIZING, now)
+        cluster.changed.notify_all()
+    return {}
+
+
+def _cluster_of(store: Store, cluster_id: str | None, group_ids: list[str]) -> Cluster | None:
+    """Return the cluster that is named, or whose groups are; None for a request that names nothing."""
+    if cluster_id is not None:
+        return store.cluster(cluster_id)
+    for cluster in store.all():
+        if any(group.id in group_ids for group in cluster.groups):
+            return cluster
+    if group_ids:
+        raise invalid_request(f"Instance group id '{group_ids[0][:60]}' is not valid.")
+    return None
+
+
+def _group(cluster: Cluster, group_id: str) -> Group:
+    for group in cluster.groups:
+        if group.id == group_id:
+            return group
+    raise invalid_request(f"Instance group id '{group_id[:60]}' is not valid.")
+
+
+def _check(cluster: Cluster, group: Group, change: Document) -> None:
+    if "Configurations" in change or "ReconfigurationType" in change:
+        raise validation_error("Reconfiguring instance groups is not available in this region.")
+    if group.role == "MASTER":
+        raise validation_error("The MASTER instance group cannot be resized.")
+    named = _named(change)
+    known = {instance.ec2_id for instance in group.present}
+    for ec2_id in named:
+        if ec2_id not in known:
+            raise validation_error(f"Instance {ec2_id[:60]} is not part of instance group {group.id}.")
+    count = _count_after(group, change)
+    if not 0 <= count <= validation.MAXIMUM_INSTANCES_IN_GROUP:
+        raise validation_error(f"Invalid instance count {count} for the {group.role} instance group.")
+    factor = hadoop_defaults.replication(
+        cluster.core_count_at_start, cluster.request.get("Configurations", [])
+    )
+    if group.role == "CORE" and count < min(factor, len(group.present)):
+        raise validation_error(BELOW_REPLICATION.format(count=count, factor=factor))
+
+
+def _count_after(group: Group, change: Document) -> int:
+    """Return the size that is asked for. Instances that are ended by name are not replaced (model)."""
+    if "InstanceCount" in change:
+        return int(change["InstanceCount"])
+    return max(0, group.requested_count - len(_named(change)))
+
+
+def _named(change: Document) -> set[str]:
+    return set(change.get("EC2InstanceIdsToTerminate", []))
+
+
+def _apply(group: Group, change: Document) -> None:
+    policy = change.get("ShrinkPolicy", {})
+    group.requested_count = _count_after(group, change)
+    group.told_to_end |= _named(change)
+    instances = policy.get("InstanceResizePolicy", {})
+    group.first_ids = set(instances.get("InstancesToTerminate", []))
+    group.protected_ids = set(instances.get("InstancesToProtect", []))
+    group.decommission_seconds = policy.get("DecommissionTimeout", group.decommission_seconds)
+    if policy:
+        group.shrink_policy = policy

@@ -1,0 +1,158 @@
+"""EMR's API: permission, then the operation. What emrbox lacks is refused as AWS refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from emrbox.config import ACCOUNT_ID
+from emrbox.emr import ids
+from emrbox.emr.api import cluster_operations as clusters
+from emrbox.emr.api import group_operations as groups
+from emrbox.emr.api import step_operations as steps
+from emrbox.emr.api.coverage import not_available
+from emrbox.emr.life.states import CLUSTER_ENDED
+from emrbox.emr.life.store import Store
+from emrbox.faults.calls import clusters_of
+
+if TYPE_CHECKING:
+    from emrbox.aws.auth import Caller
+    from emrbox.emr.life.model import Cluster
+    from emrbox.faults.lag import LaggingReads
+
+Document = dict[str, Any]
+Operation = Callable[[Store, Document], Document]
+
+OPERATIONS: dict[str, Operation] = {
+    "AddInstanceGroups": groups.add_instance_groups,
+    "AddJobFlowSteps": steps.add_job_flow_steps,
+    "AddTags": clusters.add_tags,
+    "CancelSteps": steps.cancel_steps,
+    "DescribeCluster": clusters.describe_cluster,
+    "DescribeReleaseLabel": clusters.describe_release_label,
+    "DescribeStep": steps.describe_step,
+    "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
+    "ListBootstrapActions": clusters.list_bootstrap_actions,
+    "ListClusters": clusters.list_clusters,
+    "ListInstanceGroups": clusters.list_instance_groups,
+    "ListInstances": clusters.list_instances,
+    "ListReleaseLabels": clusters.list_release_labels,
+    "ListSteps": steps.list_steps,
+    "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
+    "ModifyCluster": clusters.modify_cluster,
+    "ModifyInstanceGroups": groups.modify_instance_groups,
+    "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
+    "RemoveAutoTerminationPolicy": clusters.remove_auto_termination_policy,
+    "RemoveTags": clusters.remove_tags,
+    "RunJobFlow": clusters.run_job_flow,
+    "SetKeepJobFlowAliveWhenNoSteps": clusters.set_keep_alive,
+    "SetTerminationProtection": clusters.set_termination_protection,
+    "SetUnhealthyNodeReplacement": clusters.set_unhealthy_node_replacement,
+    "SetVisibleToAllUsers": clusters.set_visible_to_all_users,
+    "TerminateJobFlows": clusters.terminate_job_flows,
+}
+
+
+class EmrService:
+    """The operations of EMR; each caller sees the clusters of its own account."""
+
+    def __init__(self, store: Store, lag: LaggingReads | None = None) -> None:
+        self._store = store
+        self._lag = lag
+
+    @property
+    def store(self) -> Store:
+        """The account's clusters."""
+        return self._store
+
+    def call(self, operation: str, request: Document, caller: Caller) -> Document:
+        """Check that the caller may, then do it. Refusals are AwsError."""
+        store = self._store.for_account(caller.account_id)
+        _authorise(store, operation, request, caller)
+        function = OPERATIONS.get(operation)
+        if function is None:
+            raise not_available(operation)
+        if self._lag is not None:
+            return self._lag.call(function, operation, store, request)
+        return function(store, request)
+
+    def clusters_named(self, body: bytes) -> list[str]:
+        """Return ids and names of the clusters that a request's body speaks of."""
+        return clusters_of(body, self._store)
+
+    def open_account(self, account_id: str) -> None:
+        """Nothing to make: an account's clusters are known by their launch."""
+
+    def close_account(self, account_id: str) -> None:
+        """End and forget every cluster of an account."""
+        self._store.forget_account(account_id)
+
+    def status(self) -> Document:
+        """Return the clusters that are not over, for people."""
+        live = [c for c in self._store.all() if c.status.state not in CLUSTER_ENDED]
+        return {"clusters": [_status_line(cluster) for cluster in live]}
+
+
+def _authorise(store: Store, operation: str, request: Document, caller: Caller) -> None:
+    action = f"elasticmapreduce:{operation}"
+    named = _named_clusters(request)
+    request_tags = {t.get("Key", ""): t.get("Value", "") for t in request.get("Tags", [])}
+    context = _tag_context("RequestTag", request_tags)
+    for cluster_id in named:
+        cluster = store.find(cluster_id)
+        tags = _tag_context("ResourceTag", _tags_of(cluster)) if cluster else {}
+        caller.require(action, ids.cluster_arn(cluster_id, caller.account_id), {**context, **tags})
+    if not named:
+        caller.require(action, "*", context)
+    if operation == "RunJobFlow":
+        if request_tags:
+            caller.require("elasticmapreduce:AddTags", ids.cluster_arn("*", caller.account_id), context)
+        _authorise_roles(store, request, caller)
+
+
+def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
+    """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
+    if request.get("ServiceRole"):
+        context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
+        caller.require("iam:PassRole", role_arn(request["ServiceRole"], caller.account_id), context)
+    if request.get("JobFlowRole"):
+        try:
+            role = store.role_of_profile(request["JobFlowRole"])
+        except KeyError:
+            return  # validation says it better
+        caller.require(
+            "iam:PassRole", role_arn(role, caller.account_id), {"iam:PassedToService": "ec2.amazonaws.com"}
+        )
+
+
+def role_arn(name_or_arn: str, account_id: str = ACCOUNT_ID) -> str:
+    """Return the ARN of a role that was given by either."""
+    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{account_id}:role/{name_or_arn}"
+
+
+def _named_clusters(request: Document) -> Iterable[str]:
+    if "JobFlowIds" in request:
+        return list(request["JobFlowIds"])
+    return [request[m] for m in ("ClusterId", "JobFlowId", "ResourceId") if m in request]
+
+
+def _tags_of(cluster: Cluster) -> dict[str, str]:
+    with cluster.changed:
+        return dict(cluster.tags)
+
+
+def _tag_context(kind: str, tags: dict[str, str]) -> dict[str, str]:
+    return {
+        f"{space}:{kind}/{key}": value for key, value in tags.items() for space in ("aws", "elasticmapreduce")
+    }
+
+
+def _status_line(cluster: Cluster) -> Document:
+    with cluster.changed:
+        return {
+            "id": cluster.id,
+            "name": cluster.name,
+            "state": str(cluster.status.state),
+            "instances": {group.role: group.running_count for group in cluster.groups},
+            "active_steps": [step.name for step in cluster.active_steps],
+        }

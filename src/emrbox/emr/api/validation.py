@@ -1,0 +1,245 @@
+"""What EMR refuses beyond its model: rules between members. Sources: emr-facts 1.4-1.7, 2.1-2.10."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from emrbox.aws.errors import validation_error
+from emrbox.emr import releases, storage
+from emrbox.emr.life import states
+from emrbox.emr.life.states import ActionOnFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FORBIDDEN_IN_NAME = re.compile(r"[<>$|`]")
+MAXIMUM_BOOTSTRAP_ACTIONS = 16
+MAXIMUM_ACTIVE_STEPS = 256
+MAXIMUM_STEP_CHARACTERS = 10_240
+MAXIMUM_TASK_GROUPS = 48
+MAXIMUM_INSTANCES_IN_GROUP = 2000
+STEP_CONCURRENCY = range(1, 257)
+IDLE_TIMEOUT_SECONDS = range(60, 604_801)
+TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
+NOT_AVAILABLE = (
+    "AutoScalingRole",
+    "KerberosAttributes",
+    "ManagedScalingPolicy",
+    "MonitoringConfiguration",
+    "PlacementGroupConfigs",
+    "SecurityConfiguration",
+    "SessionEnabled",
+    "StepExecutionRoleArn",
+)
+
+
+def check_run_job_flow(request: Mapping[str, Any]) -> None:
+    """Check a RunJobFlow request that already fits the model. Raises ValidationException."""
+    if FORBIDDEN_IN_NAME.search(request["Name"]):
+        raise validation_error("Invalid cluster name: it may not contain <, >, $, | or `.")
+    _check_release(request)
+    if not request.get("ServiceRole"):
+        raise validation_error("ServiceRole is required for creating cluster.")
+    if not request.get("JobFlowRole"):
+        raise validation_error("InstanceProfile is required for creating cluster.")
+    for member in NOT_AVAILABLE:
+        if request.get(member):
+            raise validation_error(f"{member} is not available in this region.")
+    check_instances(request["Instances"])
+    if request.get("CustomAmiId") and any("CustomAmiId" in g for g in _groups(request["Instances"])):
+        raise validation_error(
+            "CustomAmiId can be given for the cluster or for instance groups, not for both."
+        )
+    if request.get("EbsRootVolumeSize", storage.LEAST_ROOT_GB) < storage.LEAST_ROOT_GB:
+        raise validation_error(f"The EBS root volume size must be at least {storage.LEAST_ROOT_GB} GiB.")
+    check_configurations(request.get("Configurations", []))
+    concurrency = request.get("StepConcurrencyLevel", 1)
+    check_step_concurrency(concurrency)
+    if len(request.get("BootstrapActions", [])) > MAXIMUM_BOOTSTRAP_ACTIONS:
+        raise validation_error(f"The maximum number of bootstrap actions is {MAXIMUM_BOOTSTRAP_ACTIONS}.")
+    check_steps(request.get("Steps", []), active=0, concurrency=concurrency)
+    check_tags(request.get("Tags", []))
+    if "AutoTerminationPolicy" in request:
+        check_idle_timeout(request["AutoTerminationPolicy"])
+    log_uri = request.get("LogUri")
+    if log_uri and not re.match(r"s3[an]?://[^/]+", log_uri):
+        raise validation_error("The log URI is not a valid S3 location.")
+
+
+def _check_release(request: Mapping[str, Any]) -> None:
+    named = [m for m in ("ReleaseLabel", "AmiVersion") if request.get(m)]
+    if request["Instances"].get("HadoopVersion"):
+        named.append("HadoopVersion")
+    if len(named) != 1:
+        raise validation_error("Must specify exactly one of release label, AMI version, or Hadoop version.")
+    label = request.get("ReleaseLabel")
+    if label not in releases.RELEASES:
+        raise validation_error(
+            f"The supplied release label is invalid: {label or request.get('AmiVersion')}."
+        )
+    known = {name.lower() for name in releases.RELEASES[label].applications}
+    for application in request.get("Applications", []):
+        if application.get("Name", "").lower() not in known:
+            raise validation_error(f"Specified application: {application.get('Name')} is not supported.")
+
+
+def _groups(instances: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = instances.get("InstanceGroups", [])
+    return found
+
+
+def check_instances(instances: Mapping[str, Any]) -> None:
+    """Check for exactly one of groups, fleets and the simple form, whole in itself."""
+    simple = any(m in instances for m in ("MasterInstanceType", "SlaveInstanceType", "InstanceCount"))
+    forms = [simple, "InstanceGroups" in instances, "InstanceFleets" in instances]
+    if sum(forms) != 1:
+        raise validation_error(
+            "Please specify exactly one of: instance groups, instance fleets, or instance types."
+        )
+    if "InstanceFleets" in instances:
+        raise validation_error("Instance fleets are not available in this region.")
+    if ("EmrManagedMasterSecurityGroup" in instances) != ("EmrManagedSlaveSecurityGroup" in instances):
+        raise validation_error(
+            "Specify both EmrManagedMasterSecurityGroup and EmrManagedSlaveSecurityGroup, or neither."
+        )
+    if simple:
+        _check_simple(instances)
+    else:
+        _check_groups(instances["InstanceGroups"])
+
+
+def _check_simple(instances: Mapping[str, Any]) -> None:
+    count = instances.get("InstanceCount", 1)
+    if not 1 <= count <= MAXIMUM_INSTANCES_IN_GROUP:
+        raise validation_error("Instance count must be between 1 and 2000.")
+    master = instances.get("MasterInstanceType")
+    if not master:
+        raise validation_error("MasterInstanceType is required.")
+    if count > 1 and not instances.get("SlaveInstanceType"):
+        raise validation_error("SlaveInstanceType is required when the instance count is more than 1.")
+    for name in filter(None, (master, instances.get("SlaveInstanceType"))):
+        _check_instance_type(name)
+
+
+def _check_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    roles = [group["InstanceRole"] for group in groups]
+    if roles.count("MASTER") != 1:
+        raise validation_error("There must be exactly one MASTER instance group.")
+    if roles.count("CORE") > 1:
+        raise validation_error("There can be at most one CORE instance group.")
+    if "TASK" in roles and "CORE" not in roles:
+        raise validation_error("A TASK instance group requires a CORE instance group.")
+    if roles.count("TASK") > MAXIMUM_TASK_GROUPS:
+        raise validation_error(f"The maximum number of TASK instance groups is {MAXIMUM_TASK_GROUPS}.")
+    for group in groups:
+        _check_group(group)
+
+
+def check_added_groups(groups: Sequence[Mapping[str, Any]], roles: Sequence[str]) -> None:
+    """Check groups that are added to a cluster that has groups of these roles. Raises ValidationException."""
+    for group in groups:
+        if group["InstanceRole"] == "MASTER":
+            raise validation_error("A MASTER instance group cannot be added to a running cluster.")
+        if group["InstanceRole"] == "CORE":
+            # Guess: with a core group there is one already; a cluster of one node keeps its form here.
+            raise validation_error("Only TASK instance groups can be added to a running cluster.")
+        _check_group(group)
+    if groups and "CORE" not in roles:
+        raise validation_error("A TASK instance group requires a CORE instance group.")
+    added = sum(group["InstanceRole"] == "TASK" for group in groups)
+    if list(roles).count("TASK") + added > MAXIMUM_TASK_GROUPS:
+        raise validation_error(f"The maximum number of TASK instance groups is {MAXIMUM_TASK_GROUPS}.")
+
+
+def _check_group(group: Mapping[str, Any]) -> None:
+    role, count = group["InstanceRole"], group["InstanceCount"]
+    if role == "MASTER" and count != 1:
+        raise validation_error("The MASTER instance group must have an instance count of 1.")
+    lowest = 0 if role == "TASK" else 1
+    if not lowest <= count <= MAXIMUM_INSTANCES_IN_GROUP:
+        raise validation_error(f"Invalid instance count {count} for the {role} instance group.")
+    if "BidPrice" in group:
+        if group.get("Market") == "ON_DEMAND":
+            raise validation_error("A bid price cannot be given for an ON_DEMAND instance group.")
+        if not re.fullmatch(r"\d+(\.\d{1,3})?", group["BidPrice"]):
+            raise validation_error("The bid price is not valid: at most three decimals.")
+    if "AutoScalingPolicy" in group:
+        raise validation_error("AutoScalingPolicy is not available in this region.")
+    _check_instance_type(group["InstanceType"])
+    if wrong := storage.mistake(group.get("EbsConfiguration", {}), role):
+        raise validation_error(wrong)
+    check_configurations(group.get("Configurations", []))
+
+
+def _check_instance_type(name: str) -> None:
+    if name not in releases.INSTANCE_TYPES:
+        raise validation_error(f"Instance type '{name}' is not supported.")
+
+
+def check_configurations(configurations: Iterable[Mapping[str, Any]]) -> None:
+    """Known classifications only; `*-env` ones hold their variables in a nested `export` block."""
+    seen = set()
+    for configuration in configurations:
+        name = configuration.get("Classification")
+        if name not in releases.CLASSIFICATIONS:
+            raise validation_error(
+                f"The supplied configuration has an invalid classification: {name or '(none)'}."
+            )
+        if name in seen:
+            raise validation_error(f"Multiple configurations with the same classification {name} found.")
+        seen.add(name)
+        nested = configuration.get("Configurations", [])
+        if name in releases.ENV_CLASSIFICATIONS:
+            if configuration.get("Properties") or any(n.get("Classification") != "export" for n in nested):
+                raise validation_error(
+                    f"Classification {name} takes its properties in a nested 'export' block."
+                )
+        elif nested:
+            raise validation_error(f"Classification {name} does not support nested configurations.")
+
+
+def check_steps(steps: Sequence[Mapping[str, Any]], *, active: int, concurrency: int) -> None:
+    """Check new steps for a cluster that has `active` steps and runs `concurrency` at once."""
+    if active + len(steps) > MAXIMUM_ACTIVE_STEPS:
+        raise validation_error(
+            "Maximum number of active steps(State = 'Running', 'Pending' or 'Cancel_Pending') "
+            "for cluster exceeded."
+        )
+    for step in steps:
+        action = ActionOnFailure(step.get("ActionOnFailure", states.DEFAULT_ACTION_ON_FAILURE))
+        if concurrency > 1 and action is not ActionOnFailure.CONTINUE:
+            raise validation_error(f"Action on failure '{action}' is invalid.")
+        if step.get("StepMonitoringConfiguration"):
+            raise validation_error("StepMonitoringConfiguration is not available in this region.")
+        jar = step["HadoopJarStep"]
+        pairs = jar.get("Properties", [])
+        texts = [jar["Jar"], jar.get("MainClass", ""), *jar.get("Args", [])]
+        texts += [p.get(m, "") for p in pairs for m in ("Key", "Value")]
+        if sum(map(len, texts)) > MAXIMUM_STEP_CHARACTERS:
+            raise validation_error(f"The step's strings exceed {MAXIMUM_STEP_CHARACTERS} characters.")
+
+
+def check_step_concurrency(level: int) -> None:
+    """1 to 256 steps at once."""
+    if level not in STEP_CONCURRENCY:
+        raise validation_error("Step concurrency level must be between 1 and 256.")
+
+
+def check_idle_timeout(policy: Mapping[str, Any]) -> None:
+    """One minute to seven days."""
+    if policy.get("IdleTimeout", 3600) not in IDLE_TIMEOUT_SECONDS:
+        raise validation_error("The idle timeout must be between 60 and 604800 seconds.")
+
+
+def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
+    """Keys and values in length, `aws:` reserved, no key twice."""
+    keys = [tag.get("Key", "") for tag in tags]
+    if len(keys) != len(set(keys)):
+        raise validation_error("Duplicate tag keys are not allowed.")
+    for tag in tags:
+        key, value = tag.get("Key", ""), tag.get("Value", "")
+        if not 1 <= len(key) <= TAG_KEY_LENGTH or len(value) > TAG_VALUE_LENGTH:
+            raise validation_error("A tag's key has 1 to 128 characters, its value at most 256.")
+        if key.lower().startswith("aws:"):
+            raise validation_error("Tag keys that start with 'aws:' are reserved.")

@@ -1,0 +1,211 @@
+"""EMR's records in the words of its API: what Describe* and List* return."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr import ids, releases, storage
+from emrbox.emr.life import states
+from emrbox.emr.life.states import StepState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from emrbox.emr.life.model import Cluster, Group, Instance, Reason, Status, Step
+
+Document = dict[str, Any]
+HADOOP_ALWAYS = "Hadoop"
+
+
+def cluster_document(cluster: Cluster, now: datetime) -> Document:
+    """DescribeCluster's answer."""
+    request, instances = cluster.request, cluster.request["Instances"]
+    document: Document = {
+        **_summary(cluster, now),
+        "Ec2InstanceAttributes": _ec2_attributes(cluster),
+        "InstanceCollectionType": "INSTANCE_GROUP",
+        "LogUri": _log_uri(cluster),
+        "LogEncryptionKmsKeyId": request.get("LogEncryptionKmsKeyId"),
+        "ReleaseLabel": cluster.release_label,
+        "AutoTerminate": not cluster.keep_alive,
+        "TerminationProtected": cluster.termination_protected,
+        "UnhealthyNodeReplacement": instances.get("UnhealthyNodeReplacement", True),
+        "VisibleToAllUsers": cluster.visible_to_all_users,
+        "Applications": _applications(cluster),
+        "Tags": tag_documents(cluster.tags),
+        "ServiceRole": cluster.service_role,
+        "MasterPublicDnsName": cluster.master_dns,
+        "Configurations": request.get("Configurations", []),
+        "ScaleDownBehavior": request.get("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION"),
+        "CustomAmiId": request.get("CustomAmiId"),
+        "EbsRootVolumeSize": request.get("EbsRootVolumeSize"),
+        "EbsRootVolumeIops": request.get("EbsRootVolumeIops"),
+        "EbsRootVolumeThroughput": request.get("EbsRootVolumeThroughput"),
+        "RepoUpgradeOnBoot": request.get("RepoUpgradeOnBoot"),
+        "StepConcurrencyLevel": cluster.step_concurrency,
+        "OSReleaseLabel": request.get("OSReleaseLabel", releases.RELEASES[cluster.release_label].os_release),
+    }
+    return present(document)
+
+
+def cluster_summary(cluster: Cluster, now: datetime) -> Document:
+    """One entry of ListClusters."""
+    return present(_summary(cluster, now))
+
+
+def _summary(cluster: Cluster, now: datetime) -> Document:
+    return {
+        "Id": cluster.id,
+        "Name": cluster.name,
+        "Status": status_document(cluster.status, ErrorDetails=cluster.error_details or None),
+        "NormalizedInstanceHours": _normalized_hours(cluster, now),
+        "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id),
+    }
+
+
+def status_document(status: Status[Any], **more: Any) -> Document:
+    """Show a state with its reason and timeline; a step has a start where others have a readiness."""
+    second = "StartDateTime" if isinstance(status.state, StepState) else "ReadyDateTime"
+    timeline = {"CreationDateTime": status.created, second: status.ready, "EndDateTime": status.ended}
+    return present(
+        {
+            "State": str(status.state),
+            "StateChangeReason": _reason(status.reason),
+            "Timeline": present(timeline),
+            **more,
+        }
+    )
+
+
+def step_document(step: Step) -> Document:
+    """DescribeStep's answer and an entry of ListSteps."""
+    failure = step.failure and present(
+        {"Reason": step.failure.reason, "Message": step.failure.message, "LogFile": step.failure.log_file}
+    )
+    config = {
+        "Jar": step.jar,
+        "Properties": step.properties,
+        "MainClass": step.main_class,
+        "Args": list(step.args),
+    }
+    more = step.application_ids and {
+        "ResourceManager": "YARN",
+        "ResourceManagerApplicationIds": list(step.application_ids),
+    }
+    return present(
+        {
+            "Id": step.id,
+            "Name": step.name,
+            "Config": present(config),
+            "ActionOnFailure": str(step.action_on_failure),
+            "Status": status_document(step.status, FailureDetails=failure or None),
+            "AdditionalInfo": more or None,
+        }
+    )
+
+
+def group_document(group: Group) -> Document:
+    """One entry of ListInstanceGroups."""
+    return present(
+        {
+            "Id": group.id,
+            "Name": group.name,
+            "Market": group.market,
+            "InstanceGroupType": group.role,
+            "BidPrice": group.bid_price,
+            "InstanceType": group.instance_type,
+            "RequestedInstanceCount": group.requested_count,
+            "RunningInstanceCount": group.running_count,
+            "Status": status_document(group.status),
+            "Configurations": group.configurations,
+            "EbsBlockDevices": storage.block_devices(group.instance_type, group.ebs),
+            "EbsOptimized": group.ebs.get("EbsOptimized"),
+            "ShrinkPolicy": group.shrink_policy,
+            "CustomAmiId": group.custom_ami_id,
+        }
+    )
+
+
+def instance_document(group: Group, instance: Instance) -> Document:
+    """One entry of ListInstances."""
+    return present(
+        {
+            "Id": instance.id,
+            "Ec2InstanceId": instance.ec2_id,
+            # In a private subnet the public name is the private one (emr-facts 2.1).
+            "PublicDnsName": instance.private_dns,
+            "PublicIpAddress": None,
+            "PrivateDnsName": instance.private_dns,
+            "PrivateIpAddress": instance.private_ip,
+            "Status": status_document(instance.status),
+            "InstanceGroupId": group.id,
+            "Market": group.market,
+            "InstanceType": group.instance_type,
+            "EbsVolumes": instance.volumes,
+        }
+    )
+
+
+def tag_documents(tags: dict[str, str]) -> list[Document]:
+    """Tags as a list of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def present(document: Document) -> Document:
+    """Leave out members that have no value."""
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def _reason(reason: Reason) -> Document:
+    return present({"Code": reason.code and str(reason.code), "Message": reason.message})
+
+
+def _ec2_attributes(cluster: Cluster) -> Document:
+    asked = cluster.request["Instances"]
+    kept = (
+        "Ec2KeyName",
+        "EmrManagedMasterSecurityGroup",
+        "EmrManagedSlaveSecurityGroup",
+        "ServiceAccessSecurityGroup",
+        "AdditionalMasterSecurityGroups",
+        "AdditionalSlaveSecurityGroups",
+    )
+    return present(
+        {
+            **{name: asked.get(name) for name in kept},
+            **{f"EmrManaged{kind}SecurityGroup": g for kind, g in cluster.security_groups.items()},
+            "Ec2SubnetId": cluster.subnet_id,
+            "RequestedEc2SubnetIds": [asked["Ec2SubnetId"]] if asked.get("Ec2SubnetId") else [],
+            "Ec2AvailabilityZone": cluster.availability_zone,
+            "RequestedEc2AvailabilityZones": [],
+            "IamInstanceProfile": cluster.instance_profile,
+        }
+    )
+
+
+def _log_uri(cluster: Cluster) -> str | None:
+    """LogUri comes back as s3n:// (emr-facts 2.1)."""
+    return cluster.log_uri and "s3n://" + cluster.log_uri.partition("://")[2]
+
+
+def _applications(cluster: Cluster) -> list[Document]:
+    known = releases.RELEASES[cluster.release_label].applications
+    asked = {a.get("Name", "").lower() for a in cluster.request.get("Applications", [])} | {
+        HADOOP_ALWAYS.lower()
+    }
+    return [{"Name": name, "Version": version} for name, version in known.items() if name.lower() in asked]
+
+
+def _normalized_hours(cluster: Cluster, now: datetime) -> int:
+    """Hours begun, times each instance's units, from the moment the cluster was ready."""
+    if cluster.status.ready is None or cluster.status.state == states.ClusterState.STARTING:
+        return 0
+    total = 0
+    for group in cluster.groups:
+        units = releases.INSTANCE_TYPES[group.instance_type].units_per_hour
+        for instance in group.instances:
+            if instance.status.ready is not None:
+                seconds = ((instance.status.ended or now) - instance.status.ready).total_seconds()
+                total += units * max(1, math.ceil(seconds / 3600))
+    return total

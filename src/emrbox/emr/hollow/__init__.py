@@ -1,0 +1,1 @@
+"""Clusters without nodes: scripted steps on a clock that can be moved."""

@@ -1,0 +1,111 @@
+"""The machines of a hollow cluster: records only. EC2 does not know them and nothing listens on them."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, NoReturn
+
+from emrbox.emr import ids
+from emrbox.emr.life.decisions import newest_first
+from emrbox.emr.life.model import Instance, Status
+from emrbox.emr.life.states import InstanceState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emrbox.emr.life.clock import Clock
+    from emrbox.emr.life.layer import Checkpoint
+    from emrbox.emr.life.model import Cluster, Group, Step
+
+# RFC 2544's network for bench tests: no address of a real node, and none that answers.
+FIRST_ADDRESS = IPv4Address("198.18.0.4")
+ADDRESSES = 2**17 - 8
+ZONE = "us-east-1a"
+
+
+class HollowNodes:
+    """What stands where machines would be. `lose` ends some of them."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._lost: set[str] = set()
+
+    def launch(self, group: Group, count: int) -> list[Instance]:  # noqa: ARG002  # every group has the same
+        """Make instances for the group; there is always room."""
+        self._cluster.availability_zone = self._cluster.availability_zone or ZONE
+        return [self._instance() for _ in range(count)]
+
+    def _instance(self) -> Instance:
+        address = FIRST_ADDRESS + next(self._numbers) % ADDRESSES
+        return Instance(
+            id=ids.instance_id(),
+            ec2_id=f"i-{secrets.token_hex(9)[:17]}",
+            private_ip=str(address),
+            private_dns=f"ip-{str(address).replace('.', '-')}.ec2.internal",
+            status=Status(InstanceState.PROVISIONING, self._clock.now()),
+        )
+
+    def lose(self, ec2_ids: set[str]) -> None:
+        """Let instances be gone, as EC2 would."""
+        self._lost |= ec2_ids
+
+    def boot(self, check: Checkpoint) -> None:
+        """Nothing boots."""
+        check()
+
+    def bootstrap(self, check: Checkpoint) -> None:
+        """Bootstrap actions are not run."""
+        check()
+
+    def provision(self, check: Checkpoint) -> None:
+        """Nothing is installed."""
+        check()
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:  # noqa: ARG002
+        """Nothing boots."""
+        check()
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:  # noqa: ARG002
+        """All get through at once."""
+        check()
+        return []
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """Let the newest leave first."""
+        return newest_first(group)
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:  # noqa: ARG002
+        """Nothing runs on them."""
+        check()
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """There is nothing to end."""
+
+    def protect(self, *, protected: bool) -> None:
+        """EC2 has no such instances to protect."""
+
+    def start_step(self, step: Step) -> NoReturn:
+        """Never asked: the hollow engine plays steps by their scripts."""
+        raise NotImplementedError(step.id)
+
+    def lost_instances(self) -> set[str]:
+        """Return what `lose` was told."""
+        return self._lost
+
+    def busy(self) -> bool:
+        """Only steps make a hollow cluster busy."""
+        return False
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """EC2 has no such instances to tag."""
+
+    def push_logs(self) -> None:
+        """There are no logs."""
+
+    def shut_down(self) -> None:
+        """There is nothing to end."""

@@ -1,0 +1,88 @@
+"""What a cluster does next, decided from its records alone. Nothing here waits, runs or changes anything.
+
+Sources: emr-facts 1.3-1.6 (steps, ActionOnFailure, keep-alive, termination protection).
+"""
+
+from __future__ import annotations
+
+from emrbox.emr.life import states
+from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Reason, Step
+from emrbox.emr.life.states import ActionOnFailure, GroupState, ReasonCode, StepState
+
+UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.INTERRUPTED})
+
+
+def steps_to_start(cluster: Cluster) -> list[Step]:
+    """Return the pending steps that may start now, in submission order."""
+    if cluster.status.state not in states.CLUSTER_READY:
+        return []
+    started = sum(step.status.state in states.STEP_STARTED for step in cluster.steps)
+    pending = [step for step in cluster.steps if step.status.state is StepState.PENDING]
+    return pending[: max(0, cluster.step_concurrency - started)]
+
+
+def cancels_the_rest(cluster: Cluster, failed: Step) -> bool:
+    """Whether a failed step cancels those behind it (emr-facts 1.4).
+
+    With concurrency above 1 no action fires. When it was lowered to 1 while several ran, CANCEL_AND_WAIT does
+    not fire either.
+    """
+    if cluster.step_concurrency > 1 or failed.action_on_failure is ActionOnFailure.CONTINUE:
+        return False
+    others_run = any(s is not failed and s.status.state in states.STEP_STARTED for s in cluster.steps)
+    return not (others_run and failed.action_on_failure is ActionOnFailure.CANCEL_AND_WAIT)
+
+
+def ending_after_failure(cluster: Cluster, failed: Step) -> Ending | None:
+    """Return how a failed step ends the cluster (table in emr-facts 1.4); None when it goes on."""
+    if cluster.step_concurrency > 1 or failed.action_on_failure not in states.TERMINATES_CLUSTER:
+        return None
+    if cluster.keep_alive and cluster.termination_protected:
+        return None
+    reason = Reason(ReasonCode.STEP_FAILURE, states.SHUT_DOWN_AS_STEP_FAILED)
+    return Ending(reason, with_errors=True)
+
+
+def ending_when_idle(cluster: Cluster) -> Ending | None:
+    """Return the end of a cluster that is not kept alive and has nothing left to do; None otherwise."""
+    if cluster.keep_alive or cluster.active_steps:
+        return None
+    if any(step.status.state in UNSUCCESSFUL for step in cluster.steps):
+        # TERMINATED, not "with errors": the trap in emr-facts 1.1.
+        return Ending(Reason(ReasonCode.STEP_FAILURE, states.STEPS_COMPLETED_WITH_ERRORS), with_errors=False)
+    return Ending(Reason(ReasonCode.ALL_STEPS_COMPLETED, states.STEPS_COMPLETED), with_errors=False)
+
+
+def waiting_reason(cluster: Cluster) -> Reason:
+    """Return the message of a cluster that waits for steps."""
+    over = [step for step in cluster.steps if step.status.ended is not None]
+    if not over:
+        return Reason(message=states.READY_FRESH)
+    last = max(over, key=lambda step: (step.status.ended, step.status.created))
+    failed = last.status.state in UNSUCCESSFUL
+    return Reason(message=states.READY_AFTER_FAILED if failed else states.READY_AFTER_COMPLETED)
+
+
+def wants_resize(group: Group) -> bool:
+    """Whether a group of a ready cluster should change its size now. A suspended one waits to be resized."""
+    if group.role == "MASTER" or group.status.state is GroupState.SUSPENDED:
+        return False
+    doomed = any(i.ec2_id in group.told_to_end for i in group.present)
+    is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
+    return is_due or doomed or len(group.present) != group.requested_count
+
+
+def newest_first(group: Group) -> list[Instance]:
+    """Return the instances of a group as they may leave it: as asked, else the newest first."""
+    found = group.present
+    found.reverse()
+    return sorted(found, key=lambda i: (i.ec2_id in group.protected_ids, i.ec2_id not in group.first_ids))
+
+
+def ending_by_lost_instances(cluster: Cluster) -> Ending | None:
+    """Return the end of a cluster without its master or without any instance; None while it can go on."""
+    alive = [i for i in cluster.instances if i.status.state is not states.InstanceState.TERMINATED]
+    if any(instance in alive for instance in cluster.master.instances):
+        return None
+    message = states.MASTER_TERMINATED if alive else states.ALL_INSTANCES_TERMINATED
+    return Ending(Reason(ReasonCode.INSTANCE_FAILURE, message), with_errors=True)

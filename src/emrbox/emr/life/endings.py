@@ -1,0 +1,83 @@
+"""How clusters end, in EMR's words: reason code, message, ErrorDetails (emr-facts 1.1).
+
+ErrorDetails' codes and the keys of their data: Management Guide, "Error codes with ErrorDetail information".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr.life import states
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ReasonCode
+
+if TYPE_CHECKING:
+    from emrbox.emr.life.model import Cluster, Group
+
+PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
+_OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
+# What RunInstances refuses with -> the cluster's reason code and message.
+EC2_REFUSALS = {
+    "InstanceLimitExceeded": _OVER_QUOTA,
+    "VcpuLimitExceeded": _OVER_QUOTA,
+    "MaxSpotInstanceCountExceeded": _OVER_QUOTA,
+    "RequestLimitExceeded": (
+        ReasonCode.INTERNAL_ERROR,
+        "Failed to provision instances due to throttling from Amazon EC2",
+    ),
+    "VolumeLimitExceeded": (ReasonCode.VALIDATION_ERROR, "The EBS volume limit was exceeded"),
+    # Guess: the sources have only the beginning of this message.
+    "InsufficientFreeAddressesInSubnet": (
+        ReasonCode.VALIDATION_ERROR,
+        "The subnet is not large enough: there are not enough free addresses for the instances.",
+    ),
+}
+
+
+def error_detail(code: str, message: str, **data: str) -> dict[str, Any]:
+    """Return one entry of ErrorDetails; names in `data` are written with hyphens."""
+    found = {name.replace("_", "-"): value for name, value in data.items()}
+    found["public-doc"] = PUBLIC_DOC.format(code=code)
+    return {
+        "ErrorCode": code,
+        "ErrorData": [{name: value} for name, value in found.items()],
+        "ErrorMessage": message,
+    }
+
+
+def by_user() -> Ending:
+    """Return the end that TerminateJobFlows asks for."""
+    return Ending(Reason(ReasonCode.USER_REQUEST, states.TERMINATED_BY_USER), with_errors=False)
+
+
+def by_idle_policy() -> Ending:
+    """Return the end by the auto-termination policy. The code is a guess (emr-facts open doubt 3)."""
+    return Ending(Reason(ReasonCode.USER_REQUEST, states.IDLE_TIMEOUT_REACHED), with_errors=False)
+
+
+def by_bootstrap(message: str) -> Ending:
+    """Return the end that a failed bootstrap action brings."""
+    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True)
+
+
+def by_validation(message: str, *details: dict[str, Any]) -> Ending:
+    """Return the end of a cluster whose launch EC2 or IAM finds wrong."""
+    return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
+
+
+def by_ec2_refusal(code: str, message: str) -> Ending:
+    """Return the end of a cluster whose instances EC2 refuses for a reason that is nobody's mistake."""
+    reason = Reason(*EC2_REFUSALS.get(code, (ReasonCode.INTERNAL_ERROR, f"{message} ({code})")))
+    return Ending(reason, with_errors=True)
+
+
+def without_capacity(cluster: Cluster, group: Group) -> Ending:
+    """Return the end of a cluster for whose group EC2 has no room."""
+    zone = cluster.availability_zone or "us-east-1a"
+    message = f"EC2 is out of capacity for {group.instance_type} in availability zone {zone}."
+    data = {"instance_type": group.instance_type, "availability_zone": zone}
+    if group.role == "MASTER" and group.market == "SPOT":
+        detail = error_detail("INTERNAL_ERROR_SPOT_NO_CAPACITY_PRIMARY", message, **data)
+    else:
+        detail = error_detail("INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ", message, **data)
+    return Ending(Reason(ReasonCode.INTERNAL_ERROR, message), with_errors=True, details=(detail,))

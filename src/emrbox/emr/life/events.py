@@ -1,0 +1,202 @@
+"""EMR's events for EventBridge: what a new state says to the world.
+
+Shapes, severities and messages: emr-facts 5.2, 5.3 and the tables of "Monitoring Amazon EMR events with
+CloudWatch" in the Management Guide. No event tells of BOOTSTRAPPING, TERMINATING or a group's first start.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from emrbox.config import REGION
+from emrbox.emr.life.model import Cluster, Group, Step
+from emrbox.emr.life.states import ClusterState, GroupState, ReasonCode, State, StepState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from emrbox.emr.life.model import HasStatus
+
+Document = dict[str, Any]
+SOURCE = "aws.emr"
+CLUSTER_CHANGE = "EMR Cluster State Change"
+STEP_CHANGE = "EMR Step Status Change"
+GROUP_CHANGE = "EMR Instance Group State Change"
+# Reasons that make the end of a cluster CRITICAL even when it ends "without errors".
+CRITICAL_REASONS = frozenset(
+    {
+        ReasonCode.INTERNAL_ERROR,
+        ReasonCode.VALIDATION_ERROR,
+        ReasonCode.INSTANCE_FAILURE,
+        ReasonCode.BOOTSTRAP_FAILURE,
+        ReasonCode.STEP_FAILURE,
+    }
+)
+STEP_SEVERITY = {
+    StepState.CANCEL_PENDING: "WARN",
+    StepState.CANCELLED: "WARN",
+    StepState.FAILED: "ERROR",
+    StepState.INTERRUPTED: "ERROR",  # a guess: the table does not name it
+}
+STEP_MESSAGES = {
+    StepState.PENDING: (
+        "Step {step} was added to Amazon EMR cluster {cluster} at {now} and is pending execution."
+    ),
+    StepState.CANCEL_PENDING: (
+        "Step {step} in Amazon EMR cluster {cluster} was cancelled at {now} and is pending cancellation."
+    ),
+    StepState.RUNNING: "Step {step} in Amazon EMR cluster {cluster} started running at {now}.",
+    StepState.COMPLETED: (
+        "Step {step} in Amazon EMR cluster {cluster} completed execution at {now}. "
+        "The step started running at {start} and took {minutes} minutes to complete."
+    ),
+    StepState.CANCELLED: (
+        "Cancellation request has succeeded for cluster step {step} in Amazon EMR cluster {cluster} at "
+        "{now}, and the step is now cancelled."
+    ),
+    StepState.FAILED: "Step {step} in Amazon EMR cluster {cluster} failed at {now}.",
+    # A guess: the table does not name this state.
+    StepState.INTERRUPTED: "Step {step} in Amazon EMR cluster {cluster} was interrupted at {now}.",
+}
+
+
+def event_of(
+    cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime
+) -> Document | None:
+    """Return EventBridge's whole event for the state that `subject` has just entered; None if there is none.
+
+    `before` is the state before, None for what has just been made. Called under the cluster's condition.
+    """
+    if isinstance(subject, Cluster):
+        detail, kind = _cluster_detail(subject, now), CLUSTER_CHANGE
+    elif isinstance(subject, Step):
+        detail, kind = _step_detail(cluster, subject, now), STEP_CHANGE
+    elif isinstance(subject, Group):
+        detail, kind = _group_detail(cluster, subject, before, now), GROUP_CHANGE
+    else:
+        return None
+    if detail is None:
+        return None
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": kind,
+        "source": SOURCE,
+        "account": cluster.account_id,
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def _cluster_detail(cluster: Cluster, now: datetime) -> Document | None:
+    message = _cluster_message(cluster, now)
+    if message is None:
+        return None
+    status = cluster.status
+    reason: Document = {"code": str(status.reason.code) if status.reason.code else ""}
+    if status.reason.message:
+        reason["message"] = status.reason.message
+    critical = status.state is ClusterState.TERMINATED_WITH_ERRORS or (
+        status.state is ClusterState.TERMINATED and status.reason.code in CRITICAL_REASONS
+    )
+    return {
+        "severity": "CRITICAL" if critical else "INFO",
+        "stateChangeReason": json.dumps(reason, separators=(",", ":")),
+        "name": cluster.name,
+        "clusterId": cluster.id,
+        "state": str(status.state),
+        "message": message,
+    }
+
+
+def _cluster_message(cluster: Cluster, now: datetime) -> str | None:
+    who, when, code = f"{cluster.id} ({cluster.name})", _at(now), cluster.status.reason.code
+    fresh = all(step.status.ended is None for step in cluster.steps)
+    waiting = (
+        f"Amazon EMR cluster {who} was created at {when} and is ready for use."
+        if fresh
+        else f"Amazon EMR cluster {who} finished running all pending steps at {when}."
+    )
+    return {
+        ClusterState.STARTING: f"Amazon EMR cluster {who} was requested at {when} and is being created.",
+        ClusterState.RUNNING: f"Amazon EMR cluster {who} began running steps at {when}.",
+        ClusterState.WAITING: waiting,
+        ClusterState.TERMINATED: (
+            f"Amazon EMR Cluster {who} has terminated at {when} with a reason of {code}."
+        ),
+        ClusterState.TERMINATED_WITH_ERRORS: (
+            f"Amazon EMR Cluster {who} has terminated with errors at {when} with a reason of {code}."
+        ),
+    }.get(cluster.status.state)
+
+
+def _step_detail(cluster: Cluster, step: Step, now: datetime) -> Document:
+    started = step.status.ready or now
+    message = STEP_MESSAGES[step.status.state].format(
+        step=f"{step.id} ({step.name})",
+        cluster=f"{cluster.id} ({cluster.name})",
+        now=_at(now),
+        start=_at(started),
+        minutes=_minutes(started, now),
+    )
+    return {
+        "severity": STEP_SEVERITY.get(step.status.state, "INFO"),
+        "actionOnFailure": str(step.action_on_failure),
+        "stepId": step.id,
+        "name": step.name,
+        "clusterId": cluster.id,
+        "state": str(step.status.state),
+        "message": message,
+    }
+
+
+def _group_detail(cluster: Cluster, group: Group, before: State | None, now: datetime) -> Document | None:
+    message = _group_message(cluster, group, before, now)
+    if message is None:
+        return None
+    failed = group.status.state in {GroupState.SUSPENDED, GroupState.ARRESTED}
+    detail = {
+        "market": group.market,
+        "severity": "ERROR" if failed else "INFO",
+        "requestedInstanceCount": str(group.requested_count),
+        "instanceType": group.instance_type,
+        "instanceGroupType": group.role,
+        "instanceGroupId": group.id,
+        "clusterId": cluster.id,
+        "runningInstanceCount": str(group.running_count),
+        "state": str(group.status.state),
+        "message": message,
+    }
+    return detail if group.bid_price is None else {**detail, "bidPrice": group.bid_price}
+
+
+def _group_message(cluster: Cluster, group: Group, before: State | None, now: datetime) -> str | None:
+    where = f"instance group {group.id} in Amazon EMR cluster {cluster.id} ({cluster.name})"
+    resize = group.resize
+    if group.status.state is GroupState.RESIZING and resize:
+        return (
+            f"A resize for {where} started at {_at(now)}. It is resizing from an instance count of "
+            f"{resize.count_before} to {resize.count_wanted}."
+        )
+    if group.status.state is GroupState.RUNNING and before is GroupState.RESIZING and resize:
+        return (
+            f"The resizing operation for {where} is complete. It now has an instance count of "
+            f"{group.running_count}. The resize started at {_at(resize.started)} and took "
+            f"{_minutes(resize.started, now)} minutes to complete."
+        )
+    if group.status.state is GroupState.SUSPENDED:  # a guess after ARRESTED's words
+        why = group.status.reason.message or "unknown"
+        return f"I{where[1:]} was suspended at {_at(now)} for the following reason: {why}."
+    return None
+
+
+def _at(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _minutes(start: datetime, end: datetime) -> int:
+    return int((end - start).total_seconds() // 60)

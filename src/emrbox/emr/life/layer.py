@@ -1,0 +1,105 @@
+"""The line between a cluster's life and its machines: real nodes below it, or scripted ones in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emrbox.emr.life.model import Ending, FailureDetails, Group, Instance, Step
+
+
+class StartFailureError(Exception):
+    """The cluster cannot start; `ending` says why in EMR's words."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason.message)
+        self.ending = ending
+
+
+class InterruptedByEndError(Exception):
+    """The cluster is being terminated while its machines were being made."""
+
+
+# Called between and during long work; raises InterruptedByEndError when the cluster must end.
+Checkpoint = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """How a step's process ended."""
+
+    exit_code: int
+    failure: FailureDetails | None = None
+    application_ids: tuple[str, ...] = ()
+
+
+class StepRun(Protocol):
+    """A running step."""
+
+    def wait(self) -> StepOutcome:
+        """Return when the step's process is over and its logs are pushed."""
+
+    def interrupt(self) -> None:
+        """Ask the process to stop (SIGTERM)."""
+
+    def kill(self) -> None:
+        """Kill the process and its descendants (SIGKILL)."""
+
+
+class NodeLayer(Protocol):
+    """The machines of one cluster. Its engine calls the methods, resizes from threads of their own."""
+
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Get instances for the group from EC2. Raises StartFailureError."""
+
+    def boot(self, check: Checkpoint) -> None:
+        """Return when every node is up."""
+
+    def bootstrap(self, check: Checkpoint) -> None:
+        """Run the bootstrap actions on every node. Raises StartFailureError."""
+
+    def provision(self, check: Checkpoint) -> None:
+        """Install applications, start daemons, return when they work. Raises StartFailureError."""
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when nodes that were launched later are up. Raises StartFailureError."""
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
+        """Bootstrap nodes that were launched later and let them join YARN and HDFS.
+
+        Returns those that failed a bootstrap action and so did not. Raises StartFailureError.
+        """
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """Return the group's present instances, the best one to end first."""
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when no container runs on these nodes and HDFS has copied what they store, or in time."""
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """Push the instances' logs and end them."""
+
+    def protect(self, *, protected: bool) -> None:
+        """Set DisableApiTermination on the cluster's instances. Called from API threads."""
+
+    def start_step(self, step: Step) -> StepRun:
+        """Start a step on the master."""
+
+    def lost_instances(self) -> set[str]:
+        """Return the EC2 ids of instances that are no longer there."""
+
+    def busy(self) -> bool:
+        """Whether the cluster counts as active for the auto-termination policy, its steps left aside."""
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the cluster's EC2 instances. Called from API threads."""
+
+    def push_logs(self) -> None:
+        """Copy what is new in the logs to the log URI."""
+
+    def shut_down(self) -> None:
+        """Push the last logs and end every instance. Must not raise."""

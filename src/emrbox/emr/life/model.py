@@ -1,0 +1,280 @@
+"""What EMR remembers: clusters with their groups, instances and steps. Plain data.
+
+A cluster and all in it is read and changed under its `changed` condition; `Status.move` knows the tables.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from emrbox.config import ACCOUNT_ID
+from emrbox.emr.life import states
+from emrbox.emr.life.states import (
+    ActionOnFailure,
+    ClusterState,
+    GroupState,
+    InstanceState,
+    ReasonCode,
+    StepState,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from emrbox.emr.life.clock import Clock
+
+S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
+
+TRANSITIONS: dict[type, dict[Any, Any]] = {
+    ClusterState: states.CLUSTER_TRANSITIONS,
+    GroupState: states.GROUP_TRANSITIONS,
+    InstanceState: states.INSTANCE_TRANSITIONS,
+    StepState: states.STEP_TRANSITIONS,
+}
+# States that set a timeline's "ready" (a step's start) when first entered, and those that set its end.
+MARKS_READY = frozenset(
+    {
+        ClusterState.RUNNING,
+        ClusterState.WAITING,
+        GroupState.RUNNING,
+        InstanceState.RUNNING,
+        StepState.RUNNING,
+    }
+)
+MARKS_END = frozenset(
+    {
+        *states.CLUSTER_ENDED,
+        GroupState.TERMINATED,
+        InstanceState.TERMINATED,
+        StepState.COMPLETED,
+        StepState.CANCELLED,
+        StepState.FAILED,
+        StepState.INTERRUPTED,
+    }
+)
+
+
+class IllegalTransitionError(RuntimeError):
+    """A state was asked for that cannot follow the present one: a bug in emrbox."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a state is what it is. Healthy states have a message at most."""
+
+    code: ReasonCode | None = None
+    message: str | None = None
+
+
+@dataclass
+class Status(Generic[S]):
+    """A state with its reason and timeline. `ready` of a step is its start."""
+
+    state: S
+    created: datetime
+    reason: Reason = field(default_factory=Reason)
+    ready: datetime | None = None
+    ended: datetime | None = None
+
+    def move(self, state: S, now: datetime, reason: Reason | None = None) -> None:
+        """Enter `state` at `now`. Entering the present state again changes only the reason."""
+        if state != self.state and state not in TRANSITIONS[type(state)][self.state]:
+            raise IllegalTransitionError(f"{self.state} -> {state}")
+        self.state = state
+        self.reason = reason or Reason()
+        if state in MARKS_READY and self.ready is None:
+            self.ready = now
+        if state in MARKS_END and self.ended is None:
+            self.ended = now
+
+
+class HasStatus(Protocol[S]):
+    """A cluster, group, instance or step."""
+
+    @property
+    def status(self) -> Status[S]:
+        """Its state."""
+
+
+@dataclass(frozen=True)
+class BootstrapAction:
+    """A script that runs on every node before applications exist."""
+
+    name: str
+    path: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailureDetails:
+    """Why a step failed."""
+
+    reason: str
+    message: str | None
+    log_file: str | None
+
+
+@dataclass
+class Step:
+    """One unit of work. `application_ids` are the YARN applications that it started."""
+
+    id: str
+    name: str
+    jar: str
+    args: tuple[str, ...]
+    main_class: str | None
+    properties: dict[str, str]
+    action_on_failure: ActionOnFailure
+    status: Status[StepState]
+    failure: FailureDetails | None = None
+    application_ids: tuple[str, ...] = ()
+    cancellation: str | None = None  # the StepCancellationOption of a CancelSteps
+
+
+@dataclass
+class Instance:
+    """One node, known to EMR by `id` and to EC2 by `ec2_id`."""
+
+    id: str
+    ec2_id: str
+    private_ip: str
+    private_dns: str
+    status: Status[InstanceState]
+    volumes: list[dict[str, str]] = field(default_factory=list)  # EbsVolumes: Device, VolumeId
+
+
+@dataclass(frozen=True)
+class Resize:
+    """A change of a group's size that is under way, or was the last one."""
+
+    started: datetime
+    count_before: int
+    count_wanted: int
+
+
+@dataclass
+class Group:
+    """Instances of one role and type."""
+
+    id: str
+    name: str
+    role: str  # MASTER | CORE | TASK
+    market: str
+    bid_price: str | None
+    instance_type: str
+    requested_count: int
+    configurations: list[dict[str, Any]]
+    ebs: dict[str, Any]
+    custom_ami_id: str | None
+    status: Status[GroupState]
+    instances: list[Instance] = field(default_factory=list)
+    resize: Resize | None = None
+    told_to_end: set[str] = field(default_factory=set)  # EC2 ids that ModifyInstanceGroups named
+    first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
+    protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
+    decommission_seconds: int = 3600  # emr-facts 2.5
+    shrink_policy: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def present(self) -> list[Instance]:
+        """The instances that are not over."""
+        return [i for i in self.instances if i.status.state is not InstanceState.TERMINATED]
+
+    @property
+    def running_count(self) -> int:
+        """How many instances work now."""
+        return sum(instance.status.state is InstanceState.RUNNING for instance in self.instances)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A decision to end a cluster: why, and whether the state at the end says "with errors"."""
+
+    reason: Reason
+    with_errors: bool
+    details: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass
+class Cluster:
+    """One cluster. `request` keeps RunJobFlow's own words for Describe*."""
+
+    id: str
+    name: str
+    release_label: str
+    request: dict[str, Any]
+    status: Status[ClusterState]
+    groups: list[Group]
+    bootstrap_actions: list[BootstrapAction]
+    tags: dict[str, str]
+    keep_alive: bool
+    termination_protected: bool
+    visible_to_all_users: bool
+    step_concurrency: int
+    service_role: str
+    instance_profile: str
+    role_name: str  # the instance profile's role
+    log_uri: str | None
+    account_id: str = ACCOUNT_ID
+    idle_timeout_seconds: int | None = None
+    unhealthy_node_replacement: bool | None = None
+    subnet_id: str | None = None
+    availability_zone: str | None = None
+    steps: list[Step] = field(default_factory=list)
+    error_details: list[dict[str, Any]] = field(default_factory=list)
+    ending: Ending | None = None
+    master_dns: str | None = None
+    clock: Clock | None = None  # the box's, unless it says
+    security_groups: dict[str, str] = field(
+        default_factory=dict
+    )  # "Master", "Slave" -> the managed group's id
+    core_count_at_start: int = 0  # what follows from it stays when the cluster is resized
+    watcher: Watcher | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def master(self) -> Group:
+        """The primary node's group."""
+        return next(group for group in self.groups if group.role == "MASTER")
+
+    @property
+    def instances(self) -> list[Instance]:
+        """Every instance that the cluster ever had."""
+        return [instance for group in self.groups for instance in group.instances]
+
+    @property
+    def active_steps(self) -> list[Step]:
+        """Steps that are not over."""
+        return [step for step in self.steps if step.status.state in states.STEP_ACTIVE]
+
+    def move(self, subject: HasStatus[S], state: S, now: datetime, reason: Reason | None = None) -> None:
+        """Move the cluster, or a group, instance or step of it: the one place where states change.
+
+        The watcher hears of every new state; a new reason for the present state is no news.
+        """
+        before = subject.status.state
+        subject.status.move(state, now, reason)
+        if subject.status.state != before:
+            self.announce(subject, before, now)
+
+    def announce(self, subject: HasStatus[Any], before: states.State | None, now: datetime) -> None:
+        """Tell the watcher of a new state; `before` is None for what has just been made."""
+        if self.watcher is not None:
+            self.watcher(self, subject, before, now)
+
+    def end(self, ending: Ending, now: datetime) -> None:
+        """Begin to terminate, for the first reason that was given; later ones change nothing."""
+        if self.status.state not in states.CLUSTER_LIVE:
+            return
+        self.ending = ending
+        self.error_details = list(ending.details)
+        self.move(self, ClusterState.TERMINATING, now, ending.reason)
+        self.changed.notify_all()
+
+
+# Hears of every state that is entered: cluster, what has it, its state before (None: just made), the time.
+# It is called under the cluster's condition and must neither wait nor raise.
+Watcher = Callable[[Cluster, HasStatus[Any], states.State | None, "datetime"], None]

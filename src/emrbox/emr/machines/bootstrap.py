@@ -1,0 +1,141 @@
+"""Bootstrap actions: scripts that run on every node, in order, before applications (emr-facts 2.8)."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from emrbox.emr.life import endings
+from emrbox.emr.life.layer import Checkpoint, StartFailureError
+from emrbox.emr.life.model import BootstrapAction, Ending, Reason
+from emrbox.emr.life.states import ReasonCode
+from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member, on_all
+from emrbox.emr.machines.processes import kill_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOGS = "/mnt/var/log/bootstrap-actions"
+LOOK_SECONDS = 0.05
+DOWNLOAD_FAILED = -1
+
+
+def run_bootstrap_actions(
+    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
+) -> None:
+    """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails.
+
+    Guess: EMR gives up when too many nodes have failed, and here one is too many while a cluster starts.
+    """
+    for number, action in enumerate(actions, 1):
+        if failed := _failed(number, action, members, check):
+            raise StartFailureError(failure_ending(number, action, failed))
+
+
+def bootstrap_late_nodes(
+    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
+) -> list[Member]:
+    """Run all actions on nodes that were added later. Returns those that got through."""
+    for number, action in enumerate(actions, 1):
+        failed = {member.instance.id for member, _ in _failed(number, action, members, check)}
+        members = [member for member in members if member.instance.id not in failed]
+    return list(members)
+
+
+def _failed(
+    number: int, action: BootstrapAction, members: Sequence[Member], check: Checkpoint
+) -> list[tuple[Member, int]]:
+    codes = on_all(lambda member: _run(member, number, action, check), members)
+    return [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
+
+
+def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint) -> int:
+    folder = f"{LOGS}/{number}"
+    work = f"/mnt/var/lib/bootstrap-actions/{number}"
+    member.node.mkdir(folder, "hadoop")
+    member.node.mkdir("/mnt/var/lib/bootstrap-actions", "hadoop")
+    member.node.mkdir(work, "hadoop")
+    root = member.node.root
+    with (root / folder.lstrip("/") / "controller").open("wb") as controller:
+        script = action.path
+        if not script.startswith("/"):
+            script = f"{work}/{action.path.rstrip('/').rpartition('/')[2]}"
+            controller.write(f"INFO fetching {action.path}\n".encode())
+            if not _fetch(member, action.path, script, controller, check):
+                controller.write(b"ERROR could not fetch the script\n")
+                return DOWNLOAD_FAILED
+        controller.write(f"INFO running {script} {' '.join(action.args)}\n".encode())
+        code = _execute(member, [script, *action.args], folder, work, check)
+        controller.write(f"INFO ended with exit code {code}\n".encode())
+        return code
+
+
+def _fetch(member: Member, address: str, target: str, log: object, check: Checkpoint) -> bool:
+    if address.startswith("file:"):
+        argv = ["cp", "/" + address.removeprefix("file:").lstrip("/"), target]
+    else:
+        argv = ["aws", "s3", "cp", "--only-show-errors", address, target]
+    process = member.node.popen(
+        ["sh", "-c", '"$@" && chmod 755 "$0"', target, *argv],
+        user="hadoop",
+        env=NODE_ENVIRONMENT,
+        stdout=log,  # type: ignore[arg-type]  # an open file
+        stderr=subprocess.STDOUT,
+    )
+    return _wait(process, check) == 0
+
+
+def _execute(member: Member, argv: list[str], folder: str, work: str, check: Checkpoint) -> int:
+    logs = member.node.root / folder.lstrip("/")
+    with (logs / "stdout").open("wb") as out, (logs / "stderr").open("wb") as err:
+        process = member.node.popen(
+            argv, user="hadoop", cwd=work, env=NODE_ENVIRONMENT, stdout=out, stderr=err
+        )
+        return _wait(process, check)
+
+
+def _wait(process: subprocess.Popen[bytes], check: Checkpoint) -> int:
+    """Wait for the process itself: scripts leave background loops that keep its output open."""
+    try:
+        while process.poll() is None:
+            check()
+            time.sleep(LOOK_SECONDS)
+    except BaseException:
+        kill_tree(process)
+        process.wait()
+        raise
+    return process.returncode
+
+
+def failure_ending(number: int, action: BootstrapAction, failed: list[tuple[Member, int]]) -> Ending:
+    """Return how a cluster ends when an action has failed on some nodes with these exit codes."""
+    master = next(((m, code) for m, code in failed if m.is_master), None)
+    if master and master[1] == DOWNLOAD_FAILED:
+        instance = master[0].instance.ec2_id
+        message = (
+            f"Master instance ({instance}) failed attempting to download bootstrap action {number} file "
+            "from S3"
+        )
+        details = _details("BOOTSTRAP_FAILURE_BA_DOWNLOAD_FAILED_PRIMARY", message, number, action, master)
+    elif master:
+        instance = master[0].instance.ec2_id
+        message = (
+            f"On the master instance ({instance}), bootstrap action {number} returned a non-zero return code"
+        )
+        details = _details("BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE", message, number, action, master)
+    else:
+        names = " and ".join(member.instance.ec2_id for member, _ in failed[:2])
+        which = f"{len(failed)} slave instance{'s' if len(failed) > 1 else ''} (including {names})"
+        message = f"On {which}, bootstrap action {number} returned a non-zero return code"
+        details = ()
+    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
+
+
+def _details(
+    code: str, message: str, number: int, action: BootstrapAction, master: tuple[Member, int]
+) -> tuple[dict[str, object], ...]:
+    data = {"primary_instance_id": master[0].instance.ec2_id, "bootstrap_action": str(number)}
+    if master[1] != DOWNLOAD_FAILED:
+        data["return_code"] = str(master[1])
+    return (endings.error_detail(code, message, **data, amazon_s3_path=action.path),)

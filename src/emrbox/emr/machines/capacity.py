@@ -1,0 +1,279 @@
+"""EC2 for one cluster: launches, tags and ends instances with the service role's permissions, as EMR does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+
+from emrbox.aws.auth import PARTITION, role_caller
+from emrbox.aws.images import expect_release
+from emrbox.aws.policies import trusts_service
+from emrbox.config import ACCOUNT_ID, REGION, image_id
+from emrbox.emr import ids, storage
+from emrbox.emr.api.service import role_arn
+from emrbox.emr.life import endings
+from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Status
+from emrbox.emr.life.states import InstanceState
+from emrbox.emr.machines.clients import client_as
+from emrbox.emr.machines.security_groups import managed_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from emrbox.emr.life.clock import Clock
+
+LOG = logging.getLogger(__name__)
+EMR_PRINCIPAL = "elasticmapreduce.amazonaws.com"
+JOB_FLOW_TAG = "aws:elasticmapreduce:job-flow-id"
+ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
+REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
+END_TIMEOUT_SECONDS = 120.0
+LOOK_SECONDS = 0.05
+GONE = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
+
+
+def role_of_profile(name: str, account_id: str = ACCOUNT_ID) -> str:
+    """Return the role in an instance profile; KeyError if there is no such profile or it is empty."""
+    try:
+        profile = iam_backends[account_id][PARTITION].get_instance_profile(name)
+    except NotFoundException:
+        raise KeyError(name) from None
+    if not profile.roles:
+        raise KeyError(name)
+    return str(profile.roles[0].name)
+
+
+class Capacity:
+    """The EC2 instances of one cluster."""
+
+    def __init__(self, cluster: Cluster, endpoint_url: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._endpoint_url = endpoint_url
+        self._clock = clock
+        self._client: Any = None
+        self._launched: list[str] = []  # EC2 ids, from RunInstances' answer on
+
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
+        if count == 0:
+            return []
+        self._check_roles()
+        tags = dict(self._cluster.tags)
+        try:
+            answer = self._ec2().run_instances(**self._run_request(group, count))
+        except ClientError as problem:
+            raise StartFailureError(self._ending(problem, group)) from problem
+        launched = answer["Instances"]
+        new = [i["InstanceId"] for i in launched]
+        self._launched += new
+        # As DisableApiTermination of the launch, which moto does not read.
+        self._protect(new, protected=self._cluster.termination_protected)
+        self._catch_up(new, tags)
+        self._cluster.subnet_id = launched[0].get("SubnetId")
+        self._cluster.availability_zone = launched[0]["Placement"]["AvailabilityZone"]
+        now = self._clock.now()
+        return [
+            Instance(
+                id=ids.instance_id(),
+                ec2_id=instance["InstanceId"],
+                private_ip=instance["PrivateIpAddress"],
+                private_dns=instance["PrivateDnsName"],
+                status=Status(InstanceState.PROVISIONING, now),
+                volumes=_volumes(instance, group),
+            )
+            for instance in launched
+        ]
+
+    def lost(self) -> set[str]:
+        """Return the EC2 ids of instances that EC2 does not run any more."""
+        states = self._all_states()
+        return {i.ec2_id for i in self._present() if states.get(i.ec2_id, "terminated") in GONE}
+
+    def _present(self) -> list[Instance]:
+        return [instance for group in self._cluster.groups for instance in group.present]
+
+    def tag(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the instances that are there."""
+        self._tag(self._there(), set_tags, remove_keys)
+
+    def _catch_up(self, instance_ids: list[str], launched_with: dict[str, str]) -> None:
+        """Give new instances the tags that the cluster has got while EC2 launched them, and take others."""
+        now = dict(self._cluster.tags)
+        new = {key: value for key, value in now.items() if launched_with.get(key) != value}
+        self._tag(instance_ids, new, [key for key in launched_with if key not in now])
+
+    def _tag(self, instance_ids: list[str], set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change tags as the service role may; a refusal is logged, as the cluster has its tags anyway."""
+        try:
+            if instance_ids and set_tags:
+                self._ec2().create_tags(Resources=instance_ids, Tags=_tag_list(set_tags))
+            if instance_ids and remove_keys:
+                self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
+        except ClientError as problem:
+            LOG.warning("tags of %s did not reach its instances: %s", self._cluster.id, problem)
+
+    def protect(self, *, protected: bool) -> None:
+        """Let nobody but EMR end the instances, or again anybody who may (emr-facts 1.6)."""
+        self._protect(self._there(), protected=protected)
+
+    def _there(self) -> list[str]:
+        """Return the EC2 ids of the cluster's instances that EC2 still has."""
+        states = self._all_states()
+        return [i for i in self._launched if states.get(i, "terminated") not in GONE]
+
+    def _protect(self, instance_ids: Iterable[str], *, protected: bool) -> None:
+        for instance_id in instance_ids:
+            self._backend.modify_instance_attribute(instance_id, "disable_api_termination", protected)
+
+    def end(self, instances: Sequence[Instance] | None = None) -> None:
+        """Terminate these instances, or all that are left.
+
+        A service role that may not end them leaves none behind either.
+        """
+        lost = self.lost()
+        wanted = self._present() if instances is None else instances
+        instance_ids = [i.ec2_id for i in wanted if i.ec2_id not in lost]
+        if not instance_ids:
+            return
+        self._protect(instance_ids, protected=False)
+        try:
+            self._ec2().terminate_instances(InstanceIds=instance_ids)
+        except Exception:
+            LOG.exception("the service role could not end %s; emrbox ends them itself", instance_ids)
+            ec2_backends[self._cluster.account_id][REGION].terminate_instances(instance_ids)
+        deadline = time.monotonic() + END_TIMEOUT_SECONDS
+        while self._states(instance_ids) - {"terminated"} and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
+    def _states(self, instance_ids: Iterable[str]) -> set[str]:
+        known = self._all_states()
+        return {known.get(instance_id, "terminated") for instance_id in instance_ids}
+
+    def _all_states(self) -> dict[str, str]:
+        reservations = list(self._backend.reservations.values())
+        return {i.id: i.state for reservation in reservations for i in reservation.instances}
+
+    @property
+    def _backend(self) -> Any:
+        return ec2_backends[self._cluster.account_id][REGION]
+
+    def _ec2(self) -> Any:
+        if self._client is None:
+            arn = role_arn(self._cluster.service_role, self._cluster.account_id)
+            self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
+        return self._client
+
+    def _run_request(self, group: Group, count: int) -> dict[str, Any]:
+        instances = self._cluster.request["Instances"]
+        subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
+        ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
+        emr_tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
+        tags = _tag_list({**self._cluster.tags, **emr_tags})
+        token = uuid.uuid4().hex
+        expect_release(token, self._cluster.release_label)
+        request: dict[str, Any] = {
+            "ClientToken": token,
+            "ImageId": ami or image_id(self._cluster.release_label),
+            "InstanceType": group.instance_type,
+            "MinCount": count,
+            "MaxCount": count,
+            "SecurityGroupIds": self._security_groups(group, subnet),
+            "BlockDeviceMappings": storage.mappings(storage.block_devices(group.instance_type, group.ebs)),
+            "IamInstanceProfile": {"Name": self._cluster.instance_profile},
+            "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        }
+        if instances.get("Ec2KeyName"):
+            request["KeyName"] = instances["Ec2KeyName"]
+        if subnet:
+            request["SubnetId"] = subnet
+        zone = instances.get("Placement", {}).get("AvailabilityZone")
+        if zone and not subnet:
+            request["Placement"] = {"AvailabilityZone": zone}
+        if group.market == "SPOT":
+            options = {"MaxPrice": group.bid_price} if group.bid_price else {}
+            request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
+        return request
+
+    def _security_groups(self, group: Group, subnet: str | None) -> list[str]:
+        """Return the managed group of the node's kind, and those that the launch adds."""
+        cluster = self._cluster
+        if not cluster.security_groups:
+            cluster.security_groups = managed_groups(
+                self._backend, cluster.request["Instances"], subnet, cluster.tags
+            )
+        kind = "Master" if group.role == "MASTER" else "Slave"
+        additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])
+        return [cluster.security_groups[kind], *additional]
+
+    def _check_roles(self) -> None:
+        """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
+        account_id = self._cluster.account_id
+        name = self._cluster.service_role.rpartition("/")[2]
+        arn = role_arn(self._cluster.service_role, account_id)
+        try:
+            role = iam_backends[account_id][PARTITION].get_role(name)
+        except NotFoundException:
+            role = None
+        if role is None or not trusts_emr(role.assume_role_policy_document, self._cluster.id, account_id):
+            raise StartFailureError(endings.by_validation(f"EMR service role {arn} is invalid"))
+        passed = role_arn(self._cluster.role_name, account_id)
+        allowed = role_caller(name, account_id).may(
+            "iam:PassRole", passed, {"iam:PassedToService": "ec2.amazonaws.com"}
+        )
+        if not allowed:
+            raise StartFailureError(_insufficient_permissions(name))
+
+    def _ending(self, problem: ClientError, group: Group) -> Ending:
+        code, message = problem.response["Error"]["Code"], problem.response["Error"].get("Message", "")
+        instances = self._cluster.request["Instances"]
+        if code in REFUSED:
+            return _insufficient_permissions(self._cluster.service_role.rpartition("/")[2])
+        if code == "InvalidSubnetID.NotFound":
+            return endings.by_validation(f"The subnet {instances.get('Ec2SubnetId')} does not exist.")
+        if code == "InvalidKeyPair.NotFound":
+            key = instances.get("Ec2KeyName", "")
+            text = f"Invalid SSH key name: {key}"
+            return endings.by_validation(
+                text, endings.error_detail("VALIDATION_ERROR_INVALID_SSH_KEY_NAME", text, ssh_key=key)
+            )
+        if code == "InsufficientInstanceCapacity":
+            return endings.without_capacity(self._cluster, group)
+        if code.startswith(("Invalid", "Missing", "Unsupported")):
+            return endings.by_validation(message)
+        return endings.by_ec2_refusal(code, message)
+
+
+def _volumes(instance: dict[str, Any], group: Group) -> list[dict[str, str]]:
+    """Return EbsVolumes: what was asked for and EC2 has attached."""
+    wanted = {device["Device"] for device in storage.block_devices(group.instance_type, group.ebs)}
+    return [
+        {"Device": mapping["DeviceName"], "VolumeId": mapping["Ebs"]["VolumeId"]}
+        for mapping in instance.get("BlockDeviceMappings", [])
+        if mapping["DeviceName"] in wanted
+    ]
+
+
+def _insufficient_permissions(role_name: str) -> Ending:
+    return endings.by_validation(f"Service role {role_name} has insufficient EC2 permissions")
+
+
+def trusts_emr(document: str, cluster_id: str, account_id: str) -> bool:
+    """Whether a role's trust policy lets EMR take it on for a cluster, its conditions included."""
+    context = {
+        "aws:SourceAccount": account_id,
+        "aws:SourceArn": ids.cluster_arn(cluster_id, account_id),
+    }
+    return trusts_service(json.loads(document), EMR_PRINCIPAL, "sts:AssumeRole", "*", context)
+
+
+def _tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,299 @@
+"""HDFS and YARN on a cluster's nodes: started all at once, ready when they say so themselves."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emrbox.emr.life.layer import Checkpoint, StartFailureError
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ReasonCode
+from emrbox.emr.machines.hadoop_defaults import (
+    DAEMON_JVM,
+    EXCLUDED_HOSTS,
+    NAMENODE_HTTP_PORT,
+    NODE_MANAGER_HTTP_PORT,
+    QUICK_JVM,
+    RESOURCE_MANAGER_HTTP_PORT,
+)
+from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LOG = logging.getLogger(__name__)
+READY_TIMEOUT_SECONDS = 300.0
+LOOK_SECONDS = 0.1
+HTTP_TIMEOUT_SECONDS = 10.0
+PLAIN_MODE = "755"
+CONTAINERS_OVER_SECONDS = 30.0
+# The NodeManager's states of an application whose containers may still write.
+CONTAINERS_LIVE = frozenset({"NEW", "INITING", "RUNNING", "FINISHING_CONTAINERS_WAIT"})
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One daemon of Hadoop's: command line, user, and the folder below /mnt/var/log for its output."""
+
+    name: str
+    argv: tuple[str, ...]
+    user: str
+    log_folder: str
+
+
+NAMENODE = Daemon(
+    "namenode",
+    ("sh", "-c", "hdfs namenode -format -nonInteractive && exec hdfs namenode"),
+    "hdfs",
+    "hadoop-hdfs",
+)
+DATANODE = Daemon("datanode", ("hdfs", "datanode"), "hdfs", "hadoop-hdfs")
+RESOURCE_MANAGER = Daemon("resourcemanager", ("yarn", "resourcemanager"), "yarn", "hadoop-yarn")
+# Containers run as the NodeManager's user, and on EMR containers run as hadoop.
+NODE_MANAGER = Daemon("nodemanager", ("yarn", "nodemanager"), "hadoop", "hadoop-yarn")
+
+# Folders in HDFS that EMR makes: path, owner, mode.
+HDFS_FOLDERS = (
+    ("/tmp", "hdfs", "1777"),  # noqa: S108  # in HDFS
+    ("/user", "hdfs", PLAIN_MODE),
+    ("/user/hadoop", "hadoop", PLAIN_MODE),
+    ("/user/root", "root", PLAIN_MODE),
+    ("/user/spark", "spark", PLAIN_MODE),
+    ("/var/log/spark/apps", "spark", "1777"),
+    ("/var/log/hadoop-yarn/apps", "hadoop", "1777"),
+)
+
+
+def daemons_of(member: Member) -> list[Daemon]:
+    """Return what runs on a node by its role."""
+    found = [NAMENODE, RESOURCE_MANAGER] if member.is_master else []
+    found += [DATANODE] if member.stores_data else []
+    found += [NODE_MANAGER] if member.works else []
+    return found
+
+
+class Daemons:
+    """The daemons of one cluster."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._processes: list[tuple[Member, Daemon, subprocess.Popen[bytes]]] = []
+        self._master_member = next(member for member in members if member.is_master)
+        self._master = self._master_member.instance.private_ip
+        self._excluded: set[str] = set()
+
+    def start(self) -> None:
+        """Start every daemon; returns at once."""
+        for member in self._members:
+            for daemon in daemons_of(member):
+                self._processes.append((member, daemon, _start(member, daemon)))
+
+    def wait_ready(self, check: Checkpoint) -> None:
+        """Return when all nodes have joined HDFS and YARN. Raises StartFailureError when a daemon ends."""
+        nodes = sum(daemon is NODE_MANAGER for _, daemon, _ in self._processes)
+        stores = sum(daemon is DATANODE for _, daemon, _ in self._processes)
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        folders_made = False
+        while True:
+            check()
+            _check_alive(self._processes)
+            if not folders_made and self._writable():
+                folders_made = self._make_folders()
+            if folders_made and self.live_datanodes() >= stores and self.active_nodes() >= nodes:
+                return
+            if time.monotonic() > deadline:
+                raise _failure(self._members[0], "the daemons were not ready in time")
+            time.sleep(LOOK_SECONDS)
+
+    def add(self, members: Sequence[Member], check: Checkpoint) -> None:
+        """Start the daemons of nodes that were added later; return when YARN and HDFS have them."""
+        names = {member.instance.private_dns for member in members}
+        self._include(names)
+        started = [(m, daemon, _start(m, daemon)) for m in members for daemon in daemons_of(m)]
+        stores = {m.instance.private_dns for m in members if m.stores_data}
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while not (names <= self._node_names("RUNNING") and stores <= set(self._datanodes())):
+            check()
+            _check_alive(started)
+            if time.monotonic() > deadline:
+                raise _failure(members[0], "the daemons were not ready in time")
+            time.sleep(LOOK_SECONDS)
+        self._members = [*self._members, *members]
+
+    def decommission(self, names: Sequence[str], seconds: float, check: Checkpoint) -> None:
+        """Let nodes leave YARN and HDFS gracefully; return when they have left or after `seconds`."""
+        self._excluded |= set(names)
+        self._refresh(int(seconds))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            check()
+            in_yarn = self._node_names("RUNNING", "DECOMMISSIONING", "UNHEALTHY") & set(names)
+            stores = self._datanodes()
+            in_hdfs = [n for n in names if stores.get(n, "Decommissioned") != "Decommissioned"]
+            if not in_yarn and not in_hdfs:
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def kill_application(self, application_id: str) -> None:
+        """Kill a YARN application; one that is over stays as it is."""
+        url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/apps/{application_id}/state"
+        request = urllib.request.Request(  # an address of this box
+            url,
+            data=json.dumps({"state": "KILLED"}).encode(),
+            headers={"Content-Type": "application/json"},
+            method="PUT",
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
+                pass
+        except OSError as problem:
+            LOG.warning("%s could not be killed: %s", application_id, problem)
+
+    def containers(self) -> dict[str, int]:
+        """How many containers run on each node that YARN knows, by its DNS name."""
+        return {str(n["nodeHostName"]): int(n["numContainers"]) for n in self._nodes()}
+
+    def _include(self, names: set[str]) -> None:
+        """Take names of nodes that have left off the list: a new node may have an old one's address."""
+        if names & self._excluded:
+            self._excluded -= names
+            self._refresh(0)
+
+    def _refresh(self, seconds: int) -> None:
+        """Tell the NameNode and the ResourceManager who leaves."""
+        text = "".join(f"{name}\n" for name in sorted(self._excluded))
+        self._master_member.node.write(EXCLUDED_HOSTS, text.encode())
+        refreshes = (
+            ("hdfs", ("hdfs", "dfsadmin", "-refreshNodes")),
+            ("yarn", ("yarn", "rmadmin", "-refreshNodes", "-g", str(max(1, seconds)), "-server")),
+        )
+
+        def refresh(user_and_argv: tuple[str, tuple[str, ...]]) -> None:
+            user, argv = user_and_argv
+            environment = {**NODE_ENVIRONMENT, "HADOOP_CLIENT_OPTS": QUICK_JVM}
+            done = self._master_member.node.run(argv, user=user, env=environment)
+            if done.returncode != 0:
+                LOG.error("%s: %s", " ".join(argv), done.stderr.decode(errors="replace")[-1000:])
+
+        with ThreadPoolExecutor(max_workers=len(refreshes)) as pool:
+            list(pool.map(refresh, refreshes))
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        answer = _get(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")
+        nodes = answer["nodes"] if answer else None
+        return list(nodes["node"]) if nodes else []
+
+    def _node_names(self, *wanted: str) -> set[str]:
+        return {str(n["nodeHostName"]) for n in self._nodes() if n["state"] in wanted}
+
+    def _datanodes(self) -> dict[str, str]:
+        """DNS name -> the NameNode's admin state of a live DataNode."""
+        live = json.loads(self._namenode("NameNodeInfo").get("LiveNodes", "{}"))
+        return {name.partition(":")[0]: str(node["adminState"]) for name, node in live.items()}
+
+    def active_nodes(self) -> int:
+        """How many NodeManagers the ResourceManager counts; 0 while it does not answer."""
+        return int((self.metrics() or {}).get("activeNodes", 0))
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Return YARN's cluster metrics."""
+        url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/metrics"
+        answer = _get(url)
+        return answer["clusterMetrics"] if answer else None
+
+    def live_datanodes(self) -> int:
+        """How many DataNodes the NameNode counts; 0 while it does not answer."""
+        return int(self._namenode("FSNamesystemState").get("NumLiveDataNodes", 0))
+
+    def hdfs_used_percent(self) -> float:
+        """How full HDFS is."""
+        return float(self._namenode("NameNodeInfo").get("PercentUsed", 0.0))
+
+    def wait_containers_over(self, application_id: str) -> None:
+        """Return when no node runs a container of an application that has ended; its logs are whole then."""
+        deadline = time.monotonic() + CONTAINERS_OVER_SECONDS
+        for member in self._members:
+            url = f"http://{member.instance.private_ip}:{NODE_MANAGER_HTTP_PORT}"
+            while member.works and time.monotonic() < deadline:
+                answer = _get(f"{url}/ws/v1/node/apps/{application_id}")
+                if answer is None or answer["app"]["state"] not in CONTAINERS_LIVE:
+                    break
+                time.sleep(LOOK_SECONDS)
+
+    def _writable(self) -> bool:
+        return self._namenode("NameNodeInfo").get("Safemode") == ""
+
+    def _namenode(self, bean: str) -> dict[str, Any]:
+        address = f"http://{self._master}:{NAMENODE_HTTP_PORT}"
+        answer = _get(f"{address}/jmx?qry=Hadoop:service=NameNode,name={bean}")
+        beans = answer["beans"] if answer else []
+        return dict(beans[0]) if beans else {}
+
+    def _make_folders(self) -> bool:
+        """Make HDFS's folders by WebHDFS: the command line would start a JVM for each. False: ask again."""
+        try:
+            for path, owner, mode in HDFS_FOLDERS:
+                self._put(path, f"op=MKDIRS&permission={mode}")
+                if owner != NAMENODE.user:
+                    self._put(path, f"op=SETOWNER&owner={owner}&group=hdfsadmingroup")
+                if mode != PLAIN_MODE:
+                    self._put(path, f"op=SETPERMISSION&permission={mode}")
+        except OSError:
+            return False
+        return True
+
+    def _put(self, path: str, query: str) -> None:
+        url = f"http://{self._master}:{NAMENODE_HTTP_PORT}/webhdfs/v1{path}?user.name=hdfs&{query}"
+        request = urllib.request.Request(url, method="PUT")  # an address of this box
+        with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
+            pass
+
+
+def _check_alive(processes: Iterable[tuple[Member, Daemon, subprocess.Popen[bytes]]]) -> None:
+    for member, daemon, process in processes:
+        if process.poll() is not None:
+            raise _failure(member, f"{daemon.name} ended with exit code {process.returncode}")
+
+
+def _failure(member: Member, what: str) -> StartFailureError:
+    """Word a failure as EMR does; `what` goes into the error's details for people."""
+    which = "the master instance" if member.is_master else "slave instance"
+    message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
+    # Guess: the code is made after those of failed bootstrap actions; the message is a seen one.
+    code = "BOOTSTRAP_FAILURE_PRIMARY" if member.is_master else "BOOTSTRAP_FAILURE_WORKER"
+    details = ({"ErrorCode": code, "ErrorData": [{"cause": what}], "ErrorMessage": message},)
+    return StartFailureError(
+        Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
+    )
+
+
+def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
+    host = member.instance.private_dns.partition(".")[0]
+    name = f"hadoop-{daemon.user}-{daemon.name}-{host}.log"
+    log = member.node.root / "mnt/var/log" / daemon.log_folder / name
+    environment = {
+        **NODE_ENVIRONMENT,
+        "HADOOP_OPTS": DAEMON_JVM,
+        "HADOOP_LOG_DIR": f"/var/log/{daemon.log_folder}",
+        "YARN_LOG_DIR": f"/var/log/{daemon.log_folder}",
+        "HADOOP_CLIENT_OPTS": DAEMON_JVM,
+    }
+    with log.open("ab") as output:
+        return member.node.popen(
+            daemon.argv, user=daemon.user, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_SECONDS) as answer:  # noqa: S310  # of this box
+            return json.load(answer)
+    except (OSError, urllib.error.URLError, ValueError):
+        return None

@@ -1,0 +1,144 @@
+"""Applications on a node: commands on the PATH, configuration files, folders, EMR's own info files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from emrbox.config import AWS_HOST_NAME, REGION
+from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF, files
+from emrbox.emr.machines.hadoop_defaults import EXCLUDED_HOSTS
+
+if TYPE_CHECKING:
+    from emrbox.emr.life.model import Cluster
+    from emrbox.emr.machines.node_access import Member
+
+HADOOP_COMMANDS = ("hadoop", "hdfs", "yarn", "mapred")
+SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class")
+STATE_FOLDERS = ("mnt/namenode", "mnt/hdfs", "mnt/yarn")
+INFO_FOLDER = "/mnt/var/lib/info"
+
+SPARK_WRAPPER = """\
+#!/bin/bash
+export SPARK_HOME=/usr/lib/spark
+export SPARK_CONF_DIR=${{SPARK_CONF_DIR:-/etc/spark/conf}}
+exec /usr/lib/spark/bin/{command} "$@"
+"""
+HADOOP_WRAPPER = """\
+#!/bin/bash
+export HADOOP_CONF_DIR=${{HADOOP_CONF_DIR:-/etc/hadoop/conf}}
+exec /usr/lib/hadoop/bin/{command} "$@"
+"""
+# command-runner.jar's own word for MapReduce streaming (emr-facts 3.1).
+STREAMING_WRAPPER = """\
+#!/bin/bash
+exec /usr/bin/hadoop jar /usr/lib/hadoop/tools/hadoop-streaming.jar "$@"
+"""
+
+
+def write_aws_config(member: Member) -> None:
+    """Tell the AWS CLI and SDKs where AWS is, also under sudo, which drops the environment."""
+    config = f"[default]\nregion = {REGION}\nendpoint_url = http://{AWS_HOST_NAME}\n".encode()
+    for user, home in (("root", "/root"), ("hadoop", "/home/hadoop"), ("ec2-user", "/home/ec2-user")):
+        if not (member.node.root / home.lstrip("/") / ".aws/config").exists():
+            member.node.mkdir(f"{home}/.aws", user, 0o700)
+            member.node.write(f"{home}/.aws/config", config, owner=user, mode=0o600)
+
+
+def write_info(cluster: Cluster, member: Member) -> None:
+    """Write the files that scripts read to learn where they are (emr-facts 2.8)."""
+    master = cluster.master.instances[0]
+    core = next((g for g in cluster.groups if g.role == "CORE"), None)
+    instance = {
+        "isMaster": member.is_master,
+        "isRunningNameNode": member.is_master,
+        "isRunningDataNode": member.stores_data,
+        "isRunningResourceManager": member.is_master,
+        "isRunningNodeManager": member.works,
+        "instanceGroupId": member.group.id,
+    }
+    extra = {
+        "jobFlowId": cluster.id,
+        "instanceId": member.instance.ec2_id,
+        "instanceGroupId": member.group.id,
+        "instanceRole": member.group.role.lower(),
+        "marketType": member.group.market,
+        "region": REGION,
+    }
+    job_flow = {
+        "jobFlowId": cluster.id,
+        "jobFlowCreationInstant": int(cluster.status.created.timestamp() * 1000),
+        "instanceCount": sum(group.requested_count for group in cluster.groups),
+        "masterInstanceId": master.ec2_id,
+        "masterPrivateDnsName": master.private_dns,
+        "masterInstanceType": cluster.master.instance_type,
+        "slaveInstanceType": core.instance_type if core else None,
+        "hadoopVersion": "3.4.1",
+        "releaseLabel": cluster.release_label,
+        "instanceGroups": [
+            {
+                "instanceGroupId": group.id,
+                "instanceGroupName": group.name,
+                "instanceRole": group.role.title(),
+                "marketType": group.market,
+                "instanceType": group.instance_type,
+                "requestedInstanceCount": group.requested_count,
+            }
+            for group in cluster.groups
+        ],
+    }
+    for name, document in (("instance", instance), ("extraInstanceData", extra), ("job-flow", job_flow)):
+        member.node.write(f"{INFO_FOLDER}/{name}.json", json.dumps(document, indent=2).encode())
+
+
+def install_applications(cluster: Cluster, member: Member) -> None:
+    """Make the release's software usable on one node."""
+    _link_software(member)
+    master = cluster.master.instances[0].private_dns
+    cores = cluster.core_count_at_start
+    cluster_wide = cluster.request.get("Configurations", [])
+    for path, content in files(master, cores, cluster_wide, member.group.configurations).items():
+        member.node.write(path, content.encode(), mode=0o644)
+    if member.is_master:
+        member.node.write(EXCLUDED_HOSTS, b"")
+    _make_folders(member)
+
+
+def _link_software(member: Member) -> None:
+    root = member.node.root
+    links = {
+        "usr/lib/hadoop": "/opt/emr/hadoop",
+        "usr/lib/spark": "/opt/emr/spark",
+        "opt/emr/spark/conf": SPARK_CONF,
+        "usr/lib/hadoop-mapreduce": "/opt/emr/hadoop/tools",
+    }
+    for link, target in links.items():
+        place = root / link
+        if not place.is_symlink():
+            place.symlink_to(target)
+    for command in HADOOP_COMMANDS:
+        member.node.write(f"/usr/bin/{command}", HADOOP_WRAPPER.format(command=command).encode(), mode=0o755)
+    for command in SPARK_COMMANDS:
+        member.node.write(f"/usr/bin/{command}", SPARK_WRAPPER.format(command=command).encode(), mode=0o755)
+    member.node.write("/usr/bin/hadoop-streaming", STREAMING_WRAPPER.encode(), mode=0o755)
+    member.node.mkdir(HADOOP_CONF)
+    member.node.mkdir(SPARK_CONF)
+
+
+def _make_folders(member: Member) -> None:
+    """Make folders for what runs here. Containers run as hadoop, so the NodeManager does too."""
+    node = member.node
+    for stale in STATE_FOLDERS:  # an image of an EMR node brings that node's
+        for child in (node.root / stale).glob("*"):
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+    node.mkdir("/mnt/var/log/hadoop/steps", "hadoop")
+    node.mkdir("/mnt/var/lib/hadoop/steps", "hadoop")
+    node.mkdir("/mnt/var/log/spark", "hadoop", 0o777)
+    if member.is_master:
+        node.mkdir("/mnt/namenode", "hdfs", 0o700)
+    if member.stores_data:
+        node.mkdir("/mnt/hdfs", "hdfs", 0o700)
+    if member.works:
+        node.mkdir("/mnt/yarn", "hadoop")
+        node.mkdir("/mnt/var/log/hadoop-yarn/containers", "hadoop")

@@ -1,0 +1,180 @@
+"""A cluster on the box's nodes: EC2 instances, bootstrap actions, HDFS, YARN and Spark, steps, logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emrbox.emr.life.decisions import newest_first
+from emrbox.emr.machines.bootstrap import bootstrap_late_nodes, run_bootstrap_actions
+from emrbox.emr.machines.capacity import Capacity
+from emrbox.emr.machines.daemons import Daemons
+from emrbox.emr.machines.log_pusher import LogPusher
+from emrbox.emr.machines.node_access import Machines, Member, on_all
+from emrbox.emr.machines.provisioning import install_applications, write_aws_config, write_info
+from emrbox.emr.machines.step_process import StepProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emrbox.emr.life.clock import Clock
+    from emrbox.emr.life.layer import Checkpoint
+    from emrbox.emr.life.model import Cluster, Group, Instance, Step
+
+BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then says why
+BUSY_FILE = "emr/metricscollector/isbusy"
+BUSY_HDFS_PERCENT = 10.0
+# A file that was touched longer ago does not count (a guess: the guide gives no time).
+BUSY_FILE_SECONDS = 60.0
+
+
+class RealNodes:
+    """The machines of one cluster."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        machines: Machines,
+        endpoint_url: str,
+        clock: Clock,
+        logs_late: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._cluster = cluster
+        self._machines = machines
+        self._clock = clock
+        self._capacity = Capacity(cluster, endpoint_url, clock)
+        self._logs = LogPusher(cluster, endpoint_url, logs_late)
+        self._members: list[Member] = []
+        self._daemons: Daemons | None = None
+
+    def launch(self, group: Group, count: int) -> list[Instance]:
+        """Get instances for the group from EC2."""
+        return self._capacity.launch(group, count)
+
+    def boot(self, check: Checkpoint) -> None:
+        """Return when sshd answers on every node."""
+        check()
+        self._machines.wait_running([i.ec2_id for i in self._cluster.instances], BOOT_TIMEOUT_SECONDS)
+        alone = len(self._cluster.instances) == 1
+        self._members = [
+            Member(group, instance, self._machines.get(instance.ec2_id), alone=alone)
+            for group in self._cluster.groups
+            for instance in group.instances
+        ]
+        self._prepare(self._members)
+
+    def _prepare(self, members: Sequence[Member]) -> None:
+        for member in members:
+            write_aws_config(member)
+            write_info(self._cluster, member)
+
+    def bootstrap(self, check: Checkpoint) -> None:
+        """Run the bootstrap actions."""
+        run_bootstrap_actions(self._cluster.bootstrap_actions, self._members, check)
+
+    def provision(self, check: Checkpoint) -> None:
+        """Install Hadoop and Spark, start the daemons, wait for them."""
+        on_all(lambda member: install_applications(self._cluster, member), self._members)
+        check()
+        self._daemons = Daemons(self._members)
+        self._daemons.start()
+        self._daemons.wait_ready(check)
+
+    def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Return when sshd answers on every one of these nodes."""
+        check()
+        self._machines.wait_running([i.ec2_id for i in instances], BOOT_TIMEOUT_SECONDS)
+        self._prepare(self._members_of(group, instances))
+
+    def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
+        """Bootstrap the nodes, install Hadoop and Spark, let them join. Returns those that were not fit."""
+        members = self._members_of(group, instances)
+        fit = bootstrap_late_nodes(self._cluster.bootstrap_actions, members, check)
+        on_all(lambda member: install_applications(self._cluster, member), fit)
+        check()
+        if self._daemons is not None and fit:
+            self._daemons.add(fit, check)
+        self._members = [*self._members, *fit]
+        return [m.instance for m in members if m not in fit]
+
+    def _members_of(self, group: Group, instances: Sequence[Instance]) -> list[Member]:
+        return [Member(group, i, self._machines.get(i.ec2_id)) for i in instances]
+
+    def order_to_leave(self, group: Group) -> list[Instance]:
+        """As asked for; else the nodes with the fewest containers first, of these the newest."""
+        containers = self._daemons.containers() if self._daemons is not None else {}
+        return sorted(
+            newest_first(group),
+            key=lambda i: (
+                i.ec2_id in group.protected_ids,
+                i.ec2_id not in group.first_ids,
+                containers.get(i.private_dns, 0),
+            ),
+        )
+
+    def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
+        """Let YARN finish what runs there and HDFS copy what lies there, as long as the policy waits."""
+        if self._daemons is not None:
+            names = [i.private_dns for i in instances]
+            self._daemons.decommission(names, group.decommission_seconds, check)
+
+    def end(self, instances: Sequence[Instance]) -> None:
+        """Push the instances' last logs and end them."""
+        ended = {i.id for i in instances}
+        self._logs.push([m for m in self._members if m.instance.id in ended])
+        self._members = [m for m in self._members if m.instance.id not in ended]
+        self._capacity.end(instances)
+
+    def protect(self, *, protected: bool) -> None:
+        """Set DisableApiTermination on the cluster's instances."""
+        self._capacity.protect(protected=protected)
+
+    def start_step(self, step: Step) -> StepProcess:
+        """Start a step on the master."""
+        master = self._master
+
+        def push(application_ids: Sequence[str]) -> None:
+            if self._daemons is not None:
+                for application_id in application_ids:
+                    self._daemons.wait_containers_over(application_id)
+            self._logs.push_step(master, self._members, step.id)
+
+        def kill_applications(application_ids: Sequence[str]) -> None:
+            if self._daemons is not None:
+                for application_id in application_ids:
+                    self._daemons.kill_application(application_id)
+
+        return StepProcess(step, master, push, self._logs.uri, kill_applications)
+
+    def lost_instances(self) -> set[str]:
+        """Return the EC2 ids of instances that EC2 does not run any more."""
+        return self._capacity.lost()
+
+    def busy(self) -> bool:
+        """Look for an active YARN application, a tenth of HDFS in use, the busy file (emr-facts 1.6)."""
+        if self._daemons is None:
+            return True
+        metrics = self._daemons.metrics()
+        if metrics is None or metrics["appsRunning"] + metrics["appsPending"] + metrics["appsSubmitted"] > 0:
+            return True
+        if self._daemons.hdfs_used_percent() >= BUSY_HDFS_PERCENT:
+            return True
+        file = self._master.node.root / BUSY_FILE
+        return file.exists() and self._clock.now().timestamp() - file.stat().st_mtime < BUSY_FILE_SECONDS
+
+    def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
+        """Change the tags of the cluster's instances."""
+        self._capacity.tag(set_tags, remove_keys)
+
+    def push_logs(self) -> None:
+        """Copy what is new in the logs to the log URI."""
+        self._logs.push(self._members)
+
+    def shut_down(self) -> None:
+        """Push the last logs and end every instance."""
+        if self._members:
+            self._logs.push(self._members)
+        self._capacity.end()
+
+    @property
+    def _master(self) -> Member:
+        return next(member for member in self._members if member.is_master)

@@ -1,0 +1,169 @@
+"""A step on the master: a process as user hadoop with EMR's four log files (emr-facts 3.1-3.4)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from emrbox.emr.life.layer import StepOutcome
+from emrbox.emr.life.model import FailureDetails, Step
+from emrbox.emr.machines.log_pusher import STEPS_FOLDER
+from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
+from emrbox.emr.machines.processes import interrupt_child, kill_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+COMMAND_RUNNER = "command-runner.jar"
+SCRIPT_RUNNER = re.compile(r"s3://[a-z0-9-]+\.elasticmapreduce/libs/script-runner/script-runner\.jar")
+SUBMITTED = re.compile(rb"Submitted application (application_\d+_\d+)")
+# Said before YARN has it, and followed by the former only when YARN has accepted it.
+SUBMITTING = re.compile(rb"Submitt(?:ed|ing) application (application_\d+_\d+)")
+EXCEPTION = re.compile(
+    rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
+)
+TAIL_BYTES = 65536
+SIGNALLED = 128
+MESSAGE_LENGTH = 1000
+
+# Fetches $1 into the working folder, then runs it with the rest, as script-runner.jar does.
+RUN_SCRIPT = """\
+set -e
+fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
+script=$1; shift
+case $script in
+s3://*|s3n://*|s3a://*) file=./$(basename "$script"); fetch "$script" ;;
+*) file=$script ;;
+esac
+[ -x "$file" ] || chmod 755 "$file"
+exec "$file" "$@"
+"""
+# Fetches the jar $1 if it lies in S3, then runs it by `hadoop jar` with the rest.
+RUN_JAR = """\
+set -e
+fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
+jar=$1; shift
+case $jar in
+s3://*|s3n://*|s3a://*) file=./$(basename "$jar"); fetch "$jar" ;;
+*) file=$jar ;;
+esac
+exec hadoop jar "$file" "$@"
+"""
+
+
+class StepProcess:
+    """A running step. `push` copies its logs, and those of its YARN applications, when it is over.
+
+    A cancelled step takes its YARN applications with it. This is emrbox's decision: the guide says only that
+    what runs detached survives (emr-facts 1.5), so with real EMR a job in cluster mode may go on.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        master: Member,
+        push: Callable[[Sequence[str]], None],
+        uri: Callable[[str], str | None],
+        kill_applications: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._step = step
+        self._push = push
+        self._uri = uri
+        self._kill_applications = kill_applications
+        self._cancelled = False
+        self._logs = master.node.root / STEPS_FOLDER / step.id
+        self._lock = threading.Lock()
+        work = f"/mnt/var/lib/hadoop/steps/{step.id}"
+        master.node.mkdir(work, "hadoop")
+        master.node.mkdir(f"/{STEPS_FOLDER}/{step.id}", "hadoop")
+        argv = _argv(step)
+        environment = {**NODE_ENVIRONMENT, **_hadoop_log(step.id)}
+        self._say(f"INFO startExec '{shlex.join(argv)}'")
+        self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in environment.items())}")
+        # The step's own processes write this one.
+        master.node.write(f"/{STEPS_FOLDER}/{step.id}/syslog", b"", owner="hadoop")
+        with (self._logs / "stdout").open("wb") as out, (self._logs / "stderr").open("wb") as err:
+            self._process = master.node.popen(
+                argv, user="hadoop", cwd=work, env=environment, stdout=out, stderr=err
+            )
+        self._say(f"INFO ProcessRunner started child process {self._process.pid}")
+
+    def wait(self) -> StepOutcome:
+        """Return when the process is over and its logs are pushed."""
+        code = self._process.wait()
+        if code < 0:
+            code = SIGNALLED - code  # as a shell reports it
+        if code == 0:
+            self._say("INFO waitProcessCompletion ended with exit code 0")
+            self._say("INFO Step succeeded with exitCode 0")
+        else:
+            self._say(f"INFO waitProcessCompletion ended with exit code {code}")
+            self._say(f"ERROR Execution failed with code '{code}'")
+            self._say(f"WARN Step failed with exitCode {code} and took its logs")
+        applications = self._applications(SUBMITTED)
+        if self._cancelled:
+            self._kill_applications(self._applications(SUBMITTING))
+        self._push(applications)
+        return StepOutcome(code, self._failure() if code != 0 else None, applications)
+
+    def interrupt(self) -> None:
+        """SIGTERM to the step's process, then the end of its YARN applications."""
+        self._cancelled = True
+        self._say("INFO Step cancellation requested: SIGTERM to the child process")
+        # It may have to wait for the child, and whoever asks holds the cluster's condition.
+        threading.Thread(target=interrupt_child, args=(self._process,), daemon=True).start()
+
+    def kill(self) -> None:
+        """SIGKILL to the step's process and what it started, then the end of its YARN applications."""
+        self._cancelled = True
+        kill_tree(self._process)
+
+    def _say(self, line: str) -> None:
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        with self._lock, (self._logs / "controller").open("a") as controller:
+            controller.write(f"{moment} {line}\n")
+
+    def _applications(self, naming: re.Pattern[bytes]) -> tuple[str, ...]:
+        """Return the YARN applications that the step's own output names."""
+        found: dict[str, None] = {}
+        for name in ("stderr", "stdout", "syslog"):
+            for match in naming.findall(_read(self._logs / name)):
+                found[match.decode()] = None
+        return tuple(found)
+
+    def _failure(self) -> FailureDetails:
+        """EMR names a cause it recognises; else "Unknown Error." and where to look (emr-facts 1.3)."""
+        tail = _read(self._logs / "stderr")[-TAIL_BYTES:]
+        matches = EXCEPTION.findall(tail)
+        message = matches[-1].decode(errors="replace").strip()[:MESSAGE_LENGTH] if matches else None
+        reason = "Unknown Error."
+        if b"FileAlreadyExistsException" in tail:
+            reason = "Output directory already exists."
+        return FailureDetails(reason, message, self._uri(f"steps/{self._step.id}/stderr.gz"))
+
+
+def _hadoop_log(step_id: str) -> dict[str, str]:
+    """Send what Hadoop itself logs to syslog, as the environment in EMR's controller logs has it."""
+    return {
+        "HADOOP_LOG_DIR": f"/{STEPS_FOLDER}/{step_id}",
+        "HADOOP_LOGFILE": "syslog",
+        "HADOOP_ROOT_LOGGER": "INFO,DRFA",
+    }
+
+
+def _argv(step: Step) -> Sequence[str]:
+    if step.jar == COMMAND_RUNNER or step.jar.endswith(f"/{COMMAND_RUNNER}"):
+        return step.args or ("false",)
+    if SCRIPT_RUNNER.fullmatch(step.jar):
+        return ("bash", "-c", RUN_SCRIPT, "script-runner", *step.args)
+    main = (step.main_class,) if step.main_class else ()
+    properties = [f"-D{key}={value}" for key, value in step.properties.items()]
+    return ("bash", "-c", RUN_JAR, "hadoop-jar", step.jar, *main, *properties, *step.args)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
