@@ -68,11 +68,14 @@ def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> N
     argv = [sys.executable, "-c", program, state.MODULE, str(tmp_path)]
     (tmp_path / "box.json").write_text("{")
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as lost:
-        assert lost.stdout is not None
-        assert lost.stdout.readline() == b"\n"  # before, it may not have a command line yet
-        with pytest.raises(BoxError, match=rf"process {lost.pid}.*emrbox down"):
-            lifecycle.up(tmp_path)
-        assert lifecycle.down(tmp_path) is True
+        try:
+            assert lost.stdout is not None
+            assert lost.stdout.readline() == b"\n"  # before, it may not have a command line yet
+            with pytest.raises(BoxError, match=rf"process {lost.pid}.*emrbox down"):
+                lifecycle.up(tmp_path)
+            assert lifecycle.down(tmp_path) is True
+        finally:
+            lost.kill()  # where the test fails, Popen would wait for it
     assert lost.returncode == -signal.SIGKILL
     assert lifecycle.down(tmp_path) is False
 
