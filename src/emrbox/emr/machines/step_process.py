@@ -30,29 +30,32 @@ TAIL_BYTES = 65536
 SIGNALLED = 128
 MESSAGE_LENGTH = 1000
 
-# Fetches $1 into the working folder, then runs it with the rest, as script-runner.jar does.
-RUN_SCRIPT = """\
+# Names the file $1 `file`, after fetching it into the working folder if it lies in S3.
+_TAKE = """\
 set -e
-fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
-script=$1; shift
-case $script in
-s3://*|s3n://*|s3a://*) file=./$(basename "$script"); fetch "$script" ;;
-*) file=$script ;;
+given=$1; shift
+case $given in
+s3://*|s3n://*|s3a://*)
+  file=./$(basename "$given")
+  aws s3 cp --only-show-errors "s3://${given#*://}" "$file" ;;
+*) file=$given ;;
 esac
+"""
+# Runs that file with the rest, as script-runner.jar does.
+RUN_SCRIPT = (
+    _TAKE
+    + """\
 [ -x "$file" ] || chmod 755 "$file"
 exec "$file" "$@"
 """
-# Fetches the jar $1 if it lies in S3, then runs it by `hadoop jar` with the rest.
-RUN_JAR = """\
-set -e
-fetch() { aws s3 cp --only-show-errors "s3://${1#*://}" "$file"; }
-jar=$1; shift
-case $jar in
-s3://*|s3n://*|s3a://*) file=./$(basename "$jar"); fetch "$jar" ;;
-*) file=$jar ;;
-esac
+)
+# Runs that jar by `hadoop jar` with the rest.
+RUN_JAR = (
+    _TAKE
+    + """\
 exec hadoop jar "$file" "$@"
 """
+)
 
 
 class StepProcess:
