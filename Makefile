@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup demo test lint unit box clients clients_quick end_to_end docs bench down clean
+.PHONY: help setup test_setup demo test lint unit box clients clients_quick end_to_end docs bench soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -35,6 +35,9 @@ clients_quick: test_setup ## the same on hollow clusters: two minutes
 
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 	@$(BIN)/pytest tests/end_to_end
+
+soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak tests
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs

@@ -152,17 +152,28 @@ class Boto:
             self._emr, "set_termination_protection", JobFlowIds=[cluster_id], TerminationProtected=protected
         )
 
-    def get_object(self, uri: str) -> effects.StoredObject | None:
-        """Return an S3 object, or None when it is not there."""
+    def get_object(
+        self, uri: str, *, most_bytes: int = effects.MOST_BYTES, from_end: bool = False
+    ) -> effects.StoredObject | None:
+        """Return an S3 object, or its first (or last) bytes; None when it is not there."""
         bucket, key = split_uri(uri)
+        part = {"Range": f"bytes=-{most_bytes}"} if from_end else {}
         try:
-            answer = self._call(self._s3, "get_object", Bucket=bucket, Key=key)
+            answer = self._call(self._s3, "get_object", Bucket=bucket, Key=key, **part)
         except AwsError as error:
             if error.code in {"NoSuchKey", "404"}:
                 return None
+            if error.code == "InvalidRange":  # the last bytes of an empty object
+                return effects.StoredObject(body=b"", etag="", size=0)
             raise
-        body: bytes = answer["Body"].read()
-        return effects.StoredObject(body=body, etag=str(answer["ETag"]))
+        # Content-Range is `bytes 10-19/20`.
+        size = int(str(answer.get("ContentRange", "")).rpartition("/")[2] or answer["ContentLength"])
+        try:
+            with answer["Body"] as stream:
+                body: bytes = stream.read(most_bytes)
+        except (aws.BotoCoreError, OSError) as error:
+            raise translate(error, "GetObject", self._s3.meta.endpoint_url) from error
+        return effects.StoredObject(body=body, etag=str(answer["ETag"]), size=size)
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         """Write an S3 object if the version that is there is the expected one."""

@@ -72,7 +72,8 @@ def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
         return _translate_answer(error, operation)
     if isinstance(error, _UNREACHABLE):
         return _unreachable(endpoint, operation)
-    if isinstance(error, aws.HTTPClientError):
+    # The last two: an answer that broke off.
+    if isinstance(error, (aws.HTTPClientError, aws.IncompleteReadError, OSError)):
         return UnansweredError(f"{operation} got no answer: {error}", code="NoAnswer", operation=operation)
     if isinstance(error, _NO_CREDENTIALS):
         return PreflightError(

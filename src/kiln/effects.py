@@ -80,11 +80,24 @@ class Step(Value, frozen=True, kw_only=True):
     failure_log: str = ""
 
 
+# What is read of an object unless the caller says otherwise: more than any ledger has.
+MOST_BYTES = 8 * 1024 * 1024
+
+
 class StoredObject(Value, frozen=True, kw_only=True):
-    """An S3 object with the ETag that a conditional write needs."""
+    """An S3 object with the ETag that a conditional write needs.
+
+    `body` may be a part of it; `size` is the whole in bytes.
+    """
 
     body: bytes
     etag: str
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether `body` is all of it."""
+        return len(self.body) == self.size
 
 
 class ObjectSummary(Value, frozen=True, kw_only=True):
@@ -127,8 +140,13 @@ class Effects(Protocol):
     def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
         """Switch termination protection."""
 
-    def get_object(self, uri: str) -> StoredObject | None:
-        """Return an S3 object, or None when it is not there."""
+    def get_object(
+        self, uri: str, *, most_bytes: int = MOST_BYTES, from_end: bool = False
+    ) -> StoredObject | None:
+        """Return an S3 object, or None when it is not there.
+
+        At most the first `most_bytes` of it are read; with `from_end` the last ones.
+        """
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         """Write an S3 object and return its ETag.

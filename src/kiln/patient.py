@@ -6,6 +6,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kiln.effects import MOST_BYTES
 from kiln.errors import ThrottledError, UnansweredError
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ class Patient:
         """Set it again if need be: twice is the same as once."""
         self._ask(lambda: self._inner.set_termination_protection(cluster_id, protected=protected))
 
-    def get_object(self, uri: str) -> effects.StoredObject | None:
+    def get_object(
+        self, uri: str, *, most_bytes: int = MOST_BYTES, from_end: bool = False
+    ) -> effects.StoredObject | None:
         """Ask again if need be."""
-        return self._ask(lambda: self._inner.get_object(uri))
+        return self._ask(lambda: self._inner.get_object(uri, most_bytes=most_bytes, from_end=from_end))
 
     def list_objects(self, uri: str) -> list[effects.ObjectSummary]:
         """Ask again if need be."""

@@ -252,10 +252,15 @@ class FakeAws:
         with self._call("SetTerminationProtection"):
             self._cluster(cluster_id).protected = protected
 
-    def get_object(self, uri: str) -> effects.StoredObject | None:
+    def get_object(
+        self, uri: str, *, most_bytes: int = effects.MOST_BYTES, from_end: bool = False
+    ) -> effects.StoredObject | None:
         with self._call("GetObject"):
             body = self.objects.get(uri)
-            return None if body is None else effects.StoredObject(body=body, etag=etag(body))
+            if body is None:
+                return None
+            part = body[max(0, len(body) - most_bytes) :] if from_end else body[:most_bytes]
+            return effects.StoredObject(body=part, etag=etag(body), size=len(body))
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         with self._call("PutObject"):
