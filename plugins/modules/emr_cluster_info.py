@@ -33,9 +33,17 @@ options:
     choices: [STARTING, BOOTSTRAPPING, RUNNING, WAITING, TERMINATING, TERMINATED, TERMINATED_WITH_ERRORS]
     default: [STARTING, BOOTSTRAPPING, RUNNING, WAITING]
   one:
-    description: Fail unless exactly one cluster is found; the failure lists what was found.
+    description:
+      - Fail unless exactly one cluster can be used; the failure lists what was found.
+      - O(states) does not count then.
     type: bool
     default: false
+  state_uri:
+    description:
+      - S3 prefix of the ledger, C(s3://bucket/prefix).
+      - With O(one) and O(run_id), a cluster that the run's ledger remembers is waited for while AWS does not
+        show it yet.
+    type: str
 attributes:
   check_mode:
     support: full

@@ -93,7 +93,7 @@ class Boto:
 
     def run_job_flow(self, request: Mapping[str, Any]) -> str:
         """Launch a cluster; one attempt only."""
-        return str(self._call(self._emr_create, "run_job_flow", **request)["JobFlowId"])
+        return convert.cluster_id(self._call(self._emr_create, "run_job_flow", **request))
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
         """Return one cluster."""
@@ -127,7 +127,7 @@ class Boto:
             JobFlowId=cluster_id,
             Steps=[convert.step_request(step) for step in steps],
         )
-        return [str(step_id) for step_id in answer["StepIds"]]
+        return convert.step_ids(answer)
 
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
         """Return steps, oldest first (the API answers newest first)."""

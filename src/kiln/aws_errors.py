@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
@@ -12,8 +13,10 @@ from kiln.errors import (
     ConditionFailedError,
     KilnError,
     PreflightError,
+    StepNotFoundError,
     ThrottledError,
     UnansweredError,
+    UnreachableError,
 )
 
 _SERVER_ERROR = 500
@@ -49,21 +52,29 @@ _NO_CREDENTIALS = (
     aws.TokenRetrievalError,
 )
 _UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
+# How EMR says that it does not know what a call names (mrjob's and moto's sources; the model of
+# InvalidRequestException has ErrorCode, which the job-flow operations' ValidationException lacks). Only these
+# operations name a cluster: the same words from another one, such as RunJobFlow, mean something else.
+_OF_CLUSTERS = frozenset(
+    {"DescribeCluster", "ListInstances", "ListInstanceGroups", "ListSteps", "DescribeStep", "CancelSteps"}
+)
+_OF_JOB_FLOWS = frozenset({"AddJobFlowSteps", "TerminateJobFlows", "SetTerminationProtection"})
+_UNKNOWN_CLUSTER = re.compile(r"Cluster id '[^']*' is not valid\b")
+_UNKNOWN_STEP = re.compile(r"Step id '[^']*' is not valid\b")
+_UNKNOWN_JOB_FLOW = re.compile(r"Specified job flow ID not valid\b")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def _unreachable(endpoint: str, operation: str) -> UnansweredError:
+def _unreachable(endpoint: str, operation: str) -> UnreachableError:
     host = urlsplit(endpoint).hostname or ""
     fix = (
         "start the local AWS: `emrbox up` (or `make demo`, which does it)"
         if host in _LOOPBACK
         else "check the network, the region and the profile's endpoint_url"
     )
-    error = UnansweredError(
+    return UnreachableError(
         f"no AWS endpoint answers at {endpoint}", code="Unreachable", operation=operation, fix=fix
     )
-    error.exit_code = PreflightError.exit_code
-    return error
 
 
 def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
@@ -82,6 +93,17 @@ def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
     return AwsError(f"{operation} failed: {error}", code=type(error).__name__, operation=operation)
 
 
+def _names_unknown(operation: str, code: str, detail: str, message: str) -> type[KilnError] | None:
+    """Return the error for an answer that says that there is no such cluster, or no such step."""
+    if operation in _OF_CLUSTERS and code == "InvalidRequestException":
+        if detail == "NoSuchCluster" or _UNKNOWN_CLUSTER.search(message):
+            return ClusterNotFoundError
+        return StepNotFoundError if _UNKNOWN_STEP.search(message) else None
+    if operation in _OF_JOB_FLOWS and code == "ValidationException" and _UNKNOWN_JOB_FLOW.search(message):
+        return ClusterNotFoundError
+    return None
+
+
 def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
     detail = error.response.get("Error", {})
     code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
@@ -91,8 +113,9 @@ def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
         return ThrottledError(line)
     if code in _CONFLICTS:
         return ConditionFailedError(line, code=code, operation=operation)
-    if "not valid" in message and code in {"InvalidRequestException", "ValidationException"}:
-        return ClusterNotFoundError(line)
+    unknown = _names_unknown(operation, code, str(error.response.get("ErrorCode", "")), message)
+    if unknown is not None:
+        return unknown(line)
     if status >= _SERVER_ERROR:
         return UnansweredError(line, code=code, operation=operation)
     result = AwsError(line, code=code, operation=operation)

@@ -4,112 +4,174 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import states, watch
-from kiln.clusters import describe_change, find
+from kiln import clusters, creating, states, watch
+from kiln.clusters import describe_change
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     DeadlineError,
+    KilnError,
     NotTerminatedError,
     ThrottledError,
 )
-from kiln.launches import DOUBT_INTERVAL_SECONDS, DOUBT_SECONDS
+from kiln.identity import MANAGED_BY, name_of
 from kiln.ledger import Event
-from kiln.request import MANAGED_BY
 
 if TYPE_CHECKING:
-    from kiln.clusters import Waiting
+    from collections.abc import Sequence
+
+    from kiln.clusters import Found, Waiting
     from kiln.context import Context
     from kiln.effects import Cluster
+    from kiln.identity import Identity
     from kiln.ledger import Ledger, Run
-    from kiln.request import Identity
 
 
-def end_run(context: Context, identity: Identity, ledger: Ledger, waiting: Waiting) -> list[Cluster]:
-    """End every cluster of a run, by tags and by the ledger; none is fine. Raises NotTerminatedError (20)."""
+def end_run(
+    context: Context, identity: Identity, ledger: Ledger, waiting: Waiting, launched: Sequence[str] = ()
+) -> list[Cluster]:
+    """End every cluster of a run: by name, tags, ledger, and what this process `launched`; none is fine.
+
+    Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
+    """
+    found = _clusters_of_run(context, identity, ledger, waiting, launched)
     ended: list[Cluster] = []
     refused: list[NotTerminatedError] = []
-    for cluster_id in _clusters_of_run(context, identity, ledger, waiting):
+    # What was launched here is asked to end even while AWS does not show it.
+    for cluster_id in (*(one.id for one in found.mine), *(one for one in found.unseen if one in launched)):
         try:
-            cluster = end(context, cluster_id, ledger, waiting)
+            ended.append(end(context, cluster_id, ledger, waiting, ours=True))
         except NotTerminatedError as error:
             # One that does not end is no reason to leave the others alone.
             refused.append(error)
-            continue
-        ended.append(cluster)
     if refused:
         raise refused[0]
+    if found.disputed:
+        raise _disputed(found.disputed, identity)
     return ended
 
 
-def end(context: Context, cluster_id: str, ledger: Ledger, waiting: Waiting) -> Cluster:
+def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedError:
+    ids = " ".join(one.id for one in found)
+    return NotTerminatedError(
+        f"name, tags and ledger contradict each other about whether {ids} belongs to run {identity.run_id}: "
+        "it was not ended",
+        fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
+        details=tuple(f"{clusters.line(one)}  name {one.name!r}" for one in found),
+    )
+
+
+def end(
+    context: Context, cluster_id: str, ledger: Ledger, waiting: Waiting, *, ours: bool = False
+) -> Cluster:
     """End one cluster, prove it, and write it down."""
-    cluster = terminate(context, cluster_id, waiting)
+    cluster = terminate(context, cluster_id, waiting, ours=ours)
     _record_end(ledger, cluster)
     return cluster
 
 
-def terminate(context: Context, cluster_id: str, waiting: Waiting) -> Cluster:
-    """End a cluster; return only when DescribeCluster says that it ended. Raises NotTerminatedError (20)."""
+def terminate(context: Context, cluster_id: str, waiting: Waiting, *, ours: bool = False) -> Cluster:
+    """End a cluster; return only when DescribeCluster says that it ended. Raises NotTerminatedError (20).
+
+    Its protection is cleared when its tags say that it is Kiln's, or the caller knows that it is (`ours`).
+    """
+    started = context.clock.monotonic()
     asked = False
 
-    def look() -> Cluster:
+    def look() -> Cluster | None:
         nonlocal asked
-        cluster = context.effects.describe_cluster(cluster_id)
+        try:
+            cluster = context.effects.describe_cluster(cluster_id)
+        except ClusterNotFoundError:
+            if context.clock.monotonic() - started >= creating.LOOK_SECONDS:
+                raise
+            # Reads may lag: the cluster may exist all the same.
+            asked = _ask_blindly(context, cluster_id) or asked
+            return None
         if cluster.state not in states.CLUSTER_ENDED | states.CLUSTER_ENDING or not asked:
-            _ask_for_the_end(context, cluster)
+            _ask_for_the_end(context, cluster, ours=ours)
             asked = True
         return cluster
 
     try:
-        return watch.until(
+        seen = watch.until(
             context,
             look,
-            lambda seen: seen.state in states.CLUSTER_ENDED,
+            lambda seen: seen is not None and seen.state in states.CLUSTER_ENDED,
             what=f"the end of cluster {cluster_id}",
             timeout_seconds=waiting.timeout_seconds,
             interval_seconds=waiting.interval_seconds,
-            on_change=lambda seen: context.tell(describe_change(seen)),
+            on_change=lambda seen: context.tell(describe_change(seen)) if seen else None,
         )
     except (AwsError, ThrottledError, DeadlineError, ClusterNotFoundError) as error:
-        raise NotTerminatedError(
-            f"AWS did not confirm that cluster {cluster_id} ended: {error.message}",
-            fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
-        ) from error
+        raise not_confirmed(cluster_id, error.message) from error
+    if seen is None:
+        raise not_confirmed(cluster_id, "AWS does not show it")
+    return seen
 
 
-def _ask_for_the_end(context: Context, cluster: Cluster) -> None:
+def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
+    """Return the error for a cluster whose end nobody has confirmed."""
+    return NotTerminatedError(
+        f"AWS did not confirm that cluster {cluster_id} ended: {why}",
+        fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
+    )
+
+
+def _ask_for_the_end(context: Context, cluster: Cluster, *, ours: bool) -> None:
     if cluster.state in states.CLUSTER_ENDED | states.CLUSTER_ENDING:
         return
-    if cluster.termination_protected and cluster.tags.get("managed_by") == MANAGED_BY:
+    if cluster.termination_protected and (ours or cluster.tags.get("managed_by") == MANAGED_BY):
         context.effects.set_termination_protection(cluster.id, protected=False)
     context.effects.terminate_cluster(cluster.id)
 
 
-def _clusters_of_run(context: Context, identity: Identity, ledger: Ledger, waiting: Waiting) -> list[str]:
-    run = ledger.read_if_possible()
-    # A launch whose outcome nobody recorded may still be on its way: look for longer.
-    doubt = run is not None and run.launch_in_doubt
-    started = context.clock.monotonic()
-
-    def look() -> list[str]:
-        found = find(context, identity.environment, identity.pipeline, identity.run_id)
-        return [cluster.id for cluster in found]
-
+def _ask_blindly(context: Context, cluster_id: str) -> bool:
     try:
+        context.effects.terminate_cluster(cluster_id)
+    except ClusterNotFoundError:
+        return False
+    return True
+
+
+def _clusters_of_run(
+    context: Context, identity: Identity, ledger: Ledger, waiting: Waiting, launched: Sequence[str]
+) -> Found:
+    """Return what AWS shows of the run's clusters. What may exist and does not show yet is waited for."""
+    started = context.clock.monotonic()
+    try:
+        run, is_open = _remembered(context, ledger)
+        expected = {*launched, *(run.expected_ids if run else ())}
+
+        def done(found: Found) -> bool:
+            waited_for = expected & set(found.unseen)
+            complete = not waited_for and (found.mine or found.disputed or not is_open)
+            return bool(complete) or context.clock.monotonic() - started >= creating.LOOK_SECONDS
+
         return watch.until(
             context,
-            look,
-            lambda found: bool(found) or not doubt or context.clock.monotonic() - started >= DOUBT_SECONDS,
+            lambda: clusters.of_run(context, identity, run.cluster_ids if run else (), launched),
+            done,
             what=f"looking for the clusters of run {identity.run_id}",
-            timeout_seconds=max(waiting.timeout_seconds, DOUBT_SECONDS * 2),
-            interval_seconds=min(waiting.interval_seconds, DOUBT_INTERVAL_SECONDS),
+            timeout_seconds=max(waiting.timeout_seconds, creating.LOOK_SECONDS * 2),
+            interval_seconds=min(waiting.interval_seconds, creating.LOOK_INTERVAL_SECONDS),
         )
     except (AwsError, ThrottledError, DeadlineError) as error:
         raise NotTerminatedError(
             f"AWS did not say whether run {identity.run_id} still has a cluster: {error.message}",
             fix=error.fix or "run the terminate action again when AWS answers",
+            details=(f"clusters of such a run are named {name_of(identity)}",),
         ) from error
+
+
+def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
+    """Return the ledger, and whether a launch may be on its way that it does not know the outcome of."""
+    try:
+        run = ledger.read()
+    except KilnError as error:
+        context.tell(f"{error.message}: going on by name and tags")
+        return None, True
+    return run, run is not None and run.launch_is_open
 
 
 def _record_end(ledger: Ledger, cluster: Cluster) -> None:

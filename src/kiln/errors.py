@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kiln.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class KilnError(Exception):
     """Base of all expected errors.
 
     `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of
-    clusters, a step's traceback) that are shown below the line.
+    clusters, a step's traceback) that are shown below the line. `cluster_id` is a cluster that had been
+    launched when the error came: whoever ends the run has to end it.
     """
 
     exit_code = ExitCode.INTERNAL
+    cluster_id: str | None = None
 
     def __init__(
         self, message: str, *, fix: str = "", details: tuple[str, ...] = (), exit_code: ExitCode | None = None
@@ -84,6 +87,18 @@ class ClusterNotFoundError(KilnError):
     exit_code = ExitCode.CLUSTER_NOT_FOUND
 
 
+class StepNotFoundError(KilnError):
+    """EMR does not know a step (yet: a read may lag behind the call that made it)."""
+
+    exit_code = ExitCode.CLUSTER_NOT_FOUND
+
+
+class UnknownOutcomeError(KilnError):
+    """A call that creates got no answer, and nothing shows whether it had an effect. It is not repeated."""
+
+    exit_code = ExitCode.LAUNCH
+
+
 class ThrottledError(KilnError):
     """AWS kept refusing calls for being too many."""
 
@@ -108,6 +123,8 @@ class AwsError(KilnError):
     `code` is AWS's error code (`ValidationException`), `operation` the call (`RunJobFlow`).
     """
 
+    exit_code = ExitCode.PREFLIGHT
+
     def __init__(self, message: str, *, code: str, operation: str, fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.code = code
@@ -117,9 +134,27 @@ class AwsError(KilnError):
 class UnansweredError(AwsError):
     """No answer came (connection lost, time-out, 5xx): the effect may or may not have happened."""
 
+    exit_code = ExitCode.THROTTLED
+
+
+class UnreachableError(UnansweredError):
+    """No connection was made: the call was not sent and had no effect."""
+
+    exit_code = ExitCode.PREFLIGHT
+
 
 class ConditionFailedError(AwsError):
     """A conditional write found another version of the object (HTTP 412, or 409 for a race)."""
+
+
+@contextmanager
+def naming(cluster_id: str) -> Iterator[None]:
+    """Let every expected error in this block carry the id of a cluster that has been launched."""
+    try:
+        yield
+    except KilnError as error:
+        error.cluster_id = cluster_id
+        raise
 
 
 def caught(work: Callable[[], None]) -> KilnError | None:

@@ -50,7 +50,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.PREFLIGHT,
-        "Something a run needs is missing (endpoint, keys, vault password, branch); nothing was launched",
+        "Something a run needs is missing or refused (endpoint, keys, permission, vault password, branch)",
         "Do what the message says, then run again.",
     ),
     Row(
@@ -81,7 +81,11 @@ TABLE: tuple[Row, ...] = (
         "The cluster is not there, there are several, or it is in the wrong state",
         "Name the run with `--run-id`, or launch first.",
     ),
-    Row(ExitCode.THROTTLED, "AWS refused calls for being too many until the deadline", "Run again later."),
+    Row(
+        ExitCode.THROTTLED,
+        "AWS refused calls for being too many, or gave no usable answer, until the deadline",
+        "Run again later.",
+    ),
     Row(
         ExitCode.NOT_TERMINATED,
         "AWS did not confirm that the cluster ended: it may still cost money",

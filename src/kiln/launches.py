@@ -4,95 +4,81 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import states, watch
-from kiln.clusters import describe_change, oldest
-from kiln.errors import AwsError, DeadlineError, KilnError, LaunchError, ThrottledError, UnansweredError
-from kiln.ledger import Attempt, Event
+from kiln import clusters, creating, states, watch
+from kiln.clusters import describe_change
+from kiln.errors import AwsError, ClusterNotFoundError, LaunchError, UnansweredError, naming
+from kiln.exit_codes import ExitCode
+from kiln.ledger import REFUSED, Attempt, Event
 from kiln.request import launch_request
 
 if TYPE_CHECKING:
     from kiln.clusters import Waiting
     from kiln.context import Context
     from kiln.effects import Cluster
+    from kiln.identity import Identity
     from kiln.ledger import Ledger, Run
-    from kiln.request import Identity
     from kiln.settings.model import ClusterShape
-
-# How long a launch whose answer was lost may take to show up in ListClusters.
-DOUBT_SECONDS = 30.0
-DOUBT_INTERVAL_SECONDS = 3.0
-_LAUNCH_TRIES = 3
 
 
 def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Ledger) -> tuple[Cluster, bool]:
     """Make sure that the run has a cluster; return it, and whether it was launched now.
 
-    Intent first, then the launch with the run in its tags, then the id. After any doubt the tags are asked
-    before anything is launched again. Raises LaunchError, or ThrottledError when AWS never let us.
+    Intent first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
+    UnknownOutcomeError (both 11), or ThrottledError when AWS never let us.
     """
     known = attached(context, identity, ledger)
     if known is not None:
         _record(ledger, known.id)
         return known, False
     ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now())))
-    error: KilnError | None = None
-    for attempt in range(_LAUNCH_TRIES):
-        context.stop.check()
-        try:
-            launched = context.effects.run_job_flow(launch_request(identity, shape, context.clock.now()))
-        except ThrottledError as caught:
-            error = caught
-            context.clock.wait(5.0 * 2**attempt, context.stop.event)
-            continue
-        except UnansweredError as caught:
-            error = caught
-            found = _look_after_doubt(context, identity)
-            if found is not None:
-                return _settle(context, identity, ledger, found), True
-            continue
-        except AwsError as caught:
-            raise LaunchError(
-                caught.message, fix=caught.fix or "correct the emr_cluster_* settings"
-            ) from caught
-        return _settle(context, identity, ledger, launched), True
-    if isinstance(error, UnansweredError):
-        raise LaunchError(f"the cluster could not be launched: {error.message}", fix=error.fix) from error
-    raise error or LaunchError("the cluster could not be launched")
+    try:
+        cluster_id = creating.create(
+            context,
+            lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
+            lambda: next((one.id for one in _of_run(context, identity)), None),
+            what=f"the cluster of run {identity.run_id}",
+            exit_code=ExitCode.LAUNCH,
+        )
+    except UnansweredError:
+        raise
+    except AwsError as refusal:
+        ledger.try_update(lambda run: _refuse(run, ledger.now()))
+        raise LaunchError(
+            refusal.message, fix=refusal.fix or "correct the emr_cluster_* settings"
+        ) from refusal
+    with naming(cluster_id):
+        return _settle(context, identity, ledger, cluster_id), True
+
+
+def _of_run(context: Context, identity: Identity) -> list[Cluster]:
+    names = (identity.environment, identity.pipeline, identity.run_id)
+    return clusters.find(context, *names, states.CLUSTER_USABLE)
+
+
+def _refuse(run: Run, now: str) -> None:
+    if run.launch_is_open:
+        run.attempts[-1].ended_at, run.attempts[-1].end_state = now, REFUSED
 
 
 def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | None:
-    """Return the run's usable cluster if there is one, after waiting out a launch that is in doubt."""
-    found = oldest(context, identity)
-    if found is not None:
-        return found
+    """Return the run's usable cluster if there is one.
+
+    A launch that another process has meant, and whose outcome nobody recorded, is looked for first: when it
+    does not show up, it has not happened.
+    """
     run = ledger.read()
-    if run is not None and run.launch_in_doubt:
-        known = _look_after_doubt(context, identity)
-        return None if known is None else context.effects.describe_cluster(known)
-    return None
-
-
-def _look_after_doubt(context: Context, identity: Identity) -> str | None:
-    """Ask the tags until a launch without an answer has shown up, or surely has not happened."""
-    try:
-        found = watch.until(
-            context,
-            lambda: oldest(context, identity),
-            lambda cluster: cluster is not None,
-            what="looking for a cluster whose launch got no answer",
-            timeout_seconds=DOUBT_SECONDS,
-            interval_seconds=DOUBT_INTERVAL_SECONDS,
-        )
-    except DeadlineError:
-        return None
-    return found.id if found else None
+    found = clusters.usable(context, identity, ledger)
+    if not found and run is not None and run.launch_is_open:
+        what = "looking for a cluster whose launch nobody recorded"
+        found = creating.appear(context, lambda: _of_run(context, identity) or None, what) or []
+    return found[0] if found else None
 
 
 def _record(ledger: Ledger, cluster_id: str) -> None:
     def change(run: Run) -> None:
         if any(attempt.cluster_id == cluster_id for attempt in run.attempts):
             return
-        if not run.launch_in_doubt:
+        if not run.launch_is_open:
             run.attempts.append(Attempt(intent_at=ledger.now()))
         run.attempts[-1].cluster_id = cluster_id
         run.attempts[-1].launched_at = ledger.now()
@@ -106,14 +92,27 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
     """Record the launched cluster; when a second one of the same run exists, keep the older and end ours."""
     _record(ledger, ours)
     context.tell(f"cluster {ours}: launched")
-    first = oldest(context, identity)
-    if first is None or first.id == ours:
-        return context.effects.describe_cluster(ours)
+    launched = _shown(context, ours)
+    first = next(iter(_of_run(context, identity)), launched)
+    if first.id == ours:
+        return launched
     context.effects.terminate_cluster(ours)
     ledger.note("second_cluster_ended", cluster_id=ours, kept=first.id)
-    context.tell(f"cluster {first.id} of the same run is older: {ours} was ended")
+    context.tell(f"cluster {first.id} of the same run is older: {ours} is being ended")
     _record(ledger, first.id)
     return first
+
+
+def _shown(context: Context, cluster_id: str) -> Cluster:
+    """Return a cluster that was just launched, as soon as AWS shows it."""
+    what = f"waiting for cluster {cluster_id} to show up"
+    seen = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), what)
+    if seen is None:
+        raise ClusterNotFoundError(
+            f"cluster {cluster_id} was launched, and AWS has not shown it for {creating.LOOK_SECONDS:.0f} s",
+            fix="run the terminate action: it ends the cluster by its id",
+        )
+    return seen
 
 
 def wait_until_up(context: Context, cluster_id: str, waiting: Waiting) -> Cluster:

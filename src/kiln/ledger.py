@@ -2,26 +2,37 @@
 
 One JSON object a run, `<state_uri>/ledger/<environment>/<pipeline>/<run_id>.json`, only ever written with a
 condition on the version that was read, so that two writers cannot lose each other's lines.
+
+What is read back is checked in `decode`: form, sizes, ids, and that it is this run's. Texts in it (messages,
+names of steps) stay what somebody has written.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from kiln.clock import timestamp
 from kiln.errors import ConditionFailedError, KilnError, PreflightError, ThrottledError, UnansweredError
+from kiln.identity import CLUSTER_ID, STEP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.clock import Clock
-    from kiln.effects import Effects
-    from kiln.request import Identity
+    from kiln.effects import Effects, StoredObject
+    from kiln.identity import Identity
 
 VERSION = 1
+ClusterId = Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
+StepId = Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")]
+# More than any run makes: a list of this length was not written by Kiln.
+_MOST = Meta(max_length=10_000)
+# The end of a launch or a step that AWS refused: nothing has come of it.
+REFUSED = "REFUSED"
 _WRITE_TRIES = 10
 _PAUSE_SECONDS = 0.5
 
@@ -30,7 +41,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened."""
 
     intent_at: str
-    cluster_id: str | None = None
+    cluster_id: ClusterId | None = None
     launched_at: str | None = None
     ended_at: str | None = None
     end_state: str | None = None
@@ -40,9 +51,9 @@ class StepEntry(msgspec.Struct, kw_only=True):
     """One addition of a step to a cluster. Without a step_id it is an intent only."""
 
     name: str
-    cluster_id: str
+    cluster_id: ClusterId
     intent_at: str
-    step_id: str | None = None
+    step_id: StepId | None = None
     state: str | None = None
     seconds: float | None = None
 
@@ -77,16 +88,27 @@ class Run(msgspec.Struct, kw_only=True):
     verdict: str = "running"
     exit_code: int | None = None
     message: str = ""
-    attempts: list[Attempt] = []
-    steps: list[StepEntry] = []
-    phases: list[Phase] = []
-    outputs: list[dict[str, Any]] = []
-    events: list[Event] = []
+    attempts: Annotated[list[Attempt], _MOST] = []
+    steps: Annotated[list[StepEntry], _MOST] = []
+    phases: Annotated[list[Phase], _MOST] = []
+    outputs: Annotated[list[dict[str, Any]], _MOST] = []
+    events: Annotated[list[Event], _MOST] = []
 
     @property
-    def launch_in_doubt(self) -> bool:
+    def launch_is_open(self) -> bool:
         """Tell whether the last launch was meant but its outcome never recorded."""
-        return bool(self.attempts) and self.attempts[-1].cluster_id is None
+        last = self.attempts[-1] if self.attempts else None
+        return last is not None and last.cluster_id is None and last.end_state is None
+
+    @property
+    def cluster_ids(self) -> list[str]:
+        """Return the ids of the clusters that were launched, oldest first."""
+        return list(dict.fromkeys(one.cluster_id for one in self.attempts if one.cluster_id))
+
+    @property
+    def expected_ids(self) -> list[str]:
+        """Return the ids of the clusters that were launched and whose end nobody has recorded."""
+        return [one.cluster_id for one in self.attempts if one.cluster_id and one.ended_at is None]
 
 
 class LedgerUnreadableError(PreflightError):
@@ -122,7 +144,14 @@ class Ledger:
         stored = self._effects.get_object(self.uri)
         if stored is None:
             return None, None
-        return decode(stored.body, self.uri), stored.etag
+        return self._decode(stored), stored.etag
+
+    def _decode(self, stored: StoredObject) -> Run:
+        run = decode(stored, self.uri)
+        mine = (self._identity.environment, self._identity.pipeline, self._identity.run_id)
+        if (run.environment, run.pipeline, run.run_id) != mine:
+            raise LedgerUnreadableError(f"the ledger {self.uri} is another run's")
+        return run
 
     def read_if_possible(self) -> Run | None:
         """Return the run, or None also when it cannot be read: status and terminate go on by tags."""
@@ -138,11 +167,11 @@ class Ledger:
             stored = self._effects.get_object(self.uri)
             if stored is not None and stored.body == written:
                 # The answer to our write was lost, the write was not.
-                return decode(stored.body, self.uri)
-            run = self._new() if stored is None else decode(stored.body, self.uri)
+                return self._decode(stored)
+            run = self._new() if stored is None else self._decode(stored)
             change(run)
             run.updated_at = self.now()
-            written = msgspec.json.format(msgspec.json.encode(run), indent=1)
+            written = encode(run)
             try:
                 self._effects.put_object(self.uri, written, replaces=stored.etag if stored else None)
             except ConditionFailedError:
@@ -180,11 +209,33 @@ class Ledger:
         return True
 
 
-def decode(body: bytes, uri: str) -> Run:
-    """Read a ledger document."""
+def encode(run: Run) -> bytes:
+    """Write a ledger document. Halves of surrogate pairs, which UTF-8 cannot hold, become question marks."""
     try:
-        run = msgspec.json.decode(body, type=Run)
-    except msgspec.DecodeError as error:
+        document = msgspec.json.encode(run)
+    except UnicodeEncodeError:
+        document = msgspec.json.encode(_encodable(msgspec.to_builtins(run)))
+    return msgspec.json.format(document, indent=1)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_encodable(one) for one in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
+    return value
+
+
+def decode(stored: StoredObject, uri: str) -> Run:
+    """Read a ledger document. Raises LedgerUnreadableError, whatever is wrong with it."""
+    if not stored.is_whole:
+        raise LedgerUnreadableError(f"the ledger {uri} is too large: {stored.size} bytes")
+    try:
+        run = msgspec.json.decode(stored.body, type=Run)
+    # Deep nesting, text that is no UTF-8, numbers out of range: msgspec has an error of its own for the rest.
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise LedgerUnreadableError(f"the ledger {uri} cannot be read: {error}") from error
     if run.version != VERSION:
         raise LedgerUnreadableError(f"the ledger {uri} has version {run.version}, this kiln knows {VERSION}")

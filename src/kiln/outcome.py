@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import outputs, states
+from kiln import outputs, states, steps
 from kiln.errors import InterruptedRunError, caught
 from kiln.exit_codes import ExitCode
 from kiln.plan import TERMINATE
@@ -51,8 +51,7 @@ class Outcome:
         result = self.result
         if result.cluster_id is None:
             run = self.ledger.read_if_possible()
-            known = [attempt.cluster_id for attempt in run.attempts if attempt.cluster_id] if run else []
-            result.cluster_id = known[-1] if known else None
+            result.cluster_id = run.cluster_ids[-1] if run and run.cluster_ids else None
         if result.cluster_id is not None:
             cluster = self.context.effects.describe_cluster(result.cluster_id)
             result.cluster_state = cluster.state
@@ -94,8 +93,8 @@ class Outcome:
         """Return how a step ended; AWS knows it of one whose driver went before it did."""
         if entry.state in states.STEP_ENDED or entry.step_id is None:
             return entry.state or "INTERRUPTED"
-        (seen,) = self.context.effects.list_steps(entry.cluster_id, [entry.step_id])
-        return seen.state
+        seen = steps.seen_if_any(self.context, entry.cluster_id, entry.step_id)
+        return seen.state if seen else "INTERRUPTED"
 
     def _remember(self) -> None:
         result = self.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,11 @@ def checkout() -> Path:
 def program() -> str:
     """Return what the caller typed to start kiln: shown commands can then be typed as they stand."""
     return os.environ.get("KILN_PROGRAM", "kiln")
+
+
+def command(*words: str) -> str:
+    """Return a command of kiln's as a shell takes it: what stands in it may hold spaces and quotes."""
+    return shlex.join([program(), *words])
 
 
 def state_folder(root: Path) -> Path:

@@ -101,13 +101,22 @@ def _event_line(event: dict[str, Any]) -> dict[str, Any] | None:
     kind, data = event.get("event", ""), event.get("event_data", {})
     if kind == "playbook_on_task_start":
         return {"event": "task", "task": data.get("task", ""), "play": data.get("play", "")}
-    if kind == "runner_on_ok" and (data.get("res") or {}).get("changed"):
-        return {"event": "changed", "task": data.get("task", ""), "host": data.get("host", "")}
+    where = {"task": data.get("task", ""), "host": data.get("host", "")}
+    result = data.get("res") or {}
+    launched = _launched(data.get("task_action"), result)
     if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
-        return {"event": "failed", "task": data.get("task", ""), "host": data.get("host", "")} | _failure(
-            data.get("res") or {}
-        )
-    return None
+        return {"event": "failed"} | where | launched | _failure(result)
+    if kind == "runner_on_ok" and result.get("changed"):
+        return {"event": "changed"} | where | launched
+    return {"event": "cluster"} | launched if launched else None
+
+
+def _launched(action: object, result: dict[str, Any]) -> dict[str, str]:
+    """Return the id of the cluster that a launch has come to, also when it failed after that."""
+    if action != "emr_cluster":
+        return {}
+    found = (result.get("cluster") or {}).get("id") or result.get("cluster_id")
+    return {"cluster_id": found} if isinstance(found, str) and found else {}
 
 
 def _failure(result: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from kiln.errors import PlaybookError
+from kiln.errors import DeadlineError, PlaybookError
 from kiln.exit_codes import ExitCode
+from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,18 +34,29 @@ _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
 
 
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """What goes on beside a playbook: who is told, what ends it, and for how many `seconds` it may run.
+
+    `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it.
+    """
+
+    reporter: Reporter
+    stop: Stop
+    seconds: float
+    tick: Callable[[], None] = _nothing
+    on_cluster: Callable[[str], None] = _nothing
+
+
 class Playbooks(Protocol):
     """What the run needs of Ansible."""
 
-    def run(
-        self,
-        name: str,
-        arguments: list[str],
-        reporter: Reporter,
-        stop: Stop,
-        tick: Callable[[], None],
-    ) -> None:
-        """Run playbooks/<name>.yml; `tick` is called again and again meanwhile. Raises PlaybookError."""
+    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+        """Run playbooks/<name>.yml. Raises PlaybookError, InterruptedRunError, DeadlineError."""
 
 
 class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,21 +71,16 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     vault_password_file: Path
 
-    def run(
-        self,
-        name: str,
-        arguments: list[str],
-        reporter: Reporter,
-        stop: Stop,
-        tick: Callable[[], None],
-    ) -> None:
-        """Run it to its end, or end it when a signal comes."""
+    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+        """Run it to its end, or end it when a signal comes or its time is over."""
+        ends_at = time.monotonic() + supervision.seconds
         child = self._start(name, arguments)
         lines = _lines_of(child)
         failures: list[dict[str, Any]] = []
         try:
-            while (event := self._next(lines, stop, tick)) is not None:
-                _tell(event, reporter, failures)
+            while (event := self._next(lines, supervision)) is not None:
+                _handle(event, supervision, failures)
+                _check_time(name, supervision, ends_at)
         except BaseException:
             _end(child)
             raise
@@ -112,22 +121,20 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         return child
 
     @staticmethod
-    def _next(
-        lines: queue.SimpleQueue[str | None], stop: Stop, tick: Callable[[], None]
-    ) -> dict[str, Any] | None:
-        while True:
-            stop.check()
-            try:
-                line = lines.get(timeout=_LOOK_SECONDS)
-            except queue.Empty:
-                tick()
-                continue
-            if line is None:
-                return None
-            try:
-                return dict(json.loads(line))
-            except ValueError:
-                continue
+    def _next(lines: queue.SimpleQueue[str | None], supervision: Supervision) -> dict[str, Any] | None:
+        """Return the next event, an empty one when nothing has happened for a moment, None at the end."""
+        supervision.stop.check()
+        try:
+            line = lines.get(timeout=_LOOK_SECONDS)
+        except queue.Empty:
+            supervision.tick()
+            return {}
+        if line is None:
+            return None
+        try:
+            return dict(json.loads(line))
+        except ValueError:
+            return {}
 
     def _error(self, name: str, failures: list[dict[str, Any]]) -> PlaybookError:
         log = self.log_file(name)
@@ -169,14 +176,26 @@ def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
     return lines
 
 
-def _tell(event: dict[str, Any], reporter: Reporter, failures: list[dict[str, Any]]) -> None:
-    if event["event"] == "task":
+def _handle(event: dict[str, Any], supervision: Supervision, failures: list[dict[str, Any]]) -> None:
+    reporter, kind = supervision.reporter, event.get("event")
+    cluster_id = event.get("cluster_id")
+    if isinstance(cluster_id, str) and CLUSTER_ID.fullmatch(cluster_id):
+        supervision.on_cluster(cluster_id)
+    if kind == "task":
         reporter.now(event["task"])
-    elif event["event"] == "changed":
+    elif kind == "changed":
         reporter.line(f"{event['host']}: {event['task']}")
-    elif event["event"] == "failed":
+    elif kind == "failed":
         failures.append(event)
         reporter.line(f"{event['host']}: {event['task']}: FAILED")
+
+
+def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
+    if time.monotonic() >= ends_at:
+        raise DeadlineError(
+            f"{name} was stopped: the run's time was over (it had {supervision.seconds:.0f} s left)",
+            fix="raise kiln_run_timeout_seconds, or look where the time went",
+        )
 
 
 def _end(child: subprocess.Popen[str]) -> None:

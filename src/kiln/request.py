@@ -5,32 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from kiln.clock import timestamp
+from kiln.identity import MANAGED_BY, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from kiln.identity import Identity
     from kiln.settings.model import ClusterShape
 
-MANAGED_BY = "kiln"
 EMR_MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Which run of which pipeline, and who answers for it."""
-
-    environment: str
-    pipeline: str
-    run_id: str
-    owner: str = ""
-
-
-def cluster_name(environment: str, pipeline: str, run_id: str = "") -> str:
-    """Return the cluster's name; with an empty run id, what all names of the pipeline start with."""
-    return f"kiln-{environment}-{pipeline}-{run_id}"
 
 
 def tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, str]:
@@ -41,7 +26,7 @@ def tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, st
         "run_id": identity.run_id,
         "owner": identity.owner,
         "expires_at": timestamp(now + timedelta(seconds=shape.max_lifetime_seconds)),
-        "cluster_name": cluster_name(identity.environment, identity.pipeline, identity.run_id),
+        "cluster_name": name_of(identity),
         "managed_by": MANAGED_BY,
         EMR_MANAGED_POLICIES_TAG: "true",
     }
@@ -89,7 +74,7 @@ def _instances(shape: ClusterShape) -> dict[str, Any]:
 def launch_request(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, Any]:
     """Return the whole request."""
     request: dict[str, Any] = {
-        "Name": cluster_name(identity.environment, identity.pipeline, identity.run_id),
+        "Name": name_of(identity),
         "ReleaseLabel": shape.release_label,
         "LogUri": shape.log_uri,
         "Applications": [{"Name": name} for name in shape.applications],

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import clusters, endings, steps
-from kiln.errors import DeadlineError, InterruptedRunError, KilnError, NotTerminatedError, caught
+from kiln import adding, clusters, creating, endings, steps
+from kiln.errors import (
+    ClusterNotFoundError,
+    DeadlineError,
+    InterruptedRunError,
+    KilnError,
+    NotTerminatedError,
+    caught,
+)
 from kiln.exit_codes import ExitCode
 from kiln.launch_watcher import LaunchWatcher
 from kiln.ledger import Phase as PhaseEntry
 from kiln.outcome import Outcome
 from kiln.plan import TERMINATE
+from kiln.playbooks import Supervision
 from kiln.result import Result, StepResult
 
 if TYPE_CHECKING:
@@ -22,11 +30,11 @@ if TYPE_CHECKING:
 
     from kiln.context import Context
     from kiln.effects import Cluster, Step
+    from kiln.identity import Identity
     from kiln.ledger import Ledger
     from kiln.plan import Phase, Plan
     from kiln.playbooks import Playbooks
     from kiln.progress import Reporter
-    from kiln.request import Identity
     from kiln.settings.model import StepSettings
 
 
@@ -57,9 +65,12 @@ class Execution:
     arguments: list[str]
     explain: Callable[[Context, Cluster, Step], list[str]]
     data_date: str | None = None
+    # What this process launched or worked on: it is this run's, whatever tags and ledger say later.
+    launched: list[str] = field(default_factory=list)
     result: Result = field(init=False)
     outcome: Outcome = field(init=False)
     in_launch: bool = field(default=False, init=False)
+    ends_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
@@ -74,23 +85,30 @@ class Execution:
     def run(self) -> Result:
         """Do it. Never raises a KilnError: the result holds it."""
         started = self.context.clock.monotonic()
-        error = caught(lambda: self._all_phases(started))
+        self.ends_at = started + self.limits.run_seconds
+        error = caught(self._all_phases)
         ending = None
         if self._must_end(error):
             ending = _unconfirmed(caught(self._end))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         return self.outcome.conclude(error, ending)
 
-    def _all_phases(self, started: float) -> None:
+    def _all_phases(self) -> None:
         for phase in self.plan.phases:
             self.context.stop.check()
-            if self.context.clock.monotonic() - started >= self.limits.run_seconds:
-                raise DeadlineError(
-                    f"the run took longer than {self.limits.run_seconds:.0f} s",
-                    fix="raise kiln_run_timeout_seconds, or look where the time went",
-                )
+            if self._seconds_left() <= 0:
+                raise self._late()
             with self._timed(phase.name):
                 self._step(phase.step) if phase.step else self._playbook(phase)
+
+    def _seconds_left(self) -> float:
+        return self.ends_at - self.context.clock.monotonic()
+
+    def _late(self) -> DeadlineError:
+        return DeadlineError(
+            f"the run took longer than {self.limits.run_seconds:.0f} s",
+            fix="raise kiln_run_timeout_seconds, or look where the time went",
+        )
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -109,20 +127,37 @@ class Execution:
 
     def _playbook(self, phase: Phase) -> None:
         self.in_launch = phase.name == "launch"
+        supervision = Supervision(
+            reporter=self.reporter,
+            stop=self.context.stop,
+            seconds=self._seconds_left(),
+            on_cluster=self._works_on,
+        )
+        if not self.in_launch:
+            self.playbooks.run(phase.name, self.arguments, supervision)
+            return
         watcher = LaunchWatcher(self.context, self.ledger, self.limits.interval_seconds)
-        tick = watcher if self.in_launch else _nothing
-        self.playbooks.run(phase.name, self.arguments, self.reporter, self.context.stop, tick)
-        if self.in_launch:
-            self.in_launch = False
-            watcher.show(self._find_cluster())
+        self.playbooks.run(phase.name, self.arguments, replace(supervision, tick=watcher))
+        self.in_launch = False
+        watcher.show(self._find_cluster())
+
+    def _works_on(self, cluster_id: str) -> None:
+        if cluster_id not in self.launched:
+            self.launched.append(cluster_id)
+        self.result.cluster_id = cluster_id
 
     def _find_cluster(self) -> Cluster:
-        identity = self.identity
         if self.result.cluster_id is None:
-            found = clusters.only(self.context, identity.environment, identity.pipeline, identity.run_id)
-            self.result.cluster_id = found.id
+            names = (self.identity.environment, self.identity.pipeline, self.identity.run_id)
+            found = clusters.only(self.context, *names, lambda _: self.ledger)
+            self._works_on(found.id)
             return found
-        return self.context.effects.describe_cluster(self.result.cluster_id)
+        known = self.result.cluster_id
+        what = f"waiting for cluster {known} to show up"
+        seen = creating.appear(self.context, lambda: self.context.effects.describe_cluster(known), what)
+        if seen is None:
+            raise ClusterNotFoundError(f"AWS does not show cluster {known} any more")
+        return seen
 
     def _step(self, wanted: StepSettings) -> None:
         first_seen = self.result.cluster_id is None
@@ -130,16 +165,17 @@ class Execution:
         if first_seen:
             self.reporter.line(clusters.describe_change(cluster))
         context = replace(self.context, tell=self.reporter.line)
-        added, new = steps.add(context, cluster.id, wanted, self.ledger)
+        added, new = adding.add(context, cluster.id, wanted, self.ledger)
         if not new:
             self.reporter.line(f"step {added.name}: is there already as {added.id} ({added.state})")
+        limit = wanted.timeout_seconds or self.limits.step_seconds
         try:
             done = steps.run_to_end(
                 context,
                 cluster.id,
                 added,
                 self.ledger,
-                timeout_seconds=wanted.timeout_seconds or self.limits.step_seconds,
+                timeout_seconds=min(limit, self._seconds_left()),
                 interval_seconds=self.limits.interval_seconds,
             )
         except InterruptedRunError:
@@ -149,6 +185,8 @@ class Execution:
             raise
         except KilnError as error:
             self._failed_step(cluster, added, error)
+            if isinstance(error, DeadlineError) and self._seconds_left() <= 0 < limit:
+                raise self._late() from error
             raise
         self.result.steps.append(_step_result(done))
 
@@ -156,7 +194,7 @@ class Execution:
         """Gather the cause while the nodes are still there; not finding it changes nothing."""
         patient = self.context.unstoppable()
         try:
-            (seen,) = steps.states_of(patient, cluster.id, [step.id])
+            seen = steps.seen_if_any(patient, cluster.id, step.id) or step
             self.result.steps.append(_step_result(seen))
             if error.exit_code is ExitCode.STEP_FAILED:
                 self.result.details = self.explain(patient, cluster, seen)
@@ -177,7 +215,7 @@ class Execution:
             interval_seconds=self.limits.interval_seconds,
         )
         with self._timed(TERMINATE):
-            ended = endings.end_run(context, self.identity, self.ledger, waiting)
+            ended = endings.end_run(context, self.identity, self.ledger, waiting, self.launched)
             if not ended:
                 self.reporter.line("no cluster of this run is live")
             elif self.result.cluster_id is None:
@@ -189,10 +227,6 @@ def _unconfirmed(error: KilnError | None) -> KilnError | None:
     if error is None or isinstance(error, NotTerminatedError):
         return error
     return NotTerminatedError(f"ending the cluster failed: {error.message}", fix=error.fix)
-
-
-def _nothing() -> None:
-    """Nothing is watched beside this playbook."""
 
 
 def _step_result(step: Step) -> StepResult:

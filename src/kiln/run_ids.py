@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import TYPE_CHECKING
 
 from kiln.errors import UsageError
+from kiln.identity import RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 AIRFLOW_VARIABLE = "AIRFLOW_CTX_DAG_RUN_ID"
-# What may stand in a cluster name, a tag value, an S3 key and a file name alike. Airflow's
-# `scheduled__2026-11-21T00:00:00+00:00` does.
-_ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
-
 _SHOWN = 60
 
 
@@ -28,7 +24,7 @@ def made(now: datetime) -> str:
 def given(argument: str | None, environment: Mapping[str, str]) -> str | None:
     """Return the run id that somebody said, or None. Raises UsageError when it cannot be a name."""
     run_id = argument if argument is not None else environment.get(AIRFLOW_VARIABLE) or None
-    if run_id is not None and not _ALLOWED.fullmatch(run_id):
+    if run_id is not None and not RUN_ID.fullmatch(run_id):
         shown = repr(run_id) if len(run_id) <= _SHOWN else f"{run_id[:_SHOWN]!r}…"
         raise UsageError(
             f"the run id {shown} cannot be used",

@@ -1,35 +1,28 @@
-"""Steps of a run: each added once a cluster, found again by its id in the ledger, never by its name alone."""
+"""Steps of a run on their cluster: what AWS shows of them, the wait for their end, how they ended."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kiln import states, watch
 from kiln.effects import Step, StepRequest
 from kiln.errors import (
-    AwsError,
     ClusterNotFoundError,
     DeadlineError,
     KilnError,
     StepCancelledError,
     StepFailedError,
-    ThrottledError,
-    UnansweredError,
+    StepNotFoundError,
 )
-from kiln.ledger import StepEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from kiln.context import Context
-    from kiln.ledger import Ledger, Run
+    from kiln.ledger import Ledger, Run, StepEntry
     from kiln.settings.model import StepSettings
 
 IDS_PER_CALL = 10  # ListSteps takes no more
-# AWS's clock and ours may differ; a step of an intent cannot be older than the intent by more than this.
-_SKEW = timedelta(seconds=120)
-_ADD_TRIES = 3
 _CANCEL_WAIT_SECONDS = 60.0
 
 
@@ -39,7 +32,10 @@ def request(step: StepSettings) -> StepRequest:
 
 
 def states_of(context: Context, cluster_id: str, step_ids: Sequence[str]) -> list[Step]:
-    """Return steps by id, in the order asked, with as few calls as the API allows."""
+    """Return steps by id, in the order asked, with as few calls as the API allows.
+
+    Those that AWS does not list are left out; raises StepNotFoundError when it refuses an id.
+    """
     found: dict[str, Step] = {}
     for start in range(0, len(step_ids), IDS_PER_CALL):
         batch = step_ids[start : start + IDS_PER_CALL]
@@ -47,83 +43,19 @@ def states_of(context: Context, cluster_id: str, step_ids: Sequence[str]) -> lis
     return [found[step_id] for step_id in step_ids if step_id in found]
 
 
-def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> tuple[Step, bool]:
-    """Make sure that the step is on the cluster; return it, and whether it was added now.
-
-    A step of this run that is active or complete is not added again; one that failed or was cancelled is.
-    """
-    known = attached(context, cluster_id, step, ledger)
-    if known is not None:
-        return known, False
-    ledger.update(
-        lambda run: run.steps.append(StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now()))
-    )
-    step_id = _add_once(context, cluster_id, step, ledger)
-    record(ledger, step_id, name=step.name, cluster_id=cluster_id)
-    context.tell(f"step {step.name}: added as {step_id}")
-    return states_of(context, cluster_id, [step_id])[0], True
-
-
-def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
-    """Return the run's step on this cluster if it need not be added again."""
-    run = ledger.read()
-    mine = [entry for entry in run.steps if _same(entry, cluster_id, step)] if run else []
-    if not run or not mine:
+def seen_if_any(context: Context, cluster_id: str, step_id: str) -> Step | None:
+    """Return a step as AWS shows it now; None when it does not know it (yet)."""
+    try:
+        return next(iter(states_of(context, cluster_id, [step_id])), None)
+    except (StepNotFoundError, ClusterNotFoundError):
         return None
-    last = mine[-1]
-    if last.step_id is None:
-        return _look_after_doubt(context, cluster_id, step, ledger)
-    (seen,) = states_of(context, cluster_id, [last.step_id]) or (None,)
-    return seen if seen and (seen.state not in states.STEP_ENDED or seen.state == "COMPLETED") else None
-
-
-def _same(entry: StepEntry, cluster_id: str, step: StepSettings) -> bool:
-    return entry.name == step.name and entry.cluster_id == cluster_id
-
-
-def _add_once(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str:
-    error: KilnError | None = None
-    for attempt in range(_ADD_TRIES):
-        context.stop.check()
-        try:
-            return context.effects.add_steps(cluster_id, [request(step)])[0]
-        except ThrottledError as caught:
-            error = caught
-            context.clock.wait(5.0 * 2**attempt, context.stop.event)
-        except UnansweredError as caught:
-            error = caught
-            found = _look_after_doubt(context, cluster_id, step, ledger)
-            if found is not None:
-                return found.id
-        except AwsError as caught:
-            # "A job flow that is shutting down, terminated, or finished may not be modified."
-            raise ClusterNotFoundError(
-                f"step {step.name} cannot be added to cluster {cluster_id}: {caught.message}", fix=caught.fix
-            ) from caught
-    raise error or StepFailedError(f"step {step.name} could not be added")
-
-
-def _look_after_doubt(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
-    """Find a step whose addition got no answer: all the same, young enough, and in no line of the ledger."""
-    run = ledger.read()
-    entries = [entry for entry in run.steps if _same(entry, cluster_id, step)] if run else []
-    if not entries:
-        return None
-    taken = {entry.step_id for entry in entries}
-    since = datetime.fromisoformat(entries[-1].intent_at).astimezone(UTC) - _SKEW
-    for seen in context.effects.list_steps(cluster_id):
-        alike = (seen.name, seen.jar, seen.args) == (step.name, step.jar, step.args)
-        if alike and seen.id not in taken and seen.created_at >= since:
-            record(ledger, seen.id, name=step.name, cluster_id=cluster_id)
-            return seen
-    return None
 
 
 def record(ledger: Ledger, step_id: str, *, name: str, cluster_id: str, seen: Step | None = None) -> None:
     """Write a step's id, and its state and seconds when known, into the line of its intent."""
 
     def change(run: Run) -> None:
-        for entry in _entries(run, name, cluster_id):
+        for entry in entries_of(run, name, cluster_id):
             if entry.step_id in {None, step_id}:
                 entry.step_id = step_id
                 if seen is not None:
@@ -134,7 +66,8 @@ def record(ledger: Ledger, step_id: str, *, name: str, cluster_id: str, seen: St
     ledger.try_update(change)
 
 
-def _entries(run: Run, name: str, cluster_id: str) -> Iterator[StepEntry]:
+def entries_of(run: Run, name: str, cluster_id: str) -> Iterator[StepEntry]:
+    """Return the additions of a step to a cluster, the newest first."""
     return (entry for entry in reversed(run.steps) if entry.name == name and entry.cluster_id == cluster_id)
 
 
@@ -159,14 +92,17 @@ def wait(
     Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError; DeadlineError (16) after it has
     cancelled a step that is late.
     """
+    last = step
 
     def look() -> tuple[Step, str]:
-        seen = states_of(context, cluster_id, [step.id])[0]
+        nonlocal last
+        # Reads may lag behind: a step that was there is taken to be as it was.
+        last = seen_if_any(context, cluster_id, step.id) or last
         # Asked only when the step says nothing new: a cluster may die under a step that never ends.
-        state = "" if seen.state in states.STEP_ENDED else context.effects.describe_cluster(cluster_id).state
+        state = "" if last.state in states.STEP_ENDED else _state_of(context, cluster_id)
         if on_look is not None:
-            on_look(seen)
-        return seen, state
+            on_look(last)
+        return last, state
 
     def done(answer: tuple[Step, str]) -> bool:
         seen, cluster_state = answer
@@ -190,6 +126,13 @@ def wait(
         raise
     _judge(seen, cluster_state)
     return seen
+
+
+def _state_of(context: Context, cluster_id: str) -> str:
+    try:
+        return context.effects.describe_cluster(cluster_id).state
+    except ClusterNotFoundError:
+        return ""
 
 
 def run_to_end(
@@ -243,8 +186,8 @@ def cancel(context: Context, cluster_id: str, step: Step) -> None:
         patient.effects.cancel_steps(cluster_id, [step.id])
         watch.until(
             patient,
-            lambda: states_of(patient, cluster_id, [step.id])[0].state,
-            lambda state: state in states.STEP_ENDED,
+            lambda: seen_if_any(patient, cluster_id, step.id),
+            lambda seen: seen is not None and seen.state in states.STEP_ENDED,
             what=f"the cancelling of step {step.name}",
             timeout_seconds=_CANCEL_WAIT_SECONDS,
             interval_seconds=2.0,

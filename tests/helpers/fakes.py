@@ -13,7 +13,10 @@ from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     ConditionFailedError,
+    DeadlineError,
+    KilnError,
     PlaybookError,
+    StepNotFoundError,
     ThrottledError,
     UnansweredError,
 )
@@ -21,6 +24,8 @@ from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kiln.playbooks import Supervision
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 BOOT_SECONDS = 60
@@ -107,6 +112,8 @@ class FakeAws:
         self.step_seconds = 20.0
         self.step_outcomes: dict[str, str] = {}
         self.never_ends = False
+        # Reads of EMR show what was this many seconds ago, as emrbox's fault `lag` has it.
+        self.lag = 0.0
         self.nodes: dict[str, list[effects.Instance]] = {}
 
     @contextmanager
@@ -124,9 +131,9 @@ class FakeAws:
 
     # --- what AWS would know ---
 
-    def state(self, cluster: FakeCluster) -> str:
-        now = self.clock.seconds
-        if cluster.ended_at is not None:
+    def state(self, cluster: FakeCluster, lag: float = 0.0) -> str:
+        now = self.clock.seconds - lag
+        if cluster.ended_at is not None and now >= cluster.ended_at:
             if self.never_ends or now < cluster.ended_at + END_SECONDS:
                 return "TERMINATING"
             return "TERMINATED"
@@ -134,14 +141,14 @@ class FakeAws:
             return "STARTING" if now < cluster.created + BOOT_SECONDS / 2 else "BOOTSTRAPPING"
         if cluster.fails_with:
             return "TERMINATED_WITH_ERRORS"
-        busy = any(self.step_state(cluster, step) in {"PENDING", "RUNNING"} for step in cluster.steps)
+        busy = any(self.step_state(cluster, step, lag) in {"PENDING", "RUNNING"} for step in cluster.steps)
         return "RUNNING" if busy else "WAITING"
 
-    def step_state(self, cluster: FakeCluster, step: FakeStep) -> str:
-        now = self.clock.seconds
+    def step_state(self, cluster: FakeCluster, step: FakeStep, lag: float = 0.0) -> str:
+        now = self.clock.seconds - lag
         end = step.created + step.seconds
         stopped = min((t for t in (step.cancelled_at, cluster.ended_at) if t is not None), default=None)
-        if stopped is not None and stopped < end:
+        if stopped is not None and stopped < end and now >= stopped:
             return "CANCELLED"
         return step.outcome if now >= end else "RUNNING"
 
@@ -154,13 +161,23 @@ class FakeAws:
             raise ClusterNotFoundError(f"Cluster id '{cluster_id}' is not valid.")
         return self.clusters[cluster_id]
 
+    def _is_visible(self, created: float) -> bool:
+        return self.clock.seconds - self.lag >= created
+
+    def _read(self, cluster_id: str) -> FakeCluster:
+        one = self._cluster(cluster_id)
+        if not self._is_visible(one.created):
+            raise ClusterNotFoundError(f"Cluster id '{cluster_id}' is not valid.")
+        return one
+
     def _seen(self, one: FakeCluster) -> effects.Cluster:
         code, message = one.fails_with or ("", "")
-        failed = self.state(one) == "TERMINATED_WITH_ERRORS"
+        state = self.state(one, self.lag)
+        failed = state == "TERMINATED_WITH_ERRORS"
         return effects.Cluster(
             id=one.id,
             name=one.request["Name"],
-            state=self.state(one),
+            state=state,
             created_at=START + timedelta(seconds=one.created),
             reason_code=code if failed else "",
             reason_message=message if failed else "",
@@ -170,7 +187,7 @@ class FakeAws:
         )
 
     def _step(self, cluster: FakeCluster, step: FakeStep) -> effects.Step:
-        state = self.step_state(cluster, step)
+        state = self.step_state(cluster, step, self.lag)
         begun = START + timedelta(seconds=step.created)
         return effects.Step(
             id=step.id,
@@ -194,7 +211,7 @@ class FakeAws:
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
         with self._call("DescribeCluster"):
-            return self._seen(self._cluster(cluster_id))
+            return self._seen(self._read(cluster_id))
 
     def list_clusters(
         self, states: Iterable[str], created_after: datetime | None = None
@@ -202,10 +219,11 @@ class FakeAws:
         assert created_after is None
         with self._call("ListClusters"):
             wanted = set(states)
-            found = [self._seen(one) for one in self.clusters.values() if self.state(one) in wanted]
+            seen = [self._seen(one) for one in self.clusters.values() if self._is_visible(one.created)]
             return [
                 effects.ClusterSummary(id=one.id, name=one.name, state=one.state, created_at=one.created_at)
-                for one in found
+                for one in seen
+                if one.state in wanted
             ]
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
@@ -229,8 +247,12 @@ class FakeAws:
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
         assert len(step_ids) <= 10
         with self._call("ListSteps"):
-            cluster = self._cluster(cluster_id)
-            return [self._step(cluster, s) for s in cluster.steps if not step_ids or s.id in step_ids]
+            cluster = self._read(cluster_id)
+            seen = [step for step in cluster.steps if self._is_visible(step.created)]
+            for step_id in step_ids:
+                if step_id not in {step.id for step in seen}:
+                    raise StepNotFoundError(f"Step id '{step_id}' is not valid.")
+            return [self._step(cluster, step) for step in seen if not step_ids or step.id in step_ids]
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
         with self._call("CancelSteps"):
@@ -297,22 +319,34 @@ class FakePlaybooks:
     def __init__(self, context: Any, identity: Any, ledger: Any, wanted: ClusterShape) -> None:
         self.context, self.identity, self.ledger, self.shape = context, identity, ledger, wanted
         self.ran: list[str] = []
+        self.seconds: dict[str, float] = {}
         self.fail: dict[str, PlaybookError] = {}
 
-    def run(
-        self, name: str, arguments: list[str], reporter: Any, stop: Any, tick: Callable[[], None]
-    ) -> None:
+    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
         assert isinstance(arguments, list)
-        stop.check()
+        supervision.stop.check()
         self.ran.append(name)
-        tick()
+        supervision.tick()
         if name == "launch":
-            found, _ = launches.launch(self.context, self.identity, self.shape, self.ledger)
-            waiting = clusters.Waiting(timeout_seconds=600, interval_seconds=5)
-            launches.wait_until_up(self.context, found.id, waiting)
+            self.launch(supervision)
+        taken = self.seconds.get(name, 0.0)
+        self.context.clock.wait(min(taken, supervision.seconds), supervision.stop.event)
+        if taken > supervision.seconds:
+            raise DeadlineError("late")
         if name in self.fail:
             raise self.fail[name]
-        reporter.line(f"{name} worked")
+        supervision.reporter.line(f"{name} worked")
+
+    def launch(self, supervision: Supervision) -> None:
+        try:
+            found, _ = launches.launch(self.context, self.identity, self.shape, self.ledger)
+        except KilnError as error:
+            if error.cluster_id:
+                supervision.on_cluster(error.cluster_id)
+            raise
+        supervision.on_cluster(found.id)
+        waiting = clusters.Waiting(timeout_seconds=600, interval_seconds=5)
+        launches.wait_until_up(self.context, found.id, waiting)
 
 
 class Silence:

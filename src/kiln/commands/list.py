@@ -53,7 +53,9 @@ def _runs(effects: Effects, account: Account, environment: str, pipeline: str) -
         }
         stored = effects.get_object(one.uri)
         try:
-            run = ledger.decode(stored.body if stored else b"", one.uri)
+            if stored is None:
+                continue
+            run = ledger.decode(stored, one.uri)
         except KilnError:
             runs.append(row | {"created_at": "", "verdict": "unreadable", "exit_code": None})
         else:

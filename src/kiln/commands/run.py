@@ -17,9 +17,9 @@ from kiln.clock import SystemClock
 from kiln.commands import world
 from kiln.context import Context, Stop
 from kiln.errors import UsageError
+from kiln.identity import Identity
 from kiln.ledger import Ledger
 from kiln.playbooks import AnsibleRunner
-from kiln.request import Identity
 from kiln.result import Result
 from kiln.settings import files, resolve
 from kiln.settings.model import Account, Driver, Ending
@@ -47,11 +47,14 @@ def main(arguments: argparse.Namespace) -> int:
     if isinstance(account, Driver):
         _preflight(context, question, account, planned)
     stop.check()
-    run_id = question.run_id or _only_live_run(context, question, planned)
-    if run_id is None:
-        return _nothing_to_end(arguments)
-    if run_id != question.run_id:
-        question = msgspec.structs.replace(question, run_id=run_id)
+    launched: list[str] = []
+    if question.run_id is None:
+        one = _only_live_cluster(context, question, planned)
+        if one is None:
+            return _nothing_to_end(arguments)
+        launched.append(one.id)
+        # A cluster whose tags name no run is filed under its own id.
+        question = msgspec.structs.replace(question, run_id=clusters.run_id_of(one) or one.id)
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
             planned = plan.make(plan.actions(arguments.actions), account.steps)
@@ -59,7 +62,9 @@ def main(arguments: argparse.Namespace) -> int:
     reporter = progress.reporter(clock, expected.seconds, names)
     listening.tell = reporter.line
     try:
-        result = _execution(context, question, account, planned, limits, reporter=reporter).run()
+        execution = _execution(context, question, account, planned, limits, reporter=reporter)
+        execution.launched += launched
+        result = execution.run()
     finally:
         reporter.close()
     expected.learn(result)
@@ -143,13 +148,15 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
             outcome.result()
 
 
-def _only_live_run(context: Context, question: resolve.Question, planned: plan.Plan) -> str | None:
-    """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
-    found = clusters.find(context, question.environment, question.pipeline)
-    if not planned.phases and not found:
-        return None
-    one = found[0] if len(found) == 1 else clusters.only(context, question.environment, question.pipeline)
-    return one.tags["run_id"]
+def _only_live_cluster(context: Context, question: resolve.Question, planned: plan.Plan) -> Cluster | None:
+    """Return the pipeline's only live cluster; None when there is nothing to terminate."""
+    names = (question.environment, question.pipeline)
+    found = clusters.find(context, *names)
+    if not planned.phases:
+        if len(found) > 1:
+            raise clusters.not_one(found, *names, None)
+        return found[0] if found else None
+    return clusters.only(context, *names)
 
 
 def _nothing_to_end(arguments: argparse.Namespace) -> int:

@@ -12,9 +12,9 @@ from kiln import clusters, ledger, paths
 from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError
+from kiln.identity import Identity
 from kiln.ledger import Ledger, Run
 from kiln.patient import Patient
-from kiln.request import Identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,9 +66,7 @@ class Known:
     @property
     def cluster_ids(self) -> list[str]:
         """Return the ids of all clusters of the run, oldest first."""
-        remembered = (
-            [attempt.cluster_id for attempt in self.run.attempts if attempt.cluster_id] if self.run else []
-        )
+        remembered = self.run.cluster_ids if self.run else []
         return list(dict.fromkeys([*remembered, *(cluster.id for cluster in self.found)]))
 
 

@@ -34,6 +34,7 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
             message=error.message,
             fix=error.fix,
             details=list(error.details),
+            cluster_id=error.cluster_id or "",
         )
     else:
         module.exit_json(**result)

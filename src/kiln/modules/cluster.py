@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import clusters, endings, launches, run_ids, states
-from kiln.errors import UsageError
+from kiln.errors import ClusterNotFoundError, UsageError, naming
+from kiln.identity import NAME, Identity, of_tags
 from kiln.ledger import Ledger
-from kiln.request import Identity, launch_request
+from kiln.request import launch_request
 from kiln.settings import check
 from kiln.settings.model import ClusterShape
 
@@ -50,14 +51,9 @@ def _present(context: Context, module: Any) -> Options:
         raise UsageError(
             "a launch needs run_id and owner", fix="name the run, and who is asked about its cluster"
         )
-    identity = Identity(
-        environment=options["environment"],
-        pipeline=options["pipeline"],
-        run_id=run_id,
-        owner=options["owner"],
-    )
+    identity = _identity(options, run_id)
     shape = _shape(options)
-    ledger = Ledger(context.effects, context.clock, options["state_uri"], identity)
+    ledger = _ledger(context, options, identity)
     request = launch_request(identity, shape, context.clock.now())
     if module.check_mode:
         known = launches.attached(context, identity, ledger)
@@ -65,35 +61,71 @@ def _present(context: Context, module: Any) -> Options:
     else:
         found, changed = launches.launch(context, identity, shape, ledger)
         if options["wait"]:
-            found = launches.wait_until_up(context, found.id, _waiting(options))
+            with naming(found.id):
+                found = launches.wait_until_up(context, found.id, _waiting(options))
     result: Options = {"changed": changed, "cluster": clusters.described(found) if found else {}}
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
 
 
+def _identity(options: Options, run_id: str) -> Identity:
+    for key in ("environment", "pipeline"):
+        if not NAME.fullmatch(options[key]):
+            raise UsageError(
+                f"{key} is {options[key]!r}", fix="small letters, digits and _, a letter first, at most 40"
+            )
+    return Identity(
+        environment=options["environment"],
+        pipeline=options["pipeline"],
+        run_id=run_id,
+        owner=options["owner"] or "",
+    )
+
+
+def _ledger(context: Context, options: Options, identity: Identity) -> Ledger:
+    return Ledger(context.effects, context.clock, options["state_uri"], identity)
+
+
 def _absent(context: Context, module: Any) -> Options:
     options = module.params
-    found = _to_end(context, options)
-    if module.check_mode or not found:
-        return {"changed": bool(found), "cluster": clusters.described(found[0]) if found else {}}
-    for one in found:
-        identity = Identity(
-            environment=options["environment"],
-            pipeline=options["pipeline"],
-            run_id=one.tags.get("run_id", ""),
-        )
-        ledger = Ledger(context.effects, context.clock, options["state_uri"], identity)
-        endings.end(context, one.id, ledger, _waiting(options))
-    return {"changed": True, "cluster": clusters.described(context.effects.describe_cluster(found[0].id))}
+    one, run_id = _meant(context, options), run_ids.given(options["run_id"], {})
+    if one is not None:
+        # A cluster whose tags name no run is filed under its own id.
+        run_id = clusters.run_id_of(one) or one.id
+    if run_id is None:
+        return {"changed": False, "cluster": {}}
+    identity = _identity(options, run_id)
+    ledger, launched = _ledger(context, options, identity), [one.id] if one else []
+    if module.check_mode:
+        kept = ledger.read_if_possible()
+        found = clusters.of_run(context, identity, kept.cluster_ids if kept else (), launched).mine
+    else:
+        found = tuple(endings.end_run(context, identity, ledger, _waiting(options), launched))
+    return {"changed": bool(found), "cluster": clusters.described(found[0]) if found else {}}
 
 
-def _to_end(context: Context, options: Options) -> list[Cluster]:
-    """Return the clusters that are meant: the given one, the run's, or the pipeline's only one."""
+def _meant(context: Context, options: Options) -> Cluster | None:
+    """Return the live cluster that is meant without a run id: the given one, or the pipeline's only one."""
+    names = (options["environment"], options["pipeline"])
     if options["cluster_id"]:
-        one = context.effects.describe_cluster(options["cluster_id"])
-        return [one] if one.state in states.CLUSTER_LIVE else []
-    found = clusters.find(context, options["environment"], options["pipeline"], options["run_id"])
-    if len(found) > 1 and not options["run_id"]:
-        clusters.only(context, options["environment"], options["pipeline"])
-    return found
+        return _given(context, options)
+    if options["run_id"]:
+        return None
+    found = clusters.find(context, *names)
+    if len(found) > 1:
+        raise clusters.not_one(found, *names, None)
+    return found[0] if found else None
+
+
+def _given(context: Context, options: Options) -> Cluster | None:
+    """Return the cluster with the given id, if it is live; refuse one of another pipeline or environment."""
+    one = context.effects.describe_cluster(options["cluster_id"])
+    of = of_tags(one.tags)
+    if of is None or (of.environment, of.pipeline) != (options["environment"], options["pipeline"]):
+        raise ClusterNotFoundError(
+            f"cluster {one.id} is not of pipeline {options['pipeline']} in {options['environment']}",
+            fix="give the id of one that is, or leave cluster_id out",
+            details=(clusters.line(one),),
+        )
+    return one if one.state in states.CLUSTER_LIVE else None

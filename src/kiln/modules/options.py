@@ -69,6 +69,7 @@ CLUSTER_INFO: Options = {
         "default": ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"],
     },
     "one": {"type": "bool", "default": False},
+    "state_uri": {"type": "str"},
 } | _ACCOUNT_OPTIONS  # fmt: skip
 
 STEP: Options = {

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import steps
+from kiln import adding, steps
 from kiln.errors import ClusterNotFoundError
+from kiln.identity import of_tags
 from kiln.ledger import Ledger
-from kiln.request import Identity
 from kiln.settings import check
 from kiln.settings.model import StepSettings
 
@@ -35,17 +35,11 @@ def work(context: Context, module: Any) -> Options:
 
 def _ledger_of(context: Context, options: Options) -> Ledger:
     """Return the ledger of the run that the cluster's tags name."""
-    tags = context.effects.describe_cluster(options["cluster_id"]).tags
-    if not tags.get("run_id"):
+    identity = of_tags(context.effects.describe_cluster(options["cluster_id"]).tags)
+    if identity is None:
         raise ClusterNotFoundError(
-            f"cluster {options['cluster_id']} is no cluster of kiln: it has no run_id tag"
+            f"cluster {options['cluster_id']} is no cluster of kiln: its tags name no run of it"
         )
-    identity = Identity(
-        environment=tags.get("environment", ""),
-        pipeline=tags.get("pipeline", ""),
-        run_id=tags["run_id"],
-        owner=tags.get("owner", ""),
-    )
     return Ledger(context.effects, context.clock, options["state_uri"], identity)
 
 
@@ -63,7 +57,7 @@ def _check_steps(
 ) -> Options:
     shown, added = [], []
     for one in wanted:
-        known = steps.attached(context, options["cluster_id"], one, ledger)
+        known = adding.attached(context, options["cluster_id"], one, ledger)
         shown.append(
             _shown_step(known) if known else {"id": "", "name": one.name, "state": "", "failure": ""}
         )
@@ -77,7 +71,7 @@ def _run_steps(
 ) -> Options:
     shown, added = [], []
     for one in wanted:
-        seen, new = steps.add(context, options["cluster_id"], one, ledger)
+        seen, new = adding.add(context, options["cluster_id"], one, ledger)
         if new:
             added.append(msgspec.to_builtins(steps.request(one)))
         if options["wait"]:

@@ -8,8 +8,8 @@ import pytest
 from fakes import FakeAws, VirtualClock
 
 from kiln.context import Context
+from kiln.identity import Identity
 from kiln.ledger import Ledger
-from kiln.request import Identity
 
 IDENTITY = Identity(environment="local", pipeline="model_building", run_id="r1", owner="ops")
 

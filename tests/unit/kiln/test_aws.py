@@ -19,8 +19,9 @@ from kiln.errors import (
     PreflightError,
     UnansweredError,
 )
+from kiln.identity import Identity
 from kiln.ledger import Event, Ledger
-from kiln.request import Identity, launch_request
+from kiln.request import launch_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

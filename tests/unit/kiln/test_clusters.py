@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCluster, shape
 
-from kiln import clusters, endings, launches
-from kiln.errors import ClusterNotFoundError, LaunchError, NotTerminatedError
+from kiln import clusters, creating, endings, launches
+from kiln.errors import ClusterNotFoundError, LaunchError, NotTerminatedError, UnknownOutcomeError
+from kiln.exit_codes import ExitCode
+from kiln.identity import Identity
 from kiln.ledger import Attempt
-from kiln.request import Identity, launch_request
+from kiln.request import launch_request
 
 if TYPE_CHECKING:
     from fakes import FakeAws, VirtualClock
@@ -57,20 +59,40 @@ def test_a_launch_whose_answer_was_lost_is_found_by_its_tags(
     assert kept.attempts[-1].cluster_id == found.id
 
 
-def test_a_launch_that_never_happened_is_tried_again_only_after_looking(
-    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
-) -> None:
+def lose_the_first(aws: FakeAws, call: str) -> None:
+    """Let the first such call get no answer and have no effect."""
     seen: list[int] = []
 
-    def lose_the_first(at: int) -> None:
-        if aws.calls[-1] == "RunJobFlow" and not seen:
+    def lose(at: int) -> None:
+        if aws.calls[-1] == call and not seen:
             seen.append(at)
             aws.faults[at] = "lost_before"
 
-    aws.before_call = lose_the_first
-    launches.launch(context, identity, shape(), ledger)
-    assert aws.calls.count("RunJobFlow") == 2
-    assert clock.seconds >= launches.DOUBT_SECONDS
+    aws.before_call = lose
+
+
+def test_a_launch_that_shows_no_effect_is_unknown_and_not_repeated_by_itself(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
+) -> None:
+    lose_the_first(aws, "RunJobFlow")
+    with pytest.raises(UnknownOutcomeError, match="not known") as error:
+        launches.launch(context, identity, shape(), ledger)
+    assert error.value.exit_code == ExitCode.LAUNCH
+    assert aws.calls.count("RunJobFlow") == 1
+    assert clock.seconds >= creating.LOOK_SECONDS
+
+
+def test_the_next_launch_of_the_run_looks_for_the_lost_one_first(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
+) -> None:
+    lose_the_first(aws, "RunJobFlow")
+    with pytest.raises(UnknownOutcomeError):
+        launches.launch(context, identity, shape(), ledger)
+    before = clock.seconds
+    _, launched = launches.launch(context, identity, shape(), ledger)
+    assert launched
+    assert len(aws.clusters) == 1
+    assert clock.seconds >= before + creating.LOOK_SECONDS
 
 
 def test_an_intent_of_a_driver_that_died_is_waited_for(

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import Silence
@@ -19,7 +19,7 @@ from kiln import paths
 from kiln.context import Stop
 from kiln.errors import InterruptedRunError, PlaybookError
 from kiln.playbook_process import descendants
-from kiln.playbooks import AnsibleRunner
+from kiln.playbooks import AnsibleRunner, Supervision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +49,13 @@ def runner(root: Path, tasks: str) -> AnsibleRunner:
     )
 
 
+def supervised(reporter: Silence, *, stop: Stop, seconds: float = 3600, **more: Any) -> Supervision:
+    return Supervision(reporter=reporter, stop=stop, seconds=seconds, **more)
+
+
 def run(playbooks: AnsibleRunner, stop: Stop | None = None) -> list[str]:
     heard = Silence()
-    playbooks.run("try", ["-e", '{"word": "it\'s"}'], heard, stop or Stop(), lambda: None)
+    playbooks.run("try", ["-e", '{"word": "it\'s"}'], supervised(heard, stop=stop or Stop()))
     return heard.lines
 
 
@@ -144,7 +148,7 @@ def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None
             stop.request(signal.SIGINT)
 
     with pytest.raises(InterruptedRunError):
-        playbooks.run("try", [], Silence(), stop, interrupt)
+        playbooks.run("try", [], supervised(Silence(), stop=stop, tick=interrupt))
     wait_until(lambda: not sleeper.sleeps())
 
 
@@ -157,13 +161,13 @@ from pathlib import Path
 from kiln import paths
 from kiln.context import Stop
 from kiln.clock import SystemClock
-from kiln.playbooks import AnsibleRunner
+from kiln.playbooks import AnsibleRunner, Supervision
 from kiln.progress import Lines
 root = Path({str(root)!r})
 AnsibleRunner(
     root=root, inventory=root / "inventory/local", folder=root / ".kiln/runs/r1",
     environment=paths.clean_environment(root), vault_password_file=root / "none",
-).run("try", [], Lines(SystemClock(), {{}}), Stop(), lambda: None)
+).run("try", [], Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600))
 """
     child = subprocess.Popen([sys.executable, "-c", driver])
     wait_until(sleeper.sleeps)

@@ -6,7 +6,8 @@ import botocore.session
 from botocore.validate import ParamValidator
 from fakes import shape
 
-from kiln.request import Identity, launch_request, tags
+from kiln.identity import Identity
+from kiln.request import launch_request, tags
 from kiln.settings.model import BootstrapAction
 
 NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)

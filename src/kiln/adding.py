@@ -1,0 +1,126 @@
+"""Adding the steps of a run: each once a cluster, found again by its id in the ledger, never by name only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from kiln import creating, states
+from kiln.errors import (
+    AwsError,
+    ClusterNotFoundError,
+    KilnError,
+    StepFailedError,
+    UnansweredError,
+    UnknownOutcomeError,
+)
+from kiln.exit_codes import ExitCode
+from kiln.ledger import REFUSED, StepEntry
+from kiln.steps import entries_of, record, request, seen_if_any
+
+if TYPE_CHECKING:
+    from kiln.context import Context
+    from kiln.effects import Step
+    from kiln.ledger import Ledger, Run
+    from kiln.settings.model import StepSettings
+
+# AWS's clock and ours may differ; a step of an intent cannot be older than the intent by more than this.
+_SKEW = timedelta(seconds=120)
+
+
+def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> tuple[Step, bool]:
+    """Make sure that the step is on the cluster; return it, and whether it was added now.
+
+    A step of this run that is active or complete is not added again; one that failed or was cancelled is.
+    """
+    known = attached(context, cluster_id, step, ledger)
+    if known is not None:
+        return known, False
+    ledger.update(
+        lambda run: run.steps.append(StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now()))
+    )
+    try:
+        step_id = creating.create(
+            context,
+            lambda: context.effects.add_steps(cluster_id, [request(step)])[0],
+            lambda: _unrecorded(context, cluster_id, step, ledger),
+            what=f"step {step.name}",
+            exit_code=ExitCode.STEP_FAILED,
+        )
+    except UnansweredError:
+        raise
+    except AwsError as refusal:
+        ledger.try_update(lambda run: _refuse(run, step, cluster_id))
+        raise _refused(context, cluster_id, step, refusal) from refusal
+    record(ledger, step_id, name=step.name, cluster_id=cluster_id)
+    context.tell(f"step {step.name}: added as {step_id}")
+    return _shown(context, cluster_id, step_id, step.name), True
+
+
+def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
+    """Return a step that AWS has said to have, as soon as it shows it."""
+    what = f"waiting for step {name} to show up"
+    seen = creating.appear(context, lambda: seen_if_any(context, cluster_id, step_id), what)
+    if seen is None:
+        raise UnknownOutcomeError(
+            f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LOOK_SECONDS:.0f} s",
+            fix="run the same action with the same run id again: it waits for that step",
+            exit_code=ExitCode.STEP_FAILED,
+        )
+    return seen
+
+
+def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: AwsError) -> KilnError:
+    """Return the error for a step that AWS did not take: because of the cluster's state, or of the step."""
+    message = f"step {step.name} cannot be added to cluster {cluster_id}: {refusal.message}"
+    cluster = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), message)
+    if cluster is None or cluster.state not in states.CLUSTER_USABLE:
+        # "A job flow that is shutting down, terminated, or finished may not be modified."
+        return ClusterNotFoundError(message, fix=refusal.fix)
+    return StepFailedError(message, fix=refusal.fix or f"correct the step {step.name} (steps)")
+
+
+def _refuse(run: Run, step: StepSettings, cluster_id: str) -> None:
+    for entry in entries_of(run, step.name, cluster_id):
+        if entry.step_id is None:
+            entry.state = REFUSED
+        return
+
+
+def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
+    """Return the run's step on this cluster if it need not be added again."""
+    run = ledger.read()
+    last = next(entries_of(run, step.name, cluster_id), None) if run else None
+    if last is None or last.state == REFUSED:
+        return None
+    if last.step_id is None:
+        # Another process has meant to add it. What does not show up now has not been added.
+        what = f"looking for step {step.name}, which nobody recorded"
+        found = creating.appear(context, lambda: _unrecorded(context, cluster_id, step, ledger), what)
+        return _shown(context, cluster_id, found, step.name) if found else None
+    seen = _shown(context, cluster_id, last.step_id, step.name)
+    return seen if seen.state not in states.STEP_ENDED or seen.state == "COMPLETED" else None
+
+
+def _unrecorded(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
+    """Find a step whose addition got no answer: all the same, young enough, and in no line of the ledger."""
+    run = ledger.read()
+    entries = list(entries_of(run, step.name, cluster_id)) if run else []
+    if not entries:
+        return None
+    taken = {entry.step_id for entry in entries}
+    since = _moment(entries[0].intent_at) - _SKEW
+    for seen in context.effects.list_steps(cluster_id):
+        alike = (seen.name, seen.jar, seen.args) == (step.name, step.jar, step.args)
+        if alike and seen.id not in taken and seen.created_at >= since:
+            record(ledger, seen.id, name=step.name, cluster_id=cluster_id)
+            return seen.id
+    return None
+
+
+def _moment(text: str) -> datetime:
+    """Read a time of the ledger; one that cannot be read is long ago."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC) + _SKEW

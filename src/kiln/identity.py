@@ -1,0 +1,54 @@
+"""Which run of which pipeline: the names that make it up, their patterns, and how a cluster carries them.
+
+Names from outside (tags, ledgers, the command line, variables of Airflow) become an identity only here, after
+they have been checked. They then can stand in a cluster's name, a tag, an S3 key, a file name and an Ansible
+variable alike: no pattern allows a space, a slash, a brace, or a dot or dash in front.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MANAGED_BY = "kiln"
+# Of pipelines and environments: they are groups of Ansible's inventory and names of files. EMR allows 256
+# characters for a cluster's name, which holds both and a run id.
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+# Airflow's `scheduled__2026-11-21T00:00:00+00:00` is one.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
+CLUSTER_ID = re.compile(r"j-[A-Z0-9]{1,32}")
+STEP_ID = re.compile(r"s-[A-Z0-9]{1,32}")
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run of which pipeline, and who answers for it. The names fit their patterns."""
+
+    environment: str
+    pipeline: str
+    run_id: str
+    owner: str = ""
+
+
+def cluster_name(environment: str, pipeline: str, run_id: str = "") -> str:
+    """Return the cluster's name; with an empty run id, what all names of the pipeline start with."""
+    return f"kiln-{environment}-{pipeline}-{run_id}"
+
+
+def name_of(identity: Identity) -> str:
+    """Return the name of the run's cluster. EMR has no call that changes a name after the launch."""
+    return cluster_name(identity.environment, identity.pipeline, identity.run_id)
+
+
+def of_tags(tags: Mapping[str, str]) -> Identity | None:
+    """Return the run that a cluster's tags name; None when they do not name one that Kiln could have made."""
+    environment, pipeline, run_id = (tags.get(key, "") for key in ("environment", "pipeline", "run_id"))
+    if tags.get("managed_by") != MANAGED_BY or not RUN_ID.fullmatch(run_id):
+        return None
+    if not (NAME.fullmatch(environment) and NAME.fullmatch(pipeline)):
+        return None
+    return Identity(environment=environment, pipeline=pipeline, run_id=run_id)
