@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import os
+import random
 import string
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hypothesis.strategies import SearchStrategy
 
+T = TypeVar("T")
 MANY = int(os.environ.get("HOSTILE_EXAMPLES", "2000"))
 
 # `SENTINEL` in these is replaced by a path: a file there means that something has run.
@@ -100,37 +102,51 @@ SIGNS = (
 )
 
 
+BAD = (*COMMANDS, *PLACES, *SIGNS)
+PLAIN = string.ascii_letters + string.digits + "_.:+=@-/ {}%$;'\""
+INNER_SHARE, LIST_SHARE = 0.7, 0.5
+
+
 def many(test: Callable[..., Any]) -> Callable[..., Any]:
     """Try a test with as many values as this run asks for; `make soak` asks for more."""
     marked: Callable[..., Any] = pytest.mark.soak(settings(max_examples=MANY)(test))
     return marked
 
 
+def _made(make: Callable[[random.Random], T]) -> SearchStrategy[T]:
+    """Return a strategy that draws a seed only: drawing whole values takes hypothesis ten times as long."""
+    return st.integers(0, 2**64).map(lambda seed: make(random.Random(seed)))  # noqa: S311  # no secret
+
+
 def texts(*ordinary: str) -> SearchStrategy[str]:
     """Return texts that mean harm, alone and within ordinary ones; `SENTINEL` stands for a path."""
-    bad = st.sampled_from([*COMMANDS, *PLACES, *SIGNS])
-    usual = st.sampled_from([*ordinary, "a", "model_building", "run-1"])
-    anything = st.text(st.characters(codec=None), max_size=40)
-    plain = st.text(string.ascii_letters + string.digits + "_.:+=@-/ {}%$;'\"", max_size=40)
-    long = st.builds(
-        lambda text, times: text * times, st.sampled_from(["a", "{{", "é", "/"]), st.integers(100, 5000)
-    )
-    mixed = st.lists(st.one_of(bad, usual, plain), min_size=1, max_size=4).map("".join)
-    return st.one_of(bad, mixed, anything, plain, usual, long)
+    return _made(lambda chance: _text(chance, (*ordinary, "a", "model_building", "run-1")))
 
 
 def documents() -> SearchStrategy[Any]:
     """Return JSON values of any shape, with texts that mean harm in them."""
-    leaves = st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.sampled_from([2**70, -1, 1e308]), texts()
+    return _made(lambda chance: _document(chance, depth=chance.randint(0, 5)))
+
+
+def _text(chance: random.Random, ordinary: Sequence[str] = ("a",)) -> str:
+    kinds: tuple[Callable[[], str], ...] = (
+        lambda: chance.choice(BAD),
+        lambda: chance.choice(ordinary),
+        lambda: "".join(chance.choices(PLAIN, k=chance.randint(0, 40))),
+        lambda: "".join(chr(chance.randrange(0x300)) for _ in range(chance.randint(0, 20))),
+        lambda: "".join(chr(chance.randrange(0x11_0000)) for _ in range(chance.randint(0, 20))),
+        lambda: chance.choice(("a", "{{", "é", "/")) * chance.randint(100, 5000),
+        lambda: "".join(chance.choice((*BAD, *ordinary)) for _ in range(chance.randint(1, 4))),
     )
-    return st.recursive(
-        leaves,
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
-        ),
-        max_leaves=12,
-    )
+    return chance.choices(kinds, weights=(6, 2, 3, 3, 3, 1, 6))[0]()
+
+
+def _document(chance: random.Random, depth: int) -> Any:
+    if depth and chance.random() < INNER_SHARE:
+        inner = [_document(chance, depth - 1) for _ in range(chance.randint(0, 3))]
+        return inner if chance.random() < LIST_SHARE else {_text(chance)[:8]: one for one in inner}
+    leaves = (None, True, False, 0, -1, 2**70, 1e308, float("nan"), float("-inf"), "", "x", chance.random())
+    return chance.choice((chance.choice(leaves), _text(chance)))
 
 
 class Sentinel:

@@ -173,3 +173,40 @@ def test_the_modules_know_every_setting_of_the_model() -> None:
     assert {field.name for field in msgspec.structs.fields(ClusterShape)} <= set(options.CLUSTER)
     step_options = set(options.STEP["steps"]["options"])
     assert {field.name for field in msgspec.structs.fields(StepSettings)} == step_options
+
+
+def test_absent_by_id_refuses_a_cluster_of_another_pipeline_or_environment(
+    context: Context, aws: FakeAws
+) -> None:
+    launch(context)
+    others: list[dict[str, Any]] = [{"pipeline": "other"}, {"environment": "prod"}]
+    for other in others:
+        with pytest.raises(ClusterNotFoundError, match="j-0001"):
+            end(context, cluster_id="j-0001", run_id=None, **other)
+    assert aws.live() == ["j-0001"]
+    assert end(context, cluster_id="j-0001", run_id=None)["changed"] is True
+
+
+@pytest.mark.parametrize("run_id", [None, "{{ lookup('pipe', 'id') }}", "../../x"])
+def test_a_cluster_whose_tags_name_no_run_is_ended_and_gets_no_steps(
+    context: Context, aws: FakeAws, run_id: str | None
+) -> None:
+    launch(context)
+    cluster = aws.clusters["j-0001"]
+    tags = [tag for tag in cluster.request["Tags"] if tag["Key"] != "run_id"]
+    tags += [{"Key": "run_id", "Value": run_id}] if run_id else []
+    cluster.request = dict(cluster.request) | {"Tags": tags}
+    with pytest.raises(ClusterNotFoundError, match="name no run"):
+        steps(context)
+    with pytest.raises(ClusterNotFoundError, match="does not say which run"):
+        cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
+    assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("name", ["Local", "a b", "../x", "{{ x }}", ""])
+def test_names_that_are_none_reach_no_ledger(context: Context, aws: FakeAws, name: str) -> None:
+    changes: list[dict[str, Any]] = [{"environment": name}, {"pipeline": name}]
+    for change in changes:
+        with pytest.raises(UsageError, match=next(iter(change))):
+            launch(context, **change)
+    assert (aws.clusters, aws.objects) == ({}, {})

@@ -17,7 +17,7 @@ from fakes import Silence
 
 from kiln import paths
 from kiln.context import Stop
-from kiln.errors import InterruptedRunError, PlaybookError
+from kiln.errors import DeadlineError, InterruptedRunError, PlaybookError
 from kiln.playbook_process import descendants
 from kiln.playbooks import AnsibleRunner, Supervision
 
@@ -150,6 +150,31 @@ def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None
     with pytest.raises(InterruptedRunError):
         playbooks.run("try", [], supervised(Silence(), stop=stop, tick=interrupt))
     wait_until(lambda: not sleeper.sleeps())
+
+
+def test_a_playbook_whose_time_is_over_ends_with_all_that_it_started(root: Path) -> None:
+    sleeper = Sleeper(root)
+    playbooks = runner(root, sleeper.tasks)
+    with pytest.raises(DeadlineError, match="try was stopped"):
+        playbooks.run("try", [], supervised(Silence(), stop=Stop(), seconds=0.5))
+    wait_until(lambda: not sleeper.sleeps())
+
+
+def test_a_cluster_is_known_to_the_driver_as_soon_as_a_task_has_launched_it(root: Path) -> None:
+    (root / "library").mkdir()
+    (root / "library/emr_cluster.py").write_text(
+        "#!/usr/bin/python\nfrom ansible.module_utils.basic import AnsibleModule\n"
+        "m = AnsibleModule(argument_spec={'fails': {'type': 'bool'}, 'id': {'type': 'str'}})\n"
+        "m.fail_json(msg='x', cluster_id=m.params['id']) if m.params['fails'] else "
+        "m.exit_json(changed=False, cluster={'id': m.params['id']})\n"
+    )
+    (root / "ansible.cfg").write_text("[defaults]\ngathering = explicit\nlibrary = library\n")
+    tasks = "- emr_cluster: {fails: false, id: j-1ABC}\n- emr_cluster: {fails: false, id: 'j-1; x'}\n"
+    heard: list[str] = []
+    playbooks = runner(root, tasks + "- emr_cluster: {fails: true, id: j-2ABC}\n")
+    with pytest.raises(PlaybookError):
+        playbooks.run("try", [], supervised(Silence(), stop=Stop(), on_cluster=heard.append))
+    assert heard == ["j-1ABC", "j-2ABC"]
 
 
 def test_kill_9_of_the_driver_ends_the_playbook_too(root: Path) -> None:

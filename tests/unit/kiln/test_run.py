@@ -1,71 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import signal
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from fakes import ENDED, FAULTS, FakeAws, FakePlaybooks, Silence, VirtualClock, shape
+from fakes import ENDED, FAULTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from run_world import LIMITS, World
 
-from kiln import plan, run
-from kiln.context import Context, Stop
+from kiln.context import Stop
 from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
-from kiln.identity import Identity
-from kiln.ledger import Ledger
-from kiln.patient import Patient
-from kiln.settings.model import StepSettings
-
-if TYPE_CHECKING:
-    from kiln.result import Result
-
-STEPS = (
-    StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
-    StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
-)
-LIMITS = run.Limits(
-    terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
-)
-
-
-class World:
-    """A run and everything around it, on a clock of its own."""
-
-    def __init__(self, actions: str | None = None, limits: run.Limits = LIMITS, run_id: str = "r1") -> None:
-        self.clock = VirtualClock()
-        self.aws = FakeAws(self.clock)
-        self.limits = limits
-        chance = random.Random(1)  # noqa: S311  # jitter
-        patient = Patient(self.aws, self.clock, chance)
-        self.context = Context(effects=patient, clock=self.clock, random=chance)
-        self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")
-        self.ledger = Ledger(patient, self.clock, "s3://state/kiln", self.identity)
-        self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
-        self.actions = actions
-
-    def run(self, actions: str | None = None) -> Result:
-        wanted = plan.actions(actions or self.actions)
-        return run.Execution(
-            context=self.context,
-            identity=self.identity,
-            limits=self.limits,
-            plan=plan.make(wanted, STEPS),
-            ledger=self.ledger,
-            playbooks=self.playbooks,
-            reporter=Silence(),
-            arguments=[],
-            explain=lambda _context, _cluster, step: [f"Traceback of {step.name}"],
-        ).run()
-
-    def signal_at(self, call: int, number: int = signal.SIGINT) -> None:
-        self.aws.before_call = lambda at: self.context.stop.request(number) if at == call else None
-
-    def remembered(self) -> Any:
-        return self.ledger.read()
 
 
 def test_a_whole_run_does_every_phase_in_order_and_ends_the_cluster() -> None:
@@ -251,6 +198,36 @@ def test_a_run_that_is_late_starts_no_further_phase() -> None:
     result = world.run()
     assert result.exit_code == ExitCode.DEADLINE
     assert world.playbooks.ran == ["launch"]
+
+
+def test_a_playbook_gets_no_more_time_than_the_run_has_left() -> None:
+    world = World(limits=msgspec.structs.replace(LIMITS, run_seconds=100))
+    world.playbooks.seconds["provision"] = 5000
+    result = world.run()
+    assert result.exit_code == ExitCode.DEADLINE
+    assert world.clock.seconds < 200
+    assert world.aws.live() == []
+
+
+def test_a_step_gets_no_more_time_than_the_run_has_left() -> None:
+    world = World(limits=msgspec.structs.replace(LIMITS, run_seconds=100))
+    world.aws.step_seconds = 5000
+    result = world.run()
+    assert result.exit_code == ExitCode.DEADLINE
+    assert "kiln_run_timeout_seconds" in result.fix
+    assert "CancelSteps" in world.aws.calls
+    assert world.clock.seconds < 250
+    assert world.aws.live() == []
+
+
+def test_a_step_that_aws_refuses_is_a_failed_step_with_awss_words() -> None:
+    world = World()
+    world.aws.before_call = lambda at: world.aws.faults.update(
+        {at: "refused"} if world.aws.calls[-1] == "AddJobFlowSteps" else {}
+    )
+    result = world.run()
+    assert result.exit_code == ExitCode.STEP_FAILED
+    assert "refused" in result.message
 
 
 def test_a_bootstrap_failure_is_a_launch_failure_with_its_reason() -> None:

@@ -1,0 +1,63 @@
+"""A run and everything around it, on a virtual clock and an AWS in memory."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING, Any
+
+from fakes import FakeAws, FakePlaybooks, Silence, VirtualClock, shape
+
+from kiln import plan, run
+from kiln.context import Context
+from kiln.identity import Identity
+from kiln.ledger import Ledger
+from kiln.patient import Patient
+from kiln.settings.model import StepSettings
+
+if TYPE_CHECKING:
+    from kiln.result import Result
+
+STEPS = (
+    StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
+    StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
+)
+LIMITS = run.Limits(
+    terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
+)
+
+
+class World:
+    """A run and everything around it, on a clock of its own."""
+
+    def __init__(self, actions: str | None = None, limits: run.Limits = LIMITS, run_id: str = "r1") -> None:
+        self.clock = VirtualClock()
+        self.aws = FakeAws(self.clock)
+        self.limits = limits
+        chance = random.Random(1)  # noqa: S311  # jitter
+        patient = Patient(self.aws, self.clock, chance)
+        self.context = Context(effects=patient, clock=self.clock, random=chance)
+        self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")
+        self.ledger = Ledger(patient, self.clock, "s3://state/kiln", self.identity)
+        self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
+        self.actions = actions
+
+    def run(self, actions: str | None = None) -> Result:
+        wanted = plan.actions(actions or self.actions)
+        return run.Execution(
+            context=self.context,
+            identity=self.identity,
+            limits=self.limits,
+            plan=plan.make(wanted, STEPS),
+            ledger=self.ledger,
+            playbooks=self.playbooks,
+            reporter=Silence(),
+            arguments=[],
+            explain=lambda _context, _cluster, step: [f"Traceback of {step.name}"],
+        ).run()
+
+    def signal_at(self, call: int, number: int = signal.SIGINT) -> None:
+        self.aws.before_call = lambda at: self.context.stop.request(number) if at == call else None
+
+    def remembered(self) -> Any:
+        return self.ledger.read()
