@@ -91,7 +91,7 @@ def find(
 
     found = []
     for summary in filter(fits, context.effects.list_clusters(wanted)):
-        cluster = _described(context, summary.id)
+        cluster = seen(context, summary.id)
         if cluster and cluster.state in wanted and _has_tags(cluster, environment, pipeline, run_id):
             found.append(cluster)
     return sorted(found, key=_age)
@@ -101,7 +101,8 @@ def _age(cluster: Cluster) -> tuple[object, str]:
     return cluster.created_at, cluster.id
 
 
-def _described(context: Context, cluster_id: str) -> Cluster | None:
+def seen(context: Context, cluster_id: str) -> Cluster | None:
+    """Return a cluster as AWS shows it now; None when it does not know it (yet, or any more)."""
     try:
         return context.effects.describe_cluster(cluster_id)
     except ClusterNotFoundError:
@@ -123,7 +124,7 @@ def of_run(
     listed = [one.id for one in context.effects.list_clusters(states.CLUSTER_LIVE) if one.name == name]
     mine, disputed, unseen = [], [], []
     for cluster_id in dict.fromkeys([*listed, *remembered, *launched]):
-        cluster = _described(context, cluster_id)
+        cluster = seen(context, cluster_id)
         if cluster is None:
             unseen.append(cluster_id)
         elif cluster.state in states.CLUSTER_ENDED:

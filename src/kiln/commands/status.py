@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import cli, paths, run_ids, states, steps, terminal
+from kiln import cli, clusters, paths, run_ids, states, steps, terminal
 from kiln.clusters import described
 from kiln.commands import world
 from kiln.settings import resolve
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _document(context: Context, known: world.Known) -> dict[str, Any]:
-    found = [context.effects.describe_cluster(cluster_id) for cluster_id in known.cluster_ids]
+    found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
     seen = [step for cluster in found for step in context.effects.list_steps(cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
     by_states = states.verdict_of_steps(step.state for step in seen)

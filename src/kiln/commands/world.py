@@ -12,7 +12,7 @@ from kiln import clusters, ledger, paths
 from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError
-from kiln.identity import Identity
+from kiln.identity import RUN_ID, Identity
 from kiln.ledger import Ledger, Run
 from kiln.patient import Patient
 
@@ -77,12 +77,13 @@ def find_run(
     live = clusters.find(context, environment, pipeline, run_id)
     if run_id is None and len(live) > 1:
         raise clusters.not_one(live, environment, pipeline, None)
-    chosen = run_id or (live[0].tags.get("run_id") if live else None)
+    # A cluster whose tags name no run is shown under its own id.
+    chosen = run_id or (clusters.run_id_of(live[0]) or live[0].id if live else None)
     chosen = chosen or _latest(context.effects, account, environment, pipeline)
     if not chosen:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run in {environment}",
-            fix=f"{paths.program()} run {pipeline} --env {environment}",
+            fix=paths.command("run", pipeline, "--env", environment),
         )
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
     book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
@@ -91,7 +92,7 @@ def find_run(
     if run is None and not live and not trouble:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run {chosen} in {environment}",
-            fix=f"{paths.program()} list {pipeline} --env {environment}",
+            fix=paths.command("list", pipeline, "--env", environment),
         )
     return known
 
@@ -110,10 +111,12 @@ def _latest(effects: Effects, account: Account, environment: str, pipeline: str)
         found = effects.list_objects(prefix)
     except KilnError:
         return None
-    if not found:
-        return None
-    newest = max(found, key=lambda one: one.modified_at)
-    return newest.uri.removeprefix(prefix).removesuffix(".json")
+    for one in sorted(found, key=lambda one: one.modified_at, reverse=True):
+        name = one.uri.removeprefix(prefix).removesuffix(".json")
+        # Whoever may write there chooses the names of objects.
+        if RUN_ID.fullmatch(name):
+            return name
+    return None
 
 
 def ssh_of(access: Access, cluster_id: str) -> Any:
