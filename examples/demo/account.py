@@ -36,6 +36,8 @@ BUCKETS = {
     "log_bucket": "kiln-local-logs",
     "data_bucket": "kiln-local-data",
 }
+STATE_PREFIX = "kiln"  # of kiln_state_uri, group_vars/local/main.yml
+ENVIRONMENT = "local"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
 INSTANCE_ROLE = "EMR_EC2_DefaultRole"
 
@@ -191,6 +193,8 @@ def make_account() -> boto3.Session:
     identity = session.client("sts").get_caller_identity()
     values = {
         **BUCKETS,
+        "state_prefix": STATE_PREFIX,
+        "environment": ENVIRONMENT,
         "account_id": identity["Account"],
         "region": session.region_name or "us-east-1",
         "endpoint_url": os.environ["AWS_ENDPOINT_URL"],

@@ -12,14 +12,17 @@ from moto.iam.access_control import CreateAccessKeyFailure, IAMRequest, create_a
 from moto.iam.models import Policy, iam_backends
 from moto.sts.models import sts_backends
 
+from emrbox.aws import condition_keys
 from emrbox.aws.errors import AwsError
 from emrbox.aws.policies import Decision, decide
 from emrbox.config import ACCOUNT_ID, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from werkzeug.wrappers import Request
+
+    from emrbox.aws.patterns import Context
 
 PARTITION = "aws"
 
@@ -29,20 +32,20 @@ class Caller:
     """An authenticated principal. `documents` reads its identity policies as they are now."""
 
     arn: str
-    documents: Callable[[], list[Mapping[str, Any]]]
+    documents: Callable[[], list[Any]]
 
     @property
     def account_id(self) -> str:
         """The account that it belongs to."""
         return self.arn.split(":")[4]
 
-    def may(self, action: str, resource: str = "*", context: Mapping[str, str] | None = None) -> bool:
+    def may(self, action: str, resource: str = "*", context: Context | None = None) -> bool:
         """Return whether the caller's policies allow `action`."""
-        return decide(self.documents(), action, resource, context or {}) is Decision.ALLOW
+        return self._decide(action, resource, context) is Decision.ALLOW
 
-    def require(self, action: str, resource: str = "*", context: Mapping[str, str] | None = None) -> None:
+    def require(self, action: str, resource: str = "*", context: Context | None = None) -> None:
         """Raise AccessDeniedException, as AWS words it, unless the caller's policies allow `action`."""
-        decision = decide(self.documents(), action, resource, context or {})
+        decision = self._decide(action, resource, context)
         if decision is Decision.ALLOW:
             return
         why = (
@@ -54,6 +57,10 @@ class Caller:
         raise AwsError(
             "AccessDeniedException", f"User: {self.arn} is not authorized to perform: {action}{on} {why}"
         )
+
+    def _decide(self, action: str, resource: str, context: Context | None) -> Decision:
+        known = {**condition_keys.of_caller(self.arn, REGION), **(context or {})}
+        return decide(self.documents(), action, resource, known)
 
 
 class _SignedRequest(IAMRequest):  # type: ignore[misc]  # moto publishes no types
@@ -108,7 +115,7 @@ def role_caller(role_name: str, account_id: str = ACCOUNT_ID) -> Caller:
     backend = iam_backends[account_id][PARTITION]
     role = backend.get_role(role_name)
 
-    def documents() -> list[Mapping[str, Any]]:
+    def documents() -> list[Any]:
         inline = [backend.get_role_policy(role_name, n)[1] for n in backend.list_role_policies(role_name)]
         attached, _ = backend.list_attached_role_policies(role_name)
         return [policy_document(policy) for policy in [*inline, *attached]]
@@ -152,11 +159,16 @@ def principal_of(authorization: str, session_token: str | None) -> str | None:
         return None
 
 
-def policy_document(policy: Any) -> Mapping[str, Any]:
-    """Return the document of a policy as moto keeps it: managed, of a user or role, or a text."""
+def policy_document(policy: Any) -> Any:
+    """Return the document of a policy as moto keeps it: managed, of a user or role, or a text.
+
+    A text that is no JSON gives None, which `decide` takes for malformed.
+    """
     if isinstance(policy, Policy):
         text = next(version.document for version in policy.versions if version.is_default)
     else:
         text = policy if isinstance(policy, str) else policy["policy_document"]
-    document: Mapping[str, Any] = json.loads(text)
-    return document
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from emrbox.aws import condition_keys
 from emrbox.config import ACCOUNT_ID
 from emrbox.emr import ids
 from emrbox.emr.api import cluster_operations as clusters
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 Operation = Callable[[Store, Document], Document]
+SERVICE = "elasticmapreduce"
 
 OPERATIONS: dict[str, Operation] = {
     "AddInstanceGroups": groups.add_instance_groups,
@@ -96,18 +98,30 @@ class EmrService:
 def _authorise(store: Store, operation: str, request: Document, caller: Caller) -> None:
     action = f"elasticmapreduce:{operation}"
     named = _named_clusters(request)
-    request_tags = {t.get("Key", ""): t.get("Value", "") for t in request.get("Tags", [])}
-    context = _tag_context("RequestTag", request_tags)
+    asked = _request_keys(request)
     for cluster_id in named:
         cluster = store.find(cluster_id)
-        tags = _tag_context("ResourceTag", _tags_of(cluster)) if cluster else {}
-        caller.require(action, ids.cluster_arn(cluster_id, caller.account_id), {**context, **tags})
+        tags = condition_keys.of_resource_tags(SERVICE, _tags_of(cluster)) if cluster else {}
+        caller.require(action, ids.cluster_arn(cluster_id, caller.account_id), {**asked, **tags})
     if not named:
-        caller.require(action, "*", context)
+        caller.require(action, "*", asked)
     if operation == "RunJobFlow":
-        if request_tags:
-            caller.require("elasticmapreduce:AddTags", ids.cluster_arn("*", caller.account_id), context)
+        if request.get("Tags"):
+            # The Management Guide says that a launch with tags needs AddTags; that it is asked for the ARN
+            # with a literal star is in refusals that people publish (gchq/sleeper issue 2584).
+            arn = ids.cluster_arn("*", caller.account_id)
+            caller.require("elasticmapreduce:AddTags", arn, asked)
         _authorise_roles(store, request, caller)
+
+
+def _request_keys(request: Document) -> condition_keys.Keys:
+    """Return the condition keys of what a request says. RemoveTags names keys without values."""
+    tags = [(tag.get("Key", ""), tag.get("Value", "")) for tag in request.get("Tags") or []]
+    keys = condition_keys.of_request_tags(SERVICE, tags)
+    keys |= condition_keys.of_tag_keys(request.get("TagKeys") or [])
+    if request.get("ExecutionRoleArn"):
+        keys["elasticmapreduce:ExecutionRoleArn"] = request["ExecutionRoleArn"]
+    return keys
 
 
 def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
@@ -139,12 +153,6 @@ def _named_clusters(request: Document) -> Iterable[str]:
 def _tags_of(cluster: Cluster) -> dict[str, str]:
     with cluster.changed:
         return dict(cluster.tags)
-
-
-def _tag_context(kind: str, tags: dict[str, str]) -> dict[str, str]:
-    return {
-        f"{space}:{kind}/{key}": value for key, value in tags.items() for space in ("aws", "elasticmapreduce")
-    }
 
 
 def _status_line(cluster: Cluster) -> Document:

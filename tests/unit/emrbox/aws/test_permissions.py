@@ -125,12 +125,13 @@ def test_emrs_managed_policy_wants_its_tag_everywhere(endpoint: Any) -> None:
     subnet = ec2.describe_subnets()["Subnets"][0]
     group = ec2.create_security_group(GroupName="g", Description="g", VpcId=subnet["VpcId"])["GroupId"]
     launch = {**LAUNCH, "SubnetId": subnet["SubnetId"], "SecurityGroupIds": [group]}
-    tagged = [{"ResourceType": "instance", "Tags": [MANAGED]}]
+    tagged = [{"ResourceType": kind, "Tags": [MANAGED]} for kind in ("instance", "volume")]
     assert not role.may("ec2", "run_instances", TagSpecifications=tagged, **launch)
     ec2.create_tags(Resources=[subnet["SubnetId"]], Tags=[MANAGED])
     assert not role.may("ec2", "run_instances", TagSpecifications=tagged, **launch)
     ec2.create_tags(Resources=[group], Tags=[MANAGED])
     assert not role.may("ec2", "run_instances", **launch)
+    assert not role.may("ec2", "run_instances", TagSpecifications=tagged[:1], **launch)
     assert role.may("ec2", "run_instances", TagSpecifications=tagged, **launch)
 
 
