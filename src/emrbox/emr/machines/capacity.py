@@ -208,7 +208,7 @@ class Capacity:
         cluster = self._cluster
         if not cluster.security_groups:
             cluster.security_groups = managed_groups(
-                self._backend, cluster.request["Instances"], subnet, cluster.tags
+                self._ec2(), cluster.request["Instances"], subnet, cluster.tags
             )
         kind = "Master" if group.role == "MASTER" else "Slave"
         additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])

@@ -33,7 +33,7 @@ ADMIN = ("AKIA" + "A" * 16, "admin-canary")
 class Endpoint:
     admin_secret = ADMIN[1]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, emr: EmrService) -> None:
         self._clients: list[Any] = []
         self.log = folder / "log" / "calls.jsonl"
         self._listening = listening = socket.create_server(("127.0.0.1", 0))
@@ -49,8 +49,7 @@ class Endpoint:
             admin_secret_access_key=ADMIN[1],
             images=Images(base=folder, releases={}, rpm_repository=repository),
         )
-        store = Store(SystemClock(), lambda _: pytest.fail("no cluster is launched here"), lambda name: name)
-        self._server = create_server(config, EmrService(store))
+        self._server = create_server(config, emr)
         self._thread = threading.Thread(target=self._server.serve, args=([listening],), daemon=True)
         self._thread.start()
 
@@ -99,7 +98,15 @@ def empty_moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path, empty_moto: None) -> Iterator[Endpoint]:  # noqa: ARG001  its effect is wanted
-    running = Endpoint(tmp_path)
+def emr() -> EmrService:
+    """EMR without clusters."""
+    return EmrService(
+        Store(SystemClock(), lambda _: pytest.fail("no cluster is launched here"), lambda name: name)
+    )
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, emr: EmrService, empty_moto: None) -> Iterator[Endpoint]:  # noqa: ARG001  its effect is wanted
+    running = Endpoint(tmp_path, emr)
     yield running
     running.stop()

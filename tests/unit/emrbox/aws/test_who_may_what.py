@@ -1,0 +1,252 @@
+"""Every cell of iam/who_may_what.yml, tried on emrbox with the policies as they are shipped."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
+from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IAM = Path(__file__).parents[4] / "iam"
+TABLE = yaml.safe_load((IAM / "who_may_what.yml").read_text())
+VALUES = {
+    "account_id": "123456789012",
+    "region": "us-east-1",
+    "state_bucket": "state",
+    "state_prefix": "kiln",
+    "data_bucket": "data",
+    "log_bucket": "logs",
+    "service_role": "emr",
+    "instance_role": "nodes",
+}
+REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+IMAGE = "ami-12c6146b"
+STEP = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "x", "Args": []}}
+INGRESS = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+Tags = dict[str, str]
+
+
+def listed(tags: Tags) -> list[Tags]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def specified(*kinds: str, tags: Tags) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": listed(tags)} for kind in kinds if tags]
+
+
+class World:
+    """An account with things in it, and people who have the shipped policies."""
+
+    def __init__(self, endpoint: Any) -> None:
+        self.endpoint = endpoint
+        self.admin = cache(endpoint.client)
+        self.numbers = itertools.count()
+        iam = self.admin("iam")
+        for name in ("emr", "nodes", "admin"):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+            iam.create_instance_profile(InstanceProfileName=name)
+            iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+        for bucket in ("state", "data", "logs"):
+            self.admin("s3").create_bucket(Bucket=bucket)
+        self.people = {name: self.person(name, **who) for name, who in TABLE["principals"].items()}
+
+    def person(self, name: str, *, policy: str | None, environment: str, title: str) -> Callable[[str], Any]:
+        assert title
+        iam = self.admin("iam")
+        iam.create_user(UserName=name)
+        if policy:
+            document = Template((IAM / f"{policy}.json").read_text()).substitute(
+                VALUES, environment=environment
+            )
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return cache(
+            lambda service: self.endpoint.client(service, key["AccessKeyId"], key["SecretAccessKey"])
+        )
+
+    def make(self, thing: dict[str, Any]) -> Any:
+        return MAKERS[thing["kind"]](self, thing)
+
+    def cluster(self, thing: dict[str, Any]) -> str:
+        request = self.launch(thing)
+        return str(self.admin("emr").run_job_flow(**request)["JobFlowId"])
+
+    def launch(self, thing: dict[str, Any]) -> dict[str, Any]:
+        group = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+        return {
+            "Name": "test",
+            "ReleaseLabel": "emr-spark-8.0.0",
+            "ServiceRole": thing.get("service_role", "emr"),
+            "JobFlowRole": thing.get("instance_role", "nodes"),
+            "Instances": {"InstanceGroups": [group], "KeepJobFlowAliveWhenNoSteps": True},
+            "Tags": listed({**thing["tags"], "emrbox:hollow": "true"}),
+        }
+
+    def new_instance(self, thing: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "ImageId": IMAGE,
+            "MinCount": 1,
+            "MaxCount": 1,
+            "IamInstanceProfile": {"Name": thing.get("instance_role", "nodes")},
+            "TagSpecifications": specified("instance", "volume", tags=thing["tags"]),
+        }
+
+    def instance(self, thing: dict[str, Any]) -> str:
+        answer = self.admin("ec2").run_instances(**self.new_instance(thing))
+        return str(answer["Instances"][0]["InstanceId"])
+
+    def new_group(self, thing: dict[str, Any]) -> dict[str, Any]:
+        vpc = self.admin("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+        return {
+            "GroupName": f"g{next(self.numbers)}",
+            "Description": "g",
+            "VpcId": vpc,
+            "TagSpecifications": specified("security-group", tags=thing["tags"]),
+        }
+
+    def security_group(self, thing: dict[str, Any]) -> str:
+        return str(self.admin("ec2").create_security_group(**self.new_group(thing))["GroupId"])
+
+    def place(self, thing: dict[str, Any]) -> tuple[str, str]:
+        bucket, _, key = thing["key"].partition("/")
+        return bucket, key
+
+    def object(self, thing: dict[str, Any]) -> tuple[str, str]:
+        bucket, key = self.place(thing)
+        self.admin("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+        return bucket, key
+
+
+MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
+    "none": lambda *_: None,
+    "cluster": World.cluster,
+    "launch": World.launch,
+    "instance": World.instance,
+    "new_instance": World.new_instance,
+    "security_group": World.security_group,
+    "new_group": World.new_group,
+    "object": World.object,
+    "listing": World.place,
+}
+# Action -> service, boto3's method, and the request for a thing and the row's `with`.
+CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
+    "elasticmapreduce:RunJobFlow": ("emr", "run_job_flow", lambda launch, _: launch),
+    "elasticmapreduce:AddJobFlowSteps": (
+        "emr",
+        "add_job_flow_steps",
+        lambda c, _: {"JobFlowId": c, "Steps": [STEP]},
+    ),
+    "elasticmapreduce:CancelSteps": (
+        "emr",
+        "cancel_steps",
+        lambda c, _: {"ClusterId": c, "StepIds": ["s-1"]},
+    ),
+    "elasticmapreduce:SetTerminationProtection": (
+        "emr",
+        "set_termination_protection",
+        lambda c, _: {"JobFlowIds": [c], "TerminationProtected": True},
+    ),
+    "elasticmapreduce:TerminateJobFlows": ("emr", "terminate_job_flows", lambda c, _: {"JobFlowIds": [c]}),
+    "elasticmapreduce:AddTags": (
+        "emr",
+        "add_tags",
+        lambda c, tags: {"ResourceId": c, "Tags": listed(tags)},
+    ),
+    "elasticmapreduce:RemoveTags": (
+        "emr",
+        "remove_tags",
+        lambda c, tags: {"ResourceId": c, "TagKeys": list(tags)},
+    ),
+    "elasticmapreduce:ModifyCluster": (
+        "emr",
+        "modify_cluster",
+        lambda c, _: {"ClusterId": c, "StepConcurrencyLevel": 2},
+    ),
+    "elasticmapreduce:PutAutoTerminationPolicy": (
+        "emr",
+        "put_auto_termination_policy",
+        lambda c, _: {"ClusterId": c, "AutoTerminationPolicy": {"IdleTimeout": 3600}},
+    ),
+    "elasticmapreduce:SetKeepJobFlowAliveWhenNoSteps": (
+        "emr",
+        "set_keep_job_flow_alive_when_no_steps",
+        lambda c, _: {"JobFlowIds": [c], "KeepJobFlowAliveWhenNoSteps": True},
+    ),
+    "elasticmapreduce:DescribeCluster": ("emr", "describe_cluster", lambda c, _: {"ClusterId": c}),
+    "elasticmapreduce:ListInstanceGroups": ("emr", "list_instance_groups", lambda c, _: {"ClusterId": c}),
+    "elasticmapreduce:ListInstances": ("emr", "list_instances", lambda c, _: {"ClusterId": c}),
+    "elasticmapreduce:ListSteps": ("emr", "list_steps", lambda c, _: {"ClusterId": c}),
+    "elasticmapreduce:ListClusters": ("emr", "list_clusters", lambda *_: {}),
+    "ec2:RunInstances": ("ec2", "run_instances", lambda launch, _: launch),
+    "ec2:TerminateInstances": ("ec2", "terminate_instances", lambda i, _: {"InstanceIds": [i]}),
+    "ec2:CreateTags": ("ec2", "create_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
+    "ec2:DeleteTags": ("ec2", "delete_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
+    "ec2:DescribeInstances": ("ec2", "describe_instances", lambda *_: {}),
+    "ec2:CreateSecurityGroup": ("ec2", "create_security_group", lambda group, _: group),
+    "ec2:AuthorizeSecurityGroupIngress": (
+        "ec2",
+        "authorize_security_group_ingress",
+        lambda g, _: {"GroupId": g, "IpPermissions": INGRESS},
+    ),
+    "s3:PutObject": ("s3", "put_object", lambda o, _: {"Bucket": o[0], "Key": o[1], "Body": b"y"}),
+    "s3:GetObject": ("s3", "get_object", lambda o, _: {"Bucket": o[0], "Key": o[1]}),
+    "s3:DeleteObject": ("s3", "delete_object", lambda o, _: {"Bucket": o[0], "Key": o[1]}),
+    "s3:ListBucket": ("s3", "list_objects_v2", lambda o, _: {"Bucket": o[0], "Prefix": o[1]}),
+}
+
+
+@pytest.fixture
+def emr() -> EmrService:
+    """EMR whose clusters are all hollow."""
+    store = Store(SystemClock(), lambda _: pytest.fail("only hollow clusters here"), lambda n: n, Hollow())
+    return EmrService(store)
+
+
+def may(client: Any, action: str, thing: Any, tags: Tags) -> bool:
+    """Return whether a call is not refused; what else becomes of it is other tests' matter."""
+    _, method, request = CALLS[action]
+    try:
+        getattr(client, method)(**request(thing, tags))
+    except ClientError as problem:
+        return problem.response["Error"]["Code"] not in REFUSED
+    return True
+
+
+@pytest.mark.parametrize("section", TABLE["sections"], ids=lambda section: section["title"])
+def test_the_shipped_policies_allow_what_the_table_says_and_nothing_else(
+    endpoint: Any, section: dict[str, Any]
+) -> None:
+    world = World(endpoint)
+    wrong = []
+    for row in section["rows"]:
+        for action, (thing, named) in itertools.product(row["actions"], row["to"].items()):
+            service, tags = CALLS[action][0], row.get("with", {})
+            found = {
+                name
+                for name, client in world.people.items()
+                if may(client(service), action, world.make(TABLE["things"][thing]), tags)
+            }
+            if found != set(named):
+                wrong.append((action, thing, tags, "may:", sorted(found), "table:", named))
+    assert not wrong, json.dumps(wrong, indent=1)
+
+
+def test_the_table_speaks_of_known_people_things_and_calls_only() -> None:
+    rows = [row for section in TABLE["sections"] for row in section["rows"]]
+    assert {action for row in rows for action in row["actions"]} == CALLS.keys()
+    assert {thing for row in rows for thing in row["to"]} == TABLE["things"].keys()
+    assert {name for row in rows for names in row["to"].values() for name in names} < set(TABLE["principals"])
