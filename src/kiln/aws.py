@@ -161,7 +161,7 @@ class Boto:
         try:
             answer = self._call(self._s3, "get_object", Bucket=bucket, Key=key, **part)
         except AwsError as error:
-            if error.code in {"NoSuchKey", "404"}:
+            if error.code in {"NoSuchKey", "404"} or self._is_absent(error, uri):
                 return None
             if error.code == "InvalidRange":  # the last bytes of an empty object
                 return effects.StoredObject(body=b"", etag="", size=0)
@@ -174,6 +174,22 @@ class Boto:
         except (aws.BotoCoreError, OSError) as error:
             raise translate(error, "GetObject", self._s3.meta.endpoint_url) from error
         return effects.StoredObject(body=body, etag=str(answer["ETag"]), size=size)
+
+    def _is_absent(self, error: AwsError, uri: str) -> bool:
+        """Return whether a refusal means that there is no such object.
+
+        S3 says AccessDenied for a key that is not there to who may not list the bucket
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html), and iam/operator.json allows
+        listing of a few prefixes only.
+        """
+        if error.code != "AccessDenied":
+            return False
+        try:
+            return all(found.uri != uri for found in self.list_objects(uri))
+        except AwsError as refused:
+            if refused.code != "AccessDenied":
+                raise
+            return False
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         """Write an S3 object if the version that is there is the expected one."""

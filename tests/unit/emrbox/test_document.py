@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-def test_the_page_s_tables_are_those_of_the_code() -> None:
-    script = CHECKOUT / "scripts/document_emrbox.py"
+@pytest.mark.parametrize("name", ["document_emrbox.py", "document_permissions.py"])
+def test_the_page_s_tables_are_those_of_the_code(name: str) -> None:
+    script = CHECKOUT / "scripts" / name
     checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, f"{checked.stdout}{checked.stderr}run: make docs"
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from fakes import shape
 from moto.server import ThreadedMotoServer
 
 from kiln.aws import Boto, split_uri
 from kiln.clock import SystemClock
 from kiln.errors import (
+    AwsError,
     ClusterNotFoundError,
     ConditionFailedError,
     PreflightError,
@@ -83,6 +86,38 @@ def test_a_conditional_write_happens_once(aws: Boto) -> None:
     assert stored is not None
     assert stored.body == b"2"
     assert [found.uri for found in aws.list_objects("s3://state/onc")] == [uri]
+
+
+@pytest.mark.parametrize(
+    ("listed", "absent"),
+    [
+        ([], True),
+        (["kiln/ledger/local/p/r.json2"], True),
+        (["kiln/ledger/local/p/r.json"], False),
+        (None, False),
+    ],
+)
+def test_a_refused_object_is_absent_when_its_listing_lacks_it(
+    aws: Boto, listed: list[str] | None, *, absent: bool
+) -> None:
+    key = "kiln/ledger/local/p/r.json"
+    with Stubber(aws._s3) as s3:
+        s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        if listed is None:
+            s3.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
+        else:
+            contents = [
+                {"Key": name, "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)} for name in listed
+            ]
+            s3.add_response(
+                "list_objects_v2", {"Contents": contents}, {"Bucket": "state", "Prefix": key}
+            )
+        if absent:
+            assert aws.get_object(f"s3://state/{key}") is None
+        else:
+            with pytest.raises(AwsError, match="GetObject") as refused:
+                aws.get_object(f"s3://state/{key}")
+            assert refused.value.exit_code == PreflightError.exit_code
 
 
 def add_event(event: Event, run: Run) -> None:

@@ -19,11 +19,19 @@ VALUES = {
     "region": "us-east-1",
     "data_bucket": "data",
     "state_bucket": "state",
+    "state_prefix": "kiln",
+    "environment": "local",
     "log_bucket": "logs",
     "instance_role": "nodes",
     "service_role": "service",
 }
 MANAGED = {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}
+OWN = {
+    "TagSpecifications": [
+        {"ResourceType": kind, "Tags": [{"Key": "managed_by", "Value": "kiln"}]}
+        for kind in ("instance", "volume")
+    ]
+}
 LAUNCH: dict[str, Any] = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1}
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
@@ -52,20 +60,19 @@ class Someone:
         key = iam.create_access_key(UserName="someone")["AccessKey"]
         self._keys = (key["AccessKeyId"], key["SecretAccessKey"])
 
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        key, secret = self._keys
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # any service
+            endpoint_url=self._endpoint.url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+        )
+
     def may(self, service: str, operation: str, *, region: str = "us-east-1", **request: Any) -> bool:
-        if region == "us-east-1":
-            client = self._endpoint.client(service, *self._keys)
-        else:
-            key, secret = self._keys
-            client = boto3.client(
-                service,  # type: ignore[call-overload]  # any service
-                endpoint_url=self._endpoint.url,
-                region_name=region,
-                aws_access_key_id=key,
-                aws_secret_access_key=secret,
-            )
         try:
-            getattr(client, operation)(**request)
+            getattr(self.client(service, region), operation)(**request)
         except ClientError as problem:
             if problem.response["Error"]["Code"] not in REFUSED:
                 raise
@@ -79,20 +86,44 @@ def instance(endpoint: Any, *tags: dict[str, str]) -> str:
     return str(answer["Instances"][0]["InstanceId"])
 
 
-def test_the_nodes_list_environments_only(endpoint: Any) -> None:
-    endpoint.client("s3").create_bucket(Bucket="state")
-    nodes = Someone(endpoint, shipped("instance_profile"))
-    assert nodes.may("s3", "list_objects_v2", Bucket="state", Prefix="local/envs/1")
-    assert not nodes.may("s3", "list_objects_v2", Bucket="state", Prefix="local/runs/")
-    assert not nodes.may("s3", "list_objects_v2", Bucket="state")
-
-
-def test_the_service_role_ends_own_nodes_only(endpoint: Any) -> None:
+def test_a_call_on_several_instances_needs_all_of_them(endpoint: Any) -> None:
     service = Someone(endpoint, shipped("service_role"))
     own, other = instance(endpoint, {"Key": "managed_by", "Value": "kiln"}), instance(endpoint)
-    assert not service.may("ec2", "terminate_instances", InstanceIds=[other])
     assert not service.may("ec2", "terminate_instances", InstanceIds=[own, other])
     assert service.may("ec2", "terminate_instances", InstanceIds=[own])
+
+
+@pytest.mark.parametrize("kind", ["subnet", "vpc", "route_table"])
+def test_tags_of_what_stands_beside_an_own_instance_need_permission(endpoint: Any, kind: str) -> None:
+    service = Someone(endpoint, shipped("service_role"))
+    own = instance(endpoint, {"Key": "managed_by", "Value": "kiln"})
+    name = "".join(word.capitalize() for word in kind.split("_"))
+    found = getattr(endpoint.client("ec2"), f"describe_{kind}s")()[f"{name}s"][0][f"{name}Id"]
+    tags = [{"Key": "team", "Value": "x"}]
+    assert not service.may("ec2", "create_tags", Resources=[own, found], Tags=tags)
+    assert service.may("ec2", "create_tags", Resources=[own], Tags=tags)
+
+
+def test_a_copy_needs_to_read_its_source(endpoint: Any) -> None:
+    s3 = endpoint.client("s3")
+    for bucket in ("state", "data"):
+        s3.create_bucket(Bucket=bucket)
+    nodes = Someone(endpoint, shipped("instance_profile"))
+    for key, may in (("kiln/envs/1", True), ("kiln/ledger/local/p/r.json", False)):
+        s3.put_object(Bucket="state", Key=key, Body=b"x")
+        source = {"Bucket": "state", "Key": key}
+        assert nodes.may("s3", "copy_object", Bucket="data", Key="copy", CopySource=source) is may
+
+
+@pytest.mark.parametrize(("listed", "code"), [("s3:ListBucket", "NoSuchKey"), ("s3:Nothing", "AccessDenied")])
+def test_only_who_may_list_a_bucket_sees_that_an_object_is_absent(
+    endpoint: Any, listed: str, code: str
+) -> None:
+    endpoint.client("s3").create_bucket(Bucket="state")
+    someone = Someone(endpoint, {"Statement": [allow("s3:GetObject", listed)]})
+    with pytest.raises(ClientError) as refused:
+        someone.client("s3").get_object(Bucket="state", Key="absent")
+    assert refused.value.response["Error"]["Code"] == code
 
 
 @pytest.mark.parametrize(("account_id", "trusted"), [("123456789012", True), ("999999999999", False)])
@@ -104,8 +135,8 @@ def test_the_service_role_trusts_emr_for_its_own_account_only(account_id: str, *
 
 def test_the_service_role_launches_in_its_region_only(endpoint: Any) -> None:
     service = Someone(endpoint, shipped("service_role"))
-    assert service.may("ec2", "run_instances", **LAUNCH)
-    assert not service.may("ec2", "run_instances", region="eu-west-1", **LAUNCH)
+    assert service.may("ec2", "run_instances", **LAUNCH, **OWN)
+    assert not service.may("ec2", "run_instances", region="eu-west-1", **LAUNCH, **OWN)
 
 
 def test_a_launch_passes_the_role_of_its_instance_profile(endpoint: Any) -> None:
@@ -115,8 +146,8 @@ def test_a_launch_passes_the_role_of_its_instance_profile(endpoint: Any) -> None
         iam.create_instance_profile(InstanceProfileName=name)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     service = Someone(endpoint, shipped("service_role"))
-    assert service.may("ec2", "run_instances", IamInstanceProfile={"Name": "nodes"}, **LAUNCH)
-    assert not service.may("ec2", "run_instances", IamInstanceProfile={"Name": "admins"}, **LAUNCH)
+    assert service.may("ec2", "run_instances", IamInstanceProfile={"Name": "nodes"}, **LAUNCH, **OWN)
+    assert not service.may("ec2", "run_instances", IamInstanceProfile={"Name": "admins"}, **LAUNCH, **OWN)
 
 
 def test_emrs_managed_policy_wants_its_tag_everywhere(endpoint: Any) -> None:

@@ -1,0 +1,83 @@
+"""Write docs/permissions.md from iam/who_may_what.yml.
+
+`--check` writes nothing and fails when the page is not what would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TABLE = CHECKOUT / "iam/who_may_what.yml"
+PAGE = CHECKOUT / "docs/permissions.md"
+HEAD = """\
+# Permissions
+
+<!-- Written by scripts/document_permissions.py from iam/who_may_what.yml. -->
+
+Who may do what to whom with the policies of [iam/](../iam/README.md), filled in for the environments `local` and `prod` of one
+account. An empty cell is refused. `tests/unit/emrbox/aws/test_who_may_what.py` tries each cell on emrbox.
+
+`STATE` is `kiln_state_uri`. The service role is EMR's own and serves all environments of an account; nodes have the instance
+profile. Where a cluster has two tags whose names differ only in case, conditions on them do not hold, and only an administrator
+can steer it.
+"""
+
+
+def page(table: Mapping[str, Any]) -> str:
+    """Return the whole page."""
+    people, things = table["principals"], table["things"]
+    head = ["Action", "On", *(who["title"] for who in people.values())]
+    parts = [HEAD]
+    for section in table["sections"]:
+        lines = [_line(head), _line(["---", "---", *([":-:"] * len(people))])]
+        lines += [_line(cells) for row in section["rows"] for cells in _rows(row, people, things)]
+        parts.append("\n".join([f"## {section['title']}", "", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _rows(
+    row: Mapping[str, Any], people: Mapping[str, Any], things: Mapping[str, Any]
+) -> Iterator[list[str]]:
+    """Yield the cells of a row's lines, one a thing."""
+    actions = "<br>".join(f"`{action}`" for action in row["actions"]) + _tags(row.get("with"))
+    for number, (thing, named) in enumerate(row["to"].items()):
+        marks = ["yes" if name in named else "" for name in people]
+        yield ["" if number else actions, things[thing]["title"], *marks]
+
+
+def _tags(tags: Mapping[str, str] | None) -> str:
+    if tags is None:
+        return ""
+    shown = ", ".join(f"`{key}={value}`" for key, value in tags.items()) or "no key, which means all tags"
+    return f"<br>with {shown}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> int:
+    """Write the page, or say that it differs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page differs")
+    check = parser.parse_args().check
+    wanted = page(yaml.safe_load(TABLE.read_text()))
+    if PAGE.is_file() and PAGE.read_text() == wanted:
+        return 0
+    if not check:
+        PAGE.write_text(wanted)
+    print(f"{PAGE.relative_to(CHECKOUT)} {'is out of date' if check else 'written'}", file=sys.stderr)
+    return int(check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
