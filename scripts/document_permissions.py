@@ -23,12 +23,13 @@ HEAD = """\
 
 <!-- Written by scripts/document_permissions.py from iam/who_may_what.yml. -->
 
-Who may do what to whom with the policies of [iam/](../iam/README.md), filled in for the environments `local` and `prod` of one
-account. An empty cell is refused. `tests/unit/emrbox/aws/test_who_may_what.py` tries each cell on emrbox.
+Who may do what to whom with the policies of [iam/](../iam/README.md), filled in for the environments `local`
+and `prod` of one account. An empty cell is refused. `tests/unit/emrbox/aws/test_who_may_what.py` tries each
+cell on emrbox.
 
-`STATE` is `kiln_state_uri`. The service role is EMR's own and serves all environments of an account; nodes have the instance
-profile. Where a cluster has two tags whose names differ only in case, conditions on them do not hold, and only an administrator
-can steer it.
+`STATE` is `kiln_state_uri`. EMR has the service role, which serves all environments of an account; nodes have
+the instance profile. Names of tags in conditions ignore case: where a launch or a cluster has two tags whose
+names differ in nothing else, conditions on them do not hold, and only an administrator can steer it.
 """
 
 

@@ -9,7 +9,10 @@ one, another service's) has no value, as on AWS.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 Keys = dict[str, str | tuple[str, ...]]
 
@@ -76,9 +79,10 @@ def of_resource_tags(service: str, tags: Mapping[str, str]) -> Keys:
 
 
 def _tag_keys(service: str, kind: str, tags: Iterable[tuple[str, str]]) -> Keys:
-    """Return one key a tag. Names of keys ignore case: tags that differ by it are one key with several values.
+    """Return one key a tag; tags whose names differ only in case are one key with several values.
 
-    "matches either TagKey1 or tagkey1, but not both", says the IAM User Guide of aws:ResourceTag.
+    Names of keys ignore case; the IAM User Guide says of aws:ResourceTag/TagKey1 that it matches TagKey1 or
+    tagkey1, but not both.
     """
     values: dict[str, tuple[str, ...]] = {}
     for key, value in tags:

@@ -1,7 +1,7 @@
 """Conditions of IAM statements: operators, set operators, keys with no value or several.
 
-Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+Rules: IAM User Guide, "Condition operators" and "Single-valued vs. multivalued context keys", at
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 
 AWS does not document what an operator without a set operator does to a key with several values, nor one that
 cannot read a value (`NumericLessThan` and a word). Here an Allow then needs every value to match, and a Deny
@@ -27,7 +27,7 @@ ARN_PARTS = 6
 
 @dataclass(frozen=True)
 class Reading:
-    """How the texts of one statement are read: for which request, with variables or not, to allow or to deny."""
+    """How the texts of one statement are read: for which request, with variables or not, to deny or not."""
 
     action: str
     context: Context  # keys in small letters
@@ -64,8 +64,7 @@ def _arn_like(value: str, wanted: str, reading: Reading) -> bool:
         return False
     wanted_parts, parts = _arn_parts(pattern), _arn_parts(value)
     return len(wanted_parts) == len(parts) == ARN_PARTS and all(
-        patterns.matches(one, "".join(map(str, part)))
-        for one, part in zip(wanted_parts, parts, strict=True)
+        patterns.matches(one, "".join(map(str, part))) for one, part in zip(wanted_parts, parts, strict=True)
     )
 
 
@@ -164,7 +163,7 @@ class Condition:
         return self.operator.rpartition(":")[2]
 
     def holds(self, reading: Reading) -> bool:
-        """Return whether it holds. A key that emrbox does not evaluate holds in an Allow and not in a Deny."""
+        """Return whether it holds; a key that emrbox does not evaluate holds in an Allow, not in a Deny."""
         if is_not_evaluated(self.key, reading.action):
             return not reading.denies
         value = reading.context.get(self.key.lower(), ())
@@ -173,14 +172,10 @@ class Condition:
             return str(not values).lower() in {text.lower() for text in self.wanted}
         if not values and self._base.endswith("IfExists"):
             return True
-        if self._set_operator == "ForAnyValue":
-            return any(self._matches(one, reading) for one in values)
-        if self._set_operator == "ForAllValues":
-            return all(self._matches(one, reading) for one in values)
-        if not values:
+        if not values and not self._set_operator:
             return self._base in NEGATED
-        every = any if reading.denies else all
-        return every(self._matches(one, reading) for one in values)
+        some = self._set_operator == "ForAnyValue" or (not self._set_operator and reading.denies)
+        return (any if some else all)(self._matches(one, reading) for one in values)
 
     def _matches(self, value: str, reading: Reading) -> bool:
         name = self._base.removesuffix("IfExists")

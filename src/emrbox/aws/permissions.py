@@ -153,7 +153,7 @@ def _of_ec2(call: _Call) -> Iterator[Question]:
 
 
 def _named(call: _Call) -> Iterator[tuple[str, str]]:
-    """Yield kind and name of what a call names. What is to be tagged and is no id of a known kind counts too."""
+    """Yield kind and name of what a call names; what is to be tagged counts though its kind is unknown."""
     for parameter, value in call.values.items():
         found = EC2_ID.fullmatch(value)
         if parameter == "KeyName":

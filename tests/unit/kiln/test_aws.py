@@ -109,9 +109,7 @@ def test_a_refused_object_is_absent_when_its_listing_lacks_it(
             contents = [
                 {"Key": name, "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)} for name in listed
             ]
-            s3.add_response(
-                "list_objects_v2", {"Contents": contents}, {"Bucket": "state", "Prefix": key}
-            )
+            s3.add_response("list_objects_v2", {"Contents": contents}, {"Bucket": "state", "Prefix": key})
         if absent:
             assert aws.get_object(f"s3://state/{key}") is None
         else:

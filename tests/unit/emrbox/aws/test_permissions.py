@@ -26,7 +26,7 @@ VALUES = {
     "service_role": "service",
 }
 MANAGED = {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}
-OWN = {
+OWN: dict[str, Any] = {
     "TagSpecifications": [
         {"ResourceType": kind, "Tags": [{"Key": "managed_by", "Value": "kiln"}]}
         for kind in ("instance", "volume")

@@ -59,7 +59,7 @@ def test_an_explicit_deny_wins() -> None:
     assert decision(allow(), allow(Effect="Deny", Action="elasticmapreduce:ListSteps")) is Decision.DENY
 
 
-TAGS = {"aws:ResourceTag/owner": "me", "aws:TagKeys": ("a", "b"), "aws:ResourceTag/size": "5"}
+TAGS: dict[str, Any] = {"aws:ResourceTag/owner": "me", "aws:TagKeys": ("a", "b"), "aws:ResourceTag/size": "5"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_cannot_be_compared_denies(condition: dict[str, Any], denied: bool)
     ],
 )
 def test_variables_are_what_the_request_says(pattern: str, resource: str, expected: Decision) -> None:
-    context = {"aws:username": "ann", "aws:TagKeys": ("a", "b")}
+    context: dict[str, Any] = {"aws:username": "ann", "aws:TagKeys": ("a", "b")}
     assert decision(allow(Resource=pattern), resource=resource, **context) is expected
 
 
@@ -171,9 +171,7 @@ def test_an_older_version_has_no_variables() -> None:
 )
 def test_a_wildcard_stays_in_its_part_of_an_arn(wanted: str, *, holds: bool) -> None:
     condition = {"ArnLike": {"aws:SourceArn": wanted}}
-    found = decision(
-        allow(Condition=condition), **{"aws:SourceArn": "arn:aws:sqs:us-east-1:123456789012:q"}
-    )
+    found = decision(allow(Condition=condition), **{"aws:SourceArn": "arn:aws:sqs:us-east-1:123456789012:q"})
     assert (found is Decision.ALLOW) is holds
 
 
@@ -225,11 +223,11 @@ def test_a_deny_for_all_but_some_principals_counts() -> None:
         assert trusts_service(document, "events.amazonaws.com", "sqs:SendMessage", "*", {}) is trusted
 
 
-# -- hostile values -------------------------------------------------------------------------------------------
-
 HARM = st.one_of(
     texts("managed_by", "kiln", "local"),
-    st.sampled_from(["${*}", "${", "$", "${aws:username}", "${$}", "*", "?", ".*", "(", "[", "\\", "^$", "a|b"]),
+    st.sampled_from(
+        ["${*}", "${", "$", "${aws:username}", "${$}", "*", "?", ".*", "(", "[", "\\", "^$", "a|b"]
+    ),
 )
 VALUES = st.one_of(HARM, st.booleans(), st.integers(), st.floats(), st.none(), st.lists(HARM, max_size=3))
 
@@ -249,7 +247,7 @@ def test_a_literal_condition_holds_for_that_value_only(wanted: str, value: str) 
 @given(tags=st.lists(st.tuples(HARM, HARM), max_size=4))
 def test_no_tags_pass_for_those_that_a_condition_asks_for(tags: list[tuple[str, str]]) -> None:
     condition = {"StringEquals": {"aws:RequestTag/managed_by": "kiln", "aws:RequestTag/environment": "local"}}
-    context = condition_keys.of_request_tags("elasticmapreduce", tags)
+    context: dict[str, Any] = condition_keys.of_request_tags("elasticmapreduce", tags)
     have = {(key.lower(), value) for key, value in tags if key.lower() in {"managed_by", "environment"}}
     expected = have == {("managed_by", "kiln"), ("environment", "local")}
     assert (decision(allow(Condition=condition), **context) is ALLOWED) is expected
@@ -262,7 +260,9 @@ def test_no_tags_pass_for_those_that_a_condition_asks_for(tags: list[tuple[str, 
         st.builds(
             "{}{}{}".format,
             st.sampled_from(["", "ForAllValues:", "ForAnyValue:"]),
-            st.sampled_from(["StringLike", "StringNotEquals", "NumericEquals", "DateLessThan", "IpAddress", "Null"]),
+            st.sampled_from(
+                ["StringLike", "StringNotEquals", "NumericEquals", "DateLessThan", "IpAddress", "Null"]
+            ),
             st.sampled_from(["", "IfExists"]),
         ),
     ),
