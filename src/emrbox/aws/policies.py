@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Any
 
 from emrbox.aws import patterns
-from emrbox.aws.conditions import Condition, Reading
+from emrbox.aws.comparisons import Reading
+from emrbox.aws.conditions import Condition
 from emrbox.aws.patterns import Context, MalformedPolicyError
 
 VERSION_WITH_VARIABLES = "2012-10-17"
