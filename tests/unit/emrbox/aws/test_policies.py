@@ -281,7 +281,10 @@ def test_no_condition_raises_or_outweighs_a_deny(operator: str, key: str, wanted
 
 
 @many
-@given(name=st.sampled_from(["Effect", "Action", "Resource", "Condition", "Version", ""]), value=documents())
+@given(
+    name=st.sampled_from(["Effect", "Action", "Resource", "Condition", "Version", ""]),
+    value=st.one_of(VALUES, st.dictionaries(HARM, VALUES, max_size=2), documents()),
+)
 def test_no_document_raises_or_allows_by_its_shape(name: str, value: Any) -> None:
     whole = {"Version": VERSION, "Statement": allow()}
     harmless = (name, value) in [("Condition", {}), ("Action", "*"), ("Resource", "*")]
