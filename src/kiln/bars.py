@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, ProgressColumn, TaskID, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Column
 from rich.text import Text
 
+from kiln import terminal
 from kiln.progress import duration
 
 if TYPE_CHECKING:
@@ -83,11 +83,15 @@ class Bars:
         self._phase = ""
         self._progress = Progress(
             _Mark(),
-            TextColumn("{task.description}", table_column=Column(min_width=10, no_wrap=True)),
+            # No markup anywhere: tasks, tags and messages are not ours.
+            TextColumn("{task.description}", markup=False, table_column=Column(min_width=10, no_wrap=True)),
             _Fill(table_column=Column(width=_WIDTH)),
             _Took(table_column=Column(min_width=5, justify="right")),
             TextColumn(
-                "[dim]{task.fields[note]}[/]", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+                "{task.fields[note]}",
+                markup=False,
+                style="dim",
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
             console=console or Console(stderr=True, highlight=False),
             expand=True,
@@ -98,17 +102,19 @@ class Bars:
     def _row(self, name: str) -> TaskID:
         expected = self._expected.get(name)
         note = f"last time {duration(expected)}" if expected else ""
-        return self._progress.add_task(name, total=expected, start=False, state=_WAITING, note=note)
+        shown = terminal.line_of(name)
+        return self._progress.add_task(shown, total=expected, start=False, state=_WAITING, note=note)
 
     def line(self, text: str) -> None:
         """Print it above the bars, with the run's age and the phase."""
         age = duration(self._clock.monotonic() - self._started)
-        self._progress.console.print(f"[dim]{age:>7} {self._phase:<10}[/] {escape(text)}", soft_wrap=True)
+        head = (f"{age:>7} {terminal.line_of(self._phase):<10}", "dim")
+        self._progress.console.print(Text.assemble(head, " ", terminal.line_of(text)), soft_wrap=True)
 
     def now(self, text: str) -> None:
         """Show what the phase is at, behind its bar."""
         if self._phase:
-            self._progress.update(self._rows[self._phase], note=escape(text))
+            self._progress.update(self._rows[self._phase], note=terminal.line_of(text))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

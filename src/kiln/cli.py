@@ -26,6 +26,10 @@ Without it the whole pipeline runs, and the cluster ends whatever happens.
 Exit codes: docs/exit_codes.md."""
 
 
+# Past runs that `list` shows: a screen.
+_RUNS = 20
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -58,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = _command(commands, "list", "live clusters and past runs of an environment")
     listing.add_argument("pipeline", metavar="PIPELINE", nargs="?")
+    listing.add_argument(
+        "-n",
+        "--limit",
+        metavar="N",
+        type=_count,
+        default=_RUNS,
+        help=f"past runs to show, the latest first (default: {_RUNS})",
+    )
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = _command(commands, name, text)
@@ -69,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     vault = _command(commands, "vault", "an environment's encrypted secrets")
     vault.add_argument(
-        "verb", choices=["init"], help="init: make the password file, the vault, missing secrets"
+        "verb", choices=["init"], help="init: make password file and vault, name missing secrets"
     )
     return parser
 
@@ -88,6 +100,13 @@ def _command(
     command.add_argument("--env", metavar="ENV", help="environment (or KILN_ENV); there is no default")
     command.add_argument("-o", "--output", choices=["json"], help="one line of JSON on stdout")
     return command
+
+
+def _count(text: str) -> int:
+    """Read a number from 1 on; one that no pipeline reaches stands for all."""
+    if not text.isascii() or not text.isdecimal() or not int(text[:9]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text[:9])
 
 
 def _run_id(command: argparse.ArgumentParser) -> None:
@@ -117,8 +136,6 @@ def complain(error: KilnError) -> None:
 
 
 def _complain_as_json(arguments: argparse.Namespace, error: KilnError) -> None:
-    import json  # noqa: PLC0415
-
     line = {
         "version": 1,
         "kind": arguments.command,
@@ -130,7 +147,7 @@ def _complain_as_json(arguments: argparse.Namespace, error: KilnError) -> None:
         "fix": error.fix,
         "details": list(error.details),
     }
-    terminal.out(json.dumps(line))
+    terminal.out_json(line)
 
 
 def _unread(argv: Sequence[str]) -> argparse.Namespace:
@@ -148,14 +165,18 @@ def _read(argv: Sequence[str]) -> argparse.Namespace:
 
 def _expected(error: Exception) -> KilnError:
     """Return any error as one that a person can read; the traceback of a fault in kiln goes to a file."""
-    from kiln.errors import KilnError, PreflightError  # noqa: PLC0415  # --help needs neither
+    from kiln.errors import AwsError, KilnError, PreflightError  # noqa: PLC0415  # --help needs none
+    from kiln.exit_codes import ExitCode  # noqa: PLC0415
 
+    if isinstance(error, AwsError) and error.exit_code is ExitCode.INTERNAL:
+        # No fault in kiln, and before a launch: the errors of a run are in its result.
+        error.exit_code = ExitCode.PREFLIGHT
+        error.fix = error.fix or "try again; if it stays, check the account, the region and kiln_state_uri"
     if isinstance(error, KilnError):
         return error
     if isinstance(error, OSError) and error.filename is not None:
-        return PreflightError(
-            f"{error.filename}: {error.strerror}", fix="make it readable and writable for this user"
-        )
+        fix = getattr(error, "fix", "make it readable and writable for this user")
+        return PreflightError(f"{error.filename}: {error.strerror}", fix=fix)
     from kiln import paths  # noqa: PLC0415
 
     file = paths.write_fault(error)

@@ -25,6 +25,9 @@ _LINES = 30
 _TAIL = 12
 _MOST_FRAMES = 400
 _SHOWN_FRAMES = 2
+# Nobody reads more of a line on one screen, and a pattern's time may grow with the square of its length.
+_LINE_CHARACTERS = 2000
+_MOST_NOTES = 5
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,12 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
     lines: tuple[str, ...]
     address: str
+    notes: tuple[str, ...] = ()  # which logs are damaged or were not read as a whole
+
+
+def _lines_of(text: str) -> list[str]:
+    """Return a log's lines, none longer than a screen can show."""
+    return [line[:_LINE_CHARACTERS].rstrip() for line in text.splitlines()]
 
 
 def _block(lines: list[str], start: int) -> list[str]:
@@ -49,11 +58,11 @@ def _wrapped(line: str) -> bool:
 
 def last_traceback(text: str) -> list[str]:
     """Return the last Python traceback, shortened in its middle when it is long."""
-    lines = text.splitlines()
+    lines = _lines_of(text)
     starts = [number for number, line in enumerate(lines) if line.strip() == _HEAD]
     if not starts:
         return []
-    block = [_CONTAINER_FOLDER.sub("", line.rstrip()) for line in _block(lines, starts[-1])]
+    block = [_CONTAINER_FOLDER.sub("", line) for line in _block(lines, starts[-1])]
     java = _java_message(lines, starts[-1] + len(block) - 1) if _wrapped(block[-1]) else []
     block += java
     if len(block) <= _LINES:
@@ -75,7 +84,7 @@ def _java_message(lines: list[str], start: int) -> list[str]:
 
 def last_error(text: str) -> list[str]:
     """Return the last Java exception (its causes, little of its stack), else the last ERROR record."""
-    lines = [line.rstrip() for line in text.splitlines()]
+    lines = _lines_of(text)
     heads = [number for number, line in enumerate(lines) if _JAVA.match(line) and not _CAUSE.match(line)]
     if heads:
         return _exception(lines[heads[-1] :])
@@ -105,8 +114,7 @@ def _own_words(found: Sequence[logs.Log]) -> Callable[[str], list[str]]:
     said = {log.text for log in found if "/stdout" in log.address}
 
     def search(text: str) -> list[str]:
-        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-        return lines[-_TAIL:] if left and text in said else []
+        return [line for line in _lines_of(text) if line][-_TAIL:] if left and text in said else []
 
     return search
 
@@ -125,21 +133,24 @@ def of_logs(found: Sequence[logs.Log]) -> Cause | None:
 def of_step(places: Sequence[logs.Source], step_id: str) -> Cause:
     """Return the cause of a step's failure from the first place that has one."""
     fallback: Cause | None = None
+    notes: list[str] = []
     for place in places:
         step_logs = place.step(step_id)
         application = logs.application_of(step_logs)
         driver = place.driver(application) if application else []
+        notes += [f"{log.address}: {log.note}" for log in (*driver, *step_logs) if log.note]
         cause = of_logs(driver) or of_logs(step_logs)
         if cause is not None:
-            return cause
+            return msgspec.structs.replace(cause, notes=tuple(notes[:_MOST_NOTES]))
         fallback = fallback or _tail(step_logs)
-    return fallback or Cause(lines=(), address="")
+    found = fallback or Cause(lines=(), address="")
+    return msgspec.structs.replace(found, notes=tuple(notes[:_MOST_NOTES]))
 
 
 def _tail(found: Sequence[logs.Log]) -> Cause | None:
     """Return the end of the first log that has something: better than nothing."""
     for log in found:
-        lines = [line for line in log.text.splitlines() if line.strip()]
+        lines = [line for line in _lines_of(log.text) if line]
         if lines:
             return Cause(lines=tuple(lines[-_TAIL:]), address=log.address)
     return None
@@ -152,6 +163,7 @@ def screen(effects: Effects, cluster: Cluster, step: Step, ssh: logs.Ssh) -> lis
     lines += (
         [f"(from {cause.address})"] if cause.address else ["no log says why (S3 gets logs every few minutes)"]
     )
+    lines += [f"note: {note}" for note in cause.notes]
     said = steps.failure_text(step).removeprefix(": ")
     lines += [f"EMR says: {said}"] if said else []
     if cluster.log_uri:

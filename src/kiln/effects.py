@@ -82,6 +82,8 @@ class Step(Value, frozen=True, kw_only=True):
 
 # What is read of an object unless the caller says otherwise: more than any ledger has.
 MOST_BYTES = 8 * 1024 * 1024
+# How many objects are listed unless the caller says otherwise: 20 pages, some seconds.
+MOST_OBJECTS = 20_000
 
 
 class StoredObject(Value, frozen=True, kw_only=True):
@@ -155,8 +157,8 @@ class Effects(Protocol):
         ConditionFailedError when that does not hold.
         """
 
-    def list_objects(self, uri: str) -> list[ObjectSummary]:
-        """Return all objects below a prefix."""
+    def list_objects(self, uri: str, *, most: int = MOST_OBJECTS) -> list[ObjectSummary]:
+        """Return the objects below a prefix, by name; no more than the first `most`."""
 
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""

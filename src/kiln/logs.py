@@ -8,35 +8,43 @@ Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/step
 
 from __future__ import annotations
 
-import gzip
 import re
+import secrets
+import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from kiln import private, unpack
 from kiln.errors import KilnError
+from kiln.unpack import MIB, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from kiln.effects import Cluster, Effects
+    from kiln.effects import Cluster, Effects, ObjectSummary
 
 STEP_FILES = ("stderr", "stdout", "controller", "syslog")
 APPLICATION = re.compile(r"Submitted application (application_\d+_\d+)")
 STEPS_FOLDER = "/mnt/var/log/hadoop/steps"
 _CONTAINERS = "/mnt/var/log/hadoop-yarn/containers"
 _SSH_SECONDS = 20
-_MOST_BYTES = 4 * 1024 * 1024
+_LIMITS = unpack.Limits()
+# A compressed log has to be read from its start.
+_MOST_PACKED_BYTES = 64 * MIB
+# A step has four files and their rotated parts.
+_MOST_FILES = 20
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """One log: where it is, and its text."""
+    """One log: where it is, its text or the end of it, and what is not whole about it (empty when all is)."""
 
     address: str
     text: str
+    note: str = ""
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +67,8 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, address: str, script: str) -> str | None:
         """Return what a shell script prints on a node, None when it fails or the node is out of reach."""
-        self.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            private.folder(self.known_hosts.parent)
             finished = subprocess.run(
                 self.command(address, script),
                 stdin=subprocess.DEVNULL,
@@ -94,7 +102,7 @@ class NodeLogs:
 
     def step(self, step_id: str) -> list[Log]:
         """Read the step's files on the master."""
-        return self._files(self._master, f"{STEPS_FOLDER}/{step_id}", STEP_FILES)
+        return self._files(self._master, f"{STEPS_FOLDER}/{shlex.quote(step_id)}", STEP_FILES)
 
     def driver(self, application: str) -> list[Log]:
         """Look for the first container on every node at once."""
@@ -105,18 +113,20 @@ class NodeLogs:
 
     def _files(self, address: str, folder: str, names: Iterable[str]) -> list[Log]:
         # One connection for all of a folder's files; each begins with a line that no log holds.
-        mark = "@@kiln-log "
+        mark = f"@@kiln-log-{secrets.token_hex(8)} "
         wanted = " ".join(f"{folder}/{name}" for name in names)
         script = (
             f'for f in {wanted}; do if sudo -n test -r "$f"; then '
-            f'echo "{mark}$f"; sudo -n tail -c {_MOST_BYTES} "$f"; echo; fi; done'
+            f'echo "{mark}$(sudo -n stat -c %s "$f") $f"; sudo -n tail -c {_LIMITS.kept} "$f"; echo; fi; done'
         )
         text = self._ssh.read(address, script) or ""
         logs = []
         for part in text.split(mark)[1:]:
-            path, _, body = part.partition("\n")
+            head, _, body = part.partition("\n")
+            size, _, path = head.partition(" ")
             if body.strip():
-                logs.append(Log(address=f"{address}:{path}", text=body))
+                total = int(size) if size.isdecimal() else 0
+                logs.append(Log(address=f"{address}:{path}", text=body, note=_left_out(total)))
         return logs
 
 
@@ -142,17 +152,37 @@ class StoredLogs:
             return []
         try:
             found = [one for one in self._effects.list_objects(prefix) if wanted.search(one.uri)]
-            logs = [self._read(one.uri) for one in found if one.size <= _MOST_BYTES]
-        except KilnError:
-            return []
-        return [log for log in logs if log is not None and log.text.strip()]
+        except KilnError as error:
+            return [Log(address=prefix, text="", note=f"cannot be listed: {error.message}")]
+        newest = sorted(found, key=lambda one: one.modified_at)[-_MOST_FILES:]
+        logs = [self._read(one) for one in found if one in newest]
+        if len(found) > len(newest):
+            note = f"{len(found) - len(newest)} older files are not shown"
+            logs.append(Log(address=prefix, text="", note=note))
+        return [log for log in logs if log.text.strip() or log.note]
 
-    def _read(self, uri: str) -> Log | None:
-        stored = self._effects.get_object(uri)
+    def _read(self, one: ObjectSummary) -> Log:
+        """Read the end of one file; what is wrong with it is said in its note."""
+        packed = one.uri.endswith(".gz")
+        most = _MOST_PACKED_BYTES if packed else _LIMITS.kept
+        try:
+            stored = self._effects.get_object(one.uri, most_bytes=most, from_end=not packed)
+        except KilnError as error:
+            return Log(address=one.uri, text="", note=f"cannot be read: {error.message}")
         if stored is None:
-            return None
-        body = gzip.decompress(stored.body) if uri.endswith(".gz") else stored.body
-        return Log(address=uri, text=body.decode(errors="replace"))
+            return Log(address=one.uri, text="", note="is gone")
+        if packed:
+            found = unpack.gunzip_end(stored.body, _LIMITS)
+            note = f"{_left_out(found.total)}; {found.problem}" if found.problem else _left_out(found.total)
+        else:
+            found, note = unpack.Unpacked(stored.body, stored.size), _left_out(stored.size)
+        return Log(address=one.uri, text=found.body.decode(errors="replace"), note=note.removeprefix("; "))
+
+
+def _left_out(total: int) -> str:
+    if total <= _LIMITS.kept:
+        return ""
+    return f"the last {megabytes(_LIMITS.kept)} of {megabytes(total)}; the rest is only there"
 
 
 def application_of(step_logs: Sequence[Log]) -> str | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kiln import private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,27 +24,39 @@ def checkout() -> Path:
 
 
 def program() -> str:
-    """Return what the caller typed to start kiln: shown commands can then be typed as they stand."""
-    return os.environ.get("KILN_PROGRAM", "kiln")
+    """Return what the caller typed to start kiln, quoted: shown commands can be typed as they stand."""
+    return shlex.quote(os.environ.get("KILN_PROGRAM", "kiln"))
 
 
 def command(*words: str) -> str:
-    """Return a command of kiln's as a shell takes it: what stands in it may hold spaces and quotes."""
-    return shlex.join([program(), *words])
+    """Return a kiln command to show: names, run ids and paths are quoted for a shell."""
+    return f"{program()} {shlex.join(words)}"
 
 
 def state_folder(root: Path) -> Path:
-    """Return the ignored folder of local state. Only its owner may look into it."""
-    folder = root / ".kiln"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    """Return the ignored folder of local state. Only its owner can enter it and the folders in it.
+
+    Raises OSError when it cannot be made, is a link, or belongs to another user.
+    """
+    folder = private.folder(root / ".kiln")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                private.folder(Path(entry.path))
+    return folder
+
+
+def private_folder(root: Path, *names: str) -> Path:
+    """Return a folder below .kiln, made with mode 0700 at each level whatever the umask. Raises OSError."""
+    folder = state_folder(root)
+    for name in names:
+        folder = private.folder(folder / name)
     return folder
 
 
 def run_folder(root: Path, run_id: str) -> Path:
     """Return the folder of a run's logs on this machine. Raises OSError when it cannot be made."""
-    folder = state_folder(root) / "runs" / run_id
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return private_folder(root, "runs", run_id)
 
 
 def run_folder_if_possible(root: Path, run_id: str) -> Path:
@@ -82,10 +98,39 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
     """Return the environment for Ansible: this checkout's configuration, and no ANSIBLE_* of the caller's.
 
     An inherited ANSIBLE_INVENTORY, for example, would make Ansible run files of the current directory. The
-    locale is set: Ansible does not work without UTF-8, nor in one that the machine does not have.
+    locale is set: Ansible does not work without UTF-8, nor in one that the machine does not have. Temporary
+    files lie in a folder of this process's own, in memory where the machine has such a place.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
+    # Ansible writes secrets there in the clear before it sends them; killed, it leaves them.
+    kept["ANSIBLE_LOCAL_TEMP"] = str(private.temporary(_temporary_places(root)))
+    kept["HOME"] = home()
+    if not os.path.isabs(kept.get("XDG_CACHE_HOME", "/")):
+        del kept["XDG_CACHE_HOME"]  # by the XDG specification it then counts as not set
     kept["LC_ALL"] = "C.UTF-8"
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
     return kept | dict(extra or {})
+
+
+def home() -> str:
+    """Return the user's home: HOME, or the passwd database's where that is not set. Raises PreflightError."""
+    said = os.environ.get("HOME", "")
+    if os.path.isabs(said):
+        return said
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError as error:
+        from kiln.errors import PreflightError  # noqa: PLC0415  # seldom needed
+
+        raise PreflightError(
+            f"HOME is not set, and user {os.geteuid()} has no entry in the passwd database",
+            fix="set HOME to a folder of this user",
+        ) from error
+
+
+def _temporary_places(root: Path) -> list[Path]:
+    """Return where secrets may lie for a moment, the best first: memory, the checkout, the system's folder."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    places = [Path(runtime)] if os.path.isabs(runtime) else []
+    return [*places, Path("/dev/shm"), root / ".kiln", Path(tempfile.gettempdir())]

@@ -6,7 +6,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kiln.effects import MOST_BYTES
+from kiln.effects import MOST_BYTES, MOST_OBJECTS
 from kiln.errors import ThrottledError, UnansweredError
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class Patient:
         """Ask again if need be."""
         return self._ask(lambda: self._inner.get_object(uri, most_bytes=most_bytes, from_end=from_end))
 
-    def list_objects(self, uri: str) -> list[effects.ObjectSummary]:
+    def list_objects(self, uri: str, *, most: int = MOST_OBJECTS) -> list[effects.ObjectSummary]:
         """Ask again if need be."""
-        return self._ask(lambda: self._inner.list_objects(uri))
+        return self._ask(lambda: self._inner.list_objects(uri, most=most))
 
     def caller_identity(self) -> str:
         """Not asked again: the preflight says at once that nobody answers."""

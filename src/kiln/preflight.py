@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln import ledger, paths, vault
-from kiln.errors import AwsError, PreflightError, UnansweredError
+from kiln.errors import AwsError, PreflightError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,15 @@ _GIT_SECONDS = 30
 
 
 def check_account(effects: Effects) -> str:
-    """Return the caller's ARN. Errors have exit code 10: AWS is out of reach or refuses the keys."""
-    return effects.caller_identity()
+    """Return the caller's ARN. Raises PreflightError when AWS refuses the keys or does not answer."""
+    try:
+        return effects.caller_identity()
+    except AwsError as error:
+        if error.code == "Unreachable":  # names the endpoint, and what to do
+            raise
+        raise PreflightError(
+            error.message, fix=error.fix or "check aws_profile and aws_config_file; try again"
+        ) from error
 
 
 def check_branch(settings: Driver) -> str | None:
@@ -89,7 +97,7 @@ def check_private_key(root: Path, settings: Access) -> None:
     if shared:
         raise PreflightError(
             f"others may read the private key {name} (emr_cluster_private_key_file): ssh will not use it",
-            fix=f"chmod 600 {name}",
+            fix=f"chmod 600 {shlex.quote(name)}",
         )
 
 
@@ -108,11 +116,11 @@ def check_cache(settings: Driver) -> None:
 
 
 def check_state(effects: Effects, settings: Account, environment: str) -> None:
-    """Raise PreflightError when the bucket of the ledgers is not there or not ours to read."""
+    """Raise PreflightError when the bucket of the ledgers is not there, not ours to read, or does not answer."""
     try:
         effects.get_object(f"{ledger.folder(settings.kiln_state_uri, environment)}preflight")
     except AwsError as error:
-        if isinstance(error, UnansweredError):
+        if error.code == "Unreachable":  # names the endpoint, and what to do
             raise
         raise PreflightError(
             f"the ledgers' place {settings.kiln_state_uri} (kiln_state_uri) cannot be read: {error.message}",
@@ -130,5 +138,5 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
     if missing:
         raise PreflightError(
             f"vault/{environment}.yml has no {', '.join(missing)}",
-            fix=f"{paths.program()} vault init --env {environment}",
+            fix=vault.advice(root, environment, sources),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln.exit_codes import ExitCode
-from kiln.paths import program
+from kiln.paths import command
 from kiln.progress import duration
 
 if TYPE_CHECKING:
@@ -14,21 +14,19 @@ if TYPE_CHECKING:
 
 def next_commands(result: Result) -> list[str]:
     """Return the commands that make sense now."""
-    kiln = program()
-    where = f"{result.pipeline} --env {result.environment} --run-id {result.run_id}"
+    where = ("--env", result.environment, "--run-id", result.run_id)
+    end = command("run", result.pipeline, "terminate", *where)
+    status = command("status", result.pipeline, *where)
     if result.exit_code == ExitCode.NOT_TERMINATED:
-        return [f"{kiln} run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"]
+        return [end]
     found = []
     if result.exit_code == ExitCode.STEP_FAILED:
-        found += [f"{kiln} diagnose {where}", f"{kiln} logs {where}"]
+        found += [command(name, result.pipeline, *where) for name in ("diagnose", "logs")]
     live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
     if live:
-        found += [f"{kiln} status {where}"]
-        found += [
-            f"{kiln} run {result.pipeline} terminate --env {result.environment} --run-id {result.run_id}"
-        ]
+        found += [status, end]
     elif result.exit_code == ExitCode.OK and result.cluster_id:
-        found += [f"{kiln} status {where}"]
+        found += [status]
     return found
 
 
@@ -41,10 +39,9 @@ def lines(result: Result) -> list[str]:
         found.append(f"kiln: {result.message}")
     found += [f"  {line}" for line in result.details]
     found += [f"  fix: {result.fix}"] if result.fix else []
-    found += [
-        f"  {one.step} -> {one.uri} ({one.objects} objects, {one.bytes / 1e6:.1f} MB)"
-        for one in result.outputs
-    ]
+    for one in result.outputs:
+        found.append(f"  {one.step} -> {one.uri} ({one.objects} objects, {one.bytes / 1e6:.1f} MB)")
+        found += [f"    note: {problem}" for problem in one.problems]
     if result.cluster_id:
         found.append(f"  cluster {result.cluster_id}: {result.cluster_state or 'state unknown'}")
     found += [f"  logs    {uri}" for uri in result.logs]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
+import stat
 import subprocess
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -16,11 +20,11 @@ from kiln.settings import check, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 _REFERENCE = re.compile(r"\bvault_[a-z0-9_]+")
 _SECRET_BYTES = 24
 _SECONDS = 60
+_GENERATES = "kiln_vault_generates_secrets"
 PREFIX = "vault_"
 
 
@@ -40,6 +44,26 @@ def _references(value: Any) -> Iterable[str]:
             yield from _references(inner)
 
 
+def generates(sources: Sequence[files.Source]) -> bool:
+    """Tell whether missing secrets may be made up; a value that is not plainly `true` is a no."""
+    said = [source.values[_GENERATES] for source in sources if _GENERATES in source.values]
+    return bool(said) and said[-1] is True
+
+
+def advice(root: Path, environment: str, sources: Sequence[files.Source]) -> str:
+    """Return the command that adds missing secrets to an environment's vault."""
+    if generates(sources) or not paths.vault_file(root, environment).is_file():
+        return paths.command("vault", "init", "--env", environment)
+    return edit_command(root, environment)
+
+
+def edit_command(root: Path, environment: str) -> str:
+    """Return the command with which people edit a vault, as it is typed in the checkout."""
+    file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
+    tool = _shown(root, paths.tool("ansible-vault"))
+    return shlex.join([tool, "edit", "--vault-password-file", _shown(root, password), _shown(root, file)])
+
+
 def _ansible_vault(root: Path, password_file: Path, *arguments: str, text: str = "") -> str:
     finished = subprocess.run(
         [
@@ -54,6 +78,7 @@ def _ansible_vault(root: Path, password_file: Path, *arguments: str, text: str =
         input=text,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=_SECONDS,
         check=False,
         start_new_session=True,
@@ -74,22 +99,45 @@ def _ansible_vault(root: Path, password_file: Path, *arguments: str, text: str =
 
 
 def _shown(root: Path, path: Path | str) -> str:
-    return os.path.relpath(path, root) if str(path).startswith(str(root)) else str(path)
+    return os.path.relpath(path, root) if Path(path).is_relative_to(root) else str(path)
+
+
+def check_password_file(root: Path, password: Path) -> None:
+    """Raise PreflightError unless only its owner can read the password, or change the program that prints it.
+
+    Ansible runs an executable password file and takes what that prints; others may run such a program.
+    """
+    seen, shown = password.stat(), _shown(root, password)
+    if seen.st_uid not in {0, os.geteuid()}:
+        raise PreflightError(
+            f"the vault's password file {shown} belongs to another user (uid {seen.st_uid})",
+            fix=f"chown {os.geteuid()} {shlex.quote(shown)}, or name a file of this user in "
+            "KILN_VAULT_PASSWORD_FILE",
+        )
+    if os.access(password, os.X_OK) and seen.st_mode & stat.S_IXUSR:
+        refused, verb, chmod = 0o022, "change", "go-w"
+    else:
+        refused, verb, chmod = 0o077, "read or change", "600"
+    if seen.st_mode & refused:
+        raise PreflightError(
+            f"others may {verb} the vault's password file {shown} (mode {stat.S_IMODE(seen.st_mode):04o})",
+            fix=f"chmod {chmod} {shlex.quote(shown)}",
+        )
 
 
 def read(root: Path, environment: str) -> dict[str, str]:
     """Return the decrypted vault. Raises PreflightError when the file or its password is missing or wrong."""
     file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
+    init = paths.command("vault", "init", "--env", environment)
     if not password.is_file():
         what = "is a folder" if password.is_dir() else "does not exist"
-        raise PreflightError(
-            f"the vault's password file {_shown(root, password)} {what}",
-            fix=f"{paths.program()} vault init --env {environment}, or set KILN_VAULT_PASSWORD_FILE",
-        )
+        fix = f"{init}, or set KILN_VAULT_PASSWORD_FILE"
+        if file.is_file():
+            fix = f"get it from whoever made {_shown(root, file)}, or set KILN_VAULT_PASSWORD_FILE"
+        raise PreflightError(f"the vault's password file {_shown(root, password)} {what}", fix=fix)
+    check_password_file(root, password)
     if not file.is_file():
-        raise PreflightError(
-            f"{_shown(root, file)} does not exist", fix=f"{paths.program()} vault init --env {environment}"
-        )
+        raise PreflightError(f"{_shown(root, file)} does not exist", fix=init)
     held = files.parse_yaml(_ansible_vault(root, password, "view", str(file)), _shown(root, file))
     if not isinstance(held or {}, dict):
         raise PreflightError(
@@ -98,16 +146,15 @@ def read(root: Path, environment: str) -> dict[str, str]:
     return dict(held or {})
 
 
-def names_for(root: Path, environment: str) -> set[str]:
-    """Return the secrets that any pipeline of an environment asks for."""
-    found: set[str] = set()
-    for pipeline in files.pipelines(root, environment):
-        found |= wanted(files.chain(root, environment, pipeline, ()))
-    return found
+class Made(NamedTuple):
+    """What `init` found and did: names of secrets it made up, and of those that people must add."""
+
+    generated: list[str]
+    missing: list[str]
 
 
-def init(root: Path, environment: str) -> list[str]:
-    """Make what is missing: password file (0600), vault, secrets. Return the names that were added.
+def init(root: Path, environment: str) -> Made:
+    """Make what is missing: password file (0600), vault, and secrets where the environment makes them up.
 
     A vault that is there is never made anew: without its password that is an error.
     """
@@ -119,21 +166,41 @@ def init(root: Path, environment: str) -> list[str]:
                 f"{_shown(root, file)} exists, its password file {_shown(root, password)} does not",
                 fix="get the password file from whoever made the vault, or remove the vault",
             )
+        if password.is_relative_to(root / ".kiln"):
+            paths.private_folder(root, "vault")
         _write_private(password, secrets.token_urlsafe(_SECRET_BYTES) + "\n")
     held = read(root, environment) if file.is_file() else {}
-    missing = sorted(names_for(root, environment) - held.keys())
-    if missing or not file.is_file():
-        filled = held | {name: secrets.token_urlsafe(_SECRET_BYTES) for name in missing}
-        plain = yaml.safe_dump(filled, explicit_start=True)
+    made = _lacking(root, environment, held)
+    if made.generated or not file.is_file():
+        filled = held | {name: secrets.token_urlsafe(_SECRET_BYTES) for name in made.generated}
+        plain = yaml.safe_dump(filled, explicit_start=True) if filled else "---\n"
+        # What people see first when they edit it.
+        plain += "" if held else "".join(f"# {name}: \n" for name in made.missing)
+        check_password_file(root, password)
         encrypted = _ansible_vault(root, password, "encrypt", "--output", "-", "-", text=plain)
         _write_private(file, encrypted)
-    return missing
+    return made
+
+
+def _lacking(root: Path, environment: str, held: dict[str, str]) -> Made:
+    """Return which secrets of an environment's pipelines the vault lacks."""
+    generated: set[str] = set()
+    missing: set[str] = set()
+    for pipeline in files.pipelines(root, environment):
+        sources = files.chain(root, environment, pipeline, ())
+        lacking = wanted(sources) - held.keys()
+        (generated if generates(sources) else missing).update(lacking)
+    return Made(sorted(generated - missing), sorted(missing))
 
 
 def _write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        stream.write(text)
-    temporary.replace(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise

@@ -292,13 +292,16 @@ class FakeAws:
             self.objects[uri] = body
         return etag(body)
 
-    def list_objects(self, uri: str) -> list[effects.ObjectSummary]:
+    def list_objects(
+        self, uri: str, *, most: int = effects.MOST_OBJECTS
+    ) -> list[effects.ObjectSummary]:
         with self._call("ListObjectsV2"):
-            return [
+            found = [
                 effects.ObjectSummary(uri=key, size=len(body), modified_at=self.clock.now())
                 for key, body in self.objects.items()
                 if key.startswith(uri)
             ]
+            return found[:most]
 
     def caller_identity(self) -> str:
         with self._call("GetCallerIdentity"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kiln import cli, clusters, ledger, paths, terminal
 from kiln.clusters import described
 from kiln.commands import world
+from kiln.effects import MOST_OBJECTS
 from kiln.errors import KilnError
 from kiln.settings import files, resolve
 from kiln.settings.model import Account
@@ -14,9 +15,7 @@ from kiln.settings.model import Account
 if TYPE_CHECKING:
     import argparse
 
-    from kiln.effects import Effects
-
-_MOST_RUNS = 20
+    from kiln.effects import Cluster, Effects, ObjectSummary
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -27,39 +26,74 @@ def main(arguments: argparse.Namespace) -> int:
     context = world.context_of(account)
     names = [arguments.pipeline] if arguments.pipeline else files.pipelines(root, arguments.env)
     live = [found for name in names for found in clusters.find(context, arguments.env, name)]
-    runs = [run for name in names for run in _runs(context.effects, account, arguments.env, name)]
-    runs.sort(key=lambda run: str(run["created_at"]), reverse=True)
+    past = past_runs(context.effects, account.kiln_state_uri, arguments.env, names, arguments.limit)
     if cli.wants_json(arguments):
         document = {"version": 1, "kind": "list", "environment": arguments.env}
-        world.print_json(document | {"clusters": [described(one) for one in live], "runs": runs[:_MOST_RUNS]})
+        rows = {"runs": past.rows, "runs_left_out": past.left_out, "problems": past.problems}
+        world.print_json(document | {"clusters": [described(one) for one in live]} | rows)
         return 0
-    terminal.out(f"{len(live)} live clusters" if len(live) != 1 else "1 live cluster")
-    for cluster in live:
-        terminal.out(f"  {cluster.tags.get('pipeline')}  {clusters.line(cluster)}")
-    for run in runs[:_MOST_RUNS]:
-        terminal.out(f"  {run['created_at']}  {run['pipeline']}  {run['run_id']}  {run['verdict']}")
+    _show(live, past)
+    if past.left_out:
+        every = [*names[: bool(arguments.pipeline)], "--env", arguments.env]
+        shown = paths.command("list", *every, "--limit", str(len(past.rows) + past.left_out))
+        terminal.err(f"{past.left_out} older runs are not shown; all: {shown}")
     return 0
 
 
-def _runs(effects: Effects, account: Account, environment: str, pipeline: str) -> list[dict[str, Any]]:
-    """Read a pipeline's latest ledgers; one that cannot be read is listed as such."""
-    prefix = ledger.folder(account.kiln_state_uri, environment, pipeline)
-    found = sorted(effects.list_objects(prefix), key=lambda one: one.modified_at, reverse=True)
-    runs = []
-    for one in found[:_MOST_RUNS]:
-        row: dict[str, Any] = {
-            "pipeline": pipeline,
-            "run_id": one.uri.removeprefix(prefix).removesuffix(".json"),
-        }
-        stored = effects.get_object(one.uri)
-        try:
-            if stored is None:
-                continue
-            run = ledger.decode(stored, one.uri)
-        except KilnError:
-            runs.append(row | {"created_at": "", "verdict": "unreadable", "exit_code": None})
-        else:
-            runs.append(
-                row | {"created_at": run.created_at, "verdict": run.verdict, "exit_code": run.exit_code}
-            )
-    return runs
+def _show(live: list[Cluster], past: Past) -> None:
+    terminal.out(f"{len(live)} live clusters" if len(live) != 1 else "1 live cluster")
+    for cluster in live:
+        terminal.out(f"  {cluster.tags.get('pipeline')}  {clusters.line(cluster)}")
+    for run in past.rows:
+        terminal.out(f"  {run['created_at']}  {run['pipeline']}  {run['run_id']}  {run['verdict']}")
+    for problem in past.problems:
+        terminal.err(f"note: {problem}")
+
+
+class Past(NamedTuple):
+    """Past runs, the latest first, how many older ones are there, and what could not be read."""
+
+    rows: list[dict[str, Any]]
+    left_out: int
+    problems: list[str]
+
+
+class _Found(NamedTuple):
+    """A ledger in S3."""
+
+    pipeline: str
+    run_id: str
+    stored: ObjectSummary
+
+
+def past_runs(effects: Effects, state_uri: str, environment: str, pipelines: list[str], limit: int) -> Past:
+    """Read the latest ledgers of pipelines. One that cannot be read is a row with the verdict `unreadable`."""
+    found: list[_Found] = []
+    problems = []
+    for pipeline in pipelines:
+        prefix = ledger.folder(state_uri, environment, pipeline)
+        stored = effects.list_objects(prefix)
+        if len(stored) >= MOST_OBJECTS:
+            problems.append(f"{prefix} has more ledgers than the first {MOST_OBJECTS} that were listed")
+        names = [(one.uri.removeprefix(prefix), one) for one in stored]
+        found += [_Found(pipeline, name[:-5], one) for name, one in names if name.endswith(".json")]
+    # By S3's time: what stands in a damaged ledger must not decide which ones are shown.
+    found.sort(key=lambda one: one.stored.modified_at, reverse=True)
+    rows = []
+    for one in found[:limit]:
+        row, problem = _row(effects, one)
+        rows.append(row)
+        problems += [problem] if problem else []
+    return Past(rows, len(found) - len(rows), problems)
+
+
+def _row(effects: Effects, one: _Found) -> tuple[dict[str, Any], str]:
+    row: dict[str, Any] = {"pipeline": one.pipeline, "run_id": one.run_id}
+    try:
+        stored = effects.get_object(one.stored.uri)
+        if stored is None:
+            return row | {"created_at": "", "verdict": "removed", "exit_code": None}, ""
+        run = ledger.decode(stored, one.stored.uri)
+    except KilnError as error:
+        return row | {"created_at": "", "verdict": "unreadable", "exit_code": None}, error.message
+    return row | {"created_at": run.created_at, "verdict": run.verdict, "exit_code": run.exit_code}, ""

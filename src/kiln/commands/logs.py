@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import shlex
 import subprocess
-import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from kiln import cli, logs, paths, run_ids, states, terminal
@@ -16,8 +18,12 @@ from kiln.settings.model import Access
 if TYPE_CHECKING:
     import argparse
 
+    from typing import IO
+
     from kiln.context import Context
     from kiln.effects import Cluster, Step
+
+_LINE_BYTES = 64 * 1024
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -32,8 +38,9 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     for log in found:
         terminal.err(f"==> {log.address} <==")
-        sys.stdout.write(log.text)
-        sys.stdout.flush()
+        if log.note:
+            terminal.err(f"    ({log.note})")
+        terminal.out_text(log.text)
     if not found:
         terminal.err(f"no logs of step {step.name} yet (S3 gets them every few minutes)")
     return 0
@@ -89,15 +96,19 @@ def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> in
     masters = [node for node in context.effects.list_instances(cluster.id) if node.group == "MASTER"]
     if not masters:
         raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
-    folder = f"{logs.STEPS_FOLDER}/{step.id}"
+    folder = f"{logs.STEPS_FOLDER}/{shlex.quote(step.id)}"
     script = f"sudo -n tail -n +1 -F {folder}/stderr {folder}/stdout"
     child = subprocess.Popen(
         ssh.command(masters[0].private_ip_address, script),
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert child.stdout is not None  # noqa: S101  # PIPE
+    copy = _Copy(child.stdout)
+    copy.start()
     try:
-        while child.poll() is None:
+        while copy.is_alive():
             (seen,) = context.effects.list_steps(cluster.id, [step.id])
             if seen.state in states.STEP_ENDED:
                 context.clock.wait(1.0, context.stop.event)
@@ -107,4 +118,26 @@ def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> in
     finally:
         child.terminate()
         child.wait()
+        copy.join()
+    if copy.error is not None:
+        raise copy.error
     return 0
+
+
+class _Copy(threading.Thread):
+    """Shows what a stream of logs brings, line by line, as it comes; `error` is why that ended early."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        """Copy until the stream ends or nobody reads the copy."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        try:
+            # A line without an end must not fill the memory.
+            while part := self._stream.readline(_LINE_BYTES):
+                terminal.out_text(decoder.decode(part))
+        except OSError as error:
+            self.error = error

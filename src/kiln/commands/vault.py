@@ -1,4 +1,4 @@
-"""`kiln vault init`: what a local environment needs to hand secrets out."""
+"""`kiln vault init`: what an environment needs to hand secrets out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Make what is missing."""
     root = paths.checkout()
-    added = vault.init(root, arguments.env)
-    file = paths.vault_file(root, arguments.env)
+    made = vault.init(root, arguments.env)
     if cli.wants_json(arguments):
-        world.print_json(
-            {"version": 1, "kind": "vault", "environment": arguments.env, "vault": str(file), "added": added}
-        )
-    else:
-        what = f"{', '.join(added)} generated" if added else "nothing to do"
-        terminal.err(f"vault/{arguments.env}.yml: {what}")
+        file = paths.vault_file(root, arguments.env)
+        head = {"version": 1, "kind": "vault", "environment": arguments.env, "vault": str(file)}
+        world.print_json(head | {"added": made.generated, "missing": made.missing})
+        return 0
+    what = [f"{', '.join(made.generated)} generated"] if made.generated else []
+    what += [f"{', '.join(made.missing)} missing"] if made.missing else []
+    terminal.err(f"vault/{arguments.env}.yml: {'; '.join(what) or 'nothing to do'}")
+    if made.missing:
+        terminal.err(f"  fix: {vault.edit_command(root, arguments.env)}")
     return 0

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from kiln import clusters, ledger, paths
+from kiln import clusters, ledger, paths, terminal
 from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError
@@ -129,12 +126,10 @@ def ssh_of(access: Access, cluster_id: str) -> Any:
         user=access.emr_cluster_ssh_user,
         key_file=str(root / key) if key else "",
         proxy_command=access.emr_cluster_ssh_proxy_command,
-        known_hosts=paths.state_folder(root) / "known_hosts" / cluster_id,
+        known_hosts=paths.private_folder(root, "known_hosts") / cluster_id,
     )
 
 
 def print_json(document: Any) -> None:
     """Write one line to stdout, after everything that went to stderr."""
-    sys.stderr.flush()
-    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
-    sys.stdout.flush()
+    terminal.out_json(document)

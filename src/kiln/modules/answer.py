@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiln import terminal
 from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import KilnError
@@ -27,13 +28,15 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
         clock = SystemClock()
         result = work(Context(effects=Patient(effects, clock), clock=clock), module)
     except KilnError as error:
-        lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
+        # ansible-playbook prints them as they are.
+        message, fix = terminal.line_of(error.message), terminal.line_of(error.fix)
+        details = [terminal.line_of(line) for line in error.details]
         module.fail_json(
-            msg="\n".join(lines),
+            msg="\n".join((message, *details, *([f"fix: {fix}"] if fix else []))),
             exit_code=int(error.exit_code),
-            message=error.message,
-            fix=error.fix,
-            details=list(error.details),
+            message=message,
+            fix=fix,
+            details=details,
             cluster_id=error.cluster_id or "",
         )
     else:

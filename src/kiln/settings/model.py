@@ -103,6 +103,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_step_timeout_seconds: Seconds
     kiln_run_timeout_seconds: Seconds
     kiln_cache_dir: Text
+    kiln_vault_generates_secrets: bool = False
     model_repo_url: str = ""
     model_repo_branch: str = ""
     model_repo_name: str = ""
