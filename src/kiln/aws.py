@@ -206,15 +206,11 @@ class Boto:
         )
         return str(answer["ETag"])
 
-    def list_objects(
-        self, uri: str, *, most: int = effects.MOST_OBJECTS
-    ) -> list[effects.ObjectSummary]:
+    def list_objects(self, uri: str, *, most: int = effects.MOST_OBJECTS) -> list[effects.ObjectSummary]:
         """Return the objects below a prefix, no more than `most`."""
         bucket, prefix = split_uri(uri)
         limit = {"MaxItems": most}
-        pages = self._pages(
-            self._s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, PaginationConfig=limit
-        )
+        pages = self._pages(self._s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, PaginationConfig=limit)
         return [convert.object_summary(bucket, raw) for page in pages for raw in page.get("Contents", [])]
 
     def caller_identity(self) -> str:

@@ -106,7 +106,7 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
     # Ansible writes secrets there in the clear before it sends them; killed, it leaves them.
     kept["ANSIBLE_LOCAL_TEMP"] = str(private.temporary(_temporary_places(root)))
     kept["HOME"] = home()
-    if not os.path.isabs(kept.get("XDG_CACHE_HOME", "/")):
+    if not Path(kept.get("XDG_CACHE_HOME", "/")).is_absolute():
         del kept["XDG_CACHE_HOME"]  # by the XDG specification it then counts as not set
     kept["LC_ALL"] = "C.UTF-8"
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
@@ -116,7 +116,7 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
 def home() -> str:
     """Return the user's home: HOME, or the passwd database's where that is not set. Raises PreflightError."""
     said = os.environ.get("HOME", "")
-    if os.path.isabs(said):
+    if Path(said).is_absolute():
         return said
     try:
         return pwd.getpwuid(os.geteuid()).pw_dir
@@ -130,7 +130,8 @@ def home() -> str:
 
 
 def _temporary_places(root: Path) -> list[Path]:
-    """Return where secrets may lie for a moment, the best first: memory, the checkout, the system's folder."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    places = [Path(runtime)] if os.path.isabs(runtime) else []
-    return [*places, Path("/dev/shm"), root / ".kiln", Path(tempfile.gettempdir())]
+    """Return where secrets may lie for a moment, the best first: memory, the checkout, the system's own."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    memory = Path("/dev/shm")  # noqa: S108  # only a private folder below it is used
+    places = [runtime] if runtime.is_absolute() else []
+    return [*places, memory, root / ".kiln", Path(tempfile.gettempdir())]

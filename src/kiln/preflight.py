@@ -116,7 +116,7 @@ def check_cache(settings: Driver) -> None:
 
 
 def check_state(effects: Effects, settings: Account, environment: str) -> None:
-    """Raise PreflightError when the bucket of the ledgers is not there, not ours to read, or does not answer."""
+    """Raise PreflightError when the bucket of the ledgers is not there, or refuses, or does not answer."""
     try:
         effects.get_object(f"{ledger.folder(settings.kiln_state_uri, environment)}preflight")
     except AwsError as error:

@@ -30,7 +30,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def line_of(text: str) -> str:
-    """Return text as one line that is safe on a terminal; a newline becomes `\\n`."""
+    """Return text as one line that is safe on a terminal; a newline is shown as an escape, too."""
     return _IN_LINE.sub(_escape, text)
 
 

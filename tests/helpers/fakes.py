@@ -292,9 +292,7 @@ class FakeAws:
             self.objects[uri] = body
         return etag(body)
 
-    def list_objects(
-        self, uri: str, *, most: int = effects.MOST_OBJECTS
-    ) -> list[effects.ObjectSummary]:
+    def list_objects(self, uri: str, *, most: int = effects.MOST_OBJECTS) -> list[effects.ObjectSummary]:
         with self._call("ListObjectsV2"):
             found = [
                 effects.ObjectSummary(uri=key, size=len(body), modified_at=self.clock.now())

@@ -67,7 +67,7 @@ class _Found(NamedTuple):
 
 
 def past_runs(effects: Effects, state_uri: str, environment: str, pipelines: list[str], limit: int) -> Past:
-    """Read the latest ledgers of pipelines. One that cannot be read is a row with the verdict `unreadable`."""
+    """Read the latest ledgers. One that cannot be read is a row with the verdict `unreadable`."""
     found: list[_Found] = []
     problems = []
     for pipeline in pipelines:

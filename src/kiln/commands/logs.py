@@ -17,7 +17,6 @@ from kiln.settings.model import Access
 
 if TYPE_CHECKING:
     import argparse
-
     from typing import IO
 
     from kiln.context import Context

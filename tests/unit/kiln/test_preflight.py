@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kiln import preflight
-from kiln.errors import PreflightError
+from kiln.errors import KilnError, PreflightError
 from kiln.settings.model import Driver, StepSettings
 
 if TYPE_CHECKING:
@@ -119,3 +119,14 @@ def test_a_bucket_for_the_ledgers_that_refuses_is_said(aws: FakeAws) -> None:
     aws.every_call = "refused"
     with pytest.raises(PreflightError, match="kiln_state_uri"):
         preflight.check_state(aws, settings(), "local")
+
+
+@pytest.mark.parametrize(("fault", "code"), [("lost_before", 10), ("throttled", 19), ("refused", 10)])
+def test_an_aws_that_fails_before_a_launch_is_no_fault_in_kiln(aws: FakeAws, fault: str, code: int) -> None:
+    aws.every_call = fault
+    with pytest.raises(KilnError) as error:
+        preflight.check_state(aws, settings(), "local")
+    assert int(error.value.exit_code) == code
+    with pytest.raises(KilnError) as error:
+        preflight.check_account(aws)
+    assert int(error.value.exit_code) == code

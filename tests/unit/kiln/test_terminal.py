@@ -104,8 +104,9 @@ def test_an_error_keeps_its_lines_apart(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_modules_failure_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
     class Module:
-        params: dict[str, Any] = {"aws_config_file": "", "region": "us-east-1", "profile": ""}
-        said: dict[str, Any] = {}
+        def __init__(self) -> None:
+            self.params = {"aws_config_file": "", "region": "us-east-1", "profile": ""}
+            self.said: dict[str, Any] = {}
 
         def fail_json(self, **said: Any) -> None:
             self.said = said
@@ -118,7 +119,8 @@ def test_a_modules_failure_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> 
     answer.answer(module, work)
     assert unseen(module.said["msg"]) == {"\n"}
     assert module.said["msg"].count("\n") == 2
-    assert not unseen(json.dumps([module.said[key] for key in ("message", "fix", "details")], ensure_ascii=False))
+    fields = [module.said["message"], module.said["fix"], *module.said["details"]]
+    assert not unseen("".join(fields))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -92,6 +92,11 @@ def test_a_pipeline_without_secrets_needs_no_vault(root: Path) -> None:
     check_vault(root, "local", sources(root))
 
 
+def typed(command: str, folder: Path, **environment: str) -> None:
+    """Run a command as a person types it."""
+    subprocess.run(["bash", "-c", command], check=True, cwd=folder, env=os.environ | environment)
+
+
 def refused(root: Path, environment: str) -> PreflightError:
     chain = files.chain(root, environment, "model_building", ())
     with pytest.raises(PreflightError) as error:
@@ -113,9 +118,11 @@ def test_the_command_that_preflight_shows_fills_the_vault(root: Path) -> None:
     vault.init(root, "prod")
     shown = refused(root, "prod").fix
     editor = root / "editor"
-    editor.write_text('#!/bin/sh\ngrep -q "# vault_database_password" "$1"\necho "vault_database_password: x" >"$1"\n')
+    editor.write_text(
+        '#!/bin/sh\ngrep -q "# vault_database_password" "$1"\necho "vault_database_password: x" >"$1"\n'
+    )
     editor.chmod(0o755)
-    subprocess.run(shown, shell=True, check=True, cwd=root, env=os.environ | {"EDITOR": str(editor)})
+    typed(shown, root, EDITOR=str(editor))
     assert vault.read(root, "prod") == {"vault_database_password": "x"}
     check_vault(root, "prod", files.chain(root, "prod", "model_building", ()))
 
@@ -134,7 +141,7 @@ def test_a_password_that_others_can_read_or_change_is_refused_with_the_chmod(roo
     error = refused(root, "local")
     assert f"(mode {mode:04o})" in error.message
     assert error.fix == "chmod 600 .kiln/vault/local.password"
-    subprocess.run(error.fix, shell=True, check=True, cwd=root)
+    typed(error.fix, root)
     vault.check_password_file(root, password)
 
 
