@@ -48,5 +48,5 @@ bench: setup ## emrbox's promised times and memory, its API beside plain moto's:
 down: ## end the local AWS with all that runs in it
 	@$(BIN)/emrbox down
 
-clean: down ## also remove what local runs have written in this checkout
-	rm -rf .kiln .emrbox
+clean: down ## also remove what local runs have written in this checkout; vault passwords stay
+	@$(BIN)/python scripts/clean.py .
