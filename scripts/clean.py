@@ -35,7 +35,7 @@ def main(root: Path) -> None:
     kept = sorted(path for path in (state / "vault").glob("*.password") if path.is_file())
     kept += [run for run in runs if run not in local]
     for path in kept:
-        print(f"kept: {ascii(str(path.relative_to(root)))[1:-1]}")  # noqa: T201  # what people read
+        print(f"kept: {ascii(str(path.relative_to(root)))[1:-1]}")
 
 
 if __name__ == "__main__":
