@@ -16,7 +16,7 @@ _LOCAL = "local"
 def _is_local(run: Path) -> bool:
     """Tell whether a run's folder says that the run was in the local environment."""
     try:
-        return json.loads((run / "result.json").read_text())["environment"] == _LOCAL
+        return bool(json.loads((run / "result.json").read_text())["environment"] == _LOCAL)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
