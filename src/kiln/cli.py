@@ -165,13 +165,8 @@ def _read(argv: Sequence[str]) -> argparse.Namespace:
 
 def _expected(error: Exception) -> KilnError:
     """Return any error as one that a person can read; the traceback of a fault in kiln goes to a file."""
-    from kiln.errors import AwsError, KilnError, PreflightError  # noqa: PLC0415  # --help needs none
-    from kiln.exit_codes import ExitCode  # noqa: PLC0415
+    from kiln.errors import KilnError, PreflightError  # noqa: PLC0415  # --help needs neither
 
-    if isinstance(error, AwsError) and error.exit_code is ExitCode.INTERNAL:
-        # No fault in kiln, and before a launch: the errors of a run are in its result.
-        error.exit_code = ExitCode.PREFLIGHT
-        error.fix = error.fix or "try again; if it stays, check the account, the region and kiln_state_uri"
     if isinstance(error, KilnError):
         return error
     if isinstance(error, OSError) and error.filename is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln import ledger, paths, vault
-from kiln.errors import AwsError, PreflightError
+from kiln.errors import AwsError, PreflightError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def check_account(effects: Effects) -> str:
     try:
         return effects.caller_identity()
     except AwsError as error:
-        if error.code == "Unreachable":  # names the endpoint, and what to do
+        if isinstance(error, UnreachableError):  # names the endpoint, and what to do
             raise
         raise PreflightError(
             error.message, fix=error.fix or "check aws_profile and aws_config_file; try again"
@@ -120,7 +120,7 @@ def check_state(effects: Effects, settings: Account, environment: str) -> None:
     try:
         effects.get_object(f"{ledger.folder(settings.kiln_state_uri, environment)}preflight")
     except AwsError as error:
-        if error.code == "Unreachable":  # names the endpoint, and what to do
+        if isinstance(error, UnreachableError):  # names the endpoint, and what to do
             raise
         raise PreflightError(
             f"the ledgers' place {settings.kiln_state_uri} (kiln_state_uri) cannot be read: {error.message}",

@@ -111,7 +111,7 @@ def test_a_limit_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]
 def test_an_aws_that_does_not_answer_is_no_fault_in_kiln(
     context: Context, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for fault, code in {"lost_before": 10, "throttled": 19, "refused": 10}.items():
+    for fault, code in {"lost_before": 19, "throttled": 19, "refused": 10}.items():
         aws.every_call = fault
         assert run(monkeypatch, context) == code
         assert capsys.readouterr().err.startswith("kiln: ")

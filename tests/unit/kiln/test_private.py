@@ -92,13 +92,13 @@ from pathlib import Path
 from kiln import paths
 from kiln.context import Stop
 from kiln.clock import SystemClock
-from kiln.playbooks import AnsibleRunner
+from kiln.playbooks import AnsibleRunner, Supervision
 from kiln.progress import Lines
 root = Path({str(tmp_path)!r})
 AnsibleRunner(
     root=root, inventory=root / "inventory/local", folder=paths.run_folder(root, "r1"),
     environment=paths.clean_environment(root), vault_password_file=root / "none",
-).run("try", [], Lines(SystemClock(), {{}}), Stop(), lambda: None)
+).run("try", [], Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600))
 """
     environment = os.environ | {"XDG_RUNTIME_DIR": str(runtime)}
     child = subprocess.Popen([sys.executable, "-c", driver], env=environment)
