@@ -3,9 +3,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import botocore.session
+import pytest
 from botocore.validate import ParamValidator
 from fakes import shape
 
+from kiln.errors import UsageError
 from kiln.identity import Identity
 from kiln.request import launch_request, tags
 from kiln.settings.model import BootstrapAction
@@ -33,6 +35,11 @@ def test_every_request_carries_the_run_in_its_tags_and_an_idle_policy() -> None:
 def test_settings_cannot_take_kilns_own_tags() -> None:
     assert tags(IDENTITY, shape(tags={"run_id": "stolen", "team": "x"}), NOW)["run_id"] == "r1"
     assert tags(IDENTITY, shape(tags={"team": "x"}), NOW)["team"] == "x"
+
+
+def test_a_tag_that_is_kilns_in_other_letters_is_refused() -> None:
+    with pytest.raises(UsageError, match="emr_cluster_tags: Environment"):
+        tags(IDENTITY, shape(tags={"Environment": "x"}), NOW)
 
 
 def test_a_full_request_is_valid_by_botocores_model() -> None:
