@@ -5,21 +5,24 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # From <linux/sched.h> and <linux/mount.h>.
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 0x2
+_CLONE_FS = 0x200
+_PIVOT_ROOT = 155  # its number on x86_64; glibc has no function for it
 
 _libc = ctypes.CDLL(None, use_errno=True)
 T = TypeVar("T")
@@ -29,6 +32,20 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
+
+
+def call(function: str, *arguments: Any) -> int:
+    """Call a function of the C library; OSError when it returns a negative number."""
+    result = int(getattr(_libc, function)(*arguments))
+    if result < 0:
+        _check(result, function)
+    return result
+
+
+def prctl(option: int, value: int, more: Any = 0) -> int:
+    """Change or read what the kernel keeps for the calling thread. OSError when it refuses."""
+    third = more if isinstance(more, ctypes.Array) else ctypes.c_ulong(more)
+    return call("prctl", ctypes.c_int(option), ctypes.c_ulong(value), third, *[ctypes.c_ulong(0)] * 2)
 
 
 def unshare(flags: int) -> None:
@@ -60,12 +77,19 @@ def unmount(target: Path) -> None:
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), str(target))
 
 
+def enter_root() -> None:
+    """Make the working folder, a mount, the root of this mount namespace; what was there before is gone."""
+    call("syscall", ctypes.c_long(_PIVOT_ROOT), b".", b".")
+    _check(_libc.umount2(b".", MNT_DETACH), "the old root")
+    os.chdir("/")
+
+
 def make_mounts_private() -> None:
     """Keep what is mounted here from now on out of the namespace that this one was copied from."""
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "/")
 
 
-def overlay_options(layers: tuple[Path, ...], upper: Path, work: Path) -> str:
+def overlay_options(layers: Sequence[Path], upper: Path, work: Path) -> str:
     """Return mount options of an overlay: `layers` topmost first, below the writable `upper`.
 
     volatile: nodes are thrown away, so nobody needs their files to survive a power cut.
@@ -90,17 +114,36 @@ def in_new_network(work: Callable[[], T]) -> T:
 
     Sockets that it opens and processes that it starts stay in that namespace; it lives as long as one does.
     """
+    return _in_thread(lambda: unshare(CLONE_NEWNET), work)
+
+
+def in_those_of(process: int, flags: int, work: Callable[[], T]) -> T:
+    """Run `work` in a thread that is in another process's namespaces; `process` is a pidfd, `flags` which.
+
+    Other threads stay where they are. With CLONE_NEWNS `work` sees the other's files: it must import nothing
+    and execute nothing before it is confined. With CLONE_NEWPID what it starts is in that namespace.
+    """
+
+    def enter() -> None:
+        if flags & CLONE_NEWNS:
+            unshare(_CLONE_FS)  # a thread that shares its root and working folder cannot change them
+        _check(_libc.setns(process, ctypes.c_int(flags)), "the namespaces of a node")
+
+    return _in_thread(enter, work)
+
+
+def _in_thread(enter: Callable[[], None], work: Callable[[], T]) -> T:
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def thread() -> None:
         try:
-            unshare(CLONE_NEWNET)
+            enter()
             outcome.append(work())
         except BaseException as problem:  # noqa: BLE001  # raised again in the caller's thread
             failure.append(problem)
 
-    worker = threading.Thread(target=thread, name="new-network")
+    worker = threading.Thread(target=thread, name="other-namespaces")
     worker.start()
     worker.join()
     if failure:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.amis import Ami
 
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, image_id
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # AL2023's images belong to this account of Amazon's; owner "amazon" finds them.
 _AMAZON_ACCOUNT = "137112412989"
 # cloud-init makes these anew on every instance.
-_OF_ONE_INSTANCE = ("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub", "etc/hostname")
+_OF_ONE_INSTANCE = ("/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/hostname")
 
 _releases_by_token: dict[str, str] = {}
 
@@ -82,10 +83,9 @@ class ImageLayers:
         def copy() -> None:
             try:
                 layer.parent.mkdir(parents=True, exist_ok=True)
-                # cp keeps what an overlay needs: whiteouts and extended attributes.
-                subprocess.run(["cp", "-a", node.folder / "upper", layer], check=True, capture_output=True)
+                _copy(node.folder / "upper", layer)
                 for name in _OF_ONE_INSTANCE:
-                    (layer / name).unlink(missing_ok=True)
+                    Tree(layer).remove(name)
                 ami.state = "available"
             except (OSError, subprocess.SubprocessError):
                 ami.state = "failed"
@@ -95,3 +95,20 @@ class ImageLayers:
     def forget(self, ami_id: str) -> None:
         """Drop an image that CreateImage made. Layers that nodes run on stay until the box ends."""
         self._layers.pop(ami_id, None)
+
+
+def _copy(upper: Path, layer: Path) -> None:
+    """Copy the files of a node that may change them meanwhile: tar follows no link, on whatever level.
+
+    It keeps what an overlay needs: whiteouts and extended attributes.
+    """
+    layer.mkdir()
+    attributes = ("--xattrs", "--xattrs-include=*")
+    pack = ["tar", "--create", "--sparse", *attributes, f"--directory={upper}", "."]
+    unpack = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", *attributes]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packing:
+        subprocess.run(
+            [*unpack, f"--directory={layer}"], stdin=packing.stdout, check=True, capture_output=True
+        )
+    if packing.returncode > 1:  # 1: a file has changed or gone while it was read
+        raise OSError(f"tar ended with {packing.returncode}")

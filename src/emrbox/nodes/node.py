@@ -8,14 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from emrbox import namespaces
 from emrbox.errors import BoxError
-from emrbox.nodes import files, network, tree
+from emrbox.nodes import confinement, first_process, network, tree
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +25,20 @@ if TYPE_CHECKING:
     from emrbox.config import BoxConfig
     from emrbox.nodes.tree import NodeSpec
 
-_LAUNCH = Path(__file__).parent / "launch.sh"
+_NAMESPACES = (
+    namespaces.CLONE_NEWNS
+    | namespaces.CLONE_NEWUTS
+    | namespaces.CLONE_NEWIPC
+    | namespaces.CLONE_NEWPID
+    | namespaces.CLONE_NEWNET
+)
 _LOOK_SECONDS = 0.05
 _REBOOT = 3  # how the image's first process ends when the node is to start again
 _START_TIMEOUT_SECONDS = 120.0  # a second or two, if the machine is not busy
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+T = TypeVar("T")
 
 
 class NodeError(BoxError):
@@ -54,6 +65,7 @@ class Node:
         self.spec = spec
         self.folder = config.nodes_folder / spec.instance_id
         self.root = self.folder / "root"
+        self.files = Tree(self.root)
         self.on_exit: Callable[[], None] | None = None
         self._config = config
         self._metadata = metadata
@@ -99,7 +111,7 @@ class Node:
                 holder = subprocess.Popen(
                     [
                         *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
-                        *("/bin/sh", _LAUNCH, self.root, self.spec.host_name),
+                        *(sys.executable, "-m", first_process.__name__, self.root, self.spec.host_name),
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=console,
@@ -151,9 +163,7 @@ class Node:
             while holder is not None and holder.poll() is None:
                 # The first process, not `unshare`: which then returns only when all of them are gone.
                 with contextlib.suppress(ProcessLookupError, NodeError):  # NodeError: it is not there yet
-                    first = self._first_process()
-                    os.kill(first, signal.SIGKILL)
-                    _wake_doors(first)
+                    os.kill(self._first_process(), signal.SIGKILL)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     holder.wait(_LOOK_SECONDS)
         if watcher is not None and watcher is not threading.current_thread():
@@ -177,7 +187,6 @@ class Node:
     def go_on(self) -> None:
         """Let every process of the node go on that was stopped by a signal."""
         self.run(["sh", "-c", "kill -CONT -1"])
-        _wake_doors(self._first_process())
 
     def _first_process(self) -> int:
         """Return the pid, as the box sees it, of the node's first process."""
@@ -204,24 +213,48 @@ class Node:
 
         It is the leader of a process group of its own: os.killpg(process.pid, …) reaches all of it.
         """
-        uid, gid, home = files.account(self.root, user)
+        uid, gid, home = self.files.account(user)
         environment = {"PATH": _PATH, "HOME": home, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash"}
         environment |= {"LANG": "C.UTF-8", **(env or {})}
-        identity = () if user == "root" else (f"--reuid={uid}", f"--regid={gid}", "--init-groups")
-        return subprocess.Popen(
-            [
-                *("nsenter", f"--target={self._first_process()}"),
-                *("--mount", "--uts", "--ipc", "--net", "--pid", "--"),
-                *("env", f"--chdir={cwd}"),
-                *("setpriv", "--bounding-set=-sys_module,-sys_rawio,-sys_time,-mknod,-mac_admin", *identity),
-                *("--", *argv),
-            ],
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            start_new_session=True,
-        )
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # of the box: the node's may be anything
+
+            def start() -> subprocess.Popen[bytes]:
+                confinement.confine()
+                return subprocess.Popen(
+                    [
+                        *("env", f"--chdir={cwd}", "setpriv", f"--reuid={uid}", f"--regid={gid}"),
+                        *("--init-groups", "--", *argv),
+                    ],
+                    stdin=nothing if stdin is None else stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=environment,
+                    start_new_session=True,
+                    # Else Python would use vfork: who stops the child in the node would stop the box.
+                    extra_groups=(),
+                )
+
+            process = self.inside(start)
+        # The kernel ends the node's namespaces when all their processes have been waited for.
+        threading.Thread(target=process.wait, name=f"{self.spec.instance_id}-process", daemon=True).start()
+        return process
+
+    def inside(self, work: Callable[[], T], which: int = _NAMESPACES) -> T:
+        """Run `work` in a thread that is in the node's namespaces, with the rights of the box.
+
+        See `namespaces.in_those_of` for what it may do there. NodeError when the node does not run.
+        """
+        first = self._first_process()
+        try:
+            process = os.pidfd_open(first)
+        except OSError as problem:
+            raise NodeError(f"{self.spec.instance_id} is not running") from problem
+        try:
+            if self._first_process() != first:  # the number may be another process's by now
+                raise NodeError(f"{self.spec.instance_id} is not running")
+            return namespaces.in_those_of(process, which, work)
+        finally:
+            os.close(process)
 
     def run(
         self,
@@ -244,23 +277,3 @@ class Node:
             process.wait()
             raise
         return subprocess.CompletedProcess(list(argv), process.returncode, out, err)
-
-    def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:
-        """Put a file into the node's tree in one step; its folders are made if they are not there."""
-        files.write(self.root, path, data, owner, mode)
-
-    def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:
-        """Make a folder in the node's tree, or give an existing one this owner and mode."""
-        files.make_folder(self.root, path, owner, mode)
-
-
-def _wake_doors(first_process: int) -> None:
-    """Let the `nsenter` of each process in a node go on: it stops itself when its child is stopped.
-
-    A namespace whose processes are not all waited for does not end.
-    """
-    wanted = f"nsenter\0--target={first_process}\0".encode()
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if command.read_bytes().startswith(wanted):
-                os.kill(int(command.parent.name), signal.SIGCONT)

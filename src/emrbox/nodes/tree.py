@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emrbox import namespaces
-from emrbox.nodes import files
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from emrbox.config import BoxConfig
 
 _LOGIN_USERS = ("ec2-user", "hadoop")
-_INSTANCE = "/var/lib/cloud/instance"  # a link to the folder of the instance that this node is
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class NodeSpec:
 
 
 def make(spec: NodeSpec, folder: Path, config: BoxConfig) -> None:
-    """Mount the tree at `folder`/root, with what cloud-init would write on a first boot."""
+    """Mount the tree at `folder`/root, with its first files."""
     root, upper, work = folder / "root", folder / "upper", folder / "work"
     for one in (root, upper, work):
         one.mkdir(parents=True, exist_ok=True)
@@ -40,25 +39,23 @@ def make(spec: NodeSpec, folder: Path, config: BoxConfig) -> None:
     namespaces.mount("overlay", root, "overlay", namespaces.MS_NODEV, options)
     facts = {"address": spec.address, "host_name": spec.host_name}
     (folder / "node.json").write_text(json.dumps(facts) + "\n")
-    files.write(root, "/etc/hostname", f"{spec.host_name}\n".encode(), "root", 0o644)
+    write_first_files(Tree(root), spec)
+
+
+def write_first_files(tree: Tree, spec: NodeSpec) -> None:
+    """Write what cloud-init would write on a first boot. The image may be one of somebody's node."""
+    tree.write("/etc/hostname", f"{spec.host_name}\n".encode())
     if spec.authorized_key:
-        _authorize(root, spec.authorized_key)
-    _link_instance(root, spec)
-
-
-def _authorize(root: Path, key: str) -> None:
-    for user in _LOGIN_USERS:
-        home = files.account(root, user)[2]
-        files.make_folder(root, f"{home}/.ssh", user, 0o700)
-        files.write(root, f"{home}/.ssh/authorized_keys", f"{key.strip()}\n".encode(), user, 0o600)
-
-
-def _link_instance(root: Path, spec: NodeSpec) -> None:
+        _authorize(tree, spec.authorized_key)
     own = f"/var/lib/cloud/instances/{spec.instance_id}"
-    files.make_folder(root, own, "root", 0o755)
-    # An image of an instance has such a link, and links of its own above it must not lead out of the node.
-    link = files.inside(root, "/var/lib/cloud") / "instance"
-    link.unlink(missing_ok=True)
-    link.symlink_to(own)
+    tree.make_folder(own)
+    tree.link("/var/lib/cloud/instance", own)
     if spec.user_data:
-        files.write(root, f"{_INSTANCE}/user-data.txt", spec.user_data, "root", 0o600)
+        tree.write(f"{own}/user-data.txt", spec.user_data, mode=0o600)
+
+
+def _authorize(tree: Tree, key: str) -> None:
+    for user in _LOGIN_USERS:
+        home = tree.account(user)[2]
+        tree.make_folder(f"{home}/.ssh", user, 0o700)
+        tree.write(f"{home}/.ssh/authorized_keys", f"{key.strip()}\n".encode(), owner=user, mode=0o600)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import zlib
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
 from moto.s3.models import s3_backends
 
 from emrbox.aws.auth import PARTITION
-from emrbox.nodes import files
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from emrbox.config import BoxConfig
     from emrbox.emr.life.model import Cluster
 
@@ -40,7 +40,7 @@ def listing(config: BoxConfig, cluster: Cluster) -> Document:
     nodes = [
         {"instance": instance, "role": role, "files": found}
         for role, instance in instances
-        if (found := _node_files(_root(config, instance)))
+        if (found := _node_files(_tree(config, instance)))
     ]
     return {"nodes": nodes, "stored": _stored(cluster)}
 
@@ -51,23 +51,15 @@ def node_log(config: BoxConfig, cluster: Cluster, instance: str, path: str) -> D
         known = {one.ec2_id for one in cluster.instances}
     if instance not in known:
         raise ValueError("the cluster has no such instance")
-    root = _root(config, instance)
-    # A link in the node must not lead out of its logs, and least of all out of the node.
-    place = files.inside(root, f"{LOG_ROOT}/{path}")
-    if not place.is_relative_to(root / LOG_ROOT.lstrip("/")):
-        raise ValueError("not below /mnt/var/log")
     try:
-        # Not blocking: what runs on the node may have put a pipe there.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # A link in the node must not lead out of its logs.
+        with _tree(config, instance).open_below(LOG_ROOT, path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - MOST_BYTES))
+            data = file.read(MOST_BYTES)
     except OSError as problem:
         raise ValueError(f"{path}: {problem.strerror}") from problem
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is not a file")
-        file.seek(max(0, status.st_size - MOST_BYTES))
-        data = file.read(MOST_BYTES)
-    return _text(data, cut="start" if status.st_size > MOST_BYTES else None)
+    return _text(data, cut="start" if size > MOST_BYTES else None)
 
 
 def applications(config: BoxConfig, cluster: Cluster, step_id: str) -> list[str]:
@@ -117,22 +109,14 @@ def last_calls(file: Path) -> list[Document]:
     return calls[:MOST_CALLS]
 
 
-def _root(config: BoxConfig, instance: str) -> Path:
-    return config.nodes_folder / instance / "root"
+def _tree(config: BoxConfig, instance: str) -> Tree:
+    return Tree(config.nodes_folder / instance / "root")
 
 
-def _node_files(root: Path) -> list[Document]:
-    top = root / LOG_ROOT.lstrip("/")
-    found: list[tuple[float, int, str]] = []
-    for folder, _, names in os.walk(top):
-        for name in names:
-            with suppress(OSError):
-                status = os.lstat(Path(folder, name))
-                if stat.S_ISREG(status.st_mode) and status.st_size:
-                    path = str(Path(folder, name).relative_to(top))
-                    found.append((status.st_mtime, status.st_size, path))
-    found.sort(reverse=True)
-    return [{"path": path, "size": size} for _, size, path in found[:MOST_FILES]]
+def _node_files(tree: Tree) -> list[Document]:
+    found = [file for file in tree.files(LOG_ROOT) if file.size]
+    found.sort(key=lambda file: (file.changed, file.path), reverse=True)
+    return [{"path": file.path, "size": file.size} for file in found[:MOST_FILES]]
 
 
 def _stored(cluster: Cluster) -> list[Document]:

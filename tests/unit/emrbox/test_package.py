@@ -46,4 +46,4 @@ def test_a_wheel_has_all_that_the_same_images_are_made_from(tmp_path: Path) -> N
     )
     assert images(target, tmp_path) == images(CHECKOUT / "src", tmp_path)
     assert (target / "emrbox/page/static/index.html").exists()
-    assert (target / "emrbox/nodes/launch.sh").exists()
+    assert (target / "emrbox/images/base/customize.sh").exists()

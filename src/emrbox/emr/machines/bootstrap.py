@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from emrbox.emr.life import endings
 from emrbox.emr.life.layer import Checkpoint, StartFailureError
@@ -53,11 +53,10 @@ def _failed(
 def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint) -> int:
     folder = f"{LOGS}/{number}"
     work = f"/mnt/var/lib/bootstrap-actions/{number}"
-    member.node.mkdir(folder, "hadoop")
-    member.node.mkdir("/mnt/var/lib/bootstrap-actions", "hadoop")
-    member.node.mkdir(work, "hadoop")
-    root = member.node.root
-    with (root / folder.lstrip("/") / "controller").open("wb") as controller:
+    files = member.node.files
+    for made in (folder, "/mnt/var/lib/bootstrap-actions", work):
+        files.make_folder(made, "hadoop")
+    with files.create(f"{folder}/controller") as controller:
         script = action.path
         if not script.startswith("/"):
             script = f"{work}/{action.path.rstrip('/').rpartition('/')[2]}"
@@ -71,7 +70,7 @@ def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint
         return code
 
 
-def _fetch(member: Member, address: str, target: str, log: object, check: Checkpoint) -> bool:
+def _fetch(member: Member, address: str, target: str, log: IO[bytes], check: Checkpoint) -> bool:
     if address.startswith("file:"):
         argv = ["cp", "/" + address.removeprefix("file:").lstrip("/"), target]
     else:
@@ -80,15 +79,15 @@ def _fetch(member: Member, address: str, target: str, log: object, check: Checkp
         ["sh", "-c", '"$@" && chmod 755 "$0"', target, *argv],
         user="hadoop",
         env=NODE_ENVIRONMENT,
-        stdout=log,  # type: ignore[arg-type]  # an open file
+        stdout=log,
         stderr=subprocess.STDOUT,
     )
     return _wait(process, check) == 0
 
 
 def _execute(member: Member, argv: list[str], folder: str, work: str, check: Checkpoint) -> int:
-    logs = member.node.root / folder.lstrip("/")
-    with (logs / "stdout").open("wb") as out, (logs / "stderr").open("wb") as err:
+    files = member.node.files
+    with files.create(f"{folder}/stdout") as out, files.create(f"{folder}/stderr") as err:
         process = member.node.popen(
             argv, user="hadoop", cwd=work, env=NODE_ENVIRONMENT, stdout=out, stderr=err
         )

@@ -23,6 +23,7 @@ from emrbox.emr.machines.hadoop_defaults import (
     QUICK_JVM,
     RESOURCE_MANAGER_HTTP_PORT,
 )
+from emrbox.emr.machines.log_pusher import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Daemons:
     def _refresh(self, seconds: int) -> None:
         """Tell the NameNode and the ResourceManager who leaves."""
         text = "".join(f"{name}\n" for name in sorted(self._excluded))
-        self._master_member.node.write(EXCLUDED_HOSTS, text.encode())
+        self._master_member.node.files.write(EXCLUDED_HOSTS, text.encode())
         refreshes = (
             ("hdfs", ("hdfs", "dfsadmin", "-refreshNodes")),
             ("yarn", ("yarn", "rmadmin", "-refreshNodes", "-g", str(max(1, seconds)), "-server")),
@@ -277,7 +278,7 @@ def _failure(member: Member, what: str) -> StartFailureError:
 def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
     host = member.instance.private_dns.partition(".")[0]
     name = f"hadoop-{daemon.user}-{daemon.name}-{host}.log"
-    log = member.node.root / "mnt/var/log" / daemon.log_folder / name
+    log = f"{LOG_ROOT}/{daemon.log_folder}/{name}"
     environment = {
         **NODE_ENVIRONMENT,
         "HADOOP_OPTS": DAEMON_JVM,
@@ -285,7 +286,7 @@ def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
         "YARN_LOG_DIR": f"/var/log/{daemon.log_folder}",
         "HADOOP_CLIENT_OPTS": DAEMON_JVM,
     }
-    with log.open("ab") as output:
+    with member.node.files.create(log) as output:
         return member.node.popen(
             daemon.argv, user=daemon.user, env=environment, stdout=output, stderr=subprocess.STDOUT
         )

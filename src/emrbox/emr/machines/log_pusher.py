@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
-import os
 import threading
-from pathlib import Path
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,13 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from emrbox.emr.life.model import Cluster
-    from emrbox.emr.machines.node_access import Member
+    from emrbox.emr.machines.node_access import MachineNode, Member
+    from emrbox.nodes.files import Found
 
 LOG = logging.getLogger(__name__)
-STEPS_FOLDER = "mnt/var/log/hadoop/steps"
-BOOTSTRAP_FOLDER = "mnt/var/log/bootstrap-actions"
-CONTAINERS_FOLDER = "mnt/var/log/hadoop-yarn/containers"
+LOG_ROOT = "/mnt/var/log"
+STEPS_FOLDER = f"{LOG_ROOT}/hadoop/steps"
+BOOTSTRAP_FOLDER = f"{LOG_ROOT}/bootstrap-actions"
+CONTAINERS_FOLDER = f"{LOG_ROOT}/hadoop-yarn/containers"
 APPLICATIONS = ("hadoop-hdfs", "hadoop-yarn", "hadoop-mapreduce", "spark")
+MOST_BYTES = 100_000_000  # of one log: what is longer is cut
+CHUNK_BYTES = 1_000_000
+GZIP = 16 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True)
+class _Log:
+    """A file below a folder of a node."""
+
+    node: MachineNode
+    folder: str
+    file: Found
 
 
 class LogPusher:
@@ -56,26 +69,25 @@ class LogPusher:
         self._push((k, f) for k, f in _step_files(master) if k.startswith(wanted))
         self._push((k, f) for member in members if member.works for k, f in _container_files(member))
 
-    def _push(self, files: Iterator[tuple[str, Path]]) -> None:
+    def _push(self, files: Iterator[tuple[str, _Log]]) -> None:
         if not self._bucket:
             return
         with self._lock:
-            for key, file in files:
+            for key, log in files:
                 try:
-                    self._push_file(key, file)
+                    self._push_file(key, log)
                 except (BotoCoreError, ClientError, OSError) as problem:
                     LOG.warning("log %s of %s was not pushed: %s", key, self._cluster.id, problem)
 
-    def _push_file(self, key: str, file: Path) -> None:
-        status = file.stat()
-        version = (status.st_mtime, status.st_size)
+    def _push_file(self, key: str, log: _Log) -> None:
+        version = (log.file.changed, log.file.size)
         if self._pushed.get(key) == version:
             return
         if self._client is None:
             arn = role_arn(self._cluster.role_name, self._cluster.account_id)
             session = self._cluster.instances[0].ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
-        body = gzip.compress(file.read_bytes(), compresslevel=1)
+        body = _compressed(log)
         if seconds := self._late():
             timer = threading.Timer(seconds, self._put, (key, body))
             timer.daemon = True
@@ -94,37 +106,45 @@ def _location(log_uri: str | None) -> tuple[str, str]:
     return bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
-def _files(member: Member) -> Iterator[tuple[str, Path]]:
+def _compressed(log: _Log) -> bytes:
+    packing = zlib.compressobj(1, wbits=GZIP)
+    packed, left = [], MOST_BYTES
+    with log.node.files.open_below(log.folder, log.file.path) as file:
+        while left and (chunk := file.read(min(CHUNK_BYTES, left))):
+            packed.append(packing.compress(chunk))
+            left -= len(chunk)
+    return b"".join([*packed, packing.flush()])
+
+
+def _files(member: Member) -> Iterator[tuple[str, _Log]]:
     if member.is_master:
         yield from _step_files(member)
     yield from _container_files(member)
     node = f"node/{member.instance.ec2_id}"
-    for file in _below(member.node.root / BOOTSTRAP_FOLDER):
-        yield f"{node}/bootstrap-actions/{file.parent.name}/{file.name}", file
+    for log in _below(member, BOOTSTRAP_FOLDER):
+        yield f"{node}/bootstrap-actions/{_last_two(log)}", log
     for application in APPLICATIONS:
-        folder = member.node.root / "mnt/var/log" / application
-        for file in sorted(folder.glob("*")):
-            if file.is_file():
-                yield f"{node}/applications/{application}/{file.name}", file
+        for log in _below(member, f"{LOG_ROOT}/{application}"):
+            if "/" not in log.file.path:
+                yield f"{node}/applications/{application}/{log.file.path}", log
 
 
-def _step_files(master: Member) -> Iterator[tuple[str, Path]]:
-    for file in _below(master.node.root / STEPS_FOLDER):
-        yield f"steps/{file.parent.name}/{file.name}", file
+def _step_files(master: Member) -> Iterator[tuple[str, _Log]]:
+    for log in _below(master, STEPS_FOLDER):
+        yield f"steps/{_last_two(log)}", log
 
 
-def _container_files(member: Member) -> Iterator[tuple[str, Path]]:
-    folder = member.node.root / CONTAINERS_FOLDER
-    for file in _below(folder):
-        parts = file.relative_to(folder).parts
-        if len(parts) >= 3:  # noqa: PLR2004  # application, container, file
-            yield f"containers/{'/'.join(parts)}", file
+def _container_files(member: Member) -> Iterator[tuple[str, _Log]]:
+    for log in _below(member, CONTAINERS_FOLDER):
+        if log.file.path.count("/") >= 2:  # noqa: PLR2004  # application, container, file
+            yield f"containers/{log.file.path}", log
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder of a node that works: what vanishes meanwhile is left out."""
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for file in [Path(place, name) for name in sorted(names)]:
-            if file.is_file() and not file.is_symlink():
-                yield file
+def _last_two(log: _Log) -> str:
+    """Return a file's folder and name."""
+    return "/".join(f"{log.folder}/{log.file.path}".split("/")[-2:])
+
+
+def _below(member: Member, folder: str) -> Iterator[_Log]:
+    for file in member.node.files.files(folder):
+        yield _Log(member.node, folder, file)

@@ -11,9 +11,9 @@ from emrbox.config import AWS_HOST_NAME, REGION
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from emrbox.emr.life.model import Group, Instance
+    from emrbox.nodes.files import Tree
 
 T = TypeVar("T")
 Stream = int | IO[Any] | None
@@ -34,7 +34,7 @@ class MachineNode(Protocol):
     """A node as emrbox.nodes makes it."""
 
     @property
-    def root(self) -> Path:
+    def files(self) -> Tree:
         """The node's merged file tree."""
 
     def popen(
@@ -60,14 +60,11 @@ class MachineNode(Protocol):
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a process inside the node to its end."""
 
+    def inside(self, work: Callable[[], T], which: int) -> T:
+        """Run `work` in a thread that is in those of the node's namespaces, with the rights of the box."""
+
     def go_on(self) -> None:
         """Let every process of the node go on that was stopped by a signal."""
-
-    def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:
-        """Put a file into the node's tree."""
-
-    def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:
-        """Make a folder in the node's tree."""
 
 
 class Machines(Protocol):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
-
-ENTER_SECONDS = 60.0  # how long a process may take to enter its node: a moment, if the machine is not busy
 
 
 def children(pid: int) -> list[int]:
@@ -32,18 +29,8 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def interrupt_child(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to the command that runs in the node; `process` itself only stands at the node's door."""
-    deadline = time.monotonic() + ENTER_SECONDS
-    while not (found := children(process.pid)) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for child in found:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGTERM)
-
-
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGKILL to the command that runs in the node and to all below it; what has detached lives on."""
+    """Send SIGKILL to a command that runs in a node and to all below it; what has detached lives on."""
     for pid in reversed(descendants(process.pid)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

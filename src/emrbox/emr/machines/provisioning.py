@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
-from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF, files
+from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF
+from emrbox.emr.machines.configurations import files as configuration_files
 from emrbox.emr.machines.hadoop_defaults import EXCLUDED_HOSTS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HADOOP_COMMANDS = ("hadoop", "hdfs", "yarn", "mapred")
 SPARK_COMMANDS = ("spark-submit", "spark-shell", "spark-sql", "pyspark", "spark-class")
-STATE_FOLDERS = ("mnt/namenode", "mnt/hdfs", "mnt/yarn")
+STATE_FOLDERS = ("/mnt/namenode", "/mnt/hdfs", "/mnt/yarn")
 INFO_FOLDER = "/mnt/var/lib/info"
 
 SPARK_WRAPPER = """\
@@ -41,9 +41,9 @@ def write_aws_config(member: Member) -> None:
     """Tell the AWS CLI and SDKs where AWS is, also under sudo, which drops the environment."""
     config = f"[default]\nregion = {REGION}\nendpoint_url = http://{AWS_HOST_NAME}\n".encode()
     for user, home in (("root", "/root"), ("hadoop", "/home/hadoop"), ("ec2-user", "/home/ec2-user")):
-        if not (member.node.root / home.lstrip("/") / ".aws/config").exists():
-            member.node.mkdir(f"{home}/.aws", user, 0o700)
-            member.node.write(f"{home}/.aws/config", config, owner=user, mode=0o600)
+        if member.node.files.status(f"{home}/.aws/config") is None:
+            member.node.files.make_folder(f"{home}/.aws", user, 0o700)
+            member.node.files.write(f"{home}/.aws/config", config, owner=user, mode=0o600)
 
 
 def write_info(cluster: Cluster, member: Member) -> None:
@@ -89,7 +89,7 @@ def write_info(cluster: Cluster, member: Member) -> None:
         ],
     }
     for name, document in (("instance", instance), ("extraInstanceData", extra), ("job-flow", job_flow)):
-        member.node.write(f"{INFO_FOLDER}/{name}.json", json.dumps(document, indent=2).encode())
+        member.node.files.write(f"{INFO_FOLDER}/{name}.json", json.dumps(document, indent=2).encode())
 
 
 def install_applications(cluster: Cluster, member: Member) -> None:
@@ -98,47 +98,45 @@ def install_applications(cluster: Cluster, member: Member) -> None:
     master = cluster.master.instances[0].private_dns
     cores = cluster.core_count_at_start
     cluster_wide = cluster.request.get("Configurations", [])
-    for path, content in files(master, cores, cluster_wide, member.group.configurations).items():
-        member.node.write(path, content.encode(), mode=0o644)
+    written = configuration_files(master, cores, cluster_wide, member.group.configurations)
+    for path, content in written.items():
+        member.node.files.write(path, content.encode(), mode=0o644)
     if member.is_master:
-        member.node.write(EXCLUDED_HOSTS, b"")
+        member.node.files.write(EXCLUDED_HOSTS, b"")
     _make_folders(member)
 
 
 def _link_software(member: Member) -> None:
-    root = member.node.root
+    files = member.node.files
     links = {
-        "usr/lib/hadoop": "/opt/emr/hadoop",
-        "usr/lib/spark": "/opt/emr/spark",
-        "opt/emr/spark/conf": SPARK_CONF,
-        "usr/lib/hadoop-mapreduce": "/opt/emr/hadoop/tools",
+        "/usr/lib/hadoop": "/opt/emr/hadoop",
+        "/usr/lib/spark": "/opt/emr/spark",
+        "/opt/emr/spark/conf": SPARK_CONF,
+        "/usr/lib/hadoop-mapreduce": "/opt/emr/hadoop/tools",
     }
     for link, target in links.items():
-        place = root / link
-        if not place.is_symlink():
-            place.symlink_to(target)
+        files.link(link, target)
     for command in HADOOP_COMMANDS:
-        member.node.write(f"/usr/bin/{command}", HADOOP_WRAPPER.format(command=command).encode(), mode=0o755)
+        files.write(f"/usr/bin/{command}", HADOOP_WRAPPER.format(command=command).encode(), mode=0o755)
     for command in SPARK_COMMANDS:
-        member.node.write(f"/usr/bin/{command}", SPARK_WRAPPER.format(command=command).encode(), mode=0o755)
-    member.node.write("/usr/bin/hadoop-streaming", STREAMING_WRAPPER.encode(), mode=0o755)
-    member.node.mkdir(HADOOP_CONF)
-    member.node.mkdir(SPARK_CONF)
+        files.write(f"/usr/bin/{command}", SPARK_WRAPPER.format(command=command).encode(), mode=0o755)
+    files.write("/usr/bin/hadoop-streaming", STREAMING_WRAPPER.encode(), mode=0o755)
+    files.make_folder(HADOOP_CONF)
+    files.make_folder(SPARK_CONF)
 
 
 def _make_folders(member: Member) -> None:
     """Make folders for what runs here. Containers run as hadoop, so the NodeManager does too."""
-    node = member.node
+    files = member.node.files
     for stale in STATE_FOLDERS:  # an image of an EMR node brings that node's
-        for child in (node.root / stale).glob("*"):
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
-    node.mkdir("/mnt/var/log/hadoop/steps", "hadoop")
-    node.mkdir("/mnt/var/lib/hadoop/steps", "hadoop")
-    node.mkdir("/mnt/var/log/spark", "hadoop", 0o777)
+        files.clear(stale)
+    files.make_folder("/mnt/var/log/hadoop/steps", "hadoop")
+    files.make_folder("/mnt/var/lib/hadoop/steps", "hadoop")
+    files.make_folder("/mnt/var/log/spark", "hadoop", 0o777)
     if member.is_master:
-        node.mkdir("/mnt/namenode", "hdfs", 0o700)
+        files.make_folder("/mnt/namenode", "hdfs", 0o700)
     if member.stores_data:
-        node.mkdir("/mnt/hdfs", "hdfs", 0o700)
+        files.make_folder("/mnt/hdfs", "hdfs", 0o700)
     if member.works:
-        node.mkdir("/mnt/yarn", "hadoop")
-        node.mkdir("/mnt/var/log/hadoop-yarn/containers", "hadoop")
+        files.make_folder("/mnt/yarn", "hadoop")
+        files.make_folder("/mnt/var/log/hadoop-yarn/containers", "hadoop")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster, Group, Instance, Step
 
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then says why
-BUSY_FILE = "emr/metricscollector/isbusy"
+BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
 # A file that was touched longer ago does not count (a guess: the guide gives no time).
 BUSY_FILE_SECONDS = 60.0
@@ -158,8 +158,8 @@ class RealNodes:
             return True
         if self._daemons.hdfs_used_percent() >= BUSY_HDFS_PERCENT:
             return True
-        file = self._master.node.root / BUSY_FILE
-        return file.exists() and self._clock.now().timestamp() - file.stat().st_mtime < BUSY_FILE_SECONDS
+        file = self._master.node.files.status(BUSY_FILE)
+        return file is not None and self._clock.now().timestamp() - file.st_mtime < BUSY_FILE_SECONDS
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the cluster's instances."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shlex
 import threading
@@ -12,11 +14,11 @@ from emrbox.emr.life.layer import StepOutcome
 from emrbox.emr.life.model import FailureDetails, Step
 from emrbox.emr.machines.log_pusher import STEPS_FOLDER
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
-from emrbox.emr.machines.processes import interrupt_child, kill_tree
+from emrbox.emr.machines.processes import kill_tree
+from emrbox.nodes.files import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
 COMMAND_RUNNER = "command-runner.jar"
 SCRIPT_RUNNER = re.compile(r"s3://[a-z0-9-]+\.elasticmapreduce/libs/script-runner/script-runner\.jar")
@@ -27,6 +29,7 @@ EXCEPTION = re.compile(
     rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
 )
 TAIL_BYTES = 65536
+MOST_BYTES = 100_000_000  # of a log: a sparse file has no end to wait for
 SIGNALLED = 128
 MESSAGE_LENGTH = 1000
 
@@ -78,18 +81,21 @@ class StepProcess:
         self._uri = uri
         self._kill_applications = kill_applications
         self._cancelled = False
-        self._logs = master.node.root / STEPS_FOLDER / step.id
+        self._files = master.node.files
+        self._logs = f"{STEPS_FOLDER}/{step.id}"
         self._lock = threading.Lock()
         work = f"/mnt/var/lib/hadoop/steps/{step.id}"
-        master.node.mkdir(work, "hadoop")
-        master.node.mkdir(f"/{STEPS_FOLDER}/{step.id}", "hadoop")
+        self._files.make_folder(work, "hadoop")
+        self._files.make_folder(self._logs, "hadoop")
+        self._controller = self._files.create(f"{self._logs}/controller")
         argv = _argv(step)
         environment = {**NODE_ENVIRONMENT, **_hadoop_log(step.id)}
         self._say(f"INFO startExec '{shlex.join(argv)}'")
         self._say(f"INFO Environment:\n{chr(10).join(f'  {k}={v}' for k, v in environment.items())}")
         # The step's own processes write this one.
-        master.node.write(f"/{STEPS_FOLDER}/{step.id}/syslog", b"", owner="hadoop")
-        with (self._logs / "stdout").open("wb") as out, (self._logs / "stderr").open("wb") as err:
+        self._files.write(f"{self._logs}/syslog", b"", owner="hadoop")
+        out, err = (self._files.create(f"{self._logs}/{name}") for name in ("stdout", "stderr"))
+        with out, err:
             self._process = master.node.popen(
                 argv, user="hadoop", cwd=work, env=environment, stdout=out, stderr=err
             )
@@ -110,6 +116,7 @@ class StepProcess:
         applications = self._applications(SUBMITTED)
         if self._cancelled:
             self._kill_applications(self._applications(SUBMITTING))
+        self._controller.close()
         self._push(applications)
         return StepOutcome(code, self._failure() if code != 0 else None, applications)
 
@@ -117,8 +124,7 @@ class StepProcess:
         """SIGTERM to the step's process, then the end of its YARN applications."""
         self._cancelled = True
         self._say("INFO Step cancellation requested: SIGTERM to the child process")
-        # It may have to wait for the child, and whoever asks holds the cluster's condition.
-        threading.Thread(target=interrupt_child, args=(self._process,), daemon=True).start()
+        self._process.terminate()
 
     def kill(self) -> None:
         """SIGKILL to the step's process and what it started, then the end of its YARN applications."""
@@ -127,20 +133,31 @@ class StepProcess:
 
     def _say(self, line: str) -> None:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        with self._lock, (self._logs / "controller").open("a") as controller:
-            controller.write(f"{moment} {line}\n")
+        with self._lock:
+            if not self._controller.closed:  # a word about a step that is over comes too late
+                write_all(self._controller, f"{moment} {line}\n".encode(errors="replace"))
 
     def _applications(self, naming: re.Pattern[bytes]) -> tuple[str, ...]:
         """Return the YARN applications that the step's own output names."""
         found: dict[str, None] = {}
         for name in ("stderr", "stdout", "syslog"):
-            for match in naming.findall(_read(self._logs / name)):
-                found[match.decode()] = None
+            for line in self._lines(name):
+                for match in naming.findall(line):
+                    found[match.decode()] = None
         return tuple(found)
+
+    def _lines(self, name: str, last: int = MOST_BYTES) -> Iterator[bytes]:
+        """Yield the lines of a log's last bytes; none if the step has put something else there."""
+        with contextlib.suppress(OSError), self._files.open_below(self._logs, name) as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - last))
+            read = 0
+            while read < last and (line := log.readline(TAIL_BYTES)):
+                read += len(line)
+                yield line
 
     def _failure(self) -> FailureDetails:
         """EMR names a cause it recognises; else "Unknown Error." and where to look (emr-facts 1.3)."""
-        tail = _read(self._logs / "stderr")[-TAIL_BYTES:]
+        tail = b"".join(self._lines("stderr", last=TAIL_BYTES))
         matches = EXCEPTION.findall(tail)
         message = matches[-1].decode(errors="replace").strip()[:MESSAGE_LENGTH] if matches else None
         reason = "Unknown Error."
@@ -166,7 +183,3 @@ def _argv(step: Step) -> Sequence[str]:
     main = (step.main_class,) if step.main_class else ()
     properties = [f"-D{key}={value}" for key, value in step.properties.items()]
     return ("bash", "-c", RUN_JAR, "hadoop-jar", step.jar, *main, *properties, *step.args)
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""

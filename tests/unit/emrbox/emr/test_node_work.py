@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
-import shutil
 import subprocess
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,35 +20,34 @@ from emrbox.emr.machines.bootstrap import run_bootstrap_actions
 from emrbox.emr.machines.configurations import files
 from emrbox.emr.machines.node_access import Member
 from emrbox.emr.machines.step_process import StepProcess
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+T = TypeVar("T")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class FolderNode:
-    """A node's file tree in a folder; its processes run here, below one that stands for the node's door."""
+    """A node's file tree in a folder; its processes run here."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.files = Tree(root)
+        (root / "etc").mkdir(exist_ok=True)
+        users = (f"{name}:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n" for name in ("root", "hadoop"))
+        (root / "etc/passwd").write_text("".join(users))
 
     def popen(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
         cwd = self.root / str(streams.pop("cwd", "/")).lstrip("/")
         streams.pop("user", None)
         streams.pop("env", None)
-        door = ["bash", "-c", '"$@"; exit $?', "door", *argv]
-        return subprocess.Popen(door, cwd=cwd, start_new_session=True, **streams)
+        return subprocess.Popen(argv, cwd=cwd, start_new_session=True, **streams)
 
-    def write(self, path: str, data: bytes, *, owner: str = "root", mode: int = 0o644) -> None:  # noqa: ARG002
-        target = self.root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        target.chmod(mode)
-
-    def mkdir(self, path: str, owner: str = "root", mode: int = 0o755) -> None:  # noqa: ARG002
-        (self.root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    def inside(self, work: Callable[[], T], which: int) -> T:
+        raise NotImplementedError
 
     def go_on(self) -> None:
         """Nothing is held here."""
@@ -75,7 +74,7 @@ def start(
     pushes = [] if pushed is None else pushed
     kills = [] if killed is None else killed
     run = StepProcess(step, member(root), pushes.append, lambda key: f"s3://b/{key}", kills.append)
-    return run, root / log_pusher.STEPS_FOLDER / step.id
+    return run, root / log_pusher.STEPS_FOLDER.lstrip("/") / step.id
 
 
 def test_a_step_has_four_logs_and_pushes_them_with_its_yarn_applications(tmp_path: Path) -> None:
@@ -130,7 +129,7 @@ def test_bootstrap_actions_run_in_order_with_their_arguments(tmp_path: Path) -> 
     script.chmod(0o755)
     actions = [BootstrapAction("a", str(script), ("one",)), BootstrapAction("b", str(script), ("two",))]
     run_bootstrap_actions(actions, [member(tmp_path)], lambda: None)
-    logs = tmp_path / log_pusher.BOOTSTRAP_FOLDER
+    logs = tmp_path / log_pusher.BOOTSTRAP_FOLDER.lstrip("/")
     assert [(logs / n / "stdout").read_text() for n in "12"] == ["one\n", "two\n"]
 
 
@@ -160,20 +159,45 @@ def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> Non
 def test_a_folder_that_vanishes_while_it_is_looked_through_spoils_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    containers = tmp_path / log_pusher.CONTAINERS_FOLDER
+    containers = tmp_path / log_pusher.CONTAINERS_FOLDER.lstrip("/")
     for number, name in enumerate(("gone", "kept")):
         (containers / f"application_1_{number}" / name).mkdir(parents=True)
         (containers / f"application_1_{number}" / name / "stdout").touch()
     scandir = os.scandir
+    gone = containers / "application_1_0/gone"
 
-    def scan(path: Any) -> Any:
-        if str(path).endswith("gone"):
-            shutil.rmtree(path)  # as YARN does when it has kept a container's logs long enough
-        return scandir(path)
+    def scan(folder: Any) -> Any:
+        if gone.exists() and os.path.samestat(gone.stat(), os.stat(folder)):
+            (gone / "stdout").unlink()  # as YARN does when it has kept a container's logs long enough
+            gone.rmdir()
+        return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", scan)
     found = [key for key, _ in log_pusher._files(member(tmp_path))]
     assert found == ["containers/application_1_1/kept/stdout"]
+
+
+def test_a_step_s_logs_are_its_own_even_when_it_puts_something_else_in_their_place(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("ValueError: of the host")
+    root = tmp_path / "root"
+    root.mkdir()
+    swap = f"cd {root}/mnt/var/log/hadoop/steps/*; rm *; ln -s {secret} controller; ln -s {secret} stderr"
+    run, logs = start(root, "bash", "-c", f"{swap}; mkfifo stdout; ln -s {secret} syslog; exit 3")
+    failure = run.wait().failure
+    assert failure is not None
+    assert failure.message is None
+    assert secret.read_text() == "ValueError: of the host"
+    assert (logs / "controller").is_symlink()
+    assert list(log_pusher._files(member(root))) == []
+
+
+def test_a_log_is_pushed_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_pusher, "MOST_BYTES", 1000)
+    one = member(tmp_path)
+    one.node.files.write(f"{log_pusher.STEPS_FOLDER}/s-1/stdout", b"x" * 5000)
+    [(_, log)] = log_pusher._files(one)
+    assert gzip.decompress(log_pusher._compressed(log)) == b"x" * 1000
 
 
 def test_logs_are_laid_out_as_emr_does(tmp_path: Path) -> None:

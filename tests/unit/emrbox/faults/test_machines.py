@@ -6,6 +6,7 @@ import gzip
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ from emrbox.emr.machines import log_pusher
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
 from emrbox.faults.machines import with_faults
+from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +105,9 @@ def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest
     pusher._client = bucket
     file = tmp_path / "stderr"
     file.write_bytes(b"said")
-    pusher._push(iter([("steps/s-1/stderr", file)]))
+    node: Any = SimpleNamespace(files=Tree(tmp_path))
+    [found] = node.files.files("/")
+    pusher._push(iter([("steps/s-1/stderr", log_pusher._Log(node, "/", found))]))
     file.unlink()
     assert bucket.put == {}
     [timer] = timers
