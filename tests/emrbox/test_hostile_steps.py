@@ -79,7 +79,7 @@ os.setxattr('/tmp/m', 'security.capability', sys_admin)"
     "moto's own API": "curl -sf -m 9 -X POST http://GATEWAY/moto-api/reset "
     "|| curl -sf -m 9 http://GATEWAY//moto-api/data.json",
 }
-# Runs them, then looks for files of the whole machine's that can be written, and for calls that are not refused.
+# Runs them, then looks for files of the whole machine that can be written and for calls that are not refused.
 RUNNER = """\
 import ctypes, errno, json, os, stat, subprocess, sys
 
@@ -208,7 +208,7 @@ def test_logs_that_a_step_swaps_lead_nowhere(account: Account, cluster: str, sec
 
 
 def test_programs_of_the_node_are_executed_without_the_box_s_rights(account: Account, cluster: str) -> None:
-    """What the box executes in a node may be replaced: by a program that asks for more, or by the box's own."""
+    """What the box executes in a node may have been replaced by a program that asks for more."""
     for name in ("env", "setpriv"):
         script = EVIL.replace("NAME", name)
         keep = f"mv /usr/bin/{name} /usr/bin/{name}.kept; cat >/usr/bin/{name}; chmod 755 /usr/bin/{name}"
@@ -226,7 +226,7 @@ def test_programs_of_the_node_are_executed_without_the_box_s_rights(account: Acc
 def test_a_program_of_the_host_that_is_executed_by_a_link_cannot_be_changed(
     box: Any, account: Account, cluster: str
 ) -> None:
-    """runc's CVE-2019-5736: a link to /proc/self/exe in place of what is executed gives the host's program."""
+    """runc's CVE-2019-5736: the box executes a link to /proc/self/exe, and so a program of the host."""
     account.s3.put_object(Bucket=BUCKET, Key="watch.py", Body=WATCH.encode())
     _, state = step(account, cluster, "bash", "-c", f"aws s3 cp --quiet s3://{BUCKET}/watch.py /mnt/tmp/w.py")
     assert state == "COMPLETED"

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -20,7 +21,7 @@ from werkzeug.serving import make_server
 from werkzeug.utils import redirect, send_from_directory
 from werkzeug.wrappers import Request, Response
 
-from emrbox.aws import auth, calls, managed_policies, own_api, permissions, protocol, s3
+from emrbox.aws import auth, calls, managed_policies, own_api, permissions, protocol, requests, s3
 from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
@@ -41,8 +42,10 @@ EMR_SERVICE = "elasticmapreduce"
 EMR_TARGET = "ElasticMapReduce."
 AMZ_JSON = "application/x-amz-json-1.1"
 FIRST_ERROR_STATUS = 400
-# Asks for no signature, and can forget everything at a word of any web page, or of a node.
-MOTO_OWN = "moto-api/"
+FIRST_SERVER_ERROR = 500
+# Asks for no signature. The first can forget everything at a word of any web page, or of a node; the second
+# is moto's idea of instance metadata, and emrbox has its own.
+MOTO_OWN = ("moto-api/", "latest/meta-data/", "latest/api/")
 LOG = logging.getLogger(__name__)
 # moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
 # conditional writes need it too. SQS and the like may wait inside a call and must hold nobody up.
@@ -123,27 +126,37 @@ class Application:
             self._cut_off(received, fate)
         if fate.refusal is not None:
             return self._refuse(received, fate.refusal, start_response)
-        status = 0
-
-        def remember_status(line: str, headers: Any, exc_info: Any = None) -> Any:
-            nonlocal status
-            status = int(line.split(" ", 1)[0])
-            return start_response(line, headers, exc_info)
-
-        environ = received.request.environ
         if received.service == EMR_SERVICE:
-            answer = list(self._emr_answer(received)(environ, remember_status))
-        elif received.service in ONE_AT_A_TIME:
-            with self._one_at_a_time:
-                answer = list(self._moto(environ, remember_status))
+            response = self._emr_answer(received)
         else:
-            answer = list(self._moto(environ, remember_status))
+            protocol = requests.protocol_of(received.request, received.body, received.service)
+            refusal = requests.refusal(received.request, received.body, protocol)
+            if refusal is not None:
+                return self._refuse(received, refusal, start_response)
+            response = self._moto_answer(received)
+            if response.status_code >= FIRST_SERVER_ERROR:
+                return self._refuse(received, requests.impossible(protocol), start_response)
         if fate.slow_seconds:
             time.sleep(fate.slow_seconds)
         if fate.lost:
             self._cut_off(received, fate)
-        self._write_call(received, status, b"".join(answer) if status >= FIRST_ERROR_STATUS else b"")
-        return answer
+        status = response.status_code
+        self._write_call(received, status, response.get_data() if status >= FIRST_ERROR_STATUS else b"")
+        return response(received.request.environ, start_response)
+
+    def _moto_answer(self, received: _Received) -> Response:
+        """Let moto answer; what it cannot is status 500, and moto or this has logged why."""
+        environ = received.request.environ
+        one_at_a_time = self._one_at_a_time if received.service in ONE_AT_A_TIME else nullcontext()
+        try:
+            with one_at_a_time:
+                response = Response.from_app(self._moto, environ, buffered=True)
+        except Exception:
+            LOG.exception("a call to %s failed", received.service)
+            return Response(status=FIRST_SERVER_ERROR)
+        if "xml" in (response.content_type or "") and not requests.is_of_object(received.request):
+            response.set_data(requests.well_formed(response.get_data()))
+        return response
 
     def _fate(self, received: _Received) -> CallFate:
         """Return what fault befalls the call; costs next to nothing while none is on."""
@@ -214,7 +227,7 @@ class Server:
     """The application on any number of sockets."""
 
     def __init__(self, application: Application) -> None:
-        self._application = application
+        self.application = application
         self._servers: list[Any] = []
 
     def serve(self, sockets: Sequence[socket.socket]) -> None:
@@ -225,7 +238,7 @@ class Server:
             server = make_server(
                 host,
                 port,
-                self._application,
+                self.application,
                 threaded=True,
                 request_handler=_RequestHandler,
                 fd=listening.fileno(),
@@ -243,7 +256,7 @@ class Server:
         for server in self._servers:
             server.shutdown()
             server.server_close()
-        self._application.close()
+        self.application.close()
 
 
 class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publishes no types

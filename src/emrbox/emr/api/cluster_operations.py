@@ -188,6 +188,8 @@ def add_tags(store: Store, request: Document) -> Document:
 def remove_tags(store: Store, request: Document) -> Document:
     """Remove tags from a cluster that is not over."""
     cluster = store.cluster(request["ResourceId"])
+    for key in request["TagKeys"]:
+        validation.check_tag_key(key)
     with cluster.changed:
         _require_live(cluster)
         for key in request["TagKeys"]:

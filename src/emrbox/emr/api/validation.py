@@ -241,5 +241,10 @@ def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
         key, value = tag.get("Key", ""), tag.get("Value", "")
         if not 1 <= len(key) <= TAG_KEY_LENGTH or len(value) > TAG_VALUE_LENGTH:
             raise validation_error("A tag's key has 1 to 128 characters, its value at most 256.")
-        if key.lower().startswith("aws:"):
-            raise validation_error("Tag keys that start with 'aws:' are reserved.")
+        check_tag_key(key)
+
+
+def check_tag_key(key: str) -> None:
+    """Refuse a key of AWS's own: nobody else sets or removes it (emr-facts 2.10)."""
+    if key.lower().startswith("aws:"):
+        raise validation_error("Tag keys that start with 'aws:' are reserved.")

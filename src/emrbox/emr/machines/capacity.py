@@ -75,6 +75,7 @@ class Capacity:
         launched = answer["Instances"]
         new = [i["InstanceId"] for i in launched]
         self._launched += new
+        self._mark(launched, group)
         # As DisableApiTermination of the launch, which moto does not read.
         self._protect(new, protected=self._cluster.termination_protected)
         self._catch_up(new, tags)
@@ -92,6 +93,12 @@ class Capacity:
             )
             for instance in launched
         ]
+
+    def _mark(self, launched: list[dict[str, Any]], group: Group) -> None:
+        """Set the tags that only AWS sets, and that EC2 refuses from everybody else."""
+        volumes = [m["Ebs"]["VolumeId"] for i in launched for m in i.get("BlockDeviceMappings", [])]
+        tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
+        self._backend.create_tags([*(i["InstanceId"] for i in launched), *volumes], tags)
 
     def lost(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
@@ -176,8 +183,7 @@ class Capacity:
         instances = self._cluster.request["Instances"]
         subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
         ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
-        emr_tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
-        tags = _tag_list({**self._cluster.tags, **emr_tags})
+        tags = _tag_list(self._cluster.tags)
         token = uuid.uuid4().hex
         expect_release(token, self._cluster.release_label)
         request: dict[str, Any] = {
@@ -189,8 +195,10 @@ class Capacity:
             "SecurityGroupIds": self._security_groups(group, subnet),
             "BlockDeviceMappings": storage.mappings(storage.block_devices(group.instance_type, group.ebs)),
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
-            "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         }
+        if tags:
+            kinds = ("instance", "volume")
+            request["TagSpecifications"] = [{"ResourceType": kind, "Tags": tags} for kind in kinds]
         if instances.get("Ec2KeyName"):
             request["KeyName"] = instances["Ec2KeyName"]
         if subnet:

@@ -50,6 +50,7 @@ class Endpoint:
             images=Images(base=folder, releases={}, rpm_repository=repository),
         )
         self._server = create_server(config, emr)
+        self.application = self._server.application
         self._thread = threading.Thread(target=self._server.serve, args=([listening],), daemon=True)
         self._thread.start()
 

@@ -167,7 +167,7 @@ def test_a_folder_that_vanishes_while_it_is_looked_through_spoils_nothing(
     gone = containers / "application_1_0/gone"
 
     def scan(folder: Any) -> Any:
-        if gone.exists() and os.path.samestat(gone.stat(), os.stat(folder)):
+        if gone.exists() and os.path.samestat(gone.stat(), os.fstat(folder)):
             (gone / "stdout").unlink()  # as YARN does when it has kept a container's logs long enough
             gone.rmdir()
         return scandir(folder)

@@ -159,7 +159,7 @@ OPERATIONS: dict[str, Callable[[Tree, str], object]] = {
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
     """A folder in memory: each example makes its tree anew."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:  # noqa: S108  # made under a new name
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:  # made under a new name
         folder = Path(made)
         (folder / "outside").mkdir()
         (folder / "outside/secret").write_bytes(b"of the host")
