@@ -33,6 +33,7 @@ _NAMESPACES = (
     | namespaces.CLONE_NEWNET
 )
 _LOOK_SECONDS = 0.05
+_CONSOLE_BYTES = 64 * 1024  # as GetConsoleOutput has
 _REBOOT = 3  # how the image's first process ends when the node is to start again
 _START_TIMEOUT_SECONDS = 120.0  # a second or two, if the machine is not busy
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,9 +85,11 @@ class Node:
 
     @property
     def console(self) -> bytes:
-        """What the first process has printed in this boot and those before."""
-        file = self.folder / "console.log"
-        return file.read_bytes() if file.exists() else b""
+        """The last 64 KB of what the first process has printed, in this boot and those before."""
+        with contextlib.suppress(FileNotFoundError), (self.folder / "console.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _CONSOLE_BYTES))
+            return file.read(_CONSOLE_BYTES)
+        return b""
 
     def start(self) -> None:
         """Boot, and return when sshd answers. NodeError if it does not in time."""

@@ -33,6 +33,7 @@ LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 HTTP_TIMEOUT_SECONDS = 10.0
+MOST_ANSWER_BYTES = 16_000_000  # a step may answer in a daemon's place
 PLAIN_MODE = "755"
 CONTAINERS_OVER_SECONDS = 30.0
 # The NodeManager's states of an application whose containers may still write.
@@ -295,6 +296,6 @@ def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
 def _get(url: str) -> Any:
     try:
         with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_SECONDS) as answer:  # noqa: S310  # of this box
-            return json.load(answer)
+            return json.loads(answer.read(MOST_ANSWER_BYTES))
     except (OSError, urllib.error.URLError, ValueError):
         return None

@@ -1,0 +1,60 @@
+"""An image is made from files that a node may change meanwhile, and of which links may lead to the host."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import IPv4Network
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.ec2.models import ec2_backends
+from waiting import wait_until
+
+from emrbox.aws.images import ImageLayers
+from emrbox.config import ACCOUNT_ID, REGION, BoxConfig, Images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("empty_moto")
+
+
+def saved(folder: Path) -> Path:
+    """Make an image from `folder`/upper; returns its layer."""
+    images = Images(folder / "base", {}, folder)
+    config = BoxConfig(folder, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
+    layers = ImageLayers(config, ec2_backends[ACCOUNT_ID][REGION])
+    ami: Any = SimpleNamespace(id="ami-1", state="")
+    node: Any = SimpleNamespace(folder=folder, spec=SimpleNamespace(layers=()))
+    layers.save(ami, node)
+    wait_until(lambda: ami.state != "pending")
+    assert ami.state == "available"
+    return folder / "images/ami-1"
+
+
+def test_an_image_has_the_node_s_files_but_those_of_one_instance(tmp_path: Path) -> None:
+    etc = tmp_path / "upper/etc"
+    etc.mkdir(parents=True)
+    etc.chmod(0o750)
+    (etc / "hostname").write_text("ip-1")
+    (etc / "kept").write_text("kept")
+    os.link(etc / "kept", etc / "twin")
+    os.mkfifo(etc / "pipe")
+    layer = saved(tmp_path)
+    assert sorted(file.name for file in (layer / "etc").iterdir()) == ["kept", "pipe", "twin"]
+    assert (layer / "etc").stat().st_mode & 0o777 == 0o750
+    assert (layer / "etc/twin").samefile(layer / "etc/kept")
+
+
+def test_links_of_a_node_reach_nothing_of_the_host(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    (host / "ssh").mkdir(parents=True)
+    for name in ("hostname", "ssh/ssh_host_ed25519_key"):
+        (host / name).write_text("of the host")
+    (tmp_path / "upper").mkdir()
+    (tmp_path / "upper/etc").symlink_to(host)
+    layer = saved(tmp_path)
+    assert (layer / "etc").is_symlink()
+    assert (host / "hostname").read_text() == "of the host"
+    assert (host / "ssh/ssh_host_ed25519_key").exists()
