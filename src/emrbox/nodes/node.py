@@ -222,6 +222,8 @@ class Node:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # of the box: the node's may be anything
 
             def start() -> subprocess.Popen[bytes]:
+                # `env` may be a link to /proc/self/exe, and so be the box's Python. Nobody can write to that
+                # while the box itself runs it (ETXTBSY), and the node ends with the box.
                 confinement.confine()
                 return subprocess.Popen(
                     [
