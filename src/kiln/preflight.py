@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import stat
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiln import ledger, paths, vault
+from kiln import git_archive, git_remote, ledger, paths, vault
 from kiln.errors import AwsError, PreflightError, UnreachableError
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from kiln.effects import Effects
     from kiln.settings.files import Source
     from kiln.settings.model import Access, Account, Driver
-
-_GIT_SECONDS = 30
 
 
 def check_account(effects: Effects) -> str:
@@ -39,39 +36,8 @@ def check_branch(settings: Driver) -> str | None:
     url, branch = settings.model_repo_url, settings.model_repo_branch
     if not url:
         return None
-    environment = paths.clean_environment(
-        paths.checkout(), {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    )
-    # The whole name: git would also take `feature/main`, or a tag, for `main`.
-    command = ["git", "ls-remote", "--exit-code", "--", url, f"refs/heads/{branch}"]
-    try:
-        finished = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PreflightError(
-            f"the git remote {url} (model_repo_url) did not answer in {_GIT_SECONDS} s",
-            fix="check the network and model_repo_url",
-        ) from error
-    # ls-remote's own code for "no such ref"; everything else is a remote that cannot be read.
-    if finished.returncode == 2:  # noqa: PLR2004
-        raise PreflightError(
-            f"the git remote {url} has no branch {branch} (model_repo_branch)",
-            fix="push the branch, or correct model_repo_branch",
-        )
-    if finished.returncode != 0:
-        said = finished.stderr.strip().splitlines()
-        raise PreflightError(
-            f"the git remote {url} (model_repo_url) cannot be read: {said[0] if said else 'git failed'}",
-            fix="check model_repo_url and that this machine may read it",
-        )
-    return finished.stdout.split()[0]
+    git_archive.check_name(settings.model_repo_name)
+    return git_remote.resolve(url, branch)
 
 
 def check_private_key(root: Path, settings: Access) -> None:

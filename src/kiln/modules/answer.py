@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiln import terminal
 from kiln.clock import SystemClock
 from kiln.context import Context
-from kiln.errors import KilnError
+from kiln.modules.report import report
 from kiln.patient import Patient
 
 if TYPE_CHECKING:
@@ -21,23 +20,11 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
     """Do a module's work. Expected errors become Ansible's failure message, with kiln's exit code."""
     from kiln.aws import Boto  # noqa: PLC0415  boto3 is slow to import and tests need none
 
-    options = module.params
-    try:
+    def do() -> Options:
+        options = module.params
         config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
         effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
         clock = SystemClock()
-        result = work(Context(effects=Patient(effects, clock), clock=clock), module)
-    except KilnError as error:
-        # ansible-playbook prints them as they are.
-        message, fix = terminal.line_of(error.message), terminal.line_of(error.fix)
-        details = [terminal.line_of(line) for line in error.details]
-        module.fail_json(
-            msg="\n".join((message, *details, *([f"fix: {fix}"] if fix else []))),
-            exit_code=int(error.exit_code),
-            message=message,
-            fix=fix,
-            details=details,
-            cluster_id=error.cluster_id or "",
-        )
-    else:
-        module.exit_json(**result)
+        return work(Context(effects=Patient(effects, clock), clock=clock), module)
+
+    report(module, do)

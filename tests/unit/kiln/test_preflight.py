@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kiln import preflight
-from kiln.errors import KilnError, PreflightError
+from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.settings.model import Driver, StepSettings
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def settings(**changes: Any) -> Driver:
     changes.setdefault("kiln_cache_dir", "/nowhere/cache")
+    changes.setdefault("model_repo_name", "model_repo")
     return Driver(
         aws_region="us-east-1",
         kiln_state_uri="s3://state/kiln",
@@ -74,8 +75,15 @@ def test_a_remote_out_of_reach_is_said() -> None:
 
 
 def test_an_address_that_looks_like_an_option_is_no_option() -> None:
-    with pytest.raises(PreflightError):
+    with pytest.raises(UsageError, match="model_repo_url"):
         preflight.check_branch(settings(model_repo_url="--upload-pack=touch x", model_repo_branch="main"))
+
+
+def test_a_model_repo_whose_name_is_no_folder_is_refused(remote: Path) -> None:
+    with pytest.raises(UsageError, match="model_repo_name"):
+        preflight.check_branch(
+            settings(model_repo_url=str(remote), model_repo_branch="main", model_repo_name="../x")
+        )
 
 
 def test_a_pipeline_without_model_repo_has_nothing_to_check() -> None:
