@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from kiln.context import Stop
     from kiln.progress import Reporter
 
-# These work on nodes, which only the whole inventory folder finds (aws_ec2.yml asks EC2, a second's work).
-_ON_NODES = frozenset({"provision", "deploy"})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
@@ -96,7 +94,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         order = {
             "checkout": str(self.root),
             "playbook": str(self.root / "playbooks" / f"{name}.yml"),
-            "inventory": str(self.inventory if name in _ON_NODES else self.inventory / "hosts.yml"),
+            "inventory": str(self.inventory / "hosts.yml"),  # nodes come from EMR, see the role emr_target
             "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
             "folder": str(self.folder / "ansible" / name),
             "log": str(self.log_file(name)),

@@ -37,14 +37,18 @@ def launch(ec2: Any, count: int, **tags: str) -> list[str]:
     return [instance["PrivateIpAddress"] for instance in launched["Instances"]]
 
 
-def cluster(ec2: Any, cluster_id: str, **tags: str) -> dict[str, list[str]]:
-    common = {
+def tags_of(cluster_id: str, **tags: str) -> dict[str, str]:
+    return {
         "pipeline": "model_building",
         "environment": "local",
         "managed_by": "kiln",
         "cluster_name": f"kiln-local-model_building-{cluster_id}",
         "aws__elasticmapreduce__job_of_flow_of_id": cluster_id,
     } | tags
+
+
+def cluster(ec2: Any, cluster_id: str, **tags: str) -> dict[str, list[str]]:
+    common = tags_of(cluster_id, **tags)
     return {
         role: launch(ec2, count, aws__elasticmapreduce__instance_of_group_of_role=role, **common)
         for role, count in (("MASTER", 1), ("CORE", 2))
@@ -80,31 +84,63 @@ def point_to(ansible_copy: AnsibleCopy, endpoint: str) -> None:
     )
 
 
-def test_nodes_are_grouped_by_cluster_kind_and_pipeline(
+def listed(ansible_copy: AnsibleCopy) -> Any:
+    answer = ansible_copy.run("ansible-inventory", "-i", "inventory/local", "--list")
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def hosts_of(groups: Any, name: str) -> set[str]:
+    return set(groups.get(name, {}).get("hosts", ()))
+
+
+def test_nodes_are_grouped_by_their_tags_in_groups_that_no_play_uses(
     ansible_copy: AnsibleCopy, endpoint: str, ec2: Any
 ) -> None:
     first, second = cluster(ec2, FIRST), cluster(ec2, SECOND)
     cluster(ec2, "j-FOREIGN", managed_by="somebody")
     cluster(ec2, "j-STAGE", environment="stage")
     point_to(ansible_copy, endpoint)
-    listed = ansible_copy.run("ansible-inventory", "-i", "inventory/local", "--list")
-    assert listed.returncode == 0, listed.stderr
-    groups = json.loads(listed.stdout)
+    groups = listed(ansible_copy)
     both = {address for nodes in (first, second) for addresses in nodes.values() for address in addresses}
 
-    assert set(groups["cluster_j_AAAAAAAAAAAAA"]["hosts"]) == {*first["MASTER"], *first["CORE"]}
-    assert set(groups["cluster_j_BBBBBBBBBBBBB"]["hosts"]) == {*second["MASTER"], *second["CORE"]}
-    assert set(groups["emr_master"]["hosts"]) == {*first["MASTER"], *second["MASTER"]}
-    assert set(groups["model_building"]["hosts"]) == both
-    assert groups["model_building"]["children"] == ["model_building_local"]
-    assert set(groups["aws_ec2"]["hosts"]) == both
+    assert hosts_of(groups, "tag_cluster_j_AAAAAAAAAAAAA") == {*first["MASTER"], *first["CORE"]}
+    assert hosts_of(groups, "tag_cluster_j_BBBBBBBBBBBBB") == {*second["MASTER"], *second["CORE"]}
+    assert hosts_of(groups, "tag_role_MASTER") == {*first["MASTER"], *second["MASTER"]}
+    assert hosts_of(groups, "tag_pipeline_model_building") == both
+    assert hosts_of(groups, "nodes") == both
+    assert hosts_of(groups, "tag_incomplete") == set()
 
     (master,) = first["MASTER"]
     variables = groups["_meta"]["hostvars"][master]
     assert variables["ansible_user"] == "{{ emr_cluster_ssh_user }}"
     assert variables["kiln_cluster_id"] == {"__ansible_unsafe": FIRST}
-    # From the fourth level: what a node was launched for decides.
-    assert "--num-executors" in variables["model_building_spark_options"]
+    # Whatever the tag says: a pipeline's variables, its secrets among them, come from the run.
+    assert "node_secrets_values" not in variables
+    assert "model_building_spark_options" not in variables
+
+
+def test_a_tag_puts_no_node_into_a_group_of_plays_or_variables(
+    ansible_copy: AnsibleCopy, endpoint: str, ec2: Any
+) -> None:
+    names = ["other", "emr_target", "localhost", "nodes", "all", "local", "pipelines", "model_building"]
+    ansible_copy.write("group_vars/other.yml", "node_secrets_values: {x: '{{ vault_x }}'}\n")
+    hosts = {name: launch(ec2, 1, **tags_of(FIRST, pipeline=name))[0] for name in names}
+    point_to(ansible_copy, endpoint)
+    groups = listed(ansible_copy)
+    for name, host in hosts.items():
+        member = {group for group in groups if host in hosts_of(groups, group)}
+        assert {group for group in member if not group.startswith("tag_")} == {"aws_ec2", "nodes"}, name
+        assert "node_secrets_values" not in groups["_meta"]["hostvars"][host], name
+
+
+def test_a_half_tagged_instance_disturbs_nobody(ansible_copy: AnsibleCopy, endpoint: str, ec2: Any) -> None:
+    nodes = cluster(ec2, FIRST)
+    odd = launch(ec2, 1, managed_by="kiln", environment="local")
+    point_to(ansible_copy, endpoint)
+    groups = listed(ansible_copy)
+    assert hosts_of(groups, "nodes") == {*nodes["MASTER"], *nodes["CORE"]}
+    assert hosts_of(groups, "tag_incomplete") == set(odd)
 
 
 def test_no_local_aws_is_an_error_that_says_so(ansible_copy: AnsibleCopy) -> None:
@@ -124,7 +160,7 @@ def test_a_playbook_never_passes_on_no_nodes(ansible_copy: AnsibleCopy, endpoint
     point_to(ansible_copy, endpoint)
     limited = ansible_copy.run(
         *("ansible-playbook", "-i", "inventory/local", "playbooks/provision.yml"),
-        *("-e", "pipeline=model_building", "--limit", "emr_core"),
+        *("-e", "pipeline=model_building", "--limit", "tag_role_CORE"),
     )
     assert limited.returncode != 0
     assert "emr_target" in limited.stderr

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from kiln.errors import UsageError
-from kiln.settings import files
+from kiln.settings import files, secret_references
 from kiln.settings.model import BootstrapAction, StepSettings, driver_variables, variables
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Variables that playbooks make or take and that are no setting of the driver's.
 _COMMON = frozenset(
     {"ds", "pipeline", "run_id", "kiln_checkout", "kiln_cache_dir", "kiln_state_dir", "kiln_cluster_id"}
+    | {secret_references.KEY}
 )
 # Ansible's own namespace: connection variables.
 _ANSIBLE = "ansible_"
@@ -102,7 +103,9 @@ def check(
                     f"{source.label}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}"
                 )
             _check_name(source, str(key), known, pipelines, pipeline)
-            if key in typed:
+            if key == secret_references.KEY:
+                secret_references.references(value, source.label)
+            elif key in typed:
                 convert(source, key, value, typed[key])
             elif key in options:
                 _check_kind(source, key, value, options[key])

@@ -1,0 +1,37 @@
+"""The running nodes of a cluster, checked, for add_host; and warnings about what only the inventory has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from kiln import target_nodes
+from kiln.errors import KilnError
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
+    """Arguments: cluster (of emr_cluster_info), tagged and incomplete (hosts of the dynamic inventory)."""
+
+    _VALID_ARGS = frozenset({"cluster", "tagged", "incomplete"})
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Change nothing; return `nodes`."""
+        result = dict(super().run(tmp, task_vars)) | {"changed": False}
+        asked = self._task.args
+        try:
+            nodes = target_nodes.running(asked["cluster"])
+        except KilnError as error:
+            return result | {
+                "failed": True,
+                "msg": f"{error.message}; {error.fix}",
+                "exit_code": int(error.exit_code),
+                "message": error.message,
+                "fix": error.fix,
+            }
+        identity = str(asked["cluster"]["id"])
+        for warning in target_nodes.warnings(nodes, asked["tagged"], asked["incomplete"], identity):
+            Display().warning(warning)
+        return result | {"nodes": nodes}

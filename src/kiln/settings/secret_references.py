@@ -1,0 +1,42 @@
+"""node_secrets_values: names of secrets, each with one reference into the vault and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kiln.errors import UsageError
+
+KEY = "node_secrets_values"
+_REFERENCE = re.compile(r"\{\{\s*(vault_[a-z0-9_]+)\s*\}\}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+def references(values: Any, label: str) -> dict[str, str]:
+    """Return name in the secrets file -> name in the vault. Raises UsageError, which never shows a value.
+
+    `label` is where the variable was read. A value that is a secret itself, or more than one reference, would be
+    in plain text in the settings, or be evaluated as a template.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(
+            f"{label}: {KEY} is no mapping of names (its value is not shown)",
+            fix=f'{KEY}: {{database_password: "{{{{ vault_database_password }}}}"}}',
+        )
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{label}: a name in {KEY} cannot be one (it is not shown)",
+                fix="letters, digits and _ . - only, at most 100",
+            )
+        reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if reference is None:
+            raise UsageError(
+                f"{label}: {KEY}.{name} is not one reference into the vault (its value is not shown)",
+                fix=f'put the secret into the vault as vault_{name.lower()}, and write "{{{{ vault_… }}}}" there',
+            )
+        found[name] = reference[1]
+    return found

@@ -1,0 +1,93 @@
+"""The nodes that a run works on: what EMR's ListInstances says of exactly its cluster, checked."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+
+from kiln.errors import ClusterNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+CLUSTER_ID = re.compile(r"j-[A-Z0-9]{1,64}")
+# i- and 8 or 17 hex digits: EC2 User Guide, "Resource IDs".
+_INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+_GROUPS = {"MASTER": "emr_master", "CORE": "emr_core", "TASK": "emr_task"}
+_AT_WORK = "RUNNING"
+
+
+def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the running nodes of a cluster as emr_cluster_info describes it: name, group, instance_id.
+
+    `name` is the private IP address, `group` emr_master, emr_core or emr_task. Raises ClusterNotFoundError when
+    there is none, and for what cannot be a node: whatever it is, no playbook connects to it.
+    """
+    cluster_id = str(cluster.get("id"))
+    if not CLUSTER_ID.fullmatch(cluster_id):
+        raise _wrong(cluster_id, "that is no id of a cluster")
+    found = [node for node in cluster.get("instances", ()) if node.get("state") == _AT_WORK]
+    nodes = [_node(cluster_id, node) for node in found]
+    if not nodes:
+        raise ClusterNotFoundError(
+            f"cluster {ascii(cluster_id)} has no running node",
+            fix="wait until it can run steps, or launch another one",
+        )
+    by_name: dict[str, str] = {}
+    for node in nodes:
+        other = by_name.setdefault(node["name"], node["instance_id"])
+        if other != node["instance_id"]:
+            raise _wrong(cluster_id, f"{other} and {node['instance_id']} have one address, {node['name']}")
+    return list({node["name"]: node for node in nodes}.values())
+
+
+def _node(cluster_id: str, node: Mapping[str, Any]) -> dict[str, str]:
+    instance_id, address = str(node.get("ec2_instance_id")), str(node.get("private_ip_address"))
+    if not _INSTANCE_ID.fullmatch(instance_id):
+        raise _wrong(cluster_id, f"{ascii(instance_id)[:60]} is no id of an instance")
+    parsed = _address(address)
+    if parsed is None:
+        raise _wrong(cluster_id, f"{instance_id} has the address {ascii(address)[:60]}, which is no IP address")
+    group = _GROUPS.get(str(node.get("group")))
+    if group is None:
+        raise _wrong(cluster_id, f"{instance_id} is neither MASTER nor CORE nor TASK")
+    return {"name": str(parsed), "group": group, "instance_id": instance_id}
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address that can be another machine's: no loopback, multicast, or interface's name in it."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    unusable = address.is_loopback or address.is_multicast or address.is_unspecified or "%" in text
+    return None if unusable else address
+
+
+def _wrong(cluster_id: str, problem: str) -> ClusterNotFoundError:
+    return ClusterNotFoundError(
+        f"ListInstances of cluster {ascii(cluster_id)[:60]}: {problem}",
+        fix="look at the cluster in EMR; no playbook runs on it",
+    )
+
+
+def warnings(
+    nodes: Sequence[Mapping[str, str]], named: Iterable[str], unusable: Iterable[str], cluster_id: str
+) -> list[str]:
+    """Return what a dynamic inventory has that EMR does not confirm: nothing of it is worked on.
+
+    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have no cluster.
+    """
+    known = {node["name"] for node in nodes}
+    foreign = sorted(set(named) - known)
+    found = []
+    if foreign:
+        found.append(
+            f"left out: {', '.join(foreign)} by the tags of EC2 belong to {cluster_id}, "
+            "but EMR lists no such running node"
+        )
+    incomplete = sorted(set(unusable) - known)
+    if incomplete:
+        found.append(f"left out: {', '.join(incomplete)} have tags of kiln but name no cluster of EMR")
+    return found
