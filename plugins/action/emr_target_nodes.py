@@ -9,6 +9,7 @@ from ansible.utils.display import Display
 
 from kiln import target_nodes
 from kiln.errors import KilnError
+from kiln.modules.report import failure
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
@@ -24,13 +25,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         try:
             nodes = target_nodes.running(asked["cluster"])
         except KilnError as error:
-            return result | {
-                "failed": True,
-                "msg": f"{error.message}; {error.fix}",
-                "exit_code": int(error.exit_code),
-                "message": error.message,
-                "fix": error.fix,
-            }
+            return result | failure(error)
         identity = str(asked["cluster"]["id"])
         for warning in target_nodes.warnings(nodes, asked["tagged"], asked["incomplete"], identity):
             Display().warning(warning)

@@ -9,7 +9,7 @@ from ansible import context
 from ansible.plugins.action import ActionBase
 
 from kiln.errors import KilnError
-from kiln.settings import check
+from kiln.settings import check, files
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
@@ -24,6 +24,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         asked = self._task.args
         extra = [str(argument) for argument in context.CLIARGS.get("extra_vars", ())]
         try:
+            files.check_environment(Path(asked["checkout"]), asked["environment"])
+            files.check_pipeline(Path(asked["checkout"]), asked["environment"], asked["pipeline"])
             check.check(Path(asked["checkout"]), asked["environment"], asked["pipeline"], extra, by_hand=True)
         except KilnError as error:
             return result | {

@@ -1,7 +1,7 @@
-"""Read a pipeline's secrets from the vault and write them on a node, never as templates and in no temporary file.
+"""Read a pipeline's secrets from the vault and write them on a node: no template, no temporary file.
 
-The vault is read here, on the control host, and its values are never variables of Ansible: nothing can evaluate
-them or show them. They reach the node in the module's arguments, which pipelining sends through ssh's stdin.
+The vault is read here, on the control host, and its values are never variables of Ansible: nothing can
+evaluate or show them. They reach the node in the module's arguments, which pipelining sends through ssh.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ansible.parsing.vault import AnsibleVaultError, EncryptedString
 from ansible.plugins.action import ActionBase
 
 from kiln.errors import KilnError, PreflightError, UsageError
+from kiln.modules.report import failure
 from kiln.settings import secret_references
 
 
@@ -22,7 +23,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
     """Arguments: vault_file, shown_as (its name in messages), path, owner; without path it only checks.
 
     The names come from the variable node_secrets_values as it stands, not from an argument: Ansible resolves
-    templates in arguments. The result holds no secret, also when it fails; so its messages need not be hidden.
+    templates in arguments. The result holds no secret, also when it fails; so its messages need not be
+    hidden.
     """
 
     _VALID_ARGS = frozenset({"vault_file", "shown_as", "path", "owner"})
@@ -41,13 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
                 return result
             return result | self._write(secrets, variables)
         except KilnError as error:
-            return result | {
-                "failed": True,
-                "msg": f"{error.message}; {error.fix}",
-                "exit_code": int(error.exit_code),
-                "message": error.message,
-                "fix": error.fix,
-            }
+            return result | failure(error)
 
     def _secrets(self, wanted: dict[str, str]) -> dict[str, str]:
         shown = str(self._task.args["shown_as"])
@@ -58,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         return {name: _text(held[key], key, shown) for name, key in wanted.items()}
 
     def _held(self, file: str, shown: str) -> dict[str, Any]:
-        """Return the vault's content. No error of Ansible's own is passed on: it may quote the decrypted text."""
+        """Return the vault's content. Errors of Ansible are not passed on: they may quote it."""
         if not Path(file).is_file():
             raise PreflightError(f"{shown} does not exist", fix="make it (vault/README.md says how)")
         try:
@@ -75,7 +71,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
                 fix="give the right password by --vault-password-file (vault/README.md says how)",
             )
         if not isinstance(held, dict):
-            raise PreflightError(f"{shown} holds no variables", fix="ansible-vault edit it: vault_name: value")
+            raise PreflightError(
+                f"{shown} holds no variables", fix="ansible-vault edit it: vault_name: value"
+            )
         return held
 
     def _write(self, secrets: dict[str, str], variables: dict[str, Any]) -> dict[str, Any]:
@@ -88,14 +86,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         document = json.dumps(secrets, indent=4, sort_keys=True) + "\n"
         arguments = {"path": path, "content": document, "owner": str(self._task.args["owner"])}
         answer = self._execute_module(module_args=arguments, task_vars=variables)
-        # What a module says that did not come to its own end is not passed on: it may quote what it was given.
+        # What a module says that did not come to its own end is not passed on: it may quote what it was
+        # given.
         if answer.get("path") == path:
             return {key: answer[key] for key in ("changed", "failed", "msg", "path") if key in answer}
-        return {"failed": True, "msg": f"{path} could not be written: the node's Python did not run the module"}
+        return {
+            "failed": True,
+            "msg": f"{path} could not be written: the node's Python did not run the module",
+        }
 
 
 def _text(value: object, key: str, shown: str) -> str:
-    """Return a secret as plain text: no other type, which YAML may have read differently than it is written."""
+    """Return a secret as plain text. Of other types YAML may have read another value than was written."""
     if isinstance(value, EncryptedString | str):
         return "".join(str(value))
     raise PreflightError(f"{key} in {shown} is no text", fix="put it in quotes, by ansible-vault edit")

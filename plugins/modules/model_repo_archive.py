@@ -11,11 +11,14 @@ module: model_repo_archive
 short_description: Resolve a branch of a git remote and pack its commit into the cache
 version_added: "0.1.0"
 description:
-  - Asks the remote which commit the branch is at. With O(cache_dir) it also fetches that commit once and packs its files into an archive.
+  - Asks the remote which commit the branch is at. With O(cache_dir) it also fetches that commit once and
+    packs its files into an archive.
   - What it writes is a cache of the control host, so it never reports a change and works in check mode too.
 options:
   url:
-    description: Git remote. An absolute path, C(user@host:path), or an address with https, http, ssh or file; never with a password.
+    description: >-
+      Git remote. An absolute path, C(user@host:path), or an address with https, http, ssh or file; never
+      with a password.
     type: str
     required: true
   branch:
@@ -89,9 +92,7 @@ def work(options: dict[str, Any]) -> dict[str, Any]:
     result = {"changed": False, "commit": commit}
     if options["cache_dir"] is None:
         return result
-    packed, digest = git_archive.archive(
-        options["url"], commit, options["name"], Path(options["cache_dir"])
-    )
+    packed, digest = git_archive.archive(options["url"], commit, options["name"], Path(options["cache_dir"]))
     return result | {"archive": str(packed), "sha256": digest}
 
 

@@ -14,8 +14,10 @@ module: model_repo_release
 short_description: Unpack an archive beside its place, verify it, and move it there
 version_added: "0.1.0"
 description:
-  - Checks the archive against its SHA-256 before anything is unpacked, unpacks it beside O(dest) on the same file system, compares what lies there with
-    the archive, and renames it. So O(dest) is there whole or not at all, also when the disk is full or the unpacking is killed.
+  - Checks the archive against its SHA-256 before anything is unpacked, unpacks it beside O(dest) on the
+    same file system, compares what lies there with
+    the archive, and renames it. So O(dest) is there whole or not at all, also when the disk is full or the
+    unpacking is killed.
   - Removes O(src) in any case, and what an earlier, killed unpacking left beside O(dest).
 options:
   src:
@@ -62,6 +64,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -73,35 +76,35 @@ class UnpackError(Exception):
     """The archive is not what was sent, or cannot be unpacked; the message says why."""
 
 
-def digest_of(path: str) -> str:
+def digest_of(path: Path) -> str:
     """Return a file's SHA-256 in hex. hashlib.file_digest needs Python 3.11."""
     found = hashlib.sha256()
-    with open(path, "rb") as stream:  # noqa: PTH123  # as Ansible's own modules do
+    with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             found.update(chunk)
     return found.hexdigest()
 
 
-def differing(archive: str, folder: str) -> str | None:
+def differing(archive: Path, folder: Path) -> str | None:
     """Return the first member of an archive that does not lie in the folder as it should, or None."""
     with tarfile.open(archive) as opened:
         for member in opened:
-            path = os.path.join(folder, member.name)
+            path = folder / member.name
             if member.issym():
-                same = os.path.islink(path) and os.readlink(path) == member.linkname
+                same = path.is_symlink() and os.readlink(path) == member.linkname  # noqa: PTH115  # as it is written
             elif member.isreg():
-                same = os.path.isfile(path) and os.lstat(path).st_size == member.size
+                same = path.is_file() and path.lstat().st_size == member.size
             else:
-                same = os.path.lexists(path)
+                same = path.is_dir()
             if not same:
                 return member.name
     return None
 
 
-def unpack(module: Any, archive: str, incoming: str) -> None:
+def unpack(module: Any, archive: Path, incoming: Path) -> None:
     """Unpack into an empty folder and compare. Raises UnpackError."""
-    os.chmod(incoming, 0o755)  # noqa: S103  # jobs of every user read it
-    command = ["tar", "-x", "--no-same-owner", "-p", "-C", incoming, "-f", archive]
+    incoming.chmod(0o755)  # jobs of every user read it
+    command = ["tar", "-x", "--no-same-owner", "-p", "-C", str(incoming), "-f", str(archive)]
     code, _, errors = module.run_command(command)
     if code != 0:
         raise UnpackError("it cannot be unpacked: " + (errors.strip().splitlines() or ["tar failed"])[0])
@@ -110,30 +113,28 @@ def unpack(module: Any, archive: str, incoming: str) -> None:
     except tarfile.TarError as error:
         raise UnpackError("it is no tar archive") from error
     if missing is not None:
-        raise UnpackError("%s is not there as a whole after unpacking" % missing)
+        raise UnpackError(f"{missing} is not there as a whole after unpacking")
 
 
-def put(incoming: str, dest: str) -> None:
+def put(incoming: Path, dest: Path) -> None:
     """Give the unpacked folder its name. An old one is moved aside first: a folder cannot replace one."""
-    old = tempfile.mkdtemp(prefix=".incoming-", dir=os.path.dirname(dest))
-    if os.path.lexists(dest):
-        os.rename(dest, os.path.join(old, "old"))
-    os.rename(incoming, dest)
+    old = Path(tempfile.mkdtemp(prefix=".incoming-", dir=dest.parent))
+    if dest.is_symlink() or dest.exists():
+        dest.rename(old / "old")
+    incoming.rename(dest)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def replace(module: Any, archive: str, sha256: str, dest: str) -> None:
+def replace(module: Any, archive: Path, sha256: str, dest: Path) -> None:
     """Do the work under a lock on the parent folder. Raises UnpackError, OSError."""
-    parent = os.path.dirname(dest)
-    lock = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    lock = os.open(dest.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in os.listdir(parent):
-            if name.startswith(".incoming-"):
-                shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+        for left in dest.parent.glob(".incoming-*"):
+            shutil.rmtree(left, ignore_errors=True)
         if digest_of(archive) != sha256:
             raise UnpackError("its SHA-256 is not that of the archive on the control host")
-        incoming = tempfile.mkdtemp(prefix=".incoming-", dir=parent)
+        incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=dest.parent))
         try:
             unpack(module, archive, incoming)
             put(incoming, dest)
@@ -153,18 +154,18 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    options = module.params
+    archive, dest = Path(module.params["src"]), Path(module.params["dest"])
     if module.check_mode:
-        module.exit_json(changed=True, dest=options["dest"])
+        module.exit_json(changed=True, dest=str(dest))
     try:
-        replace(module, options["src"], options["sha256"], options["dest"])
+        replace(module, archive, module.params["sha256"], dest)
     except (UnpackError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        module.fail_json(msg="the archive of %s is not unpacked: %s" % (options["dest"], reason))
+        module.fail_json(msg=f"the archive of {dest} is not unpacked: {reason}")
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(options["src"])
-    module.exit_json(changed=True, dest=options["dest"])
+            archive.unlink()
+    module.exit_json(changed=True, dest=str(dest))
 
 
 if __name__ == "__main__":

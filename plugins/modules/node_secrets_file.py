@@ -14,8 +14,10 @@ module: node_secrets_file
 short_description: Write a file of secrets on a node, for one user only
 version_added: "0.1.0"
 description:
-  - Called through the action of the same name, which reads the vault and gives the content; a task never has it as an argument.
-  - The file is replaced by a rename, mode 0600. What is unfinished lies beside it, in the same folder, with the same owner and mode.
+  - Called through the action of the same name, which reads the vault and gives the content; a task never
+    has it as an argument.
+  - The file is replaced by a rename, mode 0600. What is unfinished lies beside it, in the same folder, with
+    the same owner and mode.
 options:
   path:
     description: The file. Its folder must exist.
@@ -60,13 +62,14 @@ import contextlib
 import os
 import pwd
 import stat
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 _MODE = 0o600
 
 
-def is_right(path: str, content: bytes, owner: pwd.struct_passwd) -> bool:
+def is_right(path: Path, content: bytes, owner: pwd.struct_passwd) -> bool:
     """Tell whether the file is there with this content, for this user only."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -74,17 +77,16 @@ def is_right(path: str, content: bytes, owner: pwd.struct_passwd) -> bool:
         return False
     with os.fdopen(handle, "rb") as stream:
         found = os.fstat(handle)
-        if (found.st_uid, found.st_gid) != (owner.pw_uid, owner.pw_gid) or found.st_nlink != 1:
+        if (found.st_uid, found.st_gid, found.st_nlink) != (owner.pw_uid, owner.pw_gid, 1):
             return False
         return found.st_mode == stat.S_IFREG | _MODE and stream.read(len(content) + 1) == content
 
 
-def write(path: str, content: bytes, owner: pwd.struct_passwd) -> None:
+def write(path: Path, content: bytes, owner: pwd.struct_passwd) -> None:
     """Write the file beside its place and rename it. Raises OSError."""
-    folder, name = os.path.split(path)
-    unfinished = os.path.join(folder, ".%s.new" % name)
+    unfinished = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(unfinished)
+        unfinished.unlink()
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -93,9 +95,9 @@ def write(path: str, content: bytes, owner: pwd.struct_passwd) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(handle)
-        os.rename(unfinished, path)
+        unfinished.rename(path)
     except OSError:
-        os.unlink(unfinished)
+        unfinished.unlink()
         raise
 
 
@@ -109,19 +111,19 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    path, content = module.params["path"], module.params["content"].encode()
+    path, content = Path(module.params["path"]), module.params["content"].encode()
     try:
         owner = pwd.getpwnam(module.params["owner"])
     except KeyError:
-        module.fail_json(msg="there is no user %s on the node" % module.params["owner"], path=path)
+        module.fail_json(msg=f"there is no user {module.params['owner']} on the node", path=str(path))
     if is_right(path, content, owner):
-        module.exit_json(changed=False, path=path)
+        module.exit_json(changed=False, path=str(path))
     if not module.check_mode:
         try:
             write(path, content, owner)
         except OSError as error:
-            module.fail_json(msg="%s cannot be written: %s" % (path, error.strerror), path=path)
-    module.exit_json(changed=True, path=path)
+            module.fail_json(msg=f"{path} cannot be written: {error.strerror}", path=str(path))
+    module.exit_json(changed=True, path=str(path))
 
 
 if __name__ == "__main__":

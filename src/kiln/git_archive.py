@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import tarfile
 import tempfile
 from contextlib import contextmanager, suppress
@@ -14,23 +13,22 @@ from typing import TYPE_CHECKING
 
 from kiln import git_remote
 from kiln.errors import PreflightError, UsageError
+from kiln.settings import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FETCH_SECONDS = 1800
-# Part of paths on the control host and on the nodes.
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # The last member of every archive: git writes it after all others, so an archive that has it is whole.
 _LAST = ".kiln-release"
 
 
 def check_name(name: str) -> str:
     """Return the model repo's name if it can be a folder's. Raises UsageError."""
-    if not NAME.fullmatch(name):
+    if not names.FOLDER.fullmatch(name):
         raise UsageError(
-            f"model_repo_name is {ascii(name)[:60]}: it is a folder's name on the nodes",
-            fix="set it to letters, digits and _ . - only, at most 100, not beginning with . or -",
+            f"model_repo_name is {names.shown(name)}: expected {names.FOLDER_WORDS}",
+            fix="correct it in group_vars",
         )
     return name
 

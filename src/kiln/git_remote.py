@@ -1,7 +1,7 @@
-"""The way to a model repo's git remote, for the playbooks and the driver alike: what it may be, what a branch is.
+"""The way to a model repo's git remote, for playbooks and driver alike: what it may be, what a branch is.
 
-Every value that reaches git is checked here, and git's answer is read here. git runs with `--` before what comes
-from outside, without terminal, without hooks and with a deadline.
+Every value that reaches git is checked here, and git's answer is read here. git runs with `--` before what
+comes from outside, without a terminal, without hooks and with a deadline.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kiln.errors import PreflightError, UsageError
+from kiln.settings import names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,9 @@ _NO_SUCH_REF = 2  # ls-remote --exit-code
 _LONGEST = 1000
 _HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _SCP = re.compile(rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?{_HOST}:(?![-:])[^:]*")
-_NETWORK_LOCATION = re.compile(rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::\d{{1,5}})?")
+_NETWORK_LOCATION = re.compile(
+    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::\d{{1,5}})?"
+)
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 # git-check-ref-format(1), with the signs of a glob pattern: ls-remote takes patterns.
 _NO_BRANCH = re.compile(r"\.\.|@\{|//|[ ~^:?*\[\\]|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
@@ -36,7 +39,8 @@ _KEPT = ("GIT_CONFIG", "GIT_SSL_")
 def check_url(url: str) -> str:
     """Return the remote's address if git may be given it. Raises UsageError.
 
-    An absolute path, `user@host:path`, or an address with https, http, ssh or file. A password has no place in
+    An absolute path, `user@host:path`, or an address with https, http, ssh or file. A password has no place
+    in
     it: it would stand in arguments, logs and the settings.
     """
     problem = _url_problem(url)
@@ -54,9 +58,9 @@ def _url_problem(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator:
         right = (url.startswith("/") and not url.startswith("//")) or _SCP.fullmatch(url)
-        return "" if right else f"is {_shown(url)}: no address of a git remote"
+        return "" if right else f"is {names.shown(url)}: no address of a git remote"
     if scheme not in SCHEMES:
-        return f"begins with {_shown(scheme)}: only {', '.join(SCHEMES)} are used"
+        return f"begins with {names.shown(scheme)}: only {', '.join(SCHEMES)} are used"
     return _location_problem(url, scheme)
 
 
@@ -71,14 +75,14 @@ def _location_problem(url: str, scheme: str) -> str:
         right = not parts.netloc and parts.path.startswith("/")
     else:
         right = bool(_NETWORK_LOCATION.fullmatch(parts.netloc)) and not parts.path.startswith("/-")
-    return "" if right else f"is {_shown(url)}: its host or its path cannot be one"
+    return "" if right else f"is {names.shown(url)}: its host or its path cannot be one"
 
 
 def check_branch(branch: str) -> str:
     """Return the branch's name if it can be one by git's rules and is no pattern. Raises UsageError."""
     if not branch or len(branch) > _LONGEST or not branch.isprintable() or _NO_BRANCH.search(branch):
         raise UsageError(
-            f"model_repo_branch is {_shown(branch)}: no name of a branch",
+            f"model_repo_branch is {names.shown(branch)}: no name of a branch",
             fix="set it to the branch's whole name, without refs/heads/ and without * or ?",
         )
     return branch
@@ -87,7 +91,8 @@ def check_branch(branch: str) -> str:
 def resolve(url: str, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
     """Return the commit that the branch is at, 40 or 64 hex digits.
 
-    Raises UsageError for a value that is never given to git, PreflightError when the remote has no such branch,
+    Raises UsageError for a value that is never given to git, PreflightError when the remote has no such
+    branch,
     cannot be read, or does not answer in time.
     """
     wanted = f"refs/heads/{check_branch(branch)}"
@@ -112,14 +117,12 @@ def resolve(url: str, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> 
 def check_commit(commit: str) -> str:
     """Return the id if it is one. Raises UsageError."""
     if not _COMMIT.fullmatch(commit):
-        raise UsageError(f"{_shown(commit)} is no commit", fix="give its whole id, 40 or 64 hex digits")
+        raise UsageError(f"{names.shown(commit)} is no commit", fix="give its whole id, 40 or 64 hex digits")
     return commit
 
 
-def run(
-    arguments: Sequence[str], timeout_seconds: float, what: str
-) -> subprocess.CompletedProcess[str]:
-    """Run git in no repository but the one that is named, and end it with all that it started at the deadline.
+def run(arguments: Sequence[str], timeout_seconds: float, what: str) -> subprocess.CompletedProcess[str]:
+    """Run git, and at the deadline end it with all that it started. The caller's folder has no part in it.
 
     `what` is who did not answer, for the message. Raises PreflightError.
     """
@@ -174,8 +177,3 @@ def said(finished: subprocess.CompletedProcess[str]) -> str:
     lines = [line for line in finished.stderr.splitlines() if line.strip()]
     words = "".join(sign for sign in (lines[0] if lines else "") if sign.isprintable())
     return words[:200].strip() or f"git exited with {finished.returncode}"
-
-
-def _shown(text: str) -> str:
-    shown = ascii(text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."  # noqa: PLR2004  # a line stays a line

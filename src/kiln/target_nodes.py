@@ -21,7 +21,8 @@ _AT_WORK = "RUNNING"
 def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the running nodes of a cluster as emr_cluster_info describes it: name, group, instance_id.
 
-    `name` is the private IP address, `group` emr_master, emr_core or emr_task. Raises ClusterNotFoundError when
+    `name` is the private IP address, `group` emr_master, emr_core or emr_task. Raises ClusterNotFoundError
+    when
     there is none, and for what cannot be a node: whatever it is, no playbook connects to it.
     """
     cluster_id = str(cluster.get("id"))
@@ -31,7 +32,7 @@ def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
     nodes = [_node(cluster_id, node) for node in found]
     if not nodes:
         raise ClusterNotFoundError(
-            f"cluster {ascii(cluster_id)} has no running node",
+            f"cluster {cluster_id!a} has no running node",
             fix="wait until it can run steps, or launch another one",
         )
     by_name: dict[str, str] = {}
@@ -48,7 +49,9 @@ def _node(cluster_id: str, node: Mapping[str, Any]) -> dict[str, str]:
         raise _wrong(cluster_id, f"{ascii(instance_id)[:60]} is no id of an instance")
     parsed = _address(address)
     if parsed is None:
-        raise _wrong(cluster_id, f"{instance_id} has the address {ascii(address)[:60]}, which is no IP address")
+        raise _wrong(
+            cluster_id, f"{instance_id} has the address {ascii(address)[:60]}, which is no IP address"
+        )
     group = _GROUPS.get(str(node.get("group")))
     if group is None:
         raise _wrong(cluster_id, f"{instance_id} is neither MASTER nor CORE nor TASK")
@@ -77,7 +80,8 @@ def warnings(
 ) -> list[str]:
     """Return what a dynamic inventory has that EMR does not confirm: nothing of it is worked on.
 
-    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have no cluster.
+    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have no
+    cluster.
     """
     known = {node["name"] for node in nodes}
     foreign = sorted(set(named) - known)

@@ -7,7 +7,9 @@ parent=$(dirname "$archive")
 
 mkdir -p "$parent"
 incoming=$(mktemp -d "$parent/.incoming-XXXXXX")
-trap 'rm -rf "$incoming"' EXIT
+trap 'rm -rf "$incoming" "$incoming.tar"' EXIT
+# pip reads requirements in the locale's encoding otherwise.
+export PYTHONUTF8=1
 # The control host may be another system: what fits is said, not guessed. Amazon Linux 2023 has glibc 2.34.
 platforms=()
 for glibc in 2_34 2_31 2_28 2_27 2_24 2_17; do
@@ -20,4 +22,5 @@ cp "$lock" "$incoming/requirements.txt"
 # pip comes along: making a venv with the node's own costs 2.5 s more.
 cp -R "$("$python" -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$incoming/pip"
 tar -C "$incoming" --exclude __pycache__ -cf "$incoming.tar" .
+"$python" -c 'import os, sys; os.fsync(os.open(sys.argv[1], os.O_RDONLY))' "$incoming.tar"
 mv "$incoming.tar" "$archive"

@@ -97,3 +97,9 @@ STEP: Options = {
     "timeout_seconds": {"type": "int", "default": 14400, "aliases": ["timeout"]},
     "poll_interval_seconds": {"type": "float", "default": 15.0},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+
+ENVIRONMENT_DIGEST: Options = {
+    "environment": {"type": "str", "required": True},
+    "environment_hash": {"type": "str", "required": True},
+    "sha256": {"type": "str"},
+} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip

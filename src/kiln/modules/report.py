@@ -1,4 +1,4 @@
-"""From a kiln error to a module's failure message."""
+"""From an error of kiln to the failure of a module or an action."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ def report(module: Any, work: Callable[[], Options]) -> None:
     try:
         result = work()
     except KilnError as error:
-        lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
-        module.fail_json(
-            msg="\n".join(lines),
-            exit_code=int(error.exit_code),
-            message=error.message,
-            fix=error.fix,
-            details=list(error.details),
-        )
+        module.fail_json(**failure(error))
     else:
         module.exit_json(**result)
+
+
+def failure(error: KilnError) -> dict[str, Any]:
+    """Return what a module or an action answers for an expected error."""
+    lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
+    return {
+        "failed": True,
+        "msg": "\n".join(lines),
+        "exit_code": int(error.exit_code),
+        "message": error.message,
+        "fix": error.fix,
+        "details": list(error.details),
+    }

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from kiln.errors import UsageError
-from kiln.settings import files, secret_references
+from kiln.settings import files, names, secret_references
 from kiln.settings.model import BootstrapAction, StepSettings, driver_variables, variables
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ _PLAIN = {
     "`object`": "a mapping (key: value)",
     "`null`": "nothing",
     "text matching regex '^s3://[^/]+'": "an address like s3://bucket/prefix",
-    "text matching regex '^[a-z][a-z0-9_]*$'": "small letters, digits and _, a letter first",
+    f"text matching regex {names.PATTERN!r}": names.WORDS,
+    f"text matching regex {names.FOLDER_OR_NOTHING!r}": names.FOLDER_WORDS,
     "text of length >= 1": "text that is not empty",
     "a list of length >= 1": "a list that is not empty",
 }

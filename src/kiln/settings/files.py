@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from kiln.errors import UsageError
+from kiln.settings import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +30,9 @@ _RESERVED = frozenset(
         "emr_target",
     }
     | {"launch", "provision", "deploy", "terminate"}
+    # Nodes may write below */envs/* of kiln_state_uri (iam/instance_profile.json): no key of a ledger may
+    # match.
+    | {"envs"}
 )
 
 
@@ -136,7 +140,7 @@ def pipelines(root: Path, environment: str) -> list[str]:
     """Return the pipelines that an environment lists: the children of its group `pipelines`."""
     label = f"inventory/{environment}/hosts.yml"
     listed = _group(read_yaml(root / label, label), "pipelines")
-    return sorted((listed or {}).get("children") or {})
+    return sorted(str(name) for name in (listed or {}).get("children") or {})
 
 
 def _group(tree: Any, name: str) -> dict[str, Any] | None:
@@ -158,9 +162,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def check_environment(root: Path, environment: str) -> None:
     """Raise UsageError unless the environment exists."""
     known = environments(root)
+    if environment in known:
+        names.check("environment", environment, f"inventory/{ascii(environment)[1:-1]}/")
     if environment not in known:
         raise UsageError(
-            f"unknown environment {environment}{did_you_mean(environment, known)}",
+            f"unknown environment {names.shown(environment)}{did_you_mean(environment, known)}",
             fix=f"environments here: {', '.join(known)}",
         )
 
@@ -168,6 +174,8 @@ def check_environment(root: Path, environment: str) -> None:
 def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
     """Raise UsageError unless the environment lists the pipeline, under a name of its own."""
     known = pipelines(root, environment)
+    if pipeline in known:
+        names.check("pipeline", pipeline, f"inventory/{environment}/hosts.yml")
     # A pipeline is a group of the inventory: another group's name would mix their variables.
     if pipeline in known and pipeline in {*_RESERVED, *environments(root)}:
         raise UsageError(
@@ -176,6 +184,6 @@ def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
         )
     if pipeline not in known:
         raise UsageError(
-            f"unknown pipeline {pipeline} in {environment}{did_you_mean(pipeline, known)}",
+            f"unknown pipeline {names.shown(pipeline)} in {environment}{did_you_mean(pipeline, known)}",
             fix=f"pipelines there: {', '.join(known) or 'none'} (inventory/{environment}/hosts.yml)",
         )

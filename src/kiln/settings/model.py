@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from kiln.settings import names
+
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -34,7 +36,7 @@ class StepSettings(Model, frozen=True, kw_only=True):
     `outputs` are S3 prefixes that the step fills: sizes and any `metrics.json` there go into the result.
     """
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
+    name: Annotated[str, Meta(pattern=names.PATTERN)]
     jar: Text
     args: tuple[str, ...] = ()
     group: str = ""
@@ -106,7 +108,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_vault_generates_secrets: bool = False
     model_repo_url: str = ""
     model_repo_branch: str = ""
-    model_repo_name: str = ""
+    model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING)] = ""
     emr_node_python_requirements: str = ""
     steps: Annotated[tuple[StepSettings, ...], Meta(min_length=1)]
 

@@ -12,7 +12,7 @@ import msgspec
 
 from kiln import paths
 from kiln.errors import UsageError
-from kiln.settings import check, files, model
+from kiln.settings import check, files, lock_file, model, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,10 +34,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     date: str | None = None
 
     def arguments(self) -> list[str]:
-        """Return the -e arguments that every playbook of this run gets; kiln's own win."""
-        own = {"pipeline": self.pipeline} if self.pipeline else {}
-        own |= {"run_id": self.run_id} if self.run_id else {}
-        own |= {"ds": self.date} if self.date else {}
+        """Return the -e arguments that every playbook of this run gets; kiln's own win.
+
+        Raises UsageError for a pipeline, run id or date that is none. Ansible evaluates templates in what
+        -e holds;
+        these names have no sign that begins one. (`!unsafe` is no way here: Ansible reads `!unsafe
+        "2026-11-20"`
+        as a date and `!unsafe "7"` as a number.)
+        """
+        own = {"pipeline": names.check("pipeline", self.pipeline)} if self.pipeline else {}
+        own |= {"run_id": names.check_run_id(self.run_id)} if self.run_id else {}
+        own |= {"ds": names.check_date(self.date)} if self.date else {}
         users = [word for argument in self.extra for word in ("-e", argument)]
         return [*users, "-e", json.dumps(own)]
 
@@ -100,6 +107,8 @@ def _check_requirements(root: Path, answer: Answer) -> None:
             f"{place}: emr_node_python_requirements is {name}: there is no such file",
             fix="write the lock file, or correct the name",
         )
+    if name:
+        lock_file.check(root / name, str(name))
 
 
 def _where_to_set(question: Question, key: str) -> str:
@@ -113,13 +122,15 @@ def _run_playbook(question: Question, keys: Iterable[str]) -> Answer:
     root = question.root
     with tempfile.TemporaryDirectory(prefix="kiln-") as folder:
         answer = Path(folder) / "settings.json"
-        asked = {"settings_keys": list(keys), "settings_file": str(answer)}
+        # A path is text in YAML whatever it holds, so `!unsafe` only keeps templates in it from being
+        # evaluated.
+        place = f'{{"settings_file": !unsafe {json.dumps(str(answer))}}}'
         command = [
             paths.tool("ansible-playbook"),
             *("-i", str(root / "inventory" / question.environment / "hosts.yml")),
             str(root / "playbooks" / "settings.yml"),
             *question.arguments(),
-            *("-e", json.dumps(asked)),
+            *("-e", json.dumps({"settings_keys": list(keys)}), "-e", place),
         ]
         finished = subprocess.run(
             command,

@@ -15,7 +15,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 def references(values: Any, label: str) -> dict[str, str]:
     """Return name in the secrets file -> name in the vault. Raises UsageError, which never shows a value.
 
-    `label` is where the variable was read. A value that is a secret itself, or more than one reference, would be
+    `label` is where the variable was read. A value that is a secret itself, or more than one reference,
+    would be
     in plain text in the settings, or be evaluated as a template.
     """
     if values is None:
@@ -36,7 +37,7 @@ def references(values: Any, label: str) -> dict[str, str]:
         if reference is None:
             raise UsageError(
                 f"{label}: {KEY}.{name} is not one reference into the vault (its value is not shown)",
-                fix=f'put the secret into the vault as vault_{name.lower()}, and write "{{{{ vault_… }}}}" there',
+                fix='put the secret into the vault and write its name there: "{{ vault_… }}"',
             )
         found[name] = reference[1]
     return found

@@ -1,0 +1,50 @@
+"""What names may be that become groups of Ansible, tags, S3 keys, folders and file names at once."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from kiln import run_ids
+from kiln.errors import UsageError
+
+# `\Z`: for Python `$` also stands before a newline at the end.
+PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
+WORDS = "small letters, digits and _, a letter first, at most 64"
+FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+FOLDER_OR_NOTHING = r"^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?\Z"
+FOLDER_WORDS = "the name of a folder: letters, digits and _ . -, at most 100, not beginning with . or -"
+_NAME = re.compile(PATTERN)
+_SHOWN = 60
+
+
+def check(kind: str, name: str, label: str = "") -> str:
+    """Return the name of a pipeline or environment. Raises UsageError; `label` says where it stands."""
+    if not _NAME.fullmatch(name):
+        place = f"{label}: " if label else ""
+        raise UsageError(f"{place}the {kind} name {shown(name)} cannot be used", fix=f"take {WORDS}")
+    return name
+
+
+def check_run_id(run_id: str) -> str:
+    """Return the run id. Raises UsageError."""
+    return run_ids.given(run_id, {}) or ""
+
+
+def check_date(text: str) -> str:
+    """Return the date, YYYY-MM-DD. Raises UsageError."""
+    try:
+        same = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        same = False
+    if not same:
+        raise UsageError(f"the date {shown(text)} is none", fix="YYYY-MM-DD")
+    return text
+
+
+def shown(text: str) -> str:
+    """Return a value from outside for a message: quoted, in ASCII, short. An ordinary word stays as it is."""
+    if re.fullmatch(r"[\w.-]{1,60}", text, re.ASCII):
+        return text
+    quoted = ascii(text)
+    return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
