@@ -1,0 +1,195 @@
+"""What reaches a real node when secrets are awkward, disks are full and archives are swapped."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import yaml
+from account import PRIVATE_KEY
+from hostile import Sentinel
+from local_world import CHECKOUT, HANG_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_world import World
+
+RUN = f"faults-{uuid4().hex[:8]}"
+RELEASES = "/opt/kiln/models/model_repo/releases"
+# Of a node: everything but the secrets file.
+PLACES = "/tmp /var/tmp /var/log /run /home/hadoop/.ansible /root/.ansible /opt/kiln"  # noqa: S108  # only read
+PASSWORD = ("--vault-password-file", ".kiln/vault/local.password")
+
+
+@pytest.fixture(scope="module")
+def prepared(world: World) -> Iterator[World]:
+    """One live cluster of a master and a core node, provisioned and not deployed."""
+    done = world.kiln(
+        *("run", "model_building", "launch,provision", "--env", "local", "--run-id", RUN),
+        *("-e", "emr_cluster_core_count=1"),
+    )
+    assert done.code == 0, done.said
+    yield world
+    ended = world.kiln("run", "model_building", "terminate", "--env", "local", "--run-id", RUN)
+    assert ended.code == 0, ended.said
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> None:
+    """Here the cluster lives as long as the module; `prepared` ends it."""
+
+
+def playbook(world: World, name: str, *extra: str) -> subprocess.CompletedProcess[str]:
+    return world.playbook(name, "-e", "pipeline=model_building", "-e", f"run_id={RUN}", *extra)
+
+
+def nodes(world: World) -> list[str]:
+    answer = world.session.client("emr").list_instances(
+        ClusterId=world.cluster_of(RUN)["Id"], InstanceStates=["RUNNING"]
+    )
+    return sorted(instance["PrivateIpAddress"] for instance in answer["Instances"])
+
+
+def on_node(address: str, command: str) -> str:
+    known = CHECKOUT / f".kiln/known_hosts/test-{RUN}"
+    options = ("-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=accept-new")
+    ssh = ["ssh", "-i", str(PRIVATE_KEY), *options, "-o", "BatchMode=yes", f"hadoop@{address}", command]
+    done = subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def secrets_for(sentinel: Sentinel) -> dict[str, str]:
+    canary = "canary-4f1c"
+    return {
+        "template": canary + "{{ 7*7 }}",
+        "lookup": canary + sentinel.within("{{ lookup('pipe', 'touch SENTINEL') }}"),
+        "broken": canary + "{{ broken",
+        "raw": "{% raw %}" + canary,
+        "text": canary + "line\nline\r\n\t\"'\\ é名🔥\u2028 ",
+        "tag": "!vault " + canary,
+        "file": "@/etc/passwd " + canary,
+        "number": "0123",
+    }
+
+
+@pytest.fixture
+def vault(prepared: World, tmp_path: Path) -> tuple[dict[str, str], tuple[str, ...], Sentinel]:
+    """Awkward secrets in a vault of their own, what -e says about it, and what must not be run."""
+    assert prepared
+    sentinel = Sentinel(tmp_path)
+    values = secrets_for(sentinel)
+    encrypted = subprocess.run(
+        [CHECKOUT / ".venv/bin/ansible-vault", "encrypt", *PASSWORD, "--output", "-", "-"],
+        cwd=CHECKOUT,
+        input=yaml.safe_dump({f"vault_{name}": value for name, value in values.items()}),
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    (tmp_path / "vault.yml").write_text(encrypted)
+    extra = {
+        "node_secrets_vault_file": str(tmp_path / "vault.yml"),
+        "node_secrets_values": {name: f"{{{{ vault_{name} }}}}" for name in values},
+    }
+    return values, ("-e", json.dumps(extra), *PASSWORD), sentinel
+
+
+def test_secrets_arrive_as_they_are_and_nowhere_else(
+    prepared: World, vault: tuple[dict[str, str], tuple[str, ...], Sentinel]
+) -> None:
+    values, extra, sentinel = vault
+    done = playbook(prepared, "deploy", "-vvv", *extra)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    again = playbook(prepared, "deploy", *extra)
+    assert re.findall(r"changed=(\d+)", again.stdout) == ["0"] * 3, again.stdout
+    for address in nodes(prepared):
+        file = ".kiln/secrets/model_building.json"
+        assert json.loads(on_node(address, f"cat {file}")) == values
+        assert on_node(address, f"stat -c %U:%G:%a {file}").strip() == "hadoop:hadoop:600"
+        assert on_node(address, f"sudo grep -rl canary-4f1c {PLACES} 2>/dev/null || true") == ""
+        assert on_node(address, "ls -A .kiln/secrets").split() == ["model_building.json"]
+    sentinel.check()
+    assert "canary-4f1c" not in said
+    for folder in (CHECKOUT / ".kiln", Path.home() / ".ansible/tmp"):
+        for found in folder.rglob("*"):
+            if found.is_file():
+                assert b"canary-4f1c" not in found.read_bytes(), found
+
+
+def test_a_secret_in_the_settings_is_refused_and_not_shown(prepared: World) -> None:
+    values = json.dumps({"node_secrets_values": {"password": "canary-4f1c"}})
+    done = playbook(prepared, "deploy", "-e", values, *PASSWORD)
+    assert done.returncode != 0
+    assert "canary-4f1c" not in done.stdout + done.stderr
+    assert "node_secrets_values.password is not one reference into the vault" in done.stdout
+
+
+def test_a_release_is_there_whole_or_not_at_all(prepared: World) -> None:
+    """A disk that is full while root unpacks: the deploy fails, and the next one puts all of it there."""
+    address, *_ = nodes(prepared)
+    on_node(address, "sudo rm -rf /opt/kiln/models && sudo mkdir -p /opt/kiln/models")
+    on_node(address, "sudo mount -t tmpfs -o size=200k none /opt/kiln/models")
+    try:
+        full = playbook(prepared, "deploy", *PASSWORD)
+        assert full.returncode != 0
+        assert "No space left on device" in full.stdout, full.stdout
+        assert on_node(address, f"ls -A {RELEASES} 2>/dev/null || true") == ""
+        on_node(address, "sudo mount -o remount,size=50m /opt/kiln/models")
+        # What an unpacking that was killed leaves.
+        on_node(address, f"sudo mkdir -p {RELEASES}/.incoming-killed/jobs")
+        done = playbook(prepared, "deploy", *PASSWORD)
+        assert done.returncode == 0, done.stdout
+        (commit,) = on_node(address, f"ls -A {RELEASES}").split()
+        held = set(on_node(address, f"cd {RELEASES}/{commit} && find . -type f").split())
+    finally:
+        on_node(address, "sudo umount /opt/kiln/models")
+    other = nodes(prepared)[1]
+    assert held == set(on_node(other, f"cd {RELEASES}/{commit} && find . -type f").split())
+
+
+def test_an_environment_that_somebody_swapped_is_not_unpacked(prepared: World) -> None:
+    """Nodes may write packed environments; a bad one is refused, a missing one is built again."""
+    s3 = prepared.session.client("s3")
+    bucket = "kiln-local-state"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="kiln/envs/")["Contents"]
+    keys = [item["Key"] for item in listed]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
+    address, *_ = nodes(prepared)
+    on_node(address, "sudo rm -rf /opt/kiln/envs/*")
+    refused = playbook(prepared, "provision")
+    assert refused.returncode != 0
+    assert "is not the archive that was built" in refused.stdout, refused.stdout
+    assert on_node(address, "ls -A /opt/kiln/envs") == ""
+    for key in keys:
+        s3.delete_object(Bucket=bucket, Key=key)
+    built = playbook(prepared, "provision")
+    assert built.returncode == 0, built.stdout
+    assert on_node(address, "ls /opt/kiln/envs/*/.kiln-complete")
+
+
+def test_tags_of_a_node_decide_nothing(prepared: World) -> None:
+    """With the inventory that reads EC2, too: `pipeline` and `managed_by` are what anybody may write."""
+    cluster = prepared.cluster_of(RUN)["Id"]
+    ec2 = prepared.session.client("ec2")
+    tag = [{"Name": "tag:aws:elasticmapreduce:job-flow-id", "Values": [cluster]}]
+    found = [
+        instance["InstanceId"]
+        for reservation in ec2.describe_instances(Filters=tag)["Reservations"]
+        for instance in reservation["Instances"]
+    ]
+    administrator = ec2
+    administrator.create_tags(Resources=found[:1], Tags=[{"Key": "pipeline", "Value": "emr_target"}])
+    administrator.create_tags(Resources=found[1:], Tags=[{"Key": "pipeline", "Value": "{{ 7 * 7 }}"}])
+    done = playbook(prepared, "deploy", *PASSWORD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for address in nodes(prepared):
+        assert on_node(address, "ls -A .kiln/secrets").split() == ["model_building.json"]
