@@ -136,7 +136,7 @@ def test_a_release_is_there_whole_or_not_at_all(prepared: World) -> None:
     """A disk that is full while root unpacks: the deploy fails, and the next one puts all of it there."""
     address, *_ = nodes(prepared)
     on_node(address, "sudo rm -rf /opt/kiln/models && sudo mkdir -p /opt/kiln/models")
-    on_node(address, "sudo mount -t tmpfs -o size=200k none /opt/kiln/models")
+    on_node(address, "sudo mount -t tmpfs -o size=120k none /opt/kiln/models")
     try:
         full = playbook(prepared, "deploy", *PASSWORD)
         assert full.returncode != 0

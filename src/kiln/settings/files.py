@@ -118,17 +118,26 @@ def extra_source(argument: str) -> Source:
 
     if argument.startswith("@"):
         return _file(Path(argument[1:]), f"-e {argument}")
+    # What stands in these messages is no value: it may be a secret that somebody has typed.
     if argument.lstrip().startswith(("{", "[")):
-        return _variables(parse_yaml(argument, f"-e {argument}"), "-e")
+        return _variables(parse_yaml(argument, "-e"), "-e")
     try:
         words = shlex.split(argument)
     except ValueError as error:
         raise UsageError(
-            f"-e {argument!r} cannot be read: {str(error).lower()}", fix="-e key=value, quoted as in a shell"
+            f"-e {_key(argument)}… cannot be read: {str(error).lower()}",
+            fix="-e key=value, quoted as in a shell",
         ) from error
-    if not words or any("=" not in word for word in words):
-        raise UsageError(f"-e {argument!r} is neither key=value nor @file", fix="-e key=value, as in Ansible")
+    wrong = next((word for word in words if "=" not in word), None)
+    if not words or wrong is not None:
+        raise UsageError(
+            f"-e {_key(wrong or '')} is neither key=value nor @file", fix="-e key=value, as in Ansible"
+        )
     return Source("-e", dict(word.split("=", 1) for word in words), as_text=True)
+
+
+def _key(text: str) -> str:
+    return names.shown(text.partition("=")[0])
 
 
 def environments(root: Path) -> list[str]:
