@@ -30,6 +30,10 @@ def launch(ansible_copy: AnsibleCopy, *arguments: str) -> str:
         ),
         ("runid=r1", "unknown key runid (did you mean run_id?)"),
         ("emr_cluster_core_count=two", "emr_cluster_core_count is 'two': expected a whole number"),
+        ("ds={{7*7}}", "ds is a date, YYYY-MM-DD"),
+        ("model_repo_name=../x", "model_repo_name is '../x': expected the name of a folder"),
+        ("model_repo_url=--upload-pack=x", "model_repo_url is '--upload-pack=x': no address of a git remote"),
+        ("model_repo_branch=m*n", "model_repo_branch is 'm*n': no name of a branch"),
     ],
 )
 def test_a_wrong_extra_variable_is_refused(ansible_copy: AnsibleCopy, extra: str, words: str) -> None:
@@ -45,3 +49,10 @@ def test_an_unknown_key_of_a_file_is_refused(ansible_copy: AnsibleCopy) -> None:
 def test_an_unknown_pipeline_is_refused_with_what_there_is(ansible_copy: AnsibleCopy) -> None:
     said = launch(ansible_copy, "-e", "pipeline=model_bilding")
     assert 'Unknown pipeline "model_bilding". In local there are: model_building.' in said
+
+
+def test_a_listed_pipeline_with_a_name_that_cannot_be_used_is_refused(ansible_copy: AnsibleCopy) -> None:
+    hosts = (ansible_copy.root / "inventory/local/hosts.yml").read_text()
+    ansible_copy.write("inventory/local/hosts.yml", hosts.replace("model_building:", "click-stream:"))
+    said = launch(ansible_copy, "-e", "pipeline=click-stream")
+    assert "inventory/local/hosts.yml: the pipeline name click-stream cannot be used" in said

@@ -172,8 +172,11 @@ def check_environment(root: Path, environment: str) -> None:
     """Raise UsageError unless the environment exists."""
     known = environments(root)
     if environment in known:
-        names.check("environment", environment, f"inventory/{ascii(environment)[1:-1]}/")
-    if environment not in known:
+        place = f"inventory/{ascii(environment)[1:-1]}/"
+        names.check("environment", environment, place)
+        if environment in _RESERVED:
+            raise UsageError(f"{place}: the environment name {environment} is reserved", fix="rename it")
+    else:
         raise UsageError(
             f"unknown environment {names.shown(environment)}{did_you_mean(environment, known)}",
             fix=f"environments here: {', '.join(known)}",

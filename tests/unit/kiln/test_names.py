@@ -57,9 +57,11 @@ def test_an_environment_with_a_name_that_cannot_be_used_is_one_line(tmp_path: Pa
     )
 
 
-def test_a_pipeline_whose_ledgers_nodes_could_write_is_refused(tmp_path: Path) -> None:
-    root = checkout(tmp_path, "envs")
-    assert "reserved" in refused(lambda: files.check_pipeline(root, "local", "envs")).message
+def test_a_name_whose_ledgers_nodes_could_write_is_refused(tmp_path: Path) -> None:
+    """Their policy knows packed environments by */envs/*."""
+    root = checkout(tmp_path, "envs", environment="envs")
+    assert "reserved" in refused(lambda: files.check_pipeline(root, "envs", "envs")).message
+    assert "reserved" in refused(lambda: files.check_environment(root, "envs")).message
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "x\n", "{x}"])
