@@ -107,7 +107,9 @@ def unpack(module: Any, archive: Path, incoming: Path) -> None:
     command = ["tar", "-x", "--no-same-owner", "-p", "-C", str(incoming), "-f", str(archive)]
     code, _, errors = module.run_command(command)
     if code != 0:
-        raise UnpackError("it cannot be unpacked: " + (errors.strip().splitlines() or ["tar failed"])[0])
+        said = errors.strip().splitlines() or ["tar failed"]
+        # The first line is a file that was cut off; why stands in the next.
+        raise UnpackError("it cannot be unpacked: " + "; ".join(said[:3]))
     try:
         missing = differing(archive, incoming)
     except tarfile.TarError as error:

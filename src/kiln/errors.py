@@ -157,7 +157,7 @@ def naming(cluster_id: str) -> Iterator[None]:
         raise
 
 
-def caught(work: Callable[[], None]) -> KilnError | None:
+def caught(work: Callable[[], object]) -> KilnError | None:
     """Do something and return what went wrong: not even a fault in kiln may leave a cluster behind."""
     try:
         work()

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -140,7 +140,7 @@ def test_a_release_is_there_whole_or_not_at_all(prepared: World) -> None:
     try:
         full = playbook(prepared, "deploy", *PASSWORD)
         assert full.returncode != 0
-        assert "No space left on device" in full.stdout, full.stdout
+        assert "No space left on device" in " ".join(full.stdout.split()), full.stdout
         assert on_node(address, f"ls -A {RELEASES} 2>/dev/null || true") == ""
         on_node(address, "sudo mount -o remount,size=50m /opt/kiln/models")
         # What an unpacking that was killed leaves.
@@ -167,7 +167,7 @@ def test_an_environment_that_somebody_swapped_is_not_unpacked(prepared: World) -
     on_node(address, "sudo rm -rf /opt/kiln/envs/*")
     refused = playbook(prepared, "provision")
     assert refused.returncode != 0
-    assert "is not the archive that was built" in refused.stdout, refused.stdout
+    assert "is not the archive that was built" in " ".join(refused.stdout.split()), refused.stdout
     assert on_node(address, "ls -A /opt/kiln/envs") == ""
     for key in keys:
         s3.delete_object(Bucket=bucket, Key=key)
@@ -180,7 +180,7 @@ def test_tags_of_a_node_decide_nothing(prepared: World) -> None:
     """With the inventory that reads EC2, too: `pipeline` and `managed_by` are what anybody may write."""
     cluster = prepared.cluster_of(RUN)["Id"]
     ec2 = prepared.session.client("ec2")
-    tag = [{"Name": "tag:aws:elasticmapreduce:job-flow-id", "Values": [cluster]}]
+    tag: Any = [{"Name": "tag:aws:elasticmapreduce:job-flow-id", "Values": [cluster]}]
     found = [
         instance["InstanceId"]
         for reservation in ec2.describe_instances(Filters=tag)["Reservations"]

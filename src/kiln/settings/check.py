@@ -119,7 +119,7 @@ def _check_name(
     if key in known or key.startswith(_ANSIBLE) or _own(key, pipelines):
         return
     raise UsageError(
-        f"{source.label}: unknown key {key}{files.did_you_mean(key, known)}",
+        f"{source.label}: unknown key {names.shown(key)}{files.did_you_mean(key, known)}",
         fix=f"correct or remove it; a pipeline's own variables begin with its name ({pipeline}_…)",
     )
 
@@ -156,7 +156,8 @@ def wrong_value(label: str, key: str, value: Any, error: msgspec.ValidationError
     if unknown:
         known = files.did_you_mean(unknown[1], _INNER_KEYS)
         return UsageError(
-            f"{label}: {key}{place} has an unknown key {unknown[1]}{known}", fix="correct it there"
+            f"{label}: {key}{place} has an unknown key {names.shown(unknown[1])}{known}",
+            fix="correct it there",
         )
     missing = _MISSING.fullmatch(problem)
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +76,7 @@ def parse_yaml(text: str, label: str) -> Any:
     """Read YAML. Raises UsageError that names where it stands, and the line when there are several."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 is no date
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark and "\n" in text else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
@@ -88,7 +89,20 @@ def _variables(content: Any, label: str) -> Source:
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a single value"
         raise UsageError(f"{label} holds {kind}, not variables", fix="write them as key: value")
+    _check_text(content, label)
     return Source(label, content)
+
+
+def _check_text(content: dict[str, Any], label: str) -> None:
+    """Refuse what JSON and UTF-8 cannot hold, in which settings are handed on."""
+    try:
+        json.dumps(content, ensure_ascii=False, skipkeys=True, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{label} holds half a character (a lone surrogate)", fix="write the character itself"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{label} holds a value that refers to itself", fix="write it out") from error
 
 
 def _file(path: Path, label: str) -> Source:
@@ -120,7 +134,7 @@ def extra_source(argument: str) -> Source:
         return _file(Path(argument[1:]), f"-e {argument}")
     # What stands in these messages is no value: it may be a secret that somebody has typed.
     if argument.lstrip().startswith(("{", "[")):
-        return _variables(parse_yaml(argument, "-e"), "-e")
+        return _variables(_json_or_yaml(argument), "-e")
     try:
         words = shlex.split(argument)
     except ValueError as error:
@@ -134,6 +148,14 @@ def extra_source(argument: str) -> Source:
             f"-e {_key(wrong or '')} is neither key=value nor @file", fix="-e key=value, as in Ansible"
         )
     return Source("-e", dict(word.split("=", 1) for word in words), as_text=True)
+
+
+def _json_or_yaml(argument: str) -> Any:
+    """Read it as Ansible does: JSON first, in which two escapes may be one character."""
+    try:
+        return json.loads(argument)
+    except (ValueError, RecursionError):
+        return parse_yaml(argument, "-e")
 
 
 def _key(text: str) -> str:

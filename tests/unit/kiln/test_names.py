@@ -21,7 +21,9 @@ CANARY = "canary-4f1c"
 
 
 def checkout(root: Path, pipeline: str, environment: str = "local", **variables: Any) -> Path:
-    tree = {"all": {"children": {environment: {"children": {"pipelines": {"children": {pipeline: {}}}}}}}}
+    tree: dict[str, Any] = {
+        "all": {"children": {environment: {"children": {"pipelines": {"children": {pipeline: {}}}}}}}
+    }
     for name, content in {
         f"inventory/{environment}/hosts.yml": tree,
         "group_vars/all/kiln.yml": {"kiln_owner": "ops"},
@@ -149,7 +151,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(key=KEYS, value=documents())
 def test_settings_of_any_shape_pass_or_are_one_line(root: Path, key: str, value: Any) -> None:
     extra = json.dumps({key: value})
-    error = caught(lambda: check.check(root, "local", "model_building", [extra]) and None)
+    error = caught(lambda: check.check(root, "local", "model_building", [extra]))
     if error:
         assert isinstance(error, UsageError), error
         assert error.message.isprintable()
@@ -161,7 +163,7 @@ def test_settings_of_any_shape_pass_or_are_one_line(root: Path, key: str, value:
 def test_an_extra_variable_of_any_shape_is_read_or_is_one_line(text: str) -> None:
     if text.startswith("@"):
         return  # a file: what it holds is tested above
-    error = caught(lambda: files.extra_source(text) and None)
+    error = caught(lambda: files.extra_source(text))
     if error:
         assert isinstance(error, UsageError)
         assert error.message.isprintable()
