@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_HASH = re.compile(r"[0-9a-f]{8,64}")
+_HASH = re.compile(r"[0-9a-f]{16}")
 _TRIES = 5
 
 
@@ -94,6 +94,6 @@ def _check(place: Place) -> None:
     names.check("environment", place.environment)
     if not _HASH.fullmatch(place.environment_hash):
         raise UsageError(
-            f"emr_node_environment_hash is {names.shown(place.environment_hash)}: expected hex digits",
+            f"emr_node_environment_hash is {names.shown(place.environment_hash)}: expected 16 hex digits",
             fix="leave it to group_vars/all/node_software.yml",
         )
