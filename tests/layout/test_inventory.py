@@ -116,7 +116,7 @@ def test_nodes_are_grouped_by_their_tags_in_groups_that_no_play_uses(
     assert variables["ansible_user"] == "{{ emr_cluster_ssh_user }}"
     assert variables["kiln_cluster_id"] == {"__ansible_unsafe": FIRST}
     # Whatever the tag says: a pipeline's variables, its secrets among them, come from the run.
-    assert "node_secrets_values" not in variables
+    assert variables["node_secrets_values"] == {}
     assert "model_building_spark_options" not in variables
 
 
@@ -131,7 +131,7 @@ def test_a_tag_puts_no_node_into_a_group_of_plays_or_variables(
     for name, host in hosts.items():
         member = {group for group in groups if host in hosts_of(groups, group)}
         assert {group for group in member if not group.startswith("tag_")} == {"aws_ec2", "nodes"}, name
-        assert "node_secrets_values" not in groups["_meta"]["hostvars"][host], name
+        assert groups["_meta"]["hostvars"][host]["node_secrets_values"] == {}, name
 
 
 def test_a_half_tagged_instance_disturbs_nobody(ansible_copy: AnsibleCopy, endpoint: str, ec2: Any) -> None:
