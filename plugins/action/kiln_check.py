@@ -9,6 +9,7 @@ from ansible import context
 from ansible.plugins.action import ActionBase
 
 from kiln.errors import KilnError
+from kiln.modules.report import failure
 from kiln.settings import check, files
 
 
@@ -28,11 +29,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
             files.check_pipeline(Path(asked["checkout"]), asked["environment"], asked["pipeline"])
             check.check(Path(asked["checkout"]), asked["environment"], asked["pipeline"], extra, by_hand=True)
         except KilnError as error:
-            return result | {
-                "failed": True,
-                "msg": f"{error.message}; {error.fix}",
-                "exit_code": int(error.exit_code),
-                "message": error.message,
-                "fix": error.fix,
-            }
+            return result | failure(error)
         return result

@@ -23,8 +23,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
     """Arguments: vault_file, shown_as (its name in messages), path, owner; without path it only checks.
 
     The names come from the variable node_secrets_values as it stands, not from an argument: Ansible resolves
-    templates in arguments. The result holds no secret, also when it fails; so its messages need not be
-    hidden.
+    templates in arguments. The result holds no secret, also when it fails; so its messages need not
+    be hidden.
     """
 
     _VALID_ARGS = frozenset({"vault_file", "shown_as", "path", "owner"})
@@ -86,8 +86,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         document = json.dumps(secrets, indent=4, sort_keys=True) + "\n"
         arguments = {"path": path, "content": document, "owner": str(self._task.args["owner"])}
         answer = self._execute_module(module_args=arguments, task_vars=variables)
-        # What a module says that did not come to its own end is not passed on: it may quote what it was
-        # given.
+        # What a module says that did not come to its own end is not passed on: it may quote its arguments.
         if answer.get("path") == path:
             return {key: answer[key] for key in ("changed", "failed", "msg", "path") if key in answer}
         return {

@@ -40,8 +40,7 @@ def check_url(url: str) -> str:
     """Return the remote's address if git may be given it. Raises UsageError.
 
     An absolute path, `user@host:path`, or an address with https, http, ssh or file. A password has no place
-    in
-    it: it would stand in arguments, logs and the settings.
+    in it: it would stand in arguments, logs and the settings.
     """
     problem = _url_problem(url)
     if problem:
@@ -92,8 +91,7 @@ def resolve(url: str, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> 
     """Return the commit that the branch is at, 40 or 64 hex digits.
 
     Raises UsageError for a value that is never given to git, PreflightError when the remote has no such
-    branch,
-    cannot be read, or does not answer in time.
+    branch, cannot be read, or does not answer in time.
     """
     wanted = f"refs/heads/{check_branch(branch)}"
     command = ["ls-remote", "--exit-code", "--quiet", "--", check_url(url), wanted]

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiln import git_archive, git_remote, ledger, paths, vault
+from kiln import git_archive, git_remote, ledger, vault
 from kiln.errors import AwsError, PreflightError, UnreachableError
 
 if TYPE_CHECKING:

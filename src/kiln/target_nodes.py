@@ -7,11 +7,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from kiln.errors import ClusterNotFoundError
+from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-CLUSTER_ID = re.compile(r"j-[A-Z0-9]{1,64}")
 # i- and 8 or 17 hex digits: EC2 User Guide, "Resource IDs".
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _GROUPS = {"MASTER": "emr_master", "CORE": "emr_core", "TASK": "emr_task"}
@@ -22,8 +22,7 @@ def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the running nodes of a cluster as emr_cluster_info describes it: name, group, instance_id.
 
     `name` is the private IP address, `group` emr_master, emr_core or emr_task. Raises ClusterNotFoundError
-    when
-    there is none, and for what cannot be a node: whatever it is, no playbook connects to it.
+    when there is none, and for what cannot be a node: whatever it is, no playbook connects to it.
     """
     cluster_id = str(cluster.get("id"))
     if not CLUSTER_ID.fullmatch(cluster_id):
@@ -80,8 +79,8 @@ def warnings(
 ) -> list[str]:
     """Return what a dynamic inventory has that EMR does not confirm: nothing of it is worked on.
 
-    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have no
-    cluster.
+    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have
+    no cluster.
     """
     known = {node["name"] for node in nodes}
     foreign = sorted(set(named) - known)

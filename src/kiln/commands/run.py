@@ -7,7 +7,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,12 +15,11 @@ from kiln import cli, clusters, diagnose, paths, plan, preflight, progress, run,
 from kiln.clock import SystemClock
 from kiln.commands import world
 from kiln.context import Context, Stop
-from kiln.errors import UsageError
 from kiln.identity import Identity
 from kiln.ledger import Ledger
 from kiln.playbooks import AnsibleRunner
 from kiln.result import Result
-from kiln.settings import files, resolve
+from kiln.settings import files, names, resolve
 from kiln.settings.model import Account, Driver, Ending
 from kiln.signals import Signals
 
@@ -58,8 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
             planned = plan.make(plan.actions(arguments.actions), account.steps)
-    names = [phase.name for phase in planned.phases] + [plan.TERMINATE] * planned.ends
-    reporter = progress.reporter(clock, expected.seconds, names)
+    rows = [phase.name for phase in planned.phases] + [plan.TERMINATE] * planned.ends
+    reporter = progress.reporter(clock, expected.seconds, rows)
     listening.tell = reporter.line
     try:
         execution = _execution(context, question, account, planned, limits, reporter=reporter)
@@ -85,7 +83,7 @@ def _prepared(
         pipeline=arguments.pipeline,
         extra=tuple(_absolute(extra) for extra in arguments.extra),
         run_id=given,
-        date=_data_date(arguments.date),
+        date=names.check_date(arguments.date) if arguments.date is not None else None,
     )
     if wanted == [plan.TERMINATE]:
         ending = resolve.part(question, Ending)
@@ -115,30 +113,16 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def _data_date(said: str | None) -> str | None:
-    if said is None:
-        return None
-    wrong = UsageError(f"--date {said} is no date", fix="--date YYYY-MM-DD")
-    try:
-        read = date.fromisoformat(said).isoformat()
-    except ValueError as error:
-        raise wrong from error
-    # Python also reads 20261120 and 2026-W47-5; jobs and paths get what was said.
-    if read != said:
-        raise wrong
-    return said
-
-
 def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: plan.Plan) -> None:
     """Check at once all that a run needs, and say the first thing that is missing."""
-    names = {phase.name for phase in planned.phases if phase.step is None}
+    kinds = {phase.name for phase in planned.phases if phase.step is None}
     checks: list[Callable[[], object]] = []
-    if names & {"provision", "deploy"}:
+    if kinds & {"provision", "deploy"}:
         checks.append(lambda: preflight.check_cache(driver))
         checks.append(lambda: preflight.check_private_key(question.root, driver))
-    if names & {"launch", "deploy"}:
+    if kinds & {"launch", "deploy"}:
         checks.append(lambda: preflight.check_branch(driver))
-    if "deploy" in names:
+    if "deploy" in kinds:
         sources = files.chain(question.root, question.environment, question.pipeline, question.extra)
         checks.append(lambda: preflight.check_vault(question.root, question.environment, sources))
     checks.append(lambda: preflight.check_account(context.effects))
@@ -150,13 +134,13 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
 
 def _only_live_cluster(context: Context, question: resolve.Question, planned: plan.Plan) -> Cluster | None:
     """Return the pipeline's only live cluster; None when there is nothing to terminate."""
-    names = (question.environment, question.pipeline)
-    found = clusters.find(context, *names)
+    whose = (question.environment, question.pipeline)
+    found = clusters.find(context, *whose)
     if not planned.phases:
         if len(found) > 1:
-            raise clusters.not_one(found, *names, None)
+            raise clusters.not_one(found, *whose, None)
         return found[0] if found else None
-    return clusters.only(context, *names)
+    return clusters.only(context, *whose)
 
 
 def _nothing_to_end(arguments: argparse.Namespace) -> int:

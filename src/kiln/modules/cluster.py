@@ -8,10 +8,10 @@ import msgspec
 
 from kiln import clusters, endings, launches, run_ids, states
 from kiln.errors import ClusterNotFoundError, UsageError, naming
-from kiln.identity import NAME, Identity, of_tags
+from kiln.identity import Identity, of_tags
 from kiln.ledger import Ledger
 from kiln.request import launch_request
-from kiln.settings import check
+from kiln.settings import check, names
 from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
@@ -70,14 +70,9 @@ def _present(context: Context, module: Any) -> Options:
 
 
 def _identity(options: Options, run_id: str) -> Identity:
-    for key in ("environment", "pipeline"):
-        if not NAME.fullmatch(options[key]):
-            raise UsageError(
-                f"{key} is {options[key]!r}", fix="small letters, digits and _, a letter first, at most 40"
-            )
     return Identity(
-        environment=options["environment"],
-        pipeline=options["pipeline"],
+        environment=names.check("environment", options["environment"]),
+        pipeline=names.check("pipeline", options["pipeline"]),
         run_id=run_id,
         owner=options["owner"] or "",
     )
@@ -107,14 +102,14 @@ def _absent(context: Context, module: Any) -> Options:
 
 def _meant(context: Context, options: Options) -> Cluster | None:
     """Return the live cluster that is meant without a run id: the given one, or the pipeline's only one."""
-    names = (options["environment"], options["pipeline"])
+    whose = (options["environment"], options["pipeline"])
     if options["cluster_id"]:
         return _given(context, options)
     if options["run_id"]:
         return None
-    found = clusters.find(context, *names)
+    found = clusters.find(context, *whose)
     if len(found) > 1:
-        raise clusters.not_one(found, *names, None)
+        raise clusters.not_one(found, *whose, None)
     return found[0] if found else None
 
 

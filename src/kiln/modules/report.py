@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kiln import terminal
 from kiln.errors import KilnError
 
 if TYPE_CHECKING:
@@ -23,13 +24,19 @@ def report(module: Any, work: Callable[[], Options]) -> None:
 
 
 def failure(error: KilnError) -> dict[str, Any]:
-    """Return what a module or an action answers for an expected error."""
-    lines = (error.message, *error.details, *([f"fix: {error.fix}"] if error.fix else []))
+    """Return what a module or an action answers for an expected error.
+
+    ansible-playbook prints it as it is, so control characters are escaped here. `cluster_id` is a cluster
+    that had been launched before the error came; empty when there is none.
+    """
+    message, fix = terminal.line_of(error.message), terminal.line_of(error.fix)
+    details = [terminal.line_of(line) for line in error.details]
     return {
         "failed": True,
-        "msg": "\n".join(lines),
+        "msg": "\n".join((message, *details, *([f"fix: {fix}"] if fix else []))),
         "exit_code": int(error.exit_code),
-        "message": error.message,
-        "fix": error.fix,
-        "details": list(error.details),
+        "message": message,
+        "fix": fix,
+        "details": details,
+        "cluster_id": error.cluster_id or "",
     }

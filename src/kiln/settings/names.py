@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from kiln import run_ids
+from kiln import identity, run_ids
 from kiln.errors import UsageError
 
 # `\Z`: for Python `$` also stands before a newline at the end.
-PATTERN = r"^[a-z][a-z0-9_]{0,63}\Z"
-WORDS = "small letters, digits and _, a letter first, at most 64"
+PATTERN = rf"^{identity.NAME.pattern}\Z"
+WORDS = "small letters, digits and _, a letter first, at most 40"
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 FOLDER_OR_NOTHING = r"^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?\Z"
 FOLDER_WORDS = "the name of a folder: letters, digits and _ . -, at most 100, not beginning with . or -"
-_NAME = re.compile(PATTERN)
 _SHOWN = 60
 
 
 def check(kind: str, name: str, label: str = "") -> str:
     """Return the name of a pipeline or environment. Raises UsageError; `label` says where it stands."""
-    if not _NAME.fullmatch(name):
+    if not identity.NAME.fullmatch(name):
         place = f"{label}: " if label else ""
         raise UsageError(f"{place}the {kind} name {shown(name)} cannot be used", fix=f"take {WORDS}")
     return name
