@@ -1,8 +1,8 @@
 """Digests of packed Python environments, in S3 where nodes cannot write.
 
 Nodes build and pack environments and may write below `<state>/envs/` (iam/instance_profile.json), so what
-lies there proves nothing by itself. The control host learns an archive's SHA-256 from the node that built it and
-keeps it below `<state>/digests/`; every node compares before root unpacks anything.
+lies there proves nothing by itself. The control host learns an archive's SHA-256 from the node that built it,
+and keeps it below `<state>/digests/`; every node compares before root unpacks anything.
 """
 
 from __future__ import annotations
