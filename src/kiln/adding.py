@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kiln import creating, states
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 # AWS's clock and ours may differ; a step of an intent cannot be older than the intent by more than this.
 _SKEW = timedelta(seconds=120)
+_TRIES = 5
+
+
+class _ChangedError(KilnError):
+    """Another process has written about the step since this one has read the ledger."""
 
 
 def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> tuple[Step, bool]:
@@ -33,12 +38,34 @@ def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -
 
     A step of this run that is active or complete is not added again; one that failed or was cancelled is.
     """
-    known = attached(context, cluster_id, step, ledger)
-    if known is not None:
-        return known, False
-    ledger.update(
-        lambda run: run.steps.append(StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now()))
-    )
+    for _ in range(_TRIES):
+        known, newest = _attached(context, cluster_id, step, ledger)
+        if known is not None:
+            return known, False
+        try:
+            return _add(context, cluster_id, step, ledger, newest), True
+        except _ChangedError:
+            continue
+    raise StepFailedError(f"other processes add step {step.name} to cluster {cluster_id} all the time")
+
+
+def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
+    """Return the run's step on this cluster if it need not be added again."""
+    return _attached(context, cluster_id, step, ledger)[0]
+
+
+def _add(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, newest: StepEntry | None
+) -> Step:
+    intent = StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now())
+
+    def mean(run: Run) -> None:
+        # The write has a condition on what is read here, so of two processes one comes to add the step.
+        if next(entries_of(run, step.name, cluster_id), None) != newest:
+            raise _ChangedError(f"another process has added step {step.name}")
+        run.steps.append(intent)
+
+    ledger.update(mean)
     try:
         step_id = creating.create(
             context,
@@ -46,15 +73,15 @@ def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -
             lambda: _unrecorded(context, cluster_id, step, ledger),
             what=f"step {step.name}",
             exit_code=ExitCode.STEP_FAILED,
+            on_no_effect=lambda: _close_intent(ledger, step, cluster_id),
         )
     except UnansweredError:
         raise
     except AwsError as refusal:
-        ledger.try_update(lambda run: _refuse(run, step, cluster_id))
         raise _refused(context, cluster_id, step, refusal) from refusal
     record(ledger, step_id, name=step.name, cluster_id=cluster_id)
     context.tell(f"step {step.name}: added as {step_id}")
-    return _shown(context, cluster_id, step_id, step.name), True
+    return _shown(context, cluster_id, step_id, step.name)
 
 
 def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
@@ -80,26 +107,46 @@ def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: Aws
     return StepFailedError(message, fix=refusal.fix or f"correct the step {step.name} (steps)")
 
 
-def _refuse(run: Run, step: StepSettings, cluster_id: str) -> None:
-    for entry in entries_of(run, step.name, cluster_id):
-        if entry.step_id is None:
-            entry.state = REFUSED
-        return
+def _close_intent(ledger: Ledger, step: StepSettings, cluster_id: str) -> None:
+    """Write down that the last addition has had no effect."""
+
+    def change(run: Run) -> None:
+        newest = next(entries_of(run, step.name, cluster_id), None)
+        if newest is not None and newest.step_id is None:
+            newest.state = REFUSED
+
+    ledger.try_update(change)
 
 
-def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
-    """Return the run's step on this cluster if it need not be added again."""
-    run = ledger.read()
-    last = next(entries_of(run, step.name, cluster_id), None) if run else None
-    if last is None or last.state == REFUSED:
-        return None
-    if last.step_id is None:
+def _attached(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger
+) -> tuple[Step | None, StepEntry | None]:
+    """Return the run's step if it need not be added again, and the newest entry of the ledger about it."""
+    newest = _newest(ledger, cluster_id, step)
+    if newest is not None and newest.step_id is None and newest.state != REFUSED:
         # Another process has meant to add it. What does not show up now has not been added.
         what = f"looking for step {step.name}, which nobody recorded"
-        found = creating.appear(context, lambda: _unrecorded(context, cluster_id, step, ledger), what)
-        return _shown(context, cluster_id, found, step.name) if found else None
-    seen = _shown(context, cluster_id, last.step_id, step.name)
-    return seen if seen.state not in states.STEP_ENDED or seen.state == "COMPLETED" else None
+        seconds = creating.unsettled_seconds(ledger.age_seconds(newest.intent_at))
+        creating.appear(context, lambda: _settled(context, cluster_id, step, ledger), what, seconds)
+        newest = _newest(ledger, cluster_id, step)
+    if newest is None or newest.step_id is None:
+        return None, newest
+    seen = _shown(context, cluster_id, newest.step_id, step.name)
+    is_done = seen.state not in states.STEP_ENDED or seen.state == "COMPLETED"
+    return (seen if is_done else None), newest
+
+
+def _newest(ledger: Ledger, cluster_id: str, step: StepSettings) -> StepEntry | None:
+    run = ledger.read()
+    return next(entries_of(run, step.name, cluster_id), None) if run else None
+
+
+def _settled(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
+    """Return the id of a step that was meant: as its process has recorded it, or as EMR shows it."""
+    newest = _newest(ledger, cluster_id, step)
+    if newest is None or newest.state == REFUSED:
+        return "none"
+    return newest.step_id or _unrecorded(context, cluster_id, step, ledger)
 
 
 def _unrecorded(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
@@ -109,18 +156,11 @@ def _unrecorded(context: Context, cluster_id: str, step: StepSettings, ledger: L
     if not entries:
         return None
     taken = {entry.step_id for entry in entries}
-    since = _moment(entries[0].intent_at) - _SKEW
+    age = timedelta(seconds=ledger.age_seconds(entries[0].intent_at))
+    since = context.clock.now() - age - _SKEW
     for seen in context.effects.list_steps(cluster_id):
         alike = (seen.name, seen.jar, seen.args) == (step.name, step.jar, step.args)
         if alike and seen.id not in taken and seen.created_at >= since:
             record(ledger, seen.id, name=step.name, cluster_id=cluster_id)
             return seen.id
     return None
-
-
-def _moment(text: str) -> datetime:
-    """Read a time of the ledger; one that cannot be read is long ago."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.min.replace(tzinfo=UTC) + _SKEW

@@ -11,6 +11,7 @@ import boto3
 import botocore.session
 from botocore import exceptions as aws
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from kiln import convert, effects
 from kiln.aws_errors import translate
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+# All that botocore raises for a call.
+_FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
 _TIMES = {"connect_timeout": 5, "read_timeout": 30}
 _ASK = Config(retries={"mode": "standard", "total_max_attempts": 6}, **_TIMES)  # type: ignore[arg-type]
 _CREATE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMES)  # type: ignore[arg-type]
@@ -72,7 +75,7 @@ class Boto:
     def _call(self, client: Any, operation: str, **parameters: Any) -> Any:
         try:
             return getattr(client, operation)(**parameters)
-        except (aws.BotoCoreError, aws.ClientError) as error:
+        except _FAILURES as error:
             name = client.meta.method_to_api_mapping[operation]
             raise translate(error, name, client.meta.endpoint_url) from error
 
@@ -87,7 +90,7 @@ class Boto:
     ) -> list[Any]:
         try:
             return function(**parameters)
-        except (aws.BotoCoreError, aws.ClientError) as error:
+        except _FAILURES as error:
             name = client.meta.method_to_api_mapping[operation]
             raise translate(error, name, client.meta.endpoint_url) from error
 
@@ -97,7 +100,7 @@ class Boto:
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
         """Return one cluster."""
-        return convert.cluster(self._call(self._emr, "describe_cluster", ClusterId=cluster_id)["Cluster"])
+        return convert.cluster(self._call(self._emr, "describe_cluster", ClusterId=cluster_id))
 
     def list_clusters(
         self, states: Iterable[str], created_after: datetime | None = None
@@ -107,16 +110,15 @@ class Boto:
         if created_after is not None:
             parameters["CreatedAfter"] = created_after
         pages = self._pages(self._emr, "list_clusters", **parameters)
-        return [convert.cluster_summary(raw) for page in pages for raw in page.get("Clusters", [])]
+        return [convert.cluster_summary(raw) for page in pages for raw in convert.listed(page, "Clusters")]
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
         """Return the active nodes with the kind of their group."""
         groups = self._pages(self._emr, "list_instance_groups", ClusterId=cluster_id)
-        kinds = {
-            group["Id"]: group["InstanceGroupType"] for page in groups for group in page["InstanceGroups"]
-        }
+        listed = (raw for page in groups for raw in convert.listed(page, "InstanceGroups"))
+        kinds = dict(map(convert.group_kind, listed))
         pages = self._pages(self._emr, "list_instances", ClusterId=cluster_id)
-        found = [convert.instance(raw, kinds) for page in pages for raw in page["Instances"]]
+        found = [convert.instance(raw, kinds) for page in pages for raw in convert.listed(page, "Instances")]
         return [instance for instance in found if instance.state != "TERMINATED"]
 
     def add_steps(self, cluster_id: str, steps: Sequence[effects.StepRequest]) -> list[str]:
@@ -135,7 +137,7 @@ class Boto:
         if step_ids:
             parameters["StepIds"] = list(step_ids)
         pages = self._pages(self._emr, "list_steps", **parameters)
-        found = [convert.step(raw) for page in pages for raw in page.get("Steps", [])]
+        found = [convert.step(raw) for page in pages for raw in convert.listed(page, "Steps")]
         return found[::-1]
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
@@ -211,7 +213,7 @@ class Boto:
         bucket, prefix = split_uri(uri)
         limit = {"MaxItems": most}
         pages = self._pages(self._s3, "list_objects_v2", Bucket=bucket, Prefix=prefix, PaginationConfig=limit)
-        return [convert.object_summary(bucket, raw) for page in pages for raw in page.get("Contents", [])]
+        return [convert.object_summary(bucket, raw) for page in pages for raw in convert.listed_objects(page)]
 
     def caller_identity(self) -> str:
         """Return the caller's ARN."""

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from kiln.errors import (
     AwsError,
@@ -84,7 +85,7 @@ def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
     if isinstance(error, _UNREACHABLE):
         return _unreachable(endpoint, operation)
     # The last two: an answer that broke off.
-    if isinstance(error, (aws.HTTPClientError, aws.IncompleteReadError, OSError)):
+    if isinstance(error, (aws.HTTPClientError, aws.IncompleteReadError, ResponseParserError, OSError)):
         return UnansweredError(f"{operation} got no answer: {error}", code="NoAnswer", operation=operation)
     if isinstance(error, _NO_CREDENTIALS):
         return PreflightError(

@@ -26,27 +26,31 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The live clusters that a run may have. The name is fixed at the launch, tags and ledger can be changed.
+    """The clusters that a run may have. The name is fixed at the launch, tags and ledger can be changed.
 
-    `mine`: the name and one of tags and ledger say so, or this process launched it. `disputed`: the sources
-    contradict each other. `unseen`: ids that the ledger or this process has, and AWS does not know (yet).
+    `mine`: alive, and the name and one of tags and ledger say so, or this process worked on it. `disputed`:
+    alive, and the sources contradict each other. `ended`: over. `unseen`: ids that the ledger or this process
+    has, and AWS does not know (yet).
     """
 
     mine: tuple[Cluster, ...]
     disputed: tuple[Cluster, ...]
+    ended: tuple[Cluster, ...]
     unseen: tuple[str, ...]
 
 
-def run_id_of(cluster: Cluster) -> str:
-    """Return the run that a cluster's tags name; empty when they do not name one."""
-    of = identity.of_tags(cluster.tags)
-    return of.run_id if of else ""
+def identity_of(cluster: Cluster) -> Identity | None:
+    """Return the run that a cluster is of by its name, if its tags confirm that it is Kiln's."""
+    named = identity.of_name(cluster.name)
+    return named if named and identity.is_confirmed_by(cluster.tags, named) else None
 
 
 def line(cluster: Cluster) -> str:
     """Return a cluster as one line of a list."""
-    run_id = run_id_of(cluster) or f"unknown (tag run_id is {cluster.tags.get('run_id')!r})"
-    return f"{cluster.id}  {cluster.state}  run {run_id}  started {cluster.created_at:%Y-%m-%d %H:%M} UTC"
+    named = identity.of_name(cluster.name)
+    run = f"run {named.run_id}" if named else f"name {cluster.name!r}"
+    note = "" if identity_of(cluster) else "  (its tags do not say so)"
+    return f"{cluster.id}  {cluster.state}  {run}  started {cluster.created_at:%Y-%m-%d %H:%M} UTC{note}"
 
 
 def describe_change(cluster: Cluster) -> str:
@@ -57,7 +61,7 @@ def describe_change(cluster: Cluster) -> str:
 
 def described(cluster: Cluster) -> dict[str, str]:
     """Return a cluster as the modules and the commands' JSON show it; names that are none are empty."""
-    of = identity.of_tags(cluster.tags)
+    of = identity_of(cluster)
     return {
         "id": cluster.id,
         "name": cluster.name,
@@ -71,6 +75,26 @@ def described(cluster: Cluster) -> dict[str, str]:
     }
 
 
+def named(
+    context: Context,
+    environment: str,
+    pipeline: str,
+    run_id: str | None = None,
+    wanted: Iterable[str] = states.CLUSTER_LIVE,
+) -> list[Cluster]:
+    """Return the clusters that have a run's name, or that of any run of a pipeline, oldest first."""
+    prefix = identity.cluster_name(environment, pipeline)
+    wanted = frozenset(wanted)
+
+    def fits(summary: ClusterSummary) -> bool:
+        of = identity.of_name(summary.name)
+        return bool(of) and summary.name.startswith(prefix) and run_id in {None, of.run_id if of else ""}
+
+    listed = filter(fits, context.effects.list_clusters(wanted))
+    found = [one for summary in listed if (one := seen(context, summary.id)) and one.state in wanted]
+    return sorted(found, key=_age)
+
+
 def find(
     context: Context,
     environment: str,
@@ -78,23 +102,12 @@ def find(
     run_id: str | None = None,
     wanted: Iterable[str] = states.CLUSTER_LIVE,
 ) -> list[Cluster]:
-    """Return clusters by name and tags, oldest first: a run's, or a pipeline's.
+    """Return a run's clusters, or a pipeline's, that have their name and tags, oldest first.
 
     ListClusters gives no tags: names choose what is described, the tags of DescribeCluster decide.
-    A pipeline's cluster may have a run_id tag that is missing or no run id; see `run_id_of`.
     """
-    name = identity.cluster_name(environment, pipeline, run_id or "")
-    wanted = frozenset(wanted)
-
-    def fits(summary: ClusterSummary) -> bool:
-        return summary.name == name if run_id else summary.name.startswith(name)
-
-    found = []
-    for summary in filter(fits, context.effects.list_clusters(wanted)):
-        cluster = seen(context, summary.id)
-        if cluster and cluster.state in wanted and _has_tags(cluster, environment, pipeline, run_id):
-            found.append(cluster)
-    return sorted(found, key=_age)
+    found = named(context, environment, pipeline, run_id, wanted)
+    return [one for one in found if identity_of(one)]
 
 
 def _age(cluster: Cluster) -> tuple[object, str]:
@@ -109,54 +122,82 @@ def seen(context: Context, cluster_id: str) -> Cluster | None:
         return None
 
 
-def _has_tags(cluster: Cluster, environment: str, pipeline: str, run_id: str | None) -> bool:
-    expected = {"managed_by": identity.MANAGED_BY, "environment": environment, "pipeline": pipeline}
-    if run_id is not None:
-        expected["run_id"] = run_id
-    return all(cluster.tags.get(key) == value for key, value in expected.items())
-
-
 def of_run(
     context: Context, run: Identity, remembered: Sequence[str] = (), launched: Sequence[str] = ()
 ) -> Found:
-    """Ask AWS for the live clusters of a run: by name, by what its ledger remembers, by what was launched."""
+    """Ask AWS for the clusters of a run: by name, by what its ledger remembers, by what was launched here."""
     name = identity.name_of(run)
     listed = [one.id for one in context.effects.list_clusters(states.CLUSTER_LIVE) if one.name == name]
-    mine, disputed, unseen = [], [], []
-    for cluster_id in dict.fromkeys([*listed, *remembered, *launched]):
+    mine, disputed, ended, unseen = [], [], [], []
+    for cluster_id in dict.fromkeys([*listed, *launched, *remembered]):
         cluster = seen(context, cluster_id)
         if cluster is None:
             unseen.append(cluster_id)
         elif cluster.state in states.CLUSTER_ENDED:
-            continue
-        elif cluster_id in launched or _is_confirmed(cluster, run, remembered):
+            ended.append(cluster)
+        elif cluster_id in launched or _is_mine(cluster, run, remembered):
             mine.append(cluster)
         else:
             disputed.append(cluster)
-    return Found(mine=tuple(sorted(mine, key=_age)), disputed=tuple(disputed), unseen=tuple(unseen))
+    return Found(
+        mine=tuple(sorted(mine, key=_age)),
+        disputed=tuple(disputed),
+        ended=tuple(ended),
+        unseen=tuple(unseen),
+    )
 
 
-def _is_confirmed(cluster: Cluster, run: Identity, remembered: Sequence[str]) -> bool:
+def _is_mine(cluster: Cluster, run: Identity, remembered: Sequence[str]) -> bool:
     """Tell whether a cluster has the run's name, and its tags or the ledger say so too."""
-    tagged = _has_tags(cluster, run.environment, run.pipeline, run.run_id)
-    return cluster.name == identity.name_of(run) and (tagged or cluster.id in remembered)
+    witness = identity.is_confirmed_by(cluster.tags, run) or cluster.id in remembered
+    return cluster.name == identity.name_of(run) and witness
 
 
 def usable(context: Context, run: Identity, ledger: Ledger | None) -> list[Cluster]:
     """Return the run's clusters that can be used, oldest first.
 
-    A cluster that the ledger remembers as launched and not as ended is waited for until AWS shows it.
+    A cluster that the ledger remembers as launched and not as ended is waited for until AWS shows it. Raises
+    ClusterNotFoundError when it never does, and when the sources contradict each other about a cluster.
     """
     kept = ledger.read_if_possible() if ledger else None
-    expected = set(kept.expected_ids if kept else ())
+    expected = set(kept.expected_ids(context.clock.now()) if kept else ())
     remembered = kept.cluster_ids if kept else []
 
-    def look() -> list[Cluster] | None:
+    def look() -> Found | None:
         found = of_run(context, run, remembered)
-        fit = [one for one in found.mine if one.state in states.CLUSTER_USABLE]
-        return None if not fit and expected.intersection(found.unseen) else fit
+        return None if not found.mine and expected.intersection(found.unseen) else found
 
-    return creating.appear(context, look, f"waiting for the cluster of run {run.run_id} to show up") or []
+    found = creating.appear(context, look, f"waiting for the cluster of run {run.run_id} to show up")
+    if found is None:
+        raise ClusterNotFoundError(
+            f"the ledger of run {run.run_id} has {', '.join(sorted(expected))}, which AWS does not show",
+            fix="run the same action again; if it stays so, look at that cluster in the console",
+        )
+    if found.disputed and not found.mine:
+        raise contradicting(found.disputed, run)
+    return [one for one in found.mine if one.state in states.CLUSTER_USABLE]
+
+
+def contradicting(found: Sequence[Cluster], run: Identity) -> ClusterNotFoundError:
+    """Return the error for live clusters that may or may not be the run's."""
+    return ClusterNotFoundError(
+        f"name, tags and ledger contradict each other about whether {' '.join(one.id for one in found)} "
+        f"belongs to run {run.run_id}",
+        fix="docs/operations/failed_run.md says how to find out",
+        details=tuple(line(one) for one in found),
+    )
+
+
+def shown(context: Context, cluster_id: str) -> Cluster:
+    """Return a cluster that exists, as soon as AWS shows it. Raises ClusterNotFoundError."""
+    what = f"waiting for cluster {cluster_id} to show up"
+    found = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), what)
+    if found is None:
+        raise ClusterNotFoundError(
+            f"AWS has not shown cluster {cluster_id} for {creating.LOOK_SECONDS:.0f} s",
+            fix="run the terminate action: it ends the cluster by its id",
+        )
+    return found
 
 
 def only(
@@ -168,24 +209,16 @@ def only(
 ) -> Cluster:
     """Return the one usable cluster, or raise ClusterNotFoundError with the list of what there is."""
     if run_id is None:
-        found = find(context, environment, pipeline, None, states.CLUSTER_USABLE)
+        found = named(context, environment, pipeline, None, states.CLUSTER_USABLE)
+        run = identity.of_name(found[0].name) if len(found) == 1 else None
+        if run and not identity_of(found[0]):
+            raise contradicting(found, run)
     else:
         run = identity.Identity(environment=environment, pipeline=pipeline, run_id=run_id)
         found = usable(context, run, ledger_of(run) if ledger_of else None)
-    if len(found) != 1:
-        raise not_one(found, environment, pipeline, run_id)
-    if run_id is None and not run_id_of(found[0]):
-        raise without_run(found[0], environment, pipeline)
-    return found[0]
-
-
-def without_run(cluster: Cluster, environment: str, pipeline: str) -> ClusterNotFoundError:
-    """Return the error for a cluster whose tags name no run."""
-    return ClusterNotFoundError(
-        f"the only live cluster of pipeline {pipeline} in {environment} does not say which run it is of",
-        fix=f"end it: {paths.command('run', pipeline, 'terminate', '--env', environment)}",
-        details=(line(cluster),),
-    )
+    if len(found) == 1:
+        return found[0]
+    raise not_one(found, environment, pipeline, run_id)
 
 
 def not_one(

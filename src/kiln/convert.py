@@ -26,7 +26,7 @@ _STATE = re.compile(r"[A-Z_]{1,40}")
 _EC2_ID = re.compile(r"i-[0-9a-f]{8,17}")
 _EMR_INSTANCE_ID = re.compile(r"[a-z]{1,4}-[A-Z0-9]{1,32}")
 _KINDS = ("MASTER", "CORE", "TASK")
-_LOG_URI = re.compile(r"s3[an]?://[^/\s]+(/[^\x00-\x1f\x7f]*)?")
+_LOG_URI = re.compile(r"s3[an]?://[A-Za-z0-9._-]{3,255}(/[^\x00-\x1f\x7f]*)?")
 
 
 def _whole(function: Callable[P, T]) -> Callable[P, T]:
@@ -101,6 +101,27 @@ def step_ids(raw: Mapping[str, Any]) -> list[str]:
 
 
 @_whole
+def listed(raw: Mapping[str, Any], member: str) -> list[Any]:
+    """Return a list of a page of EMR's, which is there also when it is empty."""
+    found = raw[member]
+    if not isinstance(found, list):
+        raise TypeError(member)
+    return found
+
+
+@_whole
+def listed_objects(raw: Mapping[str, Any]) -> list[Any]:
+    """Return the objects of a page of ListObjectsV2. S3 leaves an empty list out, but not the bucket."""
+    return listed(raw, "Contents") if "Contents" in raw or not _text(raw.get("Name")) else []
+
+
+@_whole
+def group_kind(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """Read the id and the kind of an InstanceGroup."""
+    return _text(raw["Id"]), _text(raw["InstanceGroupType"])
+
+
+@_whole
 def cluster_summary(raw: Mapping[str, Any]) -> effects.ClusterSummary:
     """Read a ClusterSummary of ListClusters."""
     status = raw["Status"]
@@ -113,8 +134,9 @@ def cluster_summary(raw: Mapping[str, Any]) -> effects.ClusterSummary:
 
 
 @_whole
-def cluster(raw: Mapping[str, Any]) -> effects.Cluster:
-    """Read the Cluster of DescribeCluster. Everything but id, name and state may be absent."""
+def cluster(answer: Mapping[str, Any]) -> effects.Cluster:
+    """Read the answer of DescribeCluster. Everything but id, name and state may be absent."""
+    raw = answer["Cluster"]
     status = raw["Status"]
     reason = status.get("StateChangeReason", {})
     timeline = status.get("Timeline", {})

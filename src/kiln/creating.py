@@ -33,6 +33,8 @@ T = TypeVar("T")
 # AWS documents no lag of EMR's reads; the tests go up to 40 s.
 LOOK_SECONDS = 60.0
 LOOK_INTERVAL_SECONDS = 3.0
+# More than all tries of a call, their pauses and time-outs take together.
+_UNSETTLED_SECONDS = 180.0
 _TRIES = 4
 _PAUSE_SECONDS = 5.0
 
@@ -64,6 +66,14 @@ def appear(
         return None
 
 
+def unsettled_seconds(age_seconds: float) -> float:
+    """Return how long to look for what another process has meant to create, `age_seconds` ago.
+
+    That process may still be waiting for AWS to take the call (throttled), or for an answer.
+    """
+    return max(LOOK_SECONDS, _UNSETTLED_SECONDS - max(0.0, age_seconds))
+
+
 def create(
     context: Context,
     ask: Callable[[], str],
@@ -71,25 +81,39 @@ def create(
     *,
     what: str,
     exit_code: ExitCode,
+    on_no_effect: Callable[[], None],
 ) -> str:
     """Make a call that creates something, once, and return the id of what it created.
 
-    `find` returns the id of what the call has created, or None while nothing shows. Raises
-    UnknownOutcomeError with `exit_code`, ThrottledError or UnreachableError when AWS took no call, and AWS's
-    own refusal.
+    `find` returns the id of what the call has created, or None while nothing shows. `on_no_effect` is called
+    when the call has certainly had none. Raises UnknownOutcomeError with `exit_code`, ThrottledError or
+    UnreachableError when AWS took no call, AWS's own refusal, and InterruptedRunError.
     """
-    error: KilnError | None = None
-    for attempt in range(_TRIES):
+    try:
+        return _asked(context, ask)
+    except UnreachableError:
+        on_no_effect()
+        raise
+    except UnansweredError as lost:
+        context.tell(f"{lost.message}; looking for {what}")
+        return _found(context, find, what=what, exit_code=exit_code, lost=lost)
+    except KilnError:
+        on_no_effect()
+        raise
+
+
+def _asked(context: Context, ask: Callable[[], str]) -> str:
+    """Make the call; again while AWS takes none."""
+    pause = _PAUSE_SECONDS
+    for _ in range(_TRIES - 1):
         context.stop.check()
         try:
             return ask()
-        except (ThrottledError, UnreachableError) as caught:
-            error = caught
-            context.clock.wait(_PAUSE_SECONDS * 2**attempt, context.stop.event)
-        except UnansweredError as caught:
-            context.tell(f"{caught.message}; looking for {what}")
-            return _found(context, find, what=what, exit_code=exit_code, lost=caught)
-    raise error or UnknownOutcomeError(f"{what} was not asked for", exit_code=exit_code)
+        except (ThrottledError, UnreachableError):
+            context.clock.wait(pause, context.stop.event)
+            pause *= 2
+    context.stop.check()
+    return ask()
 
 
 def _found(

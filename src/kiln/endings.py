@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import clusters, creating, states, watch
+from kiln import clusters, creating, launches, states, watch
 from kiln.clusters import describe_change
 from kiln.errors import (
     AwsError,
@@ -13,9 +13,10 @@ from kiln.errors import (
     KilnError,
     NotTerminatedError,
     ThrottledError,
+    UnansweredError,
 )
 from kiln.identity import MANAGED_BY, name_of
-from kiln.ledger import Event
+from kiln.ledger import NOT_FOUND, Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,9 @@ def end_run(
 
     Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
-    found = _clusters_of_run(context, identity, ledger, waiting, launched)
+    found, expected = _clusters_of_run(context, identity, ledger, waiting, launched)
+    for over in (one for one in found.ended if one.id in expected):
+        _record_end(ledger, over)
     ended: list[Cluster] = []
     refused: list[NotTerminatedError] = []
     # What was launched here is asked to end even while AWS does not show it.
@@ -44,11 +47,22 @@ def end_run(
         except NotTerminatedError as error:
             # One that does not end is no reason to leave the others alone.
             refused.append(error)
+    refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
-    if found.disputed:
-        raise _disputed(found.disputed, identity)
+    if not ended and (run := ledger.read_if_possible()) and run.launch_is_open:
+        launches.close_intent(ledger, NOT_FOUND)
     return ended
+
+
+def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTerminatedError]:
+    """Return the errors for what may be the run's, and was not ended."""
+    missing = sorted(expected.intersection(found.unseen))
+    problems = [
+        not_confirmed(cluster_id, f"the ledger of run {identity.run_id} has it, AWS does not show it")
+        for cluster_id in missing
+    ]
+    return [*problems, _disputed(found.disputed, identity)] if found.disputed else problems
 
 
 def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedError:
@@ -57,7 +71,7 @@ def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedErro
         f"name, tags and ledger contradict each other about whether {ids} belongs to run {identity.run_id}: "
         "it was not ended",
         fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
-        details=tuple(f"{clusters.line(one)}  name {one.name!r}" for one in found),
+        details=tuple(clusters.line(one) for one in found),
     )
 
 
@@ -76,21 +90,17 @@ def terminate(context: Context, cluster_id: str, waiting: Waiting, *, ours: bool
     Its protection is cleared when its tags say that it is Kiln's, or the caller knows that it is (`ours`).
     """
     started = context.clock.monotonic()
-    asked = False
 
     def look() -> Cluster | None:
-        nonlocal asked
         try:
             cluster = context.effects.describe_cluster(cluster_id)
         except ClusterNotFoundError:
             if context.clock.monotonic() - started >= creating.LOOK_SECONDS:
                 raise
             # Reads may lag: the cluster may exist all the same.
-            asked = _ask_blindly(context, cluster_id) or asked
+            _ask_unseen(context, cluster_id, ours=ours)
             return None
-        if cluster.state not in states.CLUSTER_ENDED | states.CLUSTER_ENDING or not asked:
-            _ask_for_the_end(context, cluster, ours=ours)
-            asked = True
+        _ask_for_the_end(context, cluster, ours=ours)
         return cluster
 
     try:
@@ -126,29 +136,33 @@ def _ask_for_the_end(context: Context, cluster: Cluster, *, ours: bool) -> None:
     context.effects.terminate_cluster(cluster.id)
 
 
-def _ask_blindly(context: Context, cluster_id: str) -> bool:
+def _ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
+    """Ask for the end of a cluster that AWS does not show; a refusal now may be another answer later."""
     try:
+        if ours:
+            context.effects.set_termination_protection(cluster_id, protected=False)
         context.effects.terminate_cluster(cluster_id)
-    except ClusterNotFoundError:
-        return False
-    return True
+    except UnansweredError:
+        raise
+    except (ClusterNotFoundError, AwsError):
+        return
 
 
 def _clusters_of_run(
     context: Context, identity: Identity, ledger: Ledger, waiting: Waiting, launched: Sequence[str]
-) -> Found:
-    """Return what AWS shows of the run's clusters. What may exist and does not show yet is waited for."""
+) -> tuple[Found, set[str]]:
+    """Return what AWS shows of the run's clusters, and the ids that it must know. These are waited for."""
     started = context.clock.monotonic()
     try:
         run, is_open = _remembered(context, ledger)
-        expected = {*launched, *(run.expected_ids if run else ())}
+        expected = {*launched, *(run.expected_ids(context.clock.now()) if run else ())}
 
         def done(found: Found) -> bool:
             waited_for = expected & set(found.unseen)
             complete = not waited_for and (found.mine or found.disputed or not is_open)
             return bool(complete) or context.clock.monotonic() - started >= creating.LOOK_SECONDS
 
-        return watch.until(
+        found = watch.until(
             context,
             lambda: clusters.of_run(context, identity, run.cluster_ids if run else (), launched),
             done,
@@ -162,6 +176,7 @@ def _clusters_of_run(
             fix=error.fix or "run the terminate action again when AWS answers",
             details=(f"clusters of such a run are named {name_of(identity)}",),
         ) from error
+    return found, expected
 
 
 def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
@@ -176,10 +191,9 @@ def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
 
 def _record_end(ledger: Ledger, cluster: Cluster) -> None:
     def change(run: Run) -> None:
-        for attempt in run.attempts:
-            if attempt.cluster_id == cluster.id and attempt.ended_at is None:
-                attempt.ended_at = ledger.now()
-                attempt.end_state = cluster.state
+        open_ones = [one for one in run.attempts if one.cluster_id == cluster.id and one.ended_at is None]
+        for attempt in open_ones:
+            attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
         run.events.append(
             Event(
                 at=ledger.now(), kind="cluster_ended", data={"cluster_id": cluster.id, "state": cluster.state}

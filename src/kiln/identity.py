@@ -23,6 +23,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
 CLUSTER_ID = re.compile(r"j-[A-Z0-9]{1,32}")
 STEP_ID = re.compile(r"s-[A-Z0-9]{1,32}")
+# Unambiguous: only a run id may hold a dash.
+_CLUSTER_NAME = re.compile(rf"kiln-({NAME.pattern})-({NAME.pattern})-({RUN_ID.pattern})")
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +46,20 @@ def name_of(identity: Identity) -> str:
     return cluster_name(identity.environment, identity.pipeline, identity.run_id)
 
 
-def of_tags(tags: Mapping[str, str]) -> Identity | None:
-    """Return the run that a cluster's tags name; None when they do not name one that Kiln could have made."""
-    environment, pipeline, run_id = (tags.get(key, "") for key in ("environment", "pipeline", "run_id"))
-    if tags.get("managed_by") != MANAGED_BY or not RUN_ID.fullmatch(run_id):
-        return None
-    if not (NAME.fullmatch(environment) and NAME.fullmatch(pipeline)):
-        return None
-    return Identity(environment=environment, pipeline=pipeline, run_id=run_id)
+def of_name(name: str) -> Identity | None:
+    """Return the run that a cluster's name names; None when it is no name that Kiln gives."""
+    parts = _CLUSTER_NAME.fullmatch(name)
+    return Identity(environment=parts[1], pipeline=parts[2], run_id=parts[3]) if parts else None
+
+
+def is_confirmed_by(tags: Mapping[str, str], identity: Identity) -> bool:
+    """Tell whether tags say that a cluster is Kiln's and of this pipeline and environment.
+
+    Which run it is of, the name says: unlike a tag it cannot be changed.
+    """
+    expected = {
+        "managed_by": MANAGED_BY,
+        "environment": identity.environment,
+        "pipeline": identity.pipeline,
+    }
+    return all(tags.get(key) == value for key, value in expected.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kiln import clusters, creating, states, watch
 from kiln.clusters import describe_change
-from kiln.errors import AwsError, ClusterNotFoundError, LaunchError, UnansweredError, naming
+from kiln.errors import AwsError, LaunchError, UnansweredError, naming
 from kiln.exit_codes import ExitCode
 from kiln.ledger import REFUSED, Attempt, Event
 from kiln.request import launch_request
@@ -35,14 +35,14 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
         cluster_id = creating.create(
             context,
             lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
-            lambda: next((one.id for one in _of_run(context, identity)), None),
+            lambda: next((one.id for one in _tagged(context, identity)), None),
             what=f"the cluster of run {identity.run_id}",
             exit_code=ExitCode.LAUNCH,
+            on_no_effect=lambda: close_intent(ledger, REFUSED),
         )
     except UnansweredError:
         raise
     except AwsError as refusal:
-        ledger.try_update(lambda run: _refuse(run, ledger.now()))
         raise LaunchError(
             refusal.message, fix=refusal.fix or "correct the emr_cluster_* settings"
         ) from refusal
@@ -50,27 +50,34 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
         return _settle(context, identity, ledger, cluster_id), True
 
 
-def _of_run(context: Context, identity: Identity) -> list[Cluster]:
+def _tagged(context: Context, identity: Identity) -> list[Cluster]:
+    """Return the run's usable clusters by name and tags."""
     names = (identity.environment, identity.pipeline, identity.run_id)
     return clusters.find(context, *names, states.CLUSTER_USABLE)
 
 
-def _refuse(run: Run, now: str) -> None:
-    if run.launch_is_open:
-        run.attempts[-1].ended_at, run.attempts[-1].end_state = now, REFUSED
+def close_intent(ledger: Ledger, end_state: str) -> None:
+    """Write down that the last launch has had no effect (REFUSED), or none that showed (NOT_FOUND)."""
+
+    def change(run: Run) -> None:
+        if run.launch_is_open:
+            run.attempts[-1].ended_at, run.attempts[-1].end_state = ledger.now(), end_state
+
+    ledger.try_update(change)
 
 
 def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | None:
     """Return the run's usable cluster if there is one.
 
     A launch that another process has meant, and whose outcome nobody recorded, is looked for first: when it
-    does not show up, it has not happened.
+    does not show up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
     """
     run = ledger.read()
     found = clusters.usable(context, identity, ledger)
     if not found and run is not None and run.launch_is_open:
         what = "looking for a cluster whose launch nobody recorded"
-        found = creating.appear(context, lambda: _of_run(context, identity) or None, what) or []
+        seconds = creating.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))
+        found = creating.appear(context, lambda: _tagged(context, identity) or None, what, seconds) or []
     return found[0] if found else None
 
 
@@ -92,8 +99,8 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
     """Record the launched cluster; when a second one of the same run exists, keep the older and end ours."""
     _record(ledger, ours)
     context.tell(f"cluster {ours}: launched")
-    launched = _shown(context, ours)
-    first = next(iter(_of_run(context, identity)), launched)
+    launched = clusters.shown(context, ours)
+    first = next(iter(_tagged(context, identity)), launched)
     if first.id == ours:
         return launched
     context.effects.terminate_cluster(ours)
@@ -101,18 +108,6 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
     context.tell(f"cluster {first.id} of the same run is older: {ours} is being ended")
     _record(ledger, first.id)
     return first
-
-
-def _shown(context: Context, cluster_id: str) -> Cluster:
-    """Return a cluster that was just launched, as soon as AWS shows it."""
-    what = f"waiting for cluster {cluster_id} to show up"
-    seen = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), what)
-    if seen is None:
-        raise ClusterNotFoundError(
-            f"cluster {cluster_id} was launched, and AWS has not shown it for {creating.LOOK_SECONDS:.0f} s",
-            fix="run the terminate action: it ends the cluster by its id",
-        )
-    return seen
 
 
 def wait_until_up(context: Context, cluster_id: str, waiting: Waiting) -> Cluster:

@@ -10,6 +10,7 @@ names of steps) stay what somebody has written.
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 VERSION = 1
 ClusterId = Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
 StepId = Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")]
-# More than any run makes: a list of this length was not written by Kiln.
-_MOST = Meta(max_length=10_000)
-# The end of a launch or a step that AWS refused: nothing has come of it.
-REFUSED = "REFUSED"
+# More than any run makes: longer lists were not written by Kiln. Each attempt and step may cost a call.
+_MOST_ATTEMPTS, _MOST_STEPS, _MOST = Meta(max_length=100), Meta(max_length=1000), Meta(max_length=10_000)
+# How a launch or a step ended that has had no effect, or none that showed.
+REFUSED, NOT_FOUND = "REFUSED", "NOT_FOUND"
+_RETENTION = timedelta(days=60)
 _WRITE_TRIES = 10
 _PAUSE_SECONDS = 0.5
 
@@ -88,8 +90,8 @@ class Run(msgspec.Struct, kw_only=True):
     verdict: str = "running"
     exit_code: int | None = None
     message: str = ""
-    attempts: Annotated[list[Attempt], _MOST] = []
-    steps: Annotated[list[StepEntry], _MOST] = []
+    attempts: Annotated[list[Attempt], _MOST_ATTEMPTS] = []
+    steps: Annotated[list[StepEntry], _MOST_STEPS] = []
     phases: Annotated[list[Phase], _MOST] = []
     outputs: Annotated[list[dict[str, Any]], _MOST] = []
     events: Annotated[list[Event], _MOST] = []
@@ -105,10 +107,14 @@ class Run(msgspec.Struct, kw_only=True):
         """Return the ids of the clusters that were launched, oldest first."""
         return list(dict.fromkeys(one.cluster_id for one in self.attempts if one.cluster_id))
 
-    @property
-    def expected_ids(self) -> list[str]:
-        """Return the ids of the clusters that were launched and whose end nobody has recorded."""
-        return [one.cluster_id for one in self.attempts if one.cluster_id and one.ended_at is None]
+    def expected_ids(self, now: datetime) -> list[str]:
+        """Return the ids of the clusters that AWS must know: launched, end not recorded, not too old.
+
+        EMR forgets ended clusters after two months (Management Guide, "View cluster status").
+        """
+        young = timestamp(now - _RETENTION)
+        attempts = [one for one in self.attempts if one.cluster_id and one.ended_at is None]
+        return [one.cluster_id for one in attempts if one.cluster_id and one.intent_at > young]
 
 
 class LedgerUnreadableError(PreflightError):
@@ -135,6 +141,13 @@ class Ledger:
     def now(self) -> str:
         """Return the time as the ledger writes it."""
         return timestamp(self._clock.now())
+
+    def age_seconds(self, moment: str) -> float:
+        """Return how long ago a time of the ledger is; a time that cannot be read is long ago."""
+        try:
+            return (self._clock.now() - datetime.fromisoformat(moment)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return _RETENTION.total_seconds()
 
     def read(self) -> Run | None:
         """Return the run, or None when nothing was ever written. Raises LedgerUnreadableError."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import adding, clusters, creating, endings, steps
+from kiln import adding, clusters, endings, steps
 from kiln.errors import (
-    ClusterNotFoundError,
     DeadlineError,
     InterruptedRunError,
     KilnError,
@@ -65,8 +64,8 @@ class Execution:
     arguments: list[str]
     explain: Callable[[Context, Cluster, Step], list[str]]
     data_date: str | None = None
-    # What this process launched or worked on: it is this run's, whatever tags and ledger say later.
-    launched: list[str] = field(default_factory=list)
+    # What this process launched or works on: it is this run's, whatever tags and ledger say later.
+    launched: list[str] = field(default_factory=list, init=False)
     result: Result = field(init=False)
     outcome: Outcome = field(init=False)
     in_launch: bool = field(default=False, init=False)
@@ -152,12 +151,7 @@ class Execution:
             found = clusters.only(self.context, *names, lambda _: self.ledger)
             self._works_on(found.id)
             return found
-        known = self.result.cluster_id
-        what = f"waiting for cluster {known} to show up"
-        seen = creating.appear(self.context, lambda: self.context.effects.describe_cluster(known), what)
-        if seen is None:
-            raise ClusterNotFoundError(f"AWS does not show cluster {known} any more")
-        return seen
+        return clusters.shown(self.context, self.result.cluster_id)
 
     def _step(self, wanted: StepSettings) -> None:
         first_seen = self.result.cluster_id is None

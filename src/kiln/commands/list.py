@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> int:
     account = resolve.part(question, Account)
     context = world.context_of(account)
     names = [arguments.pipeline] if arguments.pipeline else files.pipelines(root, arguments.env)
-    live = [found for name in names for found in clusters.find(context, arguments.env, name)]
+    live = [found for name in names for found in clusters.named(context, arguments.env, name)]
     past = past_runs(context.effects, account.kiln_state_uri, arguments.env, names, arguments.limit)
     if cli.wants_json(arguments):
         document = {"version": 1, "kind": "list", "environment": arguments.env}

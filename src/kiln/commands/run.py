@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import cli, clusters, diagnose, paths, plan, preflight, progress, run, run_ids, summary, terminal
+from kiln import (
+    cli,
+    clusters,
+    diagnose,
+    paths,
+    plan,
+    preflight,
+    progress,
+    run,
+    run_ids,
+    summary,
+    terminal,
+)
 from kiln.clock import SystemClock
 from kiln.commands import world
 from kiln.context import Context, Stop
-from kiln.identity import Identity
+from kiln.identity import Identity, of_name
 from kiln.ledger import Ledger
 from kiln.playbooks import AnsibleRunner
 from kiln.result import Result
@@ -45,14 +57,11 @@ def main(arguments: argparse.Namespace) -> int:
     if isinstance(account, Driver):
         _preflight(context, question, account, planned)
     stop.check()
-    launched: list[str] = []
     if question.run_id is None:
-        one = _only_live_cluster(context, question, planned)
-        if one is None:
+        run_id = _only_live_run(context, question, planned)
+        if run_id is None:
             return _nothing_to_end(arguments)
-        launched.append(one.id)
-        # A cluster whose tags name no run is filed under its own id.
-        question = msgspec.structs.replace(question, run_id=clusters.run_id_of(one) or one.id)
+        question = msgspec.structs.replace(question, run_id=run_id)
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
             planned = plan.make(plan.actions(arguments.actions), account.steps)
@@ -60,9 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     reporter = progress.reporter(clock, expected.seconds, rows)
     listening.tell = reporter.line
     try:
-        execution = _execution(context, question, account, planned, limits, reporter=reporter)
-        execution.launched += launched
-        result = execution.run()
+        result = _execution(context, question, account, planned, limits, reporter=reporter).run()
     finally:
         reporter.close()
     expected.learn(result)
@@ -132,15 +139,15 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
             outcome.result()
 
 
-def _only_live_cluster(context: Context, question: resolve.Question, planned: plan.Plan) -> Cluster | None:
-    """Return the pipeline's only live cluster; None when there is nothing to terminate."""
+def _only_live_run(context: Context, question: resolve.Question, planned: plan.Plan) -> str | None:
+    """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
     whose = (question.environment, question.pipeline)
-    found = clusters.find(context, *whose)
-    if not planned.phases:
-        if len(found) > 1:
-            raise clusters.not_one(found, *whose, None)
-        return found[0] if found else None
-    return clusters.only(context, *whose)
+    # By name alone for an end: a cluster whose tags were changed has to be ended, or said, too.
+    found = [clusters.only(context, *whose)] if planned.phases else clusters.named(context, *whose)
+    if len(found) > 1:
+        raise clusters.not_one(found, *whose, None)
+    of = of_name(found[0].name) if found else None
+    return of.run_id if of else None
 
 
 def _nothing_to_end(arguments: argparse.Namespace) -> int:
@@ -231,7 +238,7 @@ def _finish(arguments: argparse.Namespace, root: Path, result: Result) -> int:
         terminal.err(line)
     # The run is over and its ledger written: a full disk here changes nothing.
     with suppress(OSError):
-        (paths.run_folder(root, result.run_id) / "result.json").write_bytes(msgspec.json.encode(result))
+        (paths.run_folder(root, result.run_id) / "result.json").write_text(terminal.json_of(result) + "\n")
     if cli.wants_json(arguments):
         world.print_json(result)
     return result.exit_code

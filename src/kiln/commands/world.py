@@ -9,7 +9,7 @@ from kiln import clusters, ledger, paths, terminal
 from kiln.clock import SystemClock
 from kiln.context import Context
 from kiln.errors import ClusterNotFoundError, KilnError
-from kiln.identity import RUN_ID, Identity
+from kiln.identity import RUN_ID, Identity, of_name
 from kiln.ledger import Ledger, Run
 from kiln.patient import Patient
 
@@ -71,12 +71,11 @@ def find_run(
     context: Context, account: Account, environment: str, pipeline: str, run_id: str | None
 ) -> Known:
     """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
-    live = clusters.find(context, environment, pipeline, run_id)
+    live = clusters.named(context, environment, pipeline, run_id)
     if run_id is None and len(live) > 1:
         raise clusters.not_one(live, environment, pipeline, None)
-    # A cluster whose tags name no run is shown under its own id.
-    chosen = run_id or (clusters.run_id_of(live[0]) or live[0].id if live else None)
-    chosen = chosen or _latest(context.effects, account, environment, pipeline)
+    of = of_name(live[0].name) if live else None
+    chosen = run_id or (of.run_id if of else None) or _latest(context.effects, account, environment, pipeline)
     if not chosen:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run in {environment}",

@@ -8,7 +8,7 @@ import msgspec
 
 from kiln import clusters, endings, launches, run_ids, states
 from kiln.errors import ClusterNotFoundError, UsageError, naming
-from kiln.identity import Identity, of_tags
+from kiln.identity import Identity, of_name
 from kiln.ledger import Ledger
 from kiln.request import launch_request
 from kiln.settings import check, names
@@ -16,7 +16,6 @@ from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
     from kiln.context import Context
-    from kiln.effects import Cluster
     from kiln.modules.options import Options
 
 
@@ -84,43 +83,40 @@ def _ledger(context: Context, options: Options, identity: Identity) -> Ledger:
 
 def _absent(context: Context, module: Any) -> Options:
     options = module.params
-    one, run_id = _meant(context, options), run_ids.given(options["run_id"], {})
-    if one is not None:
-        # A cluster whose tags name no run is filed under its own id.
-        run_id = clusters.run_id_of(one) or one.id
-    if run_id is None:
+    identity = _meant(context, options)
+    if identity is None:
         return {"changed": False, "cluster": {}}
-    identity = _identity(options, run_id)
-    ledger, launched = _ledger(context, options, identity), [one.id] if one else []
+    ledger = _ledger(context, options, identity)
     if module.check_mode:
         kept = ledger.read_if_possible()
-        found = clusters.of_run(context, identity, kept.cluster_ids if kept else (), launched).mine
+        found = clusters.of_run(context, identity, kept.cluster_ids if kept else ()).mine
     else:
-        found = tuple(endings.end_run(context, identity, ledger, _waiting(options), launched))
+        found = tuple(endings.end_run(context, identity, ledger, _waiting(options)))
     return {"changed": bool(found), "cluster": clusters.described(found[0]) if found else {}}
 
 
-def _meant(context: Context, options: Options) -> Cluster | None:
-    """Return the live cluster that is meant without a run id: the given one, or the pipeline's only one."""
-    whose = (options["environment"], options["pipeline"])
+def _meant(context: Context, options: Options) -> Identity | None:
+    """Return the run that is meant: by its id, by its cluster, or as the pipeline's only live one."""
+    run_id = run_ids.given(options["run_id"], {})
+    if run_id is not None:
+        return _identity(options, run_id)
     if options["cluster_id"]:
         return _given(context, options)
-    if options["run_id"]:
-        return None
-    found = clusters.find(context, *whose)
+    whose = (options["environment"], options["pipeline"])
+    found = clusters.named(context, *whose)
     if len(found) > 1:
         raise clusters.not_one(found, *whose, None)
-    return found[0] if found else None
+    return of_name(found[0].name) if found else None
 
 
-def _given(context: Context, options: Options) -> Cluster | None:
-    """Return the cluster with the given id, if it is live; refuse one of another pipeline or environment."""
+def _given(context: Context, options: Options) -> Identity | None:
+    """Return the run of the given cluster, if it is live; refuse one of another pipeline or environment."""
     one = context.effects.describe_cluster(options["cluster_id"])
-    of = of_tags(one.tags)
+    of = clusters.identity_of(one)
     if of is None or (of.environment, of.pipeline) != (options["environment"], options["pipeline"]):
         raise ClusterNotFoundError(
             f"cluster {one.id} is not of pipeline {options['pipeline']} in {options['environment']}",
             fix="give the id of one that is, or leave cluster_id out",
             details=(clusters.line(one),),
         )
-    return one if one.state in states.CLUSTER_LIVE else None
+    return of if one.state in states.CLUSTER_LIVE else None

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import adding, steps
+from kiln import adding, clusters, steps
 from kiln.errors import ClusterNotFoundError
-from kiln.identity import of_tags
 from kiln.ledger import Ledger
 from kiln.settings import check
 from kiln.settings.model import StepSettings
@@ -34,11 +33,13 @@ def work(context: Context, module: Any) -> Options:
 
 
 def _ledger_of(context: Context, options: Options) -> Ledger:
-    """Return the ledger of the run that the cluster's tags name."""
-    identity = of_tags(context.effects.describe_cluster(options["cluster_id"]).tags)
+    """Return the ledger of the run that the cluster is of, by its name and its tags."""
+    cluster = context.effects.describe_cluster(options["cluster_id"])
+    identity = clusters.identity_of(cluster)
     if identity is None:
         raise ClusterNotFoundError(
-            f"cluster {options['cluster_id']} is no cluster of kiln: its tags name no run of it"
+            f"cluster {cluster.id} is no cluster of Kiln's by its name and its tags",
+            details=(clusters.line(cluster),),
         )
     return Ledger(context.effects, context.clock, options["state_uri"], identity)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kiln import clusters, convert
 from kiln.errors import UnansweredError
+from kiln.identity import RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,14 @@ INSTANCE: dict[str, Any] = {
 
 
 @many
-@given(name=texts(), key=texts("run_id"), value=texts())
+@given(name=texts("kiln-local-p-r1"), key=texts("run_id", "pipeline"), value=texts("p", "local"))
 def test_names_and_tags_stay_text_and_are_never_a_fault(name: str, key: str, value: str) -> None:
-    tags = [{"Key": "managed_by", "Value": "kiln"}, {"Key": key, "Value": value}]
-    seen = convert.cluster(CLUSTER | {"Name": name, "Tags": tags})
-    assert (seen.name, seen.tags[key]) == (name, value)
-    assert clusters.described(seen)["run_id"] == ""
+    tags = {"managed_by": "kiln", "environment": "local", "pipeline": "p", key: value}
+    shown = [{"Key": one, "Value": text} for one, text in tags.items()]
+    seen = convert.cluster({"Cluster": CLUSTER | {"Name": name, "Tags": shown}})
+    assert (seen.name, seen.tags) == (name, tags)
+    run_id = clusters.described(seen)["run_id"]
+    assert run_id == "" or RUN_ID.fullmatch(run_id)
     assert clusters.line(seen)
 
 
@@ -45,12 +48,12 @@ def test_names_and_tags_stay_text_and_are_never_a_fault(name: str, key: str, val
 @given(field=st.sampled_from(sorted({*CLUSTER, "LogUri", "MasterPublicDnsName"})), value=documents())
 def test_a_cluster_that_is_none_is_no_answer(field: str, value: Any) -> None:
     try:
-        seen = convert.cluster(CLUSTER | {field: value})
+        seen = convert.cluster({"Cluster": CLUSTER | {field: value}})
     except UnansweredError:
         return
     assert seen.id == "j-1ABC"
     assert re.fullmatch(r"[A-Z_]+", seen.state)
-    assert seen.log_uri == "" or re.fullmatch(r"s3://[^/\s]+/[^\x00-\x1f]*", seen.log_uri)
+    assert seen.log_uri == "" or re.fullmatch(r"s3://[\w.-]+/[^\x00-\x1f]*", seen.log_uri)
 
 
 @many
@@ -74,6 +77,10 @@ def test_a_node_has_an_address_or_none(field: str, value: Any) -> None:
         (convert.cluster_id, {"JobFlowId": "j-1\n"}),
         (convert.step_ids, {"StepIds": ["../x"]}),
         (convert.cluster_summary, CLUSTER | {"Id": "j-{{ 7*7 }}"}),
+        (convert.cluster, {}),
+        (lambda page: convert.listed(page, "Clusters"), {"message": "<html>"}),
+        (lambda page: convert.listed(page, "Steps"), {"Steps": None}),
+        (convert.listed_objects, {}),
         (convert.step, STEP | {"Id": None}),
         (convert.step, STEP | {"Status": {"State": "RUNNING", "Timeline": {}}}),
     ],

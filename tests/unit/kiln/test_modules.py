@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from fakes import shape
 
-from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.errors import ClusterNotFoundError, NotTerminatedError, UsageError
 from kiln.modules import cluster, cluster_info, options, step
 from kiln.settings.model import ClusterShape, StepSettings
 
@@ -131,7 +131,7 @@ def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:
 def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAws) -> None:
     launch(context)
     aws.clusters["j-0001"].request = dict(aws.clusters["j-0001"].request) | {"Tags": []}
-    with pytest.raises(ClusterNotFoundError, match="no cluster of kiln"):
+    with pytest.raises(ClusterNotFoundError, match="no cluster of Kiln's"):
         steps(context)
 
 
@@ -187,20 +187,49 @@ def test_absent_by_id_refuses_a_cluster_of_another_pipeline_or_environment(
     assert end(context, cluster_id="j-0001", run_id=None)["changed"] is True
 
 
-@pytest.mark.parametrize("run_id", [None, "{{ lookup('pipe', 'id') }}", "../../x"])
-def test_a_cluster_whose_tags_name_no_run_is_ended_and_gets_no_steps(
+def retag(aws: FakeAws, **changes: str | None) -> None:
+    cluster = aws.clusters["j-0001"]
+    tags = {tag["Key"]: tag["Value"] for tag in cluster.request["Tags"]} | changes
+    kept = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    cluster.request = dict(cluster.request) | {"Tags": kept}
+
+
+@pytest.mark.parametrize("run_id", [None, "r2", "{{ lookup('pipe', 'id') }}", "../../x"])
+def test_the_name_says_which_run_it_is_whatever_the_tag_says(
     context: Context, aws: FakeAws, run_id: str | None
 ) -> None:
     launch(context)
-    cluster = aws.clusters["j-0001"]
-    tags = [tag for tag in cluster.request["Tags"] if tag["Key"] != "run_id"]
-    tags += [{"Key": "run_id", "Value": run_id}] if run_id else []
-    cluster.request = dict(cluster.request) | {"Tags": tags}
-    with pytest.raises(ClusterNotFoundError, match="name no run"):
+    steps(context)
+    retag(aws, run_id=run_id)
+    assert steps(context)["changed"] is False
+    assert [uri for uri in aws.objects if not uri.endswith("/r1.json")] == []
+    found = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
+    assert found["clusters"][0]["run_id"] == "r1"
+    assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("tag", ["managed_by", "environment", "pipeline"])
+def test_a_cluster_whose_tags_deny_it_gets_no_steps_and_is_ended_by_its_ledger(
+    context: Context, aws: FakeAws, tag: str
+) -> None:
+    launch(context)
+    retag(aws, **{tag: "other"})
+    with pytest.raises(ClusterNotFoundError, match="no cluster of Kiln's"):
         steps(context)
-    with pytest.raises(ClusterNotFoundError, match="does not say which run"):
+    with pytest.raises(ClusterNotFoundError, match="contradict"):
         cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
     assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("tag", ["managed_by", "environment", "pipeline"])
+def test_an_end_without_run_id_does_not_overlook_what_only_has_the_name(
+    context: Context, aws: FakeAws, tag: str
+) -> None:
+    launch(context)
+    retag(aws, **{tag: None})
+    aws.objects.clear()
+    with pytest.raises(NotTerminatedError, match="j-0001"):
+        end(context, run_id=None)
 
 
 @pytest.mark.parametrize("name", ["Local", "a b", "../x", "{{ x }}", ""])

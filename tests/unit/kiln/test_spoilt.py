@@ -15,7 +15,7 @@ from run_world import World
 
 from kiln.effects import StoredObject
 from kiln.exit_codes import ExitCode
-from kiln.identity import CLUSTER_ID, Identity, of_tags
+from kiln.identity import CLUSTER_ID, Identity, name_of, of_name
 from kiln.ledger import LedgerUnreadableError, Run, decode, encode
 from kiln.request import launch_request
 
@@ -78,12 +78,10 @@ LEDGERS: dict[str, Callable[[World], None]] = {
 }
 
 
-IDENTITY_TAGS = {"managed_by": "kiln", "environment": "local", "pipeline": "p", "run_id": "r1"}
-
-
 def bodies() -> st.SearchStrategy[bytes]:
     """Return what may stand in S3 in place of a ledger: JSON of any shape, ledgers with odd values, bytes."""
-    whole = msgspec.to_builtins(Run(environment="local", pipeline="p", run_id="r1", created_at="x"))
+    run = Run(environment="local", pipeline="model_building", run_id="r1", created_at="x")
+    whole = msgspec.to_builtins(run)
     odd = st.dictionaries(st.sampled_from(list(whole)), documents(), max_size=3)
     return st.one_of(
         documents().map(lambda one: json.dumps(one).encode()),
@@ -138,7 +136,7 @@ def test_the_action_that_ends_a_run_ends_it_or_says_so(tags: str, ledger: str) -
     ended = world.run("terminate")
     assert ended.exit_code in {ExitCode.OK, ExitCode.NOT_TERMINATED}
     assert_ended_or_said(world, ended.exit_code)
-    if "kept" in {tags, ledger} and ledger != "ended already":
+    if "kept" in {tags, ledger} or tags in {"no run id", "another run", "a template"}:
         assert ended.exit_code == ExitCode.OK, ended.message
 
 
@@ -151,6 +149,26 @@ def test_a_cluster_that_only_has_the_name_is_left_alone_and_said() -> None:
     assert ended.exit_code == ExitCode.NOT_TERMINATED
     assert "j-0001" in ended.message
     assert world.aws.live() == ["j-0001"]
+
+
+def test_no_second_cluster_is_launched_beside_one_that_only_has_the_name() -> None:
+    world = World()
+    world.run("launch")
+    remove_tags(world)
+    world.aws.objects.clear()
+    again = world.run("launch")
+    assert again.exit_code == ExitCode.CLUSTER_NOT_FOUND
+    assert "j-0001" in again.message
+    assert len(world.aws.clusters) == 1
+
+
+def test_a_ledger_with_many_clusters_is_none() -> None:
+    world = World()
+    world.run("launch")
+    change_ledger(world, attempts=[{"intent_at": "x", "cluster_id": f"j-{n}"} for n in range(5000)])
+    before = len(world.aws.calls)
+    assert world.run("terminate").exit_code == ExitCode.OK
+    assert len(world.aws.calls) < before + 100
 
 
 def test_a_ledger_that_names_a_foreign_cluster_never_ends_it() -> None:
@@ -212,12 +230,13 @@ def test_every_ledger_is_read_or_refused_as_unreadable(body: bytes) -> None:
 
 
 @many
-@given(tags=st.dictionaries(st.sampled_from(list(IDENTITY_TAGS)), texts("kiln", "local", "r1"), max_size=5))
-def test_no_tag_becomes_a_name_that_it_should_not(tags: dict[str, str]) -> None:
-    found = of_tags(IDENTITY_TAGS | tags)
+@given(name=texts("kiln-local-p-r1", "kiln-", "-"))
+def test_no_name_becomes_a_run_that_it_should_not(name: str) -> None:
+    found = of_name(name)
     if found is None:
         return
-    for name in (found.environment, found.pipeline, found.run_id):
-        assert name.isascii()
-        assert not set(name) & set(" /{}%$;|&'\"\\\n\r\t<>*?[]()`~#!")
-        assert name[0] not in ".-"
+    assert name_of(found) == name
+    for one in (found.environment, found.pipeline, found.run_id):
+        assert one.isascii()
+        assert not set(one) & set(" /{}%$;|&'\"\\\n\r\t<>*?[]()`~#!")
+        assert one[0] not in ".-"
