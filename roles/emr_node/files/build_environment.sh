@@ -7,12 +7,16 @@ environment=$1 prefix=$2 wheels=$3 python=$4
 marker=$environment/.kiln-complete
 # pip reads requirements in the locale's encoding otherwise.
 export PYTHONUTF8=1
+mkdir -p "$(dirname "$environment")"
+packed=$(mktemp -d "$(dirname "$environment")/.packed-XXXXXX")
+trap 'rm -rf "$packed"' EXIT
 
 if [[ ! -e $marker ]]; then
   rm -rf "$environment"
   "$python" -m venv --without-pip "$environment"
-  PYTHONPATH=$wheels "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --find-links "$wheels" \
-    --require-hashes --no-deps --no-compile --only-binary :all: -r "$wheels/requirements.txt"
+  # In an empty folder: pip takes a requirement for a file of the current folder when one has its name.
+  (cd "$packed" && PYTHONPATH=$wheels "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --no-index --find-links "$wheels" --require-hashes --no-deps --no-compile --only-binary :all: -r "$wheels/requirements.txt")
   # A lock file that lacks a package is said here, not by a step an hour later.
   PYTHONPATH=$wheels "$environment/bin/python" -m pip --disable-pip-version-check check >&2
   # Jobs run as another user and cannot write there: without this every Python worker compiles what it imports again.
@@ -24,8 +28,6 @@ if [[ ! -e $marker ]]; then
 fi
 
 # A file first: what is cut off, because the disk is full or a command has failed, never gets to S3.
-packed=$(mktemp -d "$(dirname "$environment")/.packed-XXXXXX")
-trap 'rm -rf "$packed"' EXIT
 tar -C "$(dirname "$environment")" -c "$(basename "$environment")" | zstd -q -3 -T0 -o "$packed/archive"
 digest=$(sha256sum "$packed/archive")
 digest=${digest%% *}

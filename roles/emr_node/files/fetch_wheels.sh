@@ -15,9 +15,10 @@ platforms=()
 for glibc in 2_34 2_31 2_28 2_27 2_24 2_17; do
   platforms+=(--platform "manylinux_${glibc}_$architecture")
 done
-"$python" -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+# In an empty folder: pip takes a requirement for a file of the current folder when one has its name.
+(cd "$incoming" && "$python" -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
   --implementation cp --python-version "$version" "${platforms[@]}" --platform "manylinux2014_$architecture" \
-  --dest "$incoming" -r "$lock"
+  --dest . -r "$lock")
 cp "$lock" "$incoming/requirements.txt"
 # pip comes along: making a venv with the node's own costs 2.5 s more.
 cp -R "$("$python" -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$incoming/pip"

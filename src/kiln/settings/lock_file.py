@@ -17,12 +17,25 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 16 * 1024 * 1024
 _FIX = "write the lock file anew (CONTRIBUTING.md has the command)"
-# PEP 508 names and extras, a PEP 440 version without wildcard or local path. ASCII only.
+_OPTION_FIX = "write it with --no-emit-index-url and without other options (CONTRIBUTING.md has the command)"
+# PEP 508 names and extras, ASCII only.
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_EXTRAS = rf" ?\[ ?(?:{_NAME}(?: ?, ?{_NAME})*)? ?\]"
+# PEP 440, "Appendix B", without the forms that no lock file has (a leading v, -1 for .post1).
+_VERSION = (
+    r"(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?"
+    r"(?:[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?(?:[-_.]?dev[-_.]?[0-9]*)?"
+    r"(?:\+[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*)?"
+)
 _PINNED = re.compile(
-    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[A-Za-z0-9._,-]*\])?"
-    r" ?== ?[A-Za-z0-9][A-Za-z0-9.!+_-]*"
+    rf"(?P<name>{_NAME})(?:{_EXTRAS})? ?== ?(?P<version>{_VERSION})"
     r"(?: ?;(?P<marker>[A-Za-z0-9_.'\"<>=!~() ,+-]*?))?"
     r"(?P<hashes>(?: --hash=[a-z0-9]+:[0-9a-f]+)*)"
+)
+# For pip a text that ends like this is the name of a file in the current folder (its ARCHIVE_EXTENSIONS);
+# a local version (after the +) may end so.
+_LIKE_AN_ARCHIVE = re.compile(
+    r"\.(?:zip|whl|tbz|tgz|txz|tlz|tar(?:\.(?:bz2|gz|xz|lz|lzma))?)\Z", re.IGNORECASE
 )
 _HASH = re.compile(r" --hash=sha256:[0-9a-f]{64}")
 # pip reads a file in the encoding that its first two lines name (PEP 263).
@@ -36,27 +49,38 @@ class _Line(NamedTuple):
 
 def check(path: Path, label: str) -> None:
     """Raise UsageError unless pip can be given this file; the message names the file and the line."""
-    seen: dict[str, int] = {}
+    seen: dict[str, dict[str, int]] = {}
     for number, text in _joined(_read(path, label), label):
-        found = _requirement(text, label, number)
-        other = seen.setdefault(found, number)
-        if other != number:
-            raise _wrong(label, number, f"{found} stands in line {other} already")
+        name, marker = _requirement(text, label, number)
+        lines = seen.setdefault(name, {})
+        # A universal lock file has several versions of a package, each for other machines.
+        if lines and (not marker or marker in lines or "" in lines):
+            raise _wrong(label, number, f"{name} stands in line {min(lines.values())} already")
+        lines[marker] = number
     if not seen:
         raise UsageError(f"{label} has no requirement", fix=_FIX)
 
 
-def _requirement(text: str, label: str, number: int) -> str:
-    """Return the package's name as pip compares names."""
-    words = re.sub(" +", " ", text)
+def _requirement(text: str, label: str, number: int) -> tuple[str, str]:
+    """Return the package's name as pip compares names, and its marker."""
+    if text.startswith("-"):
+        # An index's address may hold a password: only the option's name is shown.
+        option = re.findall(r"--[a-z-]*|-.?", text)[0]
+        raise _wrong(label, number, f"{ascii(option)[:60]} is an option of pip", _OPTION_FIX)
+    if re.search(r"\t-", text):
+        raise _wrong(label, number, "a tab stands before a hash: pip takes spaces there only")
+    words = re.sub("[ \t]+", " ", text)
     found = _PINNED.fullmatch(words)
     # For pip a word that begins with `-` begins the options, wherever it stands.
     if not found or " -" in f" {found['marker'] or ''}":
-        raise _wrong(label, number, f"{ascii(words)[:60]} is not name==version with hashes")
+        shown = ascii(words.partition("://")[0])[:60]  # an address may hold a password
+        raise _wrong(label, number, f"{shown} is not name==version with hashes")
+    if _LIKE_AN_ARCHIVE.search(found["version"]):
+        raise _wrong(label, number, f"{found['version']} is a file's name for pip, no version")
     hashes = _HASH.findall(found["hashes"])
     if not hashes or "".join(hashes) != found["hashes"]:
         raise _wrong(label, number, f"{found['name']} has no SHA-256 hash, or another hash beside it")
-    return re.sub(r"[-_.]+", "-", found["name"]).lower()
+    return re.sub(r"[-_.]+", "-", found["name"]).lower(), (found["marker"] or "").replace(" ", "")
 
 
 def _read(path: Path, label: str) -> str:
@@ -99,5 +123,5 @@ def _without_comment(number: int, text: str) -> Iterator[_Line]:
         yield _Line(number, bare)
 
 
-def _wrong(label: str, number: int, problem: str) -> UsageError:
-    return UsageError(f"{label}, line {number}: {problem}", fix=_FIX)
+def _wrong(label: str, number: int, problem: str, fix: str = _FIX) -> UsageError:
+    return UsageError(f"{label}, line {number}: {problem}", fix=fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
 from pip._internal.req import parse_requirements
+from pip._internal.req.constructors import install_req_from_parsed_requirement
+from pip._internal.utils.filetypes import ARCHIVE_EXTENSIONS
 
 from kiln.errors import UsageError, caught
 from kiln.settings import lock_file
@@ -40,6 +43,12 @@ def test_the_lock_files_of_this_checkout_pass(lock: Path) -> None:
         f"numpy==1.0 ; python_version < '3.12' {HASH}",
         f"Some.Name==1.0rc1 {HASH} # comment",
         f"numpy==1.0 \\\n  {HASH} \\\n  {HASH}",
+        f"numpy==1!2.0.1rc1.post2.dev3+cpu.cxx11.abi {HASH}",
+        f"numpy [a, b] == 1.0\t;\tpython_version < '4' {HASH}",
+        f"numpy==1.0\t {HASH}",
+        f"numpy==1.0\t\\\n {HASH}",
+        # A fork of `uv pip compile --universal`.
+        f"numpy==1.0 ; python_version < '3.12' {HASH}\nnumpy==2.0 ; python_version >= '3.12' {HASH}",
     ],
 )
 def test_a_pinned_requirement_with_hashes_passes(tmp_path: Path, line: str) -> None:
@@ -49,6 +58,9 @@ def test_a_pinned_requirement_with_hashes_passes(tmp_path: Path, line: str) -> N
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        *((f"evil==1.0{ending} {HASH}", "name==version") for ending in ARCHIVE_EXTENSIONS),
+        *((f"evil==1.0+x{ending.upper()} {HASH}", "file's name") for ending in ARCHIVE_EXTENSIONS),
+        (f"evil==1.0+x.zip ; python_version<'4' {HASH}", "file's name"),
         ("numpy==1.0", "SHA-256"),
         ("numpy==1.0 --hash=md5:abcd", "SHA-256"),
         (f"numpy==1.0 {HASH} --hash=sha512:ab", "SHA-256"),
@@ -60,17 +72,19 @@ def test_a_pinned_requirement_with_hashes_passes(tmp_path: Path, line: str) -> N
         (f"evil.tar.gz {HASH}", "name==version"),
         (f"evil @ file:///srv/evil {HASH}", "name==version"),
         (f"https://host/evil.whl {HASH}", "name==version"),
-        ("-e .", "name==version"),
-        ("-r other.txt", "name==version"),
-        ("-c other.txt", "name==version"),
-        ("--index-url https://host", "name==version"),
-        ("--find-links /srv", "name==version"),
-        ("--no-binary :all:", "name==version"),
+        ("-e .", "is an option of pip"),
+        ("-r other.txt", "is an option of pip"),
+        ("-c other.txt", "is an option of pip"),
+        ("--find-links /srv", "'--find-links' is an option of pip"),
+        ("--no-binary :all:", "'--no-binary' is an option of pip"),
         (f"numpy==1.0 {HASH} --config-settings=x=y", "name==version"),
         (f"numpy==1.0 ; python_version<'4' -e . {HASH}", "name==version"),
         (f"numpy[a -e .]==1.0 {HASH}", "name==version"),
         (f"numpy==${{VERSION}} {HASH}", "name==version"),
-        (f"numpy==1.0\t{HASH}", "name==version"),
+        (f"numpy==1.0\t{HASH}", "a tab"),
+        (f"numpy==1.0 \\\n\t{HASH}", "a tab"),
+        (f"numpy[a, -e .]==1.0 {HASH}", "name==version"),
+        (f"numpy==latest {HASH}", "name==version"),
         (f"numpy==1.0\\\n{HASH}", "name==version"),
         (f"numpy==1.0 {HASH} \\", "ends within"),
         (f"nump\u00fd==1.0 {HASH}", "name==version"),
@@ -84,6 +98,27 @@ def test_anything_else_is_refused_by_its_line(tmp_path: Path, line: str, words: 
     assert words in error.value.message
     assert error.value.message.isprintable()
     assert "CONTRIBUTING.md" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    "line", ["-i {url}", "-i{url}", "--index-url {url}", "--extra-index-url={url}", "x @ {url}"]
+)
+def test_an_index_is_refused_with_the_option_that_leaves_it_out_and_without_its_password(
+    tmp_path: Path, line: str
+) -> None:
+    text = line.format(url="https://bot:canary-secret@pypi.example.com/simple")
+    with pytest.raises(UsageError, match=r"line 1: ") as error:
+        lock_file.check(written(tmp_path, f"{text}\n{GOOD}"), "lock.txt")
+    assert "canary-secret" not in error.value.message
+    assert ("--no-emit-index-url" in error.value.fix) == line.startswith("-")
+
+
+@pytest.mark.parametrize("second", ["", " ; python_version < '3.12'", ";python_version<'3.12'"])
+def test_two_versions_for_one_machine_are_refused(tmp_path: Path, second: str) -> None:
+    lines = [f"numpy==1.0 ; python_version < '3.12' {HASH}", f"numpy==2.0{second} {HASH}"]
+    for text in ("\n".join(lines), "\n".join(reversed(lines))):
+        with pytest.raises(UsageError, match="line 2: numpy stands in line 1 already"):
+            lock_file.check(written(tmp_path, text), "lock.txt")
 
 
 def test_a_line_that_hides_behind_another_kind_of_line_break_is_seen(tmp_path: Path) -> None:
@@ -108,10 +143,18 @@ def test_a_package_twice_an_empty_file_another_encoding_and_no_file_are_refused(
 PARTS = st.sampled_from(
     ["numpy==1.0", HASH, " ", "\\\n", "\n", "-e .", "-r x", "--pre", ";", "#", "\t", "\u2028", "\xa0", "x"]
 )
+FILES = st.builds(
+    "{}{}{}{} {}".format,
+    st.sampled_from(["x==1.0", "x==1.0+y", "x[a]==1.0+y.z", "x==1.0.", "x==1.0-"]),
+    st.sampled_from(["", ".", "_", "1", ".1"]),
+    st.sampled_from(["", *ARCHIVE_EXTENSIONS, *(ending.upper() for ending in ARCHIVE_EXTENSIONS)]),
+    st.sampled_from(["", "\t", " ; python_version<'4'", ";"]),
+    st.just(HASH),
+)
 
 
 @many
-@given(text=st.one_of(st.lists(PARTS, max_size=8).map("".join), texts(GOOD)))
+@given(text=st.one_of(st.lists(PARTS, max_size=8).map("".join), FILES, texts(GOOD)))
 def test_what_passes_is_for_pip_nothing_but_hashed_versions(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
@@ -126,5 +169,31 @@ def test_what_passes_is_for_pip_nothing_but_hashed_versions(
     for found in parse_requirements(str(file), session=no_network):
         assert not found.is_editable
         assert "==" in found.requirement
-        assert "://" not in found.requirement
+        assert install_req_from_parsed_requirement(found).link is None, "pip reads a file or an address"
         assert set((found.options or {}).get("hashes", {})) == {"sha256"}
+
+
+@pytest.mark.parametrize(
+    ("script", "command"), [("fetch_wheels", "download"), ("build_environment", "install")]
+)
+def test_pip_runs_in_an_empty_folder_where_no_file_has_the_name_of_a_requirement(
+    tmp_path: Path, script: str, command: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in\n*pip\\ {command}*) pwd; ls -A; exit 7;;\n'
+        '*venv*) for path; do :; done; mkdir -p "$path/bin"; cp "$0" "$path/bin/python";;\nesac\n'
+    )
+    python.chmod(0o755)
+    lock, made = tmp_path / "lock.txt", tmp_path / "made" / "result"
+    arguments = {
+        "fetch_wheels": (python, lock, "3.11", "x86_64", made),
+        "build_environment": (made, "s3://bucket/prefix", tmp_path, python),
+    }
+    file = CHECKOUT / f"roles/emr_node/files/{script}.sh"
+    finished = subprocess.run(
+        ["bash", file, *arguments[script]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 7, finished.stderr
+    (folder,) = finished.stdout.splitlines()
+    assert Path(folder).parent == made.parent
