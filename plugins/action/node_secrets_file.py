@@ -23,8 +23,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
     """Arguments: vault_file, shown_as (its name in messages), path, owner; without path it only checks.
 
     The names come from the variable node_secrets_values as it stands, not from an argument: Ansible resolves
-    templates in arguments. The result holds no secret, also when it fails; so its messages need not
-    be hidden.
+    templates in arguments. The result holds no secret, also when it fails; so its messages need not be
+    hidden.
     """
 
     _VALID_ARGS = frozenset({"vault_file", "shown_as", "path", "owner"})
@@ -98,5 +98,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
 def _text(value: object, key: str, shown: str) -> str:
     """Return a secret as plain text. Of other types YAML may have read another value than was written."""
     if isinstance(value, EncryptedString | str):
-        return "".join(str(value))
+        try:
+            return "".join(str(value))
+        except AnsibleError:  # a value that is encrypted by itself, with another password
+            raise PreflightError(
+                f"{key} in {shown} cannot be opened with the vault's password",
+                fix="write it as plain text there, by ansible-vault edit: the file is encrypted as a whole",
+            ) from None
     raise PreflightError(f"{key} in {shown} is no text", fix="put it in quotes, by ansible-vault edit")

@@ -106,3 +106,10 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
             f"vault/{environment}.yml has no {', '.join(missing)}",
             fix=vault.advice(root, environment, sources),
         )
+    # Of other types YAML may have read another value than was written; the value is not shown.
+    untyped = sorted(name for name in wanted if not isinstance(held[name], str))
+    if untyped:
+        raise PreflightError(
+            f"{', '.join(untyped)} in vault/{environment}.yml is no text",
+            fix=f"put it in quotes: {vault.edit_command(root, environment)}",
+        )

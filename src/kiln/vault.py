@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shlex
 import stat
@@ -16,12 +15,11 @@ import yaml
 
 from kiln import paths
 from kiln.errors import PreflightError
-from kiln.settings import check, files
+from kiln.settings import files, secret_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-_REFERENCE = re.compile(r"\bvault_[a-z0-9_]+")
 _SECRET_BYTES = 24
 _SECONDS = 60
 _GENERATES = "kiln_vault_generates_secrets"
@@ -29,19 +27,12 @@ PREFIX = "vault_"
 
 
 def wanted(sources: Sequence[files.Source]) -> set[str]:
-    """Return the names of the secrets that settings refer to."""
-    return {name for source in sources for name in _references(list(source.values.values()))}
-
-
-def _references(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield from _REFERENCE.findall(value) if check.is_open(value) else ()
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
+    """Return the names of the secrets that settings refer to. Raises UsageError."""
+    named = [
+        secret_references.references(source.values.get(secret_references.KEY), source.label)
+        for source in sources
+    ]
+    return {name for found in named for name in found.values()}
 
 
 def generates(sources: Sequence[files.Source]) -> bool:
@@ -125,7 +116,7 @@ def check_password_file(root: Path, password: Path) -> None:
         )
 
 
-def read(root: Path, environment: str) -> dict[str, str]:
+def read(root: Path, environment: str) -> dict[str, Any]:
     """Return the decrypted vault. Raises PreflightError when the file or its password is missing or wrong."""
     file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
     init = paths.command("vault", "init", "--env", environment)
@@ -138,7 +129,8 @@ def read(root: Path, environment: str) -> dict[str, str]:
     check_password_file(root, password)
     if not file.is_file():
         raise PreflightError(f"{_shown(root, file)} does not exist", fix=init)
-    held = files.parse_yaml(_ansible_vault(root, password, "view", str(file)), _shown(root, file))
+    text = _ansible_vault(root, password, "view", str(file))
+    held = files.parse_yaml(text, _shown(root, file), secret=True)
     if not isinstance(held or {}, dict):
         raise PreflightError(
             f"{_shown(root, file)} holds no variables", fix="ansible-vault edit it: vault_name: value"
@@ -182,7 +174,7 @@ def init(root: Path, environment: str) -> Made:
     return made
 
 
-def _lacking(root: Path, environment: str, held: dict[str, str]) -> Made:
+def _lacking(root: Path, environment: str, held: dict[str, Any]) -> Made:
     """Return which secrets of an environment's pipelines the vault lacks."""
     generated: set[str] = set()
     missing: set[str] = set()

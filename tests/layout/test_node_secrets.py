@@ -131,6 +131,27 @@ def test_a_vault_that_does_not_fit_is_one_line_without_a_value(node: Node, text:
     assert "12345678" not in refused.stdout + refused.stderr
 
 
+def test_a_value_that_another_password_has_encrypted_is_one_line_without_a_value(node: Node) -> None:
+    node.copy.write("other", "another\n")
+    encrypted = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-vault",
+            *("encrypt_string", "--vault-password-file", "other", "--name", "vault_a", CANARY),
+        ],
+        cwd=node.root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    node.fill(encrypted.stdout)
+    refused = node.play({"a": "{{ vault_a }}"})
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "vault_a in vault/local.yml cannot be opened with the vault's password" in said
+    assert "Traceback" not in refused.stdout + refused.stderr
+    assert CANARY not in refused.stdout + refused.stderr
+
+
 def test_without_pipelining_nothing_is_written(node: Node) -> None:
     """Ansible would put the module, and the secrets in it, into a temporary file on the node."""
     node.fill(f"vault_a: {CANARY}\n")

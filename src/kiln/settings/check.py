@@ -106,7 +106,9 @@ def check(
             _check_name(source, str(key), known, pipelines, pipeline)
             if key == secret_references.KEY:
                 secret_references.references(value, source.label)
-            elif key in typed:
+                continue
+            secret_references.check_absent(str(key), value, source.label)
+            if key in typed:
                 convert(source, key, value, typed[key])
             elif key in options:
                 _check_kind(source, key, value, options[key])

@@ -19,21 +19,9 @@ if TYPE_CHECKING:
 
 # Groups of the inventories, and words that actions have.
 _RESERVED = frozenset(
-    {
-        "all",
-        "ungrouped",
-        "localhost",
-        "pipelines",
-        "nodes",
-        "emr_master",
-        "emr_core",
-        "emr_task",
-        "emr_target",
-    }
+    {"all", "ungrouped", "localhost", "pipelines", "nodes"}
+    | {"emr_master", "emr_core", "emr_task", "emr_target"}
     | {"launch", "provision", "deploy", "terminate"}
-    # Nodes may write below */envs/* of kiln_state_uri (iam/instance_profile.json): no key of a ledger may
-    # match.
-    | {"envs"}
 )
 
 
@@ -58,10 +46,10 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_multi_constructor("!", lambda _loader, suffix, _node: Tagged(suffix))
 
 
-def read_yaml(path: Path, label: str) -> Any:
+def read_yaml(path: Path, label: str, *, secret: bool = False) -> Any:
     """Return a YAML file's content. Raises UsageError that names file and line."""
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"), label)
+        return parse_yaml(path.read_text(encoding="utf-8"), label, secret=secret)
     except OSError as error:
         raise UsageError(
             f"{label} cannot be read: {error.strerror}", fix="correct the path, or make the file readable"
@@ -72,13 +60,18 @@ def read_yaml(path: Path, label: str) -> Any:
         ) from error
 
 
-def parse_yaml(text: str, label: str) -> Any:
-    """Read YAML. Raises UsageError that names where it stands, and the line when there are several."""
+def parse_yaml(text: str, label: str, *, secret: bool = False) -> Any:
+    """Read YAML. Raises UsageError that names where it stands, and the line when there are several.
+
+    `secret`: the text may hold secrets, and nothing of it is shown. PyYAML's messages quote values.
+    """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 is no date
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark and "\n" in text else ""
+        if secret:
+            raise UsageError(f"{label}{line} is not valid YAML", fix="correct that line") from None
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         raise UsageError(f"{label}{line} is not valid YAML: {problem}", fix="correct that line") from error
 
@@ -105,8 +98,8 @@ def _check_text(content: dict[str, Any], label: str) -> None:
         raise UsageError(f"{label} holds a value that refers to itself", fix="write it out") from error
 
 
-def _file(path: Path, label: str) -> Source:
-    return _variables(read_yaml(path, label), label)
+def _file(path: Path, label: str, *, secret: bool = False) -> Source:
+    return _variables(read_yaml(path, label, secret=secret), label)
 
 
 def _existing(root: Path, names: Iterable[str]) -> list[Path]:
@@ -131,7 +124,7 @@ def extra_source(argument: str) -> Source:
     from pathlib import Path  # noqa: PLC0415  # needed for this argument form only
 
     if argument.startswith("@"):
-        return _file(Path(argument[1:]), f"-e {argument}")
+        return _file(Path(argument[1:]), f"-e {argument}", secret=True)
     # What stands in these messages is no value: it may be a secret that somebody has typed.
     if argument.lstrip().startswith(("{", "[")):
         return _variables(_json_or_yaml(argument), "-e")
@@ -155,7 +148,7 @@ def _json_or_yaml(argument: str) -> Any:
     try:
         return json.loads(argument)
     except (ValueError, RecursionError):
-        return parse_yaml(argument, "-e")
+        return parse_yaml(argument, "-e", secret=True)
 
 
 def _key(text: str) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kiln.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "node_secrets_values"
 _REFERENCE = re.compile(r"\{\{\s*(vault_[a-z0-9_]+)\s*\}\}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_TEMPLATE = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)", re.DOTALL)
+_VAULT_NAME = re.compile(r"\bvault_\w+", re.ASCII)
 
 
 def references(values: Any, label: str) -> dict[str, str]:
     """Return name in the secrets file -> name in the vault. Raises UsageError, which never shows a value.
 
     `label` is where the variable was read. A value that is a secret itself, or more than one reference,
-    would be
-    in plain text in the settings, or be evaluated as a template.
+    would be in plain text in the settings, or be evaluated as a template.
     """
     if values is None:
         return {}
@@ -41,3 +45,23 @@ def references(values: Any, label: str) -> dict[str, str]:
             )
         found[name] = reference[1]
     return found
+
+
+def check_absent(key: str, value: Any, label: str) -> None:
+    """Raise UsageError when another variable refers to a secret: the vault is open for KEY only."""
+    for text in _texts(value):
+        for template in _TEMPLATE.findall(text):
+            found = _VAULT_NAME.search(template)
+            if found:
+                raise UsageError(
+                    f"{label}: {key} refers to {found[0]}: a secret is no variable there",
+                    fix=f"name it in {KEY}, and read it from the secrets file in the job",
+                )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

@@ -59,11 +59,10 @@ def test_an_environment_with_a_name_that_cannot_be_used_is_one_line(tmp_path: Pa
     )
 
 
-def test_a_name_whose_ledgers_nodes_could_write_is_refused(tmp_path: Path) -> None:
-    """Their policy knows packed environments by */envs/*."""
-    root = checkout(tmp_path, "envs", environment="envs")
-    assert "reserved" in refused(lambda: files.check_pipeline(root, "envs", "envs")).message
-    assert "reserved" in refused(lambda: files.check_environment(root, "envs")).message
+def test_a_pipeline_or_environment_may_be_named_as_the_folder_of_packed_environments(tmp_path: Path) -> None:
+    """Nodes may write below <state>/envs/ only: no ledger, which are below <state>/ledger/, lies there."""
+    files.check_pipeline(checkout(tmp_path / "pipeline", "envs"), "local", "envs")
+    files.check_environment(checkout(tmp_path / "environment", "daily", environment="envs"), "envs")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "x\n", "{x}"])

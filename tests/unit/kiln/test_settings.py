@@ -247,3 +247,46 @@ def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_aske
     (copy / "group_vars/local/main.yml").write_text("kiln_environment: [local\n")
     with pytest.raises(UsageError, match=r"group_vars/local/main\.yml, line \d+ is not valid YAML"):
         resolve.part(msgspec.structs.replace(question, root=copy, extra=()), model.Account)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kiln_owner: '{{ vault_password }}'",
+        "kiln_owner: '{{ vault_password'",
+        "ansible_password: \"{{ 'x' ~ vault_password | upper }}\"",
+        "model_building_any: {a: [1, ['{% if vault_password %}x{% endif %}']]}",
+        "steps: [{name: sd, jar: x, args: ['--password', '{{ vault_password }}']}]",
+    ],
+)
+def test_a_secret_anywhere_but_in_node_secrets_values_is_refused_before_the_launch(
+    root: Path, line: str
+) -> None:
+    (root / "group_vars/model_building_local.yml").write_text(line + "\n")
+    error = refused(root)
+    assert error.message.startswith("group_vars/model_building_local.yml: ")
+    assert f"{line.partition(':')[0]} refers to vault_password" in error.message
+    assert "node_secrets_values" in error.fix
+
+
+def test_a_secret_in_an_extra_variable_is_refused(root: Path) -> None:
+    assert "-e: kiln_owner refers to vault_x" in refused(root, '{"kiln_owner": "{{ vault_x }}"}').message
+    assert "-e: kiln_owner refers to vault_x" in refused(root, "kiln_owner='{{ vault_x }}'").message
+
+
+def test_what_only_looks_like_a_secret_passes(root: Path) -> None:
+    (root / "group_vars/model_building_local.yml").write_text(
+        "kiln_owner: vault_team\nmodel_building_file: '{{ kiln_checkout }}/vault_notes/x'\n"
+        "model_building_other: '{{ node_secrets_vault_file }}'\n"
+        "node_secrets_values: {a: '{{ vault_password }}'}\n"
+    )
+    check.check(root, "local", "model_building", ())
+
+
+@pytest.mark.parametrize("argument", ["{a: *canary}", "{a: !!int canary}", "[canary", "{a: !!canary x}"])
+def test_an_extra_variable_that_is_no_yaml_is_not_shown(root: Path, argument: str) -> None:
+    for extra in (argument, f"@{root}/extra.yml"):
+        (root / "extra.yml").write_text(f"kiln_owner: x\nb: {argument}\n")
+        error = refused(root, extra)
+        assert "is not valid YAML" in error.message
+        assert "canary" not in error.message + error.fix

@@ -4,12 +4,13 @@ import os
 import shutil
 import stat
 import subprocess
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kiln import paths, vault
-from kiln.errors import PreflightError
+from kiln.errors import PreflightError, UsageError
 from kiln.preflight import check_vault
 from kiln.settings import files
 
@@ -85,6 +86,33 @@ def test_a_vault_without_its_password_is_never_overwritten(root: Path) -> None:
     with pytest.raises(PreflightError):
         vault.init(root, "local")
     assert (root / "vault/local.yml").read_text() == text
+
+
+def fill(root: Path, text: str) -> None:
+    """Write what the vault holds, as a person edits it."""
+    vault.init(root, "local")
+    editor = root / "editor"
+    (root / "text").write_text(text)
+    editor.write_text(f'#!/bin/sh\ncat {root}/text >"$1"\n')
+    editor.chmod(0o755)
+    typed(vault.edit_command(root, "local"), root, EDITOR=str(editor))
+
+
+@pytest.mark.parametrize("value", ["*canary", "!!canary x", "!!int canary", "[canary", "'canary", "@canary"])
+def test_a_vault_that_is_no_yaml_is_said_by_its_line_and_not_shown(root: Path, value: str) -> None:
+    fill(root, f"vault_other: x\nvault_database_password: {value}\n")
+    with pytest.raises(UsageError, match=r"vault/local\.yml(, line \d)? is not valid YAML$") as error:
+        check_vault(root, "local", sources(root))
+    assert "canary" not in "".join(traceback.format_exception(error.value)).partition("UsageError")[2]
+
+
+@pytest.mark.parametrize("value", ["12345678", "2026-11-21", "[canary]", "{canary: 1}", "", "true"])
+def test_a_secret_that_is_no_text_is_refused_before_the_launch_and_not_shown(root: Path, value: str) -> None:
+    fill(root, f"vault_database_password: {value}\n")
+    error = refused(root, "local")
+    assert error.message == "vault_database_password in vault/local.yml is no text"
+    assert "ansible-vault edit" in error.fix
+    assert not value or value not in error.fix
 
 
 def test_a_pipeline_without_secrets_needs_no_vault(root: Path) -> None:
