@@ -3,17 +3,21 @@
 Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/steps/<step>/ on the master and
 <LogUri>/<cluster>/steps/<step>/*.gz; containers in
 /mnt/var/log/hadoop-yarn/containers/<application>/<container>/ on their node and
- <LogUri>/<cluster>/containers/<application>/<container>/*.gz.
+<LogUri>/<cluster>/containers/<application>/<container>/*.gz.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import secrets
 import shlex
+import signal
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -37,6 +41,12 @@ _LIMITS = unpack.Limits()
 _MOST_PACKED_BYTES = 64 * MIB
 # A step has four files and their rotated parts.
 _MOST_FILES = 20
+# Of one node: the files of a step, and what stands between them.
+_MOST_NODE_BYTES = len(STEP_FILES) * _LIMITS.kept + MIB
+# A driver's attempts, newest last; YARN makes two at most by default (yarn.resourcemanager.am.max-attempts).
+_MOST_FOLDERS = 4
+_FILE_SECONDS = 5
+_SIZE_DIGITS = 18
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +55,13 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     text: str
     note: str = ""
+
+
+class Answer(NamedTuple):
+    """What a script has printed on a node; `is_cut`: it printed more than is read."""
+
+    text: str
+    is_cut: bool
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,21 +82,43 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return ["ssh", *options, f"{self.user}@{address}", *words]
 
-    def read(self, address: str, script: str) -> str | None:
+    def read(self, address: str, script: str) -> Answer | None:
         """Return what a shell script prints on a node, None when it fails or the node is out of reach."""
         try:
             private.folder(self.known_hosts.parent)
-            finished = subprocess.run(
+            child = subprocess.Popen(
                 self.command(address, script),
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SSH_SECONDS,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        except (OSError, subprocess.TimeoutExpired):
+        except OSError:
             return None
-        return finished.stdout.decode(errors="replace") if finished.returncode == 0 else None
+        with child:
+            return _answer(child)
+
+
+def _answer(child: subprocess.Popen[bytes]) -> Answer | None:
+    """Read up to the limit and the deadline, and end what then still runs."""
+    assert child.stdout is not None  # noqa: S101  # PIPE
+    deadline = threading.Timer(_SSH_SECONDS, os.killpg, (child.pid, signal.SIGKILL))
+    deadline.start()
+    try:
+        body = child.stdout.read(_MOST_NODE_BYTES + 1)
+        is_cut = len(body) > _MOST_NODE_BYTES
+        if not is_cut:
+            # Without collecting it: until then its id, which the deadline ends, is nobody else's.
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    finally:
+        deadline.cancel()
+        deadline.join()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    if child.returncode != 0 and not is_cut:
+        return None
+    return Answer(body[:_MOST_NODE_BYTES].decode(errors="replace"), is_cut)
 
 
 class Source(Protocol):
@@ -111,23 +150,39 @@ class NodeLogs:
             found = pool.map(lambda node: self._files(node, folder, ("stdout", "stderr")), self._nodes)
             return [log for logs in found for log in logs]
 
-    def _files(self, address: str, folder: str, names: Iterable[str]) -> list[Log]:
+    def _files(self, address: str, folders: str, names: Iterable[str]) -> list[Log]:
         # One connection for all of a folder's files; each begins with a line that no log holds.
         mark = f"@@kiln-log-{secrets.token_hex(8)} "
-        wanted = " ".join(f"{folder}/{name}" for name in names)
-        script = (
-            f'for f in {wanted}; do if sudo -n test -r "$f"; then '
-            f'echo "{mark}$(sudo -n stat -c %s "$f") $f"; sudo -n tail -c {_LIMITS.kept} "$f"; echo; fi; done'
-        )
-        text = self._ssh.read(address, script) or ""
-        logs = []
-        for part in text.split(mark)[1:]:
-            head, _, body = part.partition("\n")
-            size, _, path = head.partition(" ")
-            if body.strip():
-                total = int(size) if size.isdecimal() else 0
-                logs.append(Log(address=f"{address}:{path}", text=body, note=_left_out(total)))
-        return logs
+        answer = self._ssh.read(address, _script(mark, folders, names))
+        if answer is None:
+            return []
+        found = [_log(address, part) for part in answer.text.split(mark)[1:]]
+        if answer.is_cut:
+            note = f"more than {megabytes(_MOST_NODE_BYTES)} came from this node: what follows is left out"
+            found.append(Log(address=f"{address}:{folders}", text="", note=note))
+        return [log for log in found if log.text.strip() or log.note]
+
+
+def _script(mark: str, folders: str, names: Iterable[str]) -> str:
+    """Return a script that prints the ends of regular files: what else a job has made there may never end."""
+    return (
+        f"set -- {folders}; "
+        f'if [ $# -gt {_MOST_FOLDERS} ]; then echo "{mark}$(($# - {_MOST_FOLDERS})) "; '
+        f"shift $(($# - {_MOST_FOLDERS})); fi; "
+        f'for d; do for n in {" ".join(names)}; do f="$d/$n"; if sudo -n test -f "$f"; then '
+        f'echo "{mark}$(sudo -n stat -L -c %s "$f") $f"; '
+        f'sudo -n timeout {_FILE_SECONDS} tail -c {_LIMITS.kept} "$f"; echo; fi; done; done'
+    )
+
+
+def _log(address: str, part: str) -> Log:
+    """Return a file that a script has printed; without a name it is the number of folders left out."""
+    head, _, body = part.partition("\n")
+    size, _, path = head.partition(" ")
+    total = int(size) if size.isascii() and size.isdecimal() and len(size) <= _SIZE_DIGITS else 0
+    if not path:
+        return Log(address=address, text="", note=f"{total} older folders are not shown")
+    return Log(address=f"{address}:{path}", text=body, note=_left_out(total) if body.strip() else "")
 
 
 class StoredLogs:

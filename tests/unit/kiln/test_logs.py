@@ -44,6 +44,33 @@ def test_a_log_of_several_gzip_members_is_one_log() -> None:
     assert gunzip_end(packed, SMALL) == (b"one\ntwo\n", 8, "")
 
 
+def test_many_empty_members_are_read_in_slices_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each copy of all that is left would take the square of a log's size."""
+    empty = gzip.compress(b"", mtime=0)
+    given: list[int] = []
+    make = zlib.decompressobj
+
+    class Member:
+        def __init__(self, window: int) -> None:
+            self.inner = make(window)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+        def decompress(self, part: bytes, most: int) -> bytes:
+            given.append(len(part))
+            return self.inner.decompress(part, most)
+
+    monkeypatch.setattr(zlib, "decompressobj", Member)
+    few = gzip.compress(b"one\n") + empty * 500 + b"\0" * 100_000 + gzip.compress(b"two\n")
+    assert gunzip_end(few, SMALL) == (b"one\ntwo\n", 8, "")
+    found = gunzip_end(gzip.compress(b"one\n") + empty * 20_000, SMALL)
+    assert (found.body, found.total) == (b"one\n", 4)
+    assert found.problem.startswith("it has more than 10,000 parts")
+    assert max(given) <= 64 * 1024
+    assert len(given) < 2 * 10_000
+
+
 def damages() -> st.SearchStrategy[Callable[[bytes], bytes]]:
     def at(place: int, value: int) -> Callable[[bytes], bytes]:
         return lambda body: body[: place % len(body)] + bytes([value]) + body[place % len(body) + 1 :]
