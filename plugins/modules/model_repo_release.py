@@ -15,9 +15,8 @@ short_description: Unpack an archive beside its place, verify it, and move it th
 version_added: "0.1.0"
 description:
   - Checks the archive against its SHA-256 before anything is unpacked, unpacks it beside O(dest) on the
-    same file system, compares what lies there with
-    the archive, and renames it. So O(dest) is there whole or not at all, also when the disk is full or the
-    unpacking is killed.
+    same file system, compares what lies there with the archive, and renames it. So O(dest) is there whole
+    or not at all, also when the disk is full or the unpacking is killed.
   - Removes O(src) in any case, and what an earlier, killed unpacking left beside O(dest).
 options:
   src:

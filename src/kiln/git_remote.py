@@ -34,6 +34,8 @@ _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _NO_BRANCH = re.compile(r"\.\.|@\{|//|[ ~^:?*\[\\]|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
 # GIT_DIR or GIT_PROXY_COMMAND of the caller's shell must not decide; where git's configuration lies may.
 _KEPT = ("GIT_CONFIG", "GIT_SSL_")
+# git's own, and a server's as git hosts write it.
+_REASONS = ("fatal:", "ERROR:")
 
 
 def check_url(url: str) -> str:
@@ -162,7 +164,8 @@ def _environment() -> dict[str, str]:
     }
     return kept | {
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
+        # A program that prints a token, which CI systems set. Empty: git asks no other program either.
+        "GIT_ASKPASS": os.environ.get("GIT_ASKPASS", ""),
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
         "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
         "GIT_OPTIONAL_LOCKS": "0",
@@ -171,7 +174,11 @@ def _environment() -> dict[str, str]:
 
 
 def said(finished: subprocess.CompletedProcess[str]) -> str:
-    """Return git's first words about what went wrong, as one line that is safe on a terminal."""
+    """Return git's reason for what went wrong, as one line that is safe on a terminal.
+
+    That is the first line that git marks as one; ssh's warnings and a server's greeting come before it.
+    """
     lines = [line for line in finished.stderr.splitlines() if line.strip()]
-    words = "".join(sign for sign in (lines[0] if lines else "") if sign.isprintable())
+    reason = next((line for line in lines if line.startswith(_REASONS)), lines[-1] if lines else "")
+    words = "".join(sign for sign in reason if sign.isprintable())
     return words[:200].strip() or f"git exited with {finished.returncode}"

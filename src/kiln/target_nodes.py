@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from kiln.errors import ClusterNotFoundError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _GROUPS = {"MASTER": "emr_master", "CORE": "emr_core", "TASK": "emr_task"}
 _AT_WORK = "RUNNING"
+# "This" network and broadcast (RFC 6890), and IPv4 addresses in the form of IPv6, whatever they are.
+_UNUSABLE = tuple(ip_network(text) for text in ("0.0.0.0/8", "255.255.255.255/32", "::ffff:0:0/96"))
 
 
 def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -58,13 +60,17 @@ def _node(cluster_id: str, node: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address that can be another machine's: no loopback, multicast, or interface's name in it."""
+    """Return an address that can be another machine's.
+
+    Not this machine's, not a link's (169.254.169.254 serves credentials on EC2), without a scope in it.
+    """
     try:
         address = ip_address(text)
     except ValueError:
         return None
-    unusable = address.is_loopback or address.is_multicast or address.is_unspecified or "%" in text
-    return None if unusable else address
+    unusable = address.is_loopback or address.is_multicast or address.is_unspecified or address.is_link_local
+    listed = any(address in network for network in _UNUSABLE)
+    return None if unusable or listed or "%" in text else address
 
 
 def _wrong(cluster_id: str, problem: str) -> ClusterNotFoundError:

@@ -16,7 +16,8 @@ trap 'rm -rf "$incoming"' EXIT
 aws s3 cp --no-progress "$archive" "$incoming/archive" >&2
 # Every node may write there: nothing of another archive is unpacked.
 if ! echo "$digest  $incoming/archive" | sha256sum --check --status; then
-  echo "$archive is not the archive that was built: its SHA-256 differs. Remove it, find out who has written it, and provision again" >&2
+  echo "$archive is not the archive that was built: its SHA-256 differs. Find out who has written it; an administrator of the account" \
+    "removes it (aws s3 rm $archive); then provision again" >&2
   exit 3
 fi
 zstd -q -d <"$incoming/archive" | tar -C "$incoming" -x

@@ -36,11 +36,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def arguments(self) -> list[str]:
         """Return the -e arguments that every playbook of this run gets; kiln's own win.
 
-        Raises UsageError for a pipeline, run id or date that is none. Ansible evaluates templates in what
-        -e holds;
-        these names have no sign that begins one. (`!unsafe` is no way here: Ansible reads `!unsafe
-        "2026-11-20"`
-        as a date and `!unsafe "7"` as a number.)
+        Raises UsageError for a pipeline, run id or date that is none. Ansible evaluates templates in what -e
+        holds; these names have no sign that begins one. (`!unsafe` is no way here: Ansible reads
+        `!unsafe "2026-11-20"` as a date and `!unsafe "7"` as a number.)
         """
         own = {"pipeline": names.check("pipeline", self.pipeline)} if self.pipeline else {}
         own |= {"run_id": names.check_run_id(self.run_id)} if self.run_id else {}
@@ -122,8 +120,7 @@ def _run_playbook(question: Question, keys: Iterable[str]) -> Answer:
     root = question.root
     with tempfile.TemporaryDirectory(prefix="kiln-") as folder:
         answer = Path(folder) / "settings.json"
-        # A path is text in YAML whatever it holds, so `!unsafe` only keeps templates in it from being
-        # evaluated.
+        # A path is text in YAML whatever it holds: `!unsafe` only keeps templates in it from being evaluated.
         place = f'{{"settings_file": !unsafe {json.dumps(str(answer))}}}'
         command = [
             paths.tool("ansible-playbook"),

@@ -153,6 +153,30 @@ def test_the_shell_of_the_caller_does_not_decide_which_repository_is_meant(
     assert found == git("-C", remote, "rev-parse", "main")
 
 
+@pytest.mark.parametrize("program", ["", "/opt/ci/print token"])
+def test_a_program_of_the_caller_that_prints_a_token_is_kept(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setenv("GIT_ASKPASS", program)
+    monkeypatch.setenv("GIT_TERMINAL_PROMPT", "1")
+    shown = '!echo "$GIT_ASKPASS,$GIT_TERMINAL_PROMPT"'
+    assert git_remote.run(["-c", f"alias.shown={shown}", "shown"], 30, "git").stdout == f"{program},0\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["Warning: Permanently added 'h'", "fatal: no access", "Please make sure"], "fatal: no access"),
+        (["** a greeting **", "ERROR: Repository not found.", "fatal: end"], "ERROR: Repository not found."),
+        (["** a greeting **", "ssh: cannot resolve\x1b[2J", ""], "ssh: cannot resolve[2J"),
+        ([], "git exited with 128"),
+    ],
+)
+def test_the_line_with_the_reason_is_said(lines: list[str], words: str) -> None:
+    finished = subprocess.CompletedProcess(["git"], 128, "", "\n".join(lines))
+    assert git_remote.said(finished) == words
+
+
 def members(archive: Path) -> set[str]:
     with tarfile.open(archive) as opened:
         return set(opened.getnames())

@@ -13,6 +13,12 @@ from kiln.errors import ClusterNotFoundError, caught
 CLUSTER = "j-2AXXXXXXGAPLF"
 
 
+NO_OTHER_MACHINE = (
+    *("::ffff:127.0.0.1", "::ffff:7f00:1", "::FFFF:10.0.0.1", "::1", "::", "fe80::1", "ff02::1"),
+    *("169.254.169.254", "0.0.0.0", "0.0.0.1", "255.255.255.255", "224.0.0.1", "127.9.9.9"),  # noqa: S104
+)
+
+
 def node(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "ec2_instance_id": f"i-{number:08x}",
@@ -43,6 +49,7 @@ def test_running_nodes_are_taken_with_the_group_of_their_kind() -> None:
         ([node(private_ip_address="localhost")], "no IP address"),
         ([node(private_ip_address="127.0.0.1")], "no IP address"),
         ([node(private_ip_address="")], "no IP address"),
+        *(([node(private_ip_address=address)], "no IP address") for address in NO_OTHER_MACHINE),
         ([node(private_ip_address="10.0.0.1 -oProxyCommand=x")], "no IP address"),
         ([node(private_ip_address="fe80::1%{{ 7*7 }}")], "no IP address"),
         ([node(ec2_instance_id="x")], "no id of an instance"),
