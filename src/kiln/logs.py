@@ -8,20 +8,15 @@ Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/step
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import secrets
 import shlex
-import signal
-import subprocess
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from kiln import private, unpack
+from kiln import child_output, private, unpack
 from kiln.errors import KilnError
 from kiln.unpack import MIB, megabytes
 
@@ -41,10 +36,10 @@ _LIMITS = unpack.Limits()
 _MOST_PACKED_BYTES = 64 * MIB
 # A step has four files and their rotated parts.
 _MOST_FILES = 20
-# Of one node: the files of a step, and what stands between them.
+# Of one node: the four files of a step, or two each of a driver's attempts, and what stands between them.
 _MOST_NODE_BYTES = len(STEP_FILES) * _LIMITS.kept + MIB
 # A driver's attempts, newest last; YARN makes two at most by default (yarn.resourcemanager.am.max-attempts).
-_MOST_FOLDERS = 4
+_MOST_FOLDERS = 2
 _FILE_SECONDS = 5
 _SIZE_DIGITS = 18
 
@@ -55,13 +50,6 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     text: str
     note: str = ""
-
-
-class Answer(NamedTuple):
-    """What a script has printed on a node; `is_cut`: it printed more than is read."""
-
-    text: str
-    is_cut: bool
 
 
 class Ssh(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,43 +70,13 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return ["ssh", *options, f"{self.user}@{address}", *words]
 
-    def read(self, address: str, script: str) -> Answer | None:
+    def read(self, address: str, script: str) -> child_output.Output | None:
         """Return what a shell script prints on a node, None when it fails or the node is out of reach."""
         try:
             private.folder(self.known_hosts.parent)
-            child = subprocess.Popen(
-                self.command(address, script),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
         except OSError:
             return None
-        with child:
-            return _answer(child)
-
-
-def _answer(child: subprocess.Popen[bytes]) -> Answer | None:
-    """Read up to the limit and the deadline, and end what then still runs."""
-    assert child.stdout is not None  # noqa: S101  # PIPE
-    deadline = threading.Timer(_SSH_SECONDS, os.killpg, (child.pid, signal.SIGKILL))
-    deadline.start()
-    try:
-        body = child.stdout.read(_MOST_NODE_BYTES + 1)
-        is_cut = len(body) > _MOST_NODE_BYTES
-        if not is_cut:
-            # Without collecting it: until then its id, which the deadline ends, is nobody else's.
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    finally:
-        deadline.cancel()
-        deadline.join()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    if child.returncode != 0 and not is_cut:
-        return None
-    return Answer(body[:_MOST_NODE_BYTES].decode(errors="replace"), is_cut)
+        return child_output.read(self.command(address, script), _MOST_NODE_BYTES, _SSH_SECONDS)
 
 
 class Source(Protocol):
