@@ -13,6 +13,8 @@ import pytest
 import yaml
 from hostile import COMMANDS, PLACES, SIGNS, Sentinel, many, texts
 from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment, TemplateError, meta
 
 from kiln.errors import UsageError, caught
 from kiln.settings import secret_references
@@ -171,3 +173,27 @@ def test_only_one_reference_is_taken_and_no_value_is_shown(text: str) -> None:
         return
     assert isinstance(error, UsageError)
     assert text.strip() == "" or len(text) < 6 or text not in error.message + error.fix
+
+
+PARTS = st.sampled_from(
+    [
+        *("{{", "}}", "{%", "%}", "{#", "#}", "{% raw %}", "{% endraw %}", "{% if vault_a %}", "{% endif %}"),
+        *(" vault_a ", "vault_B1", "x_vault_a", "{{ vault_a }}", "{{ '}}' ~ vault_a }}", "if", "|upper", "+"),
+        *("-", " ", "\n", "'", '"', ".", "[", "]"),
+    ]
+)
+
+
+@many
+@given(text=st.one_of(st.lists(PARTS, max_size=8).map("".join), texts("{{ vault_a }}", "vault_a")))
+def test_whatever_jinja_takes_for_a_secret_is_refused_outside_node_secrets_values(text: str) -> None:
+    """Jinja's own parser decides, not a second copy of the rule."""
+    error = caught(lambda: secret_references.check_absent("key", {"a": [text]}, "f.yml"))
+    if error is not None:
+        assert isinstance(error, UsageError)
+        return
+    try:
+        found = meta.find_undeclared_variables(Environment().parse(text))  # noqa: S701  # nothing is rendered
+    except (TemplateError, RecursionError):
+        return
+    assert not {name for name in found if name.startswith("vault_")}

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 KEY = "node_secrets_values"
 _REFERENCE = re.compile(r"\{\{\s*(vault_[a-z0-9_]+)\s*\}\}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_TEMPLATE = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)", re.DOTALL)
+# From the first opening to the last end: an end may also stand within a text of a template.
+_TEMPLATE = re.compile(r"\{[{%](?:.*[%}]\}|.*)", re.DOTALL)
 _VAULT_NAME = re.compile(r"\bvault_\w+", re.ASCII)
 
 

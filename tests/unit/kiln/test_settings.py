@@ -254,6 +254,7 @@ def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_aske
     [
         "kiln_owner: '{{ vault_password }}'",
         "kiln_owner: '{{ vault_password'",
+        "kiln_owner: \"{{ '}}' ~ vault_password }}\"",
         "ansible_password: \"{{ 'x' ~ vault_password | upper }}\"",
         "model_building_any: {a: [1, ['{% if vault_password %}x{% endif %}']]}",
         "steps: [{name: sd, jar: x, args: ['--password', '{{ vault_password }}']}]",
