@@ -17,7 +17,8 @@ description:
   - Checks the archive against its SHA-256 before anything is unpacked, unpacks it beside O(dest) on the
     same file system, compares what lies there with the archive, and renames it. So O(dest) is there whole
     or not at all, also when the disk is full or the unpacking is killed.
-  - Removes O(src) in any case, and what an earlier, killed unpacking left beside O(dest).
+  - Removes O(src) in any case, and everything named C(.incoming-*) beside O(src) and O(dest), which is what an
+    earlier, killed transfer or unpacking left there.
 options:
   src:
     description: The archive (tar) on the node.
@@ -44,7 +45,7 @@ author:
 EXAMPLES = r"""
 - name: Unpack the release
   model_repo_release:
-    src: /opt/kiln/models/model_repo/.incoming.tar
+    src: /opt/kiln/models/model_repo/.incoming-{{ packed.commit }}.tar
     sha256: "{{ packed.sha256 }}"
     dest: /opt/kiln/models/model_repo/releases/{{ packed.commit }}
 """
@@ -100,6 +101,17 @@ def differing(archive: Path, folder: Path) -> str | None:
     return None
 
 
+def remove_leftovers(archive: Path, dest: Path) -> None:
+    """Remove what killed transfers and unpackings have left. To be called under the lock."""
+    for folder in {archive.parent, dest.parent}:
+        for left in set(folder.glob(".incoming-*")) - {archive}:
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+
 def unpack(module: Any, archive: Path, incoming: Path) -> None:
     """Unpack into an empty folder and compare. Raises UnpackError."""
     incoming.chmod(0o755)  # jobs of every user read it
@@ -131,8 +143,7 @@ def replace(module: Any, archive: Path, sha256: str, dest: Path) -> None:
     lock = os.open(dest.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in dest.parent.glob(".incoming-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        remove_leftovers(archive, dest)
         if digest_of(archive) != sha256:
             raise UnpackError("its SHA-256 is not that of the archive on the control host")
         incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=dest.parent))

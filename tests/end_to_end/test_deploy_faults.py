@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,7 @@ import yaml
 from account import PRIVATE_KEY
 from hostile import Sentinel
 from local_world import CHECKOUT, HANG_SECONDS
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +50,17 @@ def playbook(world: World, name: str, *extra: str) -> subprocess.CompletedProces
     return world.playbook(name, "-e", "pipeline=model_building", "-e", f"run_id={RUN}", *extra)
 
 
-def nodes(world: World) -> list[str]:
+def nodes(world: World, *kinds: Literal["MASTER", "CORE"]) -> list[str]:
     answer = world.session.client("emr").list_instances(
-        ClusterId=world.cluster_of(RUN)["Id"], InstanceStates=["RUNNING"]
+        ClusterId=world.cluster_of(RUN)["Id"],
+        InstanceStates=["RUNNING"],
+        InstanceGroupTypes=kinds or ("MASTER", "CORE"),
     )
     return sorted(instance["PrivateIpAddress"] for instance in answer["Instances"])
+
+
+def fault(*arguments: str) -> None:
+    subprocess.run([CHECKOUT / ".venv/bin/emrbox", "fault", *arguments], check=True, capture_output=True)
 
 
 def on_node(address: str, command: str) -> str:
@@ -132,27 +139,34 @@ def test_a_secret_in_the_settings_is_refused_and_not_shown(prepared: World) -> N
     assert "node_secrets_values.password is not one reference into the vault" in done.stdout
 
 
-def test_a_release_is_there_whole_or_not_at_all(prepared: World) -> None:
+@pytest.fixture
+def full_releases(prepared: World) -> Iterator[str]:
+    """The address of a node where the folder of releases is new and empty, and takes nothing."""
+    (address,) = nodes(prepared, "CORE")
+    on_node(address, f"sudo rm -rf /opt/kiln/models && sudo mkdir -p {RELEASES}")
+    fault("add", "disk-full", "role=CORE", "instances=0", f"paths={RELEASES}")
+    wait_until(lambda: on_node(address, f"df --output=avail {RELEASES} | tail -n 1").strip() == "0")
+    yield address
+    fault("clear")
+
+
+def test_a_release_is_there_whole_or_not_at_all(prepared: World, full_releases: str) -> None:
     """A disk that is full while root unpacks: the deploy fails, and the next one puts all of it there."""
-    address, *_ = nodes(prepared)
-    on_node(address, "sudo rm -rf /opt/kiln/models && sudo mkdir -p /opt/kiln/models")
-    on_node(address, "sudo mount -t tmpfs -o size=120k none /opt/kiln/models")
-    try:
-        full = playbook(prepared, "deploy", *PASSWORD)
-        assert full.returncode != 0
-        assert "No space left on device" in " ".join(full.stdout.split()), full.stdout
-        assert on_node(address, f"ls -A {RELEASES} 2>/dev/null || true") == ""
-        on_node(address, "sudo mount -o remount,size=50m /opt/kiln/models")
-        # What an unpacking that was killed leaves.
-        on_node(address, f"sudo mkdir -p {RELEASES}/.incoming-killed/jobs")
-        done = playbook(prepared, "deploy", *PASSWORD)
-        assert done.returncode == 0, done.stdout
-        (commit,) = on_node(address, f"ls -A {RELEASES}").split()
-        held = set(on_node(address, f"cd {RELEASES}/{commit} && find . -type f").split())
-    finally:
-        on_node(address, "sudo umount /opt/kiln/models")
-    other = nodes(prepared)[1]
-    assert held == set(on_node(other, f"cd {RELEASES}/{commit} && find . -type f").split())
+    full = playbook(prepared, "deploy", *PASSWORD)
+    assert full.returncode != 0
+    assert "No space left on device" in " ".join(full.stdout.split()), full.stdout
+    assert on_node(full_releases, f"ls -A {RELEASES}") == ""
+    fault("clear")
+    # What a transfer and an unpacking that were killed leave.
+    on_node(full_releases, f"sudo mkdir -p {RELEASES}/.incoming-killed/jobs")
+    on_node(full_releases, f"sudo touch {RELEASES}/../.incoming-{'0' * 40}.tar")
+    done = playbook(prepared, "deploy", *PASSWORD)
+    assert done.returncode == 0, done.stdout
+    (commit,) = on_node(full_releases, f"ls -A {RELEASES}").split()
+    assert set(on_node(full_releases, f"ls -A {RELEASES}/..").split()) == {"current", "releases"}
+    (other,) = nodes(prepared, "MASTER")
+    found = f"cd {RELEASES}/{commit} && find . -type f"
+    assert set(on_node(full_releases, found).split()) == set(on_node(other, found).split())
 
 
 def test_an_environment_that_somebody_swapped_is_not_unpacked(prepared: World) -> None:
