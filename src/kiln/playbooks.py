@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from kiln.errors import DeadlineError, PlaybookError
-from kiln.exit_codes import ExitCode
+from kiln.exit_codes import ExitCode  # noqa: TC001  # msgspec reads Event's annotations
 from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ class Supervision:
     on_cluster: Callable[[str], None] = _nothing
 
 
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `playbook_process`. `exit_code` stands in failures of kiln's own modules and actions only."""
+
+    event: str = ""
+    task: str = ""
+    host: str = ""
+    cluster_id: str = ""
+    message: str = ""
+    fix: str = ""
+    details: tuple[str, ...] = ()
+    exit_code: ExitCode | None = None
+
+
 class Playbooks(Protocol):
     """What the run needs of Ansible."""
 
@@ -74,7 +87,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         ends_at = time.monotonic() + supervision.seconds
         child = self._start(name, arguments)
         lines = _lines_of(child)
-        failures: list[dict[str, Any]] = []
+        failures: list[Event] = []
         try:
             while (event := self._next(lines, supervision)) is not None:
                 _handle(event, supervision, failures)
@@ -83,7 +96,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             _end(child)
             raise
         if child.wait() != 0:
-            raise self._error(name, failures)
+            raise self.error(name, failures)
 
     def log_file(self, name: str) -> Path:
         """Return where the output of a playbook lies."""
@@ -119,43 +132,53 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         return child
 
     @staticmethod
-    def _next(lines: queue.SimpleQueue[str | None], supervision: Supervision) -> dict[str, Any] | None:
+    def _next(lines: queue.SimpleQueue[str | None], supervision: Supervision) -> Event | None:
         """Return the next event, an empty one when nothing has happened for a moment, None at the end."""
         supervision.stop.check()
         try:
             line = lines.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             supervision.tick()
-            return {}
+            return Event()
         if line is None:
             return None
-        try:
-            return dict(json.loads(line))
-        except ValueError:
-            return {}
+        return event_of(line)
 
-    def _error(self, name: str, failures: list[dict[str, Any]]) -> PlaybookError:
+    def error(self, name: str, failures: list[Event]) -> PlaybookError:
+        """Return the error of a playbook whose tasks have failed so, the first one first."""
         log = self.log_file(name)
         shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
         if not failures:
             return PlaybookError(f"playbooks/{name}.yml failed", details=_errors_in(log), fix=f"read {shown}")
         first = failures[0]
-        head, *rest = str(first["message"]).splitlines()
-        details = first.get("details") or rest
+        head, *rest = first.message.splitlines() or ["no message"]
+        details = first.details or rest
         more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
         # Kiln's own errors, which have an exit code, say it all; any other task is named.
-        where = "" if "exit_code" in first else f"task '{first['task']}' failed on {first['host']}{more}: "
+        where = "" if first.exit_code else f"task '{first.task}' failed on {first.host}{more}: "
         return PlaybookError(
             f"{name}: {where}{head}",
             details=tuple(details[:20]),
-            fix=first.get("fix") or f"read {shown}",
-            exit_code=ExitCode(first["exit_code"]) if "exit_code" in first else None,
+            fix=first.fix or f"read {shown}",
+            exit_code=first.exit_code,
         )
+
+
+def event_of(line: str) -> Event:
+    """Return the event that a line holds; an empty one when it holds none."""
+    try:
+        return msgspec.convert(json.loads(line), Event)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        return Event()
 
 
 def _errors_in(log: Path) -> tuple[str, ...]:
     """Return Ansible's own errors (an inventory that cannot be read), which are no task's."""
-    lines = [_COLOUR.sub("", line) for line in log.read_text().splitlines()] if log.is_file() else []
+    lines = (
+        [_COLOUR.sub("", line) for line in log.read_text(errors="replace").splitlines()]
+        if log.is_file()
+        else []
+    )
     errors = [line for line in lines if "[ERROR]" in line or line.startswith("ERROR!")]
     return tuple((errors or lines)[-5:])
 
@@ -174,18 +197,17 @@ def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
     return lines
 
 
-def _handle(event: dict[str, Any], supervision: Supervision, failures: list[dict[str, Any]]) -> None:
-    reporter, kind = supervision.reporter, event.get("event")
-    cluster_id = event.get("cluster_id")
-    if isinstance(cluster_id, str) and CLUSTER_ID.fullmatch(cluster_id):
-        supervision.on_cluster(cluster_id)
-    if kind == "task":
-        reporter.now(event["task"])
-    elif kind == "changed":
-        reporter.line(f"{event['host']}: {event['task']}")
-    elif kind == "failed":
+def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> None:
+    reporter = supervision.reporter
+    if CLUSTER_ID.fullmatch(event.cluster_id):
+        supervision.on_cluster(event.cluster_id)
+    if event.event == "task":
+        reporter.now(event.task)
+    elif event.event == "changed":
+        reporter.line(f"{event.host}: {event.task}")
+    elif event.event == "failed":
         failures.append(event)
-        reporter.line(f"{event['host']}: {event['task']}: FAILED")
+        reporter.line(f"{event.host}: {event.task}: FAILED")
 
 
 def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from fakes import Silence
 from kiln import paths
 from kiln.context import Stop
 from kiln.errors import DeadlineError, InterruptedRunError, PlaybookError
+from kiln.exit_codes import ExitCode
 from kiln.playbook_process import descendants
 from kiln.playbooks import AnsibleRunner, Supervision
 
@@ -107,6 +109,33 @@ def test_what_holds_secrets_is_not_repeated(root: Path) -> None:
     assert "canary-secret" not in error.value.message
     everything = [file.read_text() for file in (root / ".kiln").rglob("*") if file.is_file()]
     assert not any("canary-secret" in text for text in everything)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"exit_code": 0, "message": "done"},
+        {"exit_code": 137, "message": "", "details": 5},
+        {"exit_code": 11, "msg": "", "details": [1, 2], "fix": 7},
+        {"results": 5, "cluster": "j-1ABC"},
+    ],
+)
+def test_an_answer_that_a_node_has_made_up_is_a_failed_task(root: Path, answer: dict[str, Any]) -> None:
+    (root / "library").mkdir()
+    text = json.dumps(answer | {"failed": True})
+    (root / "library/on_node.py").write_text(f"#!/usr/bin/python\nprint({text!r})\n")
+    (root / "ansible.cfg").write_text("[defaults]\ngathering = explicit\nlibrary = library\n")
+    with pytest.raises(PlaybookError, match=r"^try: task 'on_node' failed on localhost: ") as error:
+        run(runner(root, "- on_node: {}"))
+    assert error.value.exit_code is ExitCode.PROVISION
+    assert error.value.fix == "read .kiln/runs/r1/try.log"
+
+
+def test_a_log_that_is_not_text_is_shown_all_the_same(root: Path) -> None:
+    playbooks = runner(root, "- ansible.builtin.fail: {}")
+    playbooks.folder.mkdir(parents=True)
+    playbooks.log_file("try").write_bytes(b"[ERROR]: \xff\n")
+    assert playbooks.error("try", []).details == ("[ERROR]: \ufffd",)
 
 
 class Sleeper:
