@@ -34,6 +34,7 @@ MADE_BY = {
     "RunInstances": ("instance", "volume", "network-interface"),
 }
 REQUEST_TAG = re.compile(r"(?P<tag>(?P<specification>TagSpecification\.\d+\.)?Tag\.\d+)\.Key")
+OF_TAG = re.compile(r"(?:.*\.)?Tag\.\d+\.(?:Key|Value)")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def questions(call: Call) -> Iterator[Question]:
 def _named(call: Call) -> Iterator[tuple[str, str]]:
     """Yield kind and name of what a call names; what is to be tagged counts though its kind is unknown."""
     for parameter, value in call.values.items():
+        if OF_TAG.fullmatch(parameter):
+            continue  # a tag may hold the id of what is not asked for
         found = EC2_ID.fullmatch(value)
         if parameter == "KeyName":
             yield "key-pair", value

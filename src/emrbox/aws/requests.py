@@ -88,9 +88,13 @@ def refusal(request: Request, body: bytes, protocol: str) -> Refusal | None:
 def _text_refusal(body: bytes, query: bytes, protocol: str) -> Refusal | None:
     """Refuse what an answer in XML cannot say again, and tags that are AWS's own or too long."""
     try:
-        values = dict(parse_qsl(b"&".join((body, query)).decode(), keep_blank_values=True, errors="strict"))
+        pairs = parse_qsl(b"&".join((body, query)).decode(), keep_blank_values=True, errors="strict")
     except ValueError:
         return Refusal(_IMPOSSIBLE[protocol], "The request is not a form in UTF-8.", 400)
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        # Which one counts differs between readers: one that is not looked at here could take effect.
+        return Refusal(_IMPOSSIBLE[protocol], "A parameter stands in the request more than once.", 400)
     if any(NOT_XML_TEXT.search(text) for pair in values.items() for text in pair):
         return Refusal(_IMPOSSIBLE[protocol], "A value holds a character that XML does not allow.", 400)
     if protocol == "ec2":

@@ -185,3 +185,17 @@ def test_a_condition_on_a_key_that_emrbox_does_not_have_allows(endpoint: Any) ->
     condition = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
     someone = Someone(endpoint, {"Statement": [allow("s3:ListAllMyBuckets", "s3:*", Condition=condition)]})
     assert someone.may("s3", "list_buckets")
+
+
+def test_the_id_of_another_instance_in_a_tag_asks_for_no_rights_on_it(endpoint: Any) -> None:
+    """EMR copies a cluster's tags to its instances; whoever launches it may write anything there."""
+    other = endpoint.client("ec2").run_instances(**LAUNCH)["Instances"][0]["InstanceId"]
+    service = Someone(endpoint, shipped("service_role"))
+    tags = [
+        {"Key": "managed_by", "Value": "kiln"},
+        {"Key": "parent", "Value": other},
+        {"Key": other, "Value": ""},
+    ]
+    specified = [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")]
+    assert service.may("ec2", "run_instances", **LAUNCH, TagSpecifications=specified)
+    assert not service.may("ec2", "terminate_instances", InstanceIds=[other])

@@ -132,6 +132,25 @@ def test_a_tag_that_aws_has_set_cannot_be_removed(endpoint: Any) -> None:
     assert tags_of(ec2, instance_id) == {JOB_FLOW_TAG: "j-1"}
 
 
+@pytest.mark.parametrize("keys", [("aws:x", "ok"), ("ok", "aws:x"), ("ok", "ok")])
+@pytest.mark.parametrize("places", ["body body", "query query", "query body", "body query"])
+def test_a_parameter_that_stands_there_twice_is_refused(
+    endpoint: Any, keys: tuple[str, str], places: str
+) -> None:
+    ec2 = endpoint.client("ec2")
+    instance_id = launch(ec2)
+    call = {"Action": "CreateTags", "Version": "2016-11-15", "ResourceId.1": instance_id, "Tag.1.Value": "v"}
+    parts = {"body": [urlencode(call)], "query": []}
+    for place, key in zip(places.split(), keys, strict=True):
+        parts[place].append(urlencode({"Tag.1.Key": key}))
+    query, body = "&".join(parts["query"]), "&".join(parts["body"]).encode()
+    headers = {"Content-Type": FORM, "Host": "ec2.us-east-1.amazonaws.com"}
+    request = AWSRequest("POST", f"http://127.0.0.1/?{query}", headers=headers, data=body)
+    SigV4Auth(ADMIN, "ec2", REGION).add_auth(request)
+    assert answer(endpoint.application, "POST", f"/?{query}", dict(request.headers.items()), body) == 400
+    assert tags_of(ec2, instance_id) == {}
+
+
 def test_s3_and_iam_refuse_reserved_tags(endpoint: Any) -> None:
     s3, iam = endpoint.client("s3"), endpoint.client("iam")
     s3.create_bucket(Bucket="bucket")
