@@ -22,6 +22,8 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mypy_boto3_iam import IAMClient
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOCAL = CHECKOUT / ".kiln" / "local"
 AWS_CONFIG = LOCAL / "aws" / "config"
@@ -89,7 +91,9 @@ def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
     """Make the user that Kiln acts as, with the policy of iam/operator.json and keys in AWS_CONFIG (0600)."""
     iam = session.client("iam")
     ensure(iam.create_user, "EntityAlreadyExists", UserName=OPERATOR)
-    iam.put_user_policy(UserName=OPERATOR, PolicyName="kiln", PolicyDocument=policy("operator", values))
+    document = policy("operator", values)
+    arn = make_managed_policy(iam, f"arn:aws:iam::{values['account_id']}:policy/{OPERATOR}", document)
+    iam.attach_user_policy(UserName=OPERATOR, PolicyArn=arn)
     if operator_works(values["endpoint_url"]):
         return
     key = iam.create_access_key(UserName=OPERATOR)["AccessKey"]
@@ -104,6 +108,20 @@ def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
     AWS_CONFIG.unlink(missing_ok=True)
     with os.fdopen(os.open(AWS_CONFIG, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         config.write(file)
+
+
+def make_managed_policy(iam: IAMClient, arn: str, document: str) -> str:
+    """Make a managed policy, or let the one that is there have this document; return its ARN.
+
+    A policy has five versions at most (IAM User Guide, "Versioning IAM policies"): old ones are deleted.
+    """
+    name = arn.rpartition("/")[2]
+    ensure(iam.create_policy, "EntityAlreadyExists", PolicyName=name, PolicyDocument=document)
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
+    return arn
 
 
 def operator_works(endpoint_url: str) -> bool:

@@ -21,7 +21,17 @@ from werkzeug.serving import make_server
 from werkzeug.utils import redirect, send_from_directory
 from werkzeug.wrappers import Request, Response
 
-from emrbox.aws import auth, calls, managed_policies, own_api, permissions, protocol, requests, s3
+from emrbox.aws import (
+    auth,
+    calls,
+    inline_policies,
+    managed_policies,
+    own_api,
+    permissions,
+    protocol,
+    requests,
+    s3,
+)
 from emrbox.aws.account import seed_account
 from emrbox.aws.errors import AwsError
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
@@ -274,6 +284,7 @@ def create_server(
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
     managed_policies.install()
+    inline_policies.install()
     permissions.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
     return Server(Application(config, emr, control or Control(), page))

@@ -56,7 +56,8 @@ class Someone:
             iam.attach_user_policy(UserName="someone", PolicyArn=policy)
         else:
             document = json.dumps({"Version": "2012-10-17", **policy})
-            iam.put_user_policy(UserName="someone", PolicyName="p", PolicyDocument=document)
+            made = iam.create_policy(PolicyName="someone", PolicyDocument=document)
+            iam.attach_user_policy(UserName="someone", PolicyArn=made["Policy"]["Arn"])
         key = iam.create_access_key(UserName="someone")["AccessKey"]
         self._keys = (key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -199,3 +200,24 @@ def test_the_id_of_another_instance_in_a_tag_asks_for_no_rights_on_it(endpoint: 
     specified = [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")]
     assert service.may("ec2", "run_instances", **LAUNCH, TagSpecifications=specified)
     assert not service.may("ec2", "terminate_instances", InstanceIds=[other])
+
+
+def test_the_inline_policies_of_a_user_have_2048_characters_together(endpoint: Any) -> None:
+    iam = endpoint.client("iam")
+    iam.create_user(UserName="u")
+
+    def put(name: str, length: int) -> None:
+        start = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":"s3:'
+        end = '"}}'
+        document = start + "*" * (length - len(start + end)) + end + " \n" * 1000
+        iam.put_user_policy(UserName="u", PolicyName=name, PolicyDocument=document)
+
+    put("one", 1024)
+    put("two", 1024)
+    put("two", 1024)
+    for name, length in (("two", 1025), ("three", 200)):
+        with pytest.raises(
+            iam.exceptions.LimitExceededException, match="size of 2048 bytes exceeded for user u"
+        ):
+            put(name, length)
+    assert iam.list_user_policies(UserName="u")["PolicyNames"] == ["one", "two"]

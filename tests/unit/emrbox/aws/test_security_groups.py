@@ -23,7 +23,8 @@ def service(endpoint: Any) -> Any:
     iam = endpoint.client("iam")
     iam.create_user(UserName="emr")
     document = json.loads(Template(SERVICE_ROLE.read_text()).substitute(values))
-    iam.put_user_policy(UserName="emr", PolicyName="p", PolicyDocument=json.dumps(document))
+    made = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(document))
+    iam.attach_user_policy(UserName="emr", PolicyArn=made["Policy"]["Arn"])
     key = iam.create_access_key(UserName="emr")["AccessKey"]
     return endpoint.client("ec2", key["AccessKeyId"], key["SecretAccessKey"])
 

@@ -72,7 +72,8 @@ class World:
             document = Template((IAM / f"{policy}.json").read_text()).substitute(
                 VALUES, environment=environment
             )
-            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+            made = iam.create_policy(PolicyName=name, PolicyDocument=document)
+            iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return cache(
             lambda service: self.endpoint.client(service, key["AccessKeyId"], key["SecretAccessKey"])
