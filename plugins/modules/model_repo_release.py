@@ -17,8 +17,8 @@ description:
   - Checks the archive against its SHA-256 before anything is unpacked, unpacks it beside O(dest) on the
     same file system, compares what lies there with the archive, and renames it. So O(dest) is there whole
     or not at all, also when the disk is full or the unpacking is killed.
-  - Removes O(src) in any case, and everything named C(.incoming-*) beside O(src) and O(dest), which is what an
-    earlier, killed transfer or unpacking left there.
+  - Removes O(src) in any case, and everything named C(.incoming-*) beside O(src) and O(dest), which is what
+    an earlier, killed transfer or unpacking left there.
 options:
   src:
     description: The archive (tar) on the node.

@@ -62,7 +62,7 @@ def test_no_result_of_kiln_s_own_modules_makes_a_failure_a_success(
     assert error.message.startswith("try: ")
 
 
-@pytest.mark.parametrize("action", OWN_ACTIONS)
+@pytest.mark.parametrize("action", sorted(OWN_ACTIONS))
 def test_a_failure_of_kiln_s_own_modules_says_it_all(tmp_path: Path, action: str) -> None:
     error = error_of(tmp_path, {"failed": True, "msg": "x"} | OWN, action)
     assert (error.exit_code, error.message) == (ExitCode.LAUNCH, "try: no such type")
