@@ -51,6 +51,14 @@ def seen_if_any(context: Context, cluster_id: str, step_id: str) -> Step | None:
         return None
 
 
+def listed_if_any(context: Context, cluster_id: str) -> list[Step]:
+    """Return all steps of a cluster, oldest first; none of one that AWS does not know (yet, or any more)."""
+    try:
+        return context.effects.list_steps(cluster_id)
+    except ClusterNotFoundError:
+        return []
+
+
 def record(ledger: Ledger, step_id: str, *, name: str, cluster_id: str, seen: Step | None = None) -> None:
     """Write a step's id, and its state and seconds when known, into the line of its intent."""
 

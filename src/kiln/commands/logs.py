@@ -9,7 +9,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from kiln import cli, logs, paths, run_ids, states, terminal
+from kiln import cli, logs, paths, run_ids, states, steps, terminal
 from kiln.commands import world
 from kiln.errors import ClusterNotFoundError, UsageError
 from kiln.settings import resolve
@@ -65,7 +65,7 @@ def chosen(arguments: argparse.Namespace, *, failed_first: bool) -> tuple[Contex
     found = [
         (cluster_id, step)
         for cluster_id in known.cluster_ids
-        for step in context.effects.list_steps(cluster_id)
+        for step in steps.listed_if_any(context, cluster_id)
         if arguments.step in {None, step.name, step.id}
     ]
     if not found:
@@ -108,8 +108,8 @@ def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> in
     copy.start()
     try:
         while copy.is_alive():
-            (seen,) = context.effects.list_steps(cluster.id, [step.id])
-            if seen.state in states.STEP_ENDED:
+            seen = steps.seen_if_any(context, cluster.id, step.id)
+            if seen is not None and seen.state in states.STEP_ENDED:
                 context.clock.wait(1.0, context.stop.event)
                 terminal.err(f"step {step.name}: {seen.state}")
                 break

@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _document(context: Context, known: world.Known) -> dict[str, Any]:
     found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
-    seen = [step for cluster in found for step in context.effects.list_steps(cluster.id)]
+    seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
     by_states = states.verdict_of_steps(step.state for step in seen)
     if live and by_states is states.Verdict.NO_STEP:
