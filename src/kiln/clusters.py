@@ -83,12 +83,13 @@ def named(
     wanted: Iterable[str] = states.CLUSTER_LIVE,
 ) -> list[Cluster]:
     """Return the clusters that have a run's name, or that of any run of a pipeline, oldest first."""
-    prefix = identity.cluster_name(environment, pipeline)
     wanted = frozenset(wanted)
 
     def fits(summary: ClusterSummary) -> bool:
         of = identity.of_name(summary.name)
-        return bool(of) and summary.name.startswith(prefix) and run_id in {None, of.run_id if of else ""}
+        if of is None or (of.environment, of.pipeline) != (environment, pipeline):
+            return False
+        return run_id in {None, of.run_id}
 
     listed = filter(fits, context.effects.list_clusters(wanted))
     found = [one for summary in listed if (one := seen(context, summary.id)) and one.state in wanted]
@@ -178,11 +179,16 @@ def usable(context: Context, run: Identity, ledger: Ledger | None) -> list[Clust
     return [one for one in found.mine if one.state in states.CLUSTER_USABLE]
 
 
+def contradiction(found: Sequence[Cluster], run: Identity) -> str:
+    """Return the line that says which clusters may or may not be the run's."""
+    ids = " ".join(one.id for one in found)
+    return f"name, tags and ledger contradict each other about whether {ids} belongs to run {run.run_id}"
+
+
 def contradicting(found: Sequence[Cluster], run: Identity) -> ClusterNotFoundError:
     """Return the error for live clusters that may or may not be the run's."""
     return ClusterNotFoundError(
-        f"name, tags and ledger contradict each other about whether {' '.join(one.id for one in found)} "
-        f"belongs to run {run.run_id}",
+        contradiction(found, run),
         fix="docs/operations/failed_run.md says how to find out",
         details=tuple(line(one) for one in found),
     )

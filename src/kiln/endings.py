@@ -68,8 +68,7 @@ def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTer
 def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedError:
     ids = " ".join(one.id for one in found)
     return NotTerminatedError(
-        f"name, tags and ledger contradict each other about whether {ids} belongs to run {identity.run_id}: "
-        "it was not ended",
+        f"{clusters.contradiction(found, identity)}: it was not ended",
         fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
         details=tuple(clusters.line(one) for one in found),
     )

@@ -36,14 +36,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
 
 
-def cluster_name(environment: str, pipeline: str, run_id: str = "") -> str:
-    """Return the cluster's name; with an empty run id, what all names of the pipeline start with."""
-    return f"kiln-{environment}-{pipeline}-{run_id}"
-
-
 def name_of(identity: Identity) -> str:
     """Return the name of the run's cluster. EMR has no call that changes a name after the launch."""
-    return cluster_name(identity.environment, identity.pipeline, identity.run_id)
+    return f"kiln-{identity.environment}-{identity.pipeline}-{identity.run_id}"
 
 
 def of_name(name: str) -> Identity | None:

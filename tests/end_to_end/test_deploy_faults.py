@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RUN = f"faults-{uuid4().hex[:8]}"
 RELEASES = "/opt/kiln/models/model_repo/releases"
 # Of a node: everything but the secrets file.
-PLACES = "/tmp /var/tmp /var/log /run /home/hadoop/.ansible /root/.ansible /opt/kiln"  # noqa: S108  # only read
+PLACES = "/tmp /var/tmp /var/log /run /home/hadoop/.ansible ~root/.ansible /opt/kiln"  # noqa: S108  # only read
 PASSWORD = ("--vault-password-file", ".kiln/vault/local.password")
 
 
