@@ -7,8 +7,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError
-from kiln.modules.report import failure
 from kiln.settings import lock_file
 
 

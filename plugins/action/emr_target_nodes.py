@@ -7,9 +7,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from kiln import target_nodes
+from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError
-from kiln.modules.report import failure
+from kiln.nodes import target_nodes
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types

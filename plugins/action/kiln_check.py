@@ -8,8 +8,8 @@ from typing import Any
 from ansible import context
 from ansible.plugins.action import ActionBase
 
+from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError
-from kiln.modules.report import failure
 from kiln.settings import check, files
 
 

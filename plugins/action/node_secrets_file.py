@@ -14,8 +14,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import AnsibleVaultError, EncryptedString
 from ansible.plugins.action import ActionBase
 
+from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError, PreflightError, UsageError
-from kiln.modules.report import failure
 from kiln.settings import secret_references
 
 

@@ -228,7 +228,7 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln.modules import answer, cluster, options
+from kiln.ansible_modules import answer, cluster, options
 
 
 def main() -> None:

@@ -134,7 +134,7 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln.modules import answer, cluster_info, options
+from kiln.ansible_modules import answer, cluster_info, options
 
 
 def main() -> None:

@@ -70,11 +70,11 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln import environment_digests
-from kiln.modules import answer, options
+from kiln.ansible_modules import answer, options
+from kiln.nodes import environment_digests
 
 if TYPE_CHECKING:
-    from kiln.context import Context
+    from kiln.aws.context import Context
 
 
 def work(context: Context, module: Any) -> dict[str, Any]:

@@ -123,7 +123,7 @@ exit_code:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln.modules import answer, options, step
+from kiln.ansible_modules import answer, options, step
 
 
 def main() -> None:

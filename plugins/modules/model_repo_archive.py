@@ -81,8 +81,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kiln import git_archive, git_remote
-from kiln.modules.report import report
+from kiln.ansible_modules.report import report
+from kiln.model_repo import git_archive, git_remote
 
 
 def work(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from kiln import terminal
+from kiln.display import failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,35 +121,6 @@ def _command_of(arguments: argparse.Namespace) -> int:
     return int(module.main(arguments))
 
 
-def wants_json(arguments: argparse.Namespace) -> bool:
-    """Tell whether stdout gets one line of JSON; from `run` also when it is no terminal (Airflow's XCom)."""
-    return arguments.output == "json" or (arguments.command == "run" and not sys.stdout.isatty())
-
-
-def complain(error: KilnError) -> None:
-    """Write an error to stderr: one line, its details, what to do."""
-    terminal.err(f"kiln: {error.message}")
-    for line in error.details:
-        terminal.err(f"  {line}")
-    if error.fix:
-        terminal.err(f"  fix: {error.fix}")
-
-
-def _complain_as_json(arguments: argparse.Namespace, error: KilnError) -> None:
-    line = {
-        "version": 1,
-        "kind": arguments.command,
-        "environment": arguments.env,
-        "pipeline": getattr(arguments, "pipeline", None),
-        "exit_code": int(error.exit_code),
-        "exit_name": error.exit_code.name.lower(),
-        "message": error.message,
-        "fix": error.fix,
-        "details": list(error.details),
-    }
-    terminal.out_json(line)
-
-
 def _unread(argv: Sequence[str]) -> argparse.Namespace:
     """Return what can be said of a command line that could not be read: how its error has to be shown."""
     wants = "json" if {"json", "-ojson", "--output=json"} & set(argv) else None
@@ -197,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as caught:  # noqa: BLE001  # people get one line, whatever it is
         error = _expected(caught)
-        complain(error)
-        if wants_json(arguments):
-            _complain_as_json(arguments, error)
+        failure.show(error)
+        if failure.wants_json(arguments):
+            failure.show_as_json(arguments, error)
         return int(error.exit_code)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kiln.context import Stop
+    from kiln.stop import Stop
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """Listens from now on. `tell` may be exchanged: while bars are drawn, only they may write."""
+    """Listens from now on. `report` may be exchanged: while bars are drawn, only they may write."""
 
-    def __init__(self, stop: Stop, tell: Callable[[str], None]) -> None:
+    def __init__(self, stop: Stop, report: Callable[[str], None]) -> None:
         self._stop = stop
-        self.tell = tell
+        self.report = report
         # The one thing that a handler may safely do besides: SimpleQueue.put is reentrant.
         self._heard: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._say, daemon=True).start()
@@ -39,4 +39,4 @@ class Signals:
     def _say(self) -> None:
         while True:
             text = self._heard.get()
-            self.tell(text)
+            self.report(text)

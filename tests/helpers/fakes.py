@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kiln import clusters, effects, launches
+from kiln.aws import effects
+from kiln.emr import launch
+from kiln.emr.waiting import Waiting
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -25,7 +27,7 @@ from kiln.settings.model import ClusterShape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from kiln.playbooks import Supervision
+    from kiln.playbooks.runner import Supervision
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 BOOT_SECONDS = 60
@@ -340,14 +342,14 @@ class FakePlaybooks:
 
     def launch(self, supervision: Supervision) -> None:
         try:
-            found, _ = launches.launch(self.context, self.identity, self.shape, self.ledger)
+            found, _ = launch.launch(self.context, self.identity, self.shape, self.ledger)
         except KilnError as error:
             if error.cluster_id:
                 supervision.on_cluster(error.cluster_id)
             raise
         supervision.on_cluster(found.id)
-        waiting = clusters.Waiting(timeout_seconds=600, interval_seconds=5)
-        launches.wait_until_up(self.context, found.id, waiting)
+        waiting = Waiting(timeout_seconds=600, interval_seconds=5)
+        launch.wait_until_up(self.context, found.id, waiting)
 
 
 class Silence:

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from fakes import FakeAws, FakePlaybooks, Silence, VirtualClock, shape
 
-from kiln import plan, run
-from kiln.context import Context
+from kiln.aws.context import Context
+from kiln.aws.retrying import Patient
 from kiln.identity import Identity
-from kiln.ledger import Ledger
-from kiln.patient import Patient
+from kiln.ledger.store import Ledger
+from kiln.runs import execution, phases
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
-    from kiln.result import Result
+    from kiln.runs.result import Result
 
 STEPS = (
     StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
     StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
 )
-LIMITS = run.Limits(
+LIMITS = execution.Limits(
     terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
 )
 
@@ -30,7 +30,9 @@ LIMITS = run.Limits(
 class World:
     """A run and everything around it, on a clock of its own."""
 
-    def __init__(self, actions: str | None = None, limits: run.Limits = LIMITS, run_id: str = "r1") -> None:
+    def __init__(
+        self, actions: str | None = None, limits: execution.Limits = LIMITS, run_id: str = "r1"
+    ) -> None:
         self.clock = VirtualClock()
         self.aws = FakeAws(self.clock)
         self.limits = limits
@@ -43,12 +45,12 @@ class World:
         self.actions = actions
 
     def run(self, actions: str | None = None) -> Result:
-        wanted = plan.actions(actions or self.actions)
-        return run.Execution(
+        wanted = phases.actions(actions or self.actions)
+        return execution.Execution(
             context=self.context,
             identity=self.identity,
             limits=self.limits,
-            plan=plan.make(wanted, STEPS),
+            plan=phases.make(wanted, STEPS),
             ledger=self.ledger,
             playbooks=self.playbooks,
             reporter=Silence(),

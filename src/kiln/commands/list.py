@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kiln import cli, clusters, ledger, paths, terminal
-from kiln.clusters import described
-from kiln.commands import world
-from kiln.effects import MOST_OBJECTS
+from kiln import paths
+from kiln.aws.effects import MOST_OBJECTS
+from kiln.commands import shared
+from kiln.display import failure, terminal
+from kiln.emr import clusters
+from kiln.emr.clusters import described
 from kiln.errors import KilnError
+from kiln.ledger import store
+from kiln.ledger.schema import decode
 from kiln.settings import files, resolve
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
     import argparse
 
-    from kiln.effects import Cluster, Effects, ObjectSummary
+    from kiln.aws.effects import Cluster, Effects, ObjectSummary
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -23,14 +27,14 @@ def main(arguments: argparse.Namespace) -> int:
     root = paths.checkout()
     question = resolve.Question(root=root, environment=arguments.env, pipeline=arguments.pipeline or "")
     account = resolve.part(question, Account)
-    context = world.context_of(account)
+    context = shared.context_of(account)
     names = [arguments.pipeline] if arguments.pipeline else files.pipelines(root, arguments.env)
     live = [found for name in names for found in clusters.named(context, arguments.env, name)]
     past = past_runs(context.effects, account.kiln_state_uri, arguments.env, names, arguments.limit)
-    if cli.wants_json(arguments):
+    if failure.wants_json(arguments):
         document = {"version": 1, "kind": "list", "environment": arguments.env}
         rows = {"runs": past.rows, "runs_left_out": past.left_out, "problems": past.problems}
-        world.print_json(document | {"clusters": [described(one) for one in live]} | rows)
+        shared.print_json(document | {"clusters": [described(one) for one in live]} | rows)
         return 0
     _show(live, past)
     if past.left_out:
@@ -71,7 +75,7 @@ def past_runs(effects: Effects, state_uri: str, environment: str, pipelines: lis
     found: list[_Found] = []
     problems = []
     for pipeline in pipelines:
-        prefix = ledger.folder(state_uri, environment, pipeline)
+        prefix = store.folder(state_uri, environment, pipeline)
         stored = effects.list_objects(prefix)
         if len(stored) >= MOST_OBJECTS:
             problems.append(f"{prefix} has more ledgers than the first {MOST_OBJECTS} that were listed")
@@ -93,7 +97,7 @@ def _row(effects: Effects, one: _Found) -> tuple[dict[str, Any], str]:
         stored = effects.get_object(one.stored.uri)
         if stored is None:
             return row | {"created_at": "", "verdict": "removed", "exit_code": None}, ""
-        run = ledger.decode(stored, one.stored.uri)
+        run = decode(stored, one.stored.uri)
     except KilnError as error:
         return row | {"created_at": "", "verdict": "unreadable", "exit_code": None}, error.message
     return row | {"created_at": run.created_at, "verdict": run.verdict, "exit_code": run.exit_code}, ""

@@ -9,8 +9,11 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from kiln import cli, logs, paths, run_ids, states, steps, terminal
-from kiln.commands import world
+from kiln import paths, run_ids
+from kiln.commands import shared
+from kiln.diagnosis import logs
+from kiln.display import failure, terminal
+from kiln.emr import states, steps
 from kiln.errors import ClusterNotFoundError, UsageError
 from kiln.settings import resolve
 from kiln.settings.model import Access
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
     import argparse
     from typing import IO
 
-    from kiln.context import Context
-    from kiln.effects import Cluster, Step
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.ssh import Ssh
 
 _LINE_BYTES = 64 * 1024
 
@@ -28,12 +32,12 @@ _LINE_BYTES = 64 * 1024
 def main(arguments: argparse.Namespace) -> int:
     """Print a step's logs, the driver's first."""
     context, access, cluster, step = chosen(arguments, failed_first=False)
-    ssh = world.ssh_of(access, cluster.id)
+    ssh = shared.ssh_of(access, cluster.id)
     if arguments.follow and step.state not in states.STEP_ENDED:
         return _follow(context, cluster, step, ssh)
     found = _found(context, cluster, step, ssh)
-    if cli.wants_json(arguments):
-        world.print_json(described("logs", cluster, step) | {"logs": found})
+    if failure.wants_json(arguments):
+        shared.print_json(described("logs", cluster, step) | {"logs": found})
         return 0
     for log in found:
         terminal.err(f"==> {log.address} <==")
@@ -45,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _found(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> list[logs.Log]:
+def _found(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> list[logs.Log]:
     for place in logs.sources(context.effects, cluster, ssh):
         step_logs = place.step(step.id)
         application = logs.application_of(step_logs)
@@ -60,8 +64,8 @@ def chosen(arguments: argparse.Namespace, *, failed_first: bool) -> tuple[Contex
     run_id = run_ids.given(arguments.run_id, os.environ)
     question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     access = resolve.part(question, Access)
-    context = world.context_of(access)
-    known = world.find_run(context, access, arguments.env, arguments.pipeline, run_id)
+    context = shared.context_of(access)
+    known = shared.find_run(context, access, arguments.env, arguments.pipeline, run_id)
     found = [
         (cluster_id, step)
         for cluster_id in known.cluster_ids
@@ -90,7 +94,7 @@ def described(kind: str, cluster: Cluster, step: Step) -> dict[str, Any]:
     }
 
 
-def _follow(context: Context, cluster: Cluster, step: Step, ssh: logs.Ssh) -> int:
+def _follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
     """Show what the step writes, as it writes it, until it ends."""
     masters = [node for node in context.effects.list_instances(cluster.id) if node.group == "MASTER"]
     if not masters:

@@ -11,37 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import (
-    cli,
-    clusters,
-    diagnose,
-    paths,
-    plan,
-    preflight,
-    progress,
-    run,
-    run_ids,
-    summary,
-    terminal,
-)
+from kiln import paths, printable, run_ids
+from kiln.aws.context import Context
 from kiln.clock import SystemClock
-from kiln.commands import world
-from kiln.context import Context, Stop
+from kiln.commands import shared
+from kiln.diagnosis import diagnose
+from kiln.display import failure, progress, summary, terminal
+from kiln.emr import clusters
 from kiln.identity import Identity, of_name
-from kiln.ledger import Ledger
-from kiln.playbooks import AnsibleRunner
-from kiln.result import Result
+from kiln.ledger.store import Ledger
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.runs import execution, phases, preflight
+from kiln.runs.result import Result
 from kiln.settings import files, names, resolve
 from kiln.settings.model import Account, Driver, Ending
 from kiln.signals import Signals
+from kiln.stop import Stop
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from kiln.effects import Cluster, Step
-    from kiln.progress import Reporter
+    from kiln.aws.effects import Cluster, Step
+    from kiln.reporter import Reporter
 
 # A name that no run has: settings are checked before AWS is asked which run is meant.
 _UNKNOWN_RUN = "unknown"
@@ -53,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     listening = Signals(stop, lambda text: terminal.err(f"kiln: {text}"))
     expected = _Expected(root, f"{arguments.env}/{arguments.pipeline}")
     question, account, planned, limits = _prepared(arguments, root)
-    context = Context(effects=world.effects_of(account), clock=clock, stop=stop)
+    context = Context(effects=shared.effects_of(account), clock=clock, stop=stop)
     if isinstance(account, Driver):
         _preflight(context, question, account, planned)
     stop.check()
@@ -64,10 +57,10 @@ def main(arguments: argparse.Namespace) -> int:
         question = msgspec.structs.replace(question, run_id=run_id)
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
-            planned = plan.make(plan.actions(arguments.actions), account.steps)
-    rows = [phase.name for phase in planned.phases] + [plan.TERMINATE] * planned.ends
+            planned = phases.make(phases.actions(arguments.actions), account.steps)
+    rows = [phase.name for phase in planned.phases] + [phases.TERMINATE] * planned.ends
     reporter = progress.reporter(clock, expected.seconds, rows)
-    listening.tell = reporter.line
+    listening.report = reporter.line
     try:
         result = _execution(context, question, account, planned, limits, reporter=reporter).run()
     finally:
@@ -78,9 +71,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _prepared(
     arguments: argparse.Namespace, root: Path
-) -> tuple[resolve.Question, Account, plan.Plan, run.Limits]:
+) -> tuple[resolve.Question, Account, phases.Plan, execution.Limits]:
     """Return everything that can be known, and refused, without AWS."""
-    wanted = plan.actions(arguments.actions)
+    wanted = phases.actions(arguments.actions)
     given = run_ids.given(arguments.run_id, os.environ)
     if given is None and (not wanted or "launch" in wanted):
         given = run_ids.made(SystemClock().now())
@@ -92,16 +85,16 @@ def _prepared(
         run_id=given,
         date=names.check_date(arguments.date) if arguments.date is not None else None,
     )
-    if wanted == [plan.TERMINATE]:
+    if wanted == [phases.TERMINATE]:
         ending = resolve.part(question, Ending)
-        return question, ending, plan.make(wanted, ()), _limits(ending)
+        return question, ending, phases.make(wanted, ()), _limits(ending)
     asked = question if given else msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, _ = resolve.run_settings(asked)
-    return question, driver, plan.make(wanted, driver.steps), _limits(driver)
+    return question, driver, phases.make(wanted, driver.steps), _limits(driver)
 
 
-def _limits(settings: Ending) -> run.Limits:
-    limits = run.Limits(
+def _limits(settings: Ending) -> execution.Limits:
+    limits = execution.Limits(
         terminate_seconds=settings.kiln_terminate_timeout_seconds,
         interval_seconds=settings.kiln_poll_interval_seconds,
     )
@@ -120,7 +113,7 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: plan.Plan) -> None:
+def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: phases.Plan) -> None:
     """Check at once all that a run needs, and say the first thing that is missing."""
     kinds = {phase.name for phase in planned.phases if phase.step is None}
     checks: list[Callable[[], object]] = []
@@ -139,7 +132,7 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
             outcome.result()
 
 
-def _only_live_run(context: Context, question: resolve.Question, planned: plan.Plan) -> str | None:
+def _only_live_run(context: Context, question: resolve.Question, planned: phases.Plan) -> str | None:
     """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
     whose = (question.environment, question.pipeline)
     # By name alone for an end: a cluster whose tags were changed has to be ended, or said, too.
@@ -153,9 +146,9 @@ def _only_live_run(context: Context, question: resolve.Question, planned: plan.P
 def _nothing_to_end(arguments: argparse.Namespace) -> int:
     message = f"pipeline {arguments.pipeline} has no live cluster in {arguments.env}: nothing to do"
     terminal.err(f"kiln: {message}")
-    if cli.wants_json(arguments):
+    if failure.wants_json(arguments):
         nothing = Result(environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message)
-        world.print_json(nothing)
+        shared.print_json(nothing)
     return 0
 
 
@@ -163,22 +156,22 @@ def _execution(
     context: Context,
     question: resolve.Question,
     account: Account,
-    planned: plan.Plan,
-    limits: run.Limits,
+    planned: phases.Plan,
+    limits: execution.Limits,
     *,
     reporter: Reporter,
-) -> run.Execution:
+) -> execution.Execution:
     identity = Identity(
         environment=question.environment,
         pipeline=question.pipeline,
         run_id=question.run_id or "",
         owner=account.kiln_owner if isinstance(account, Driver) else "",
     )
-    context = replace(context, tell=reporter.line)
+    context = replace(context, report=reporter.line)
     folder = paths.run_folder if planned.phases else paths.run_folder_if_possible
     if planned.whole or planned.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
-    return run.Execution(
+    return execution.Execution(
         context=context,
         identity=identity,
         limits=limits,
@@ -188,7 +181,7 @@ def _execution(
             root=question.root,
             inventory=question.root / "inventory" / question.environment,
             folder=folder(question.root, identity.run_id),
-            environment=world.environment_of(account),
+            environment=shared.environment_of(account),
             vault_password_file=paths.vault_password_file(question.root, question.environment),
         ),
         reporter=reporter,
@@ -202,7 +195,7 @@ def _explainer(account: Account) -> Callable[[Context, Cluster, Step], list[str]
     def explain(context: Context, cluster: Cluster, step: Step) -> list[str]:
         if not isinstance(account, Driver):
             return []
-        return diagnose.screen(context.effects, cluster, step, world.ssh_of(account, cluster.id))
+        return diagnose.screen(context.effects, cluster, step, shared.ssh_of(account, cluster.id))
 
     return explain
 
@@ -238,7 +231,7 @@ def _finish(arguments: argparse.Namespace, root: Path, result: Result) -> int:
         terminal.err(line)
     # The run is over and its ledger written: a full disk here changes nothing.
     with suppress(OSError):
-        (paths.run_folder(root, result.run_id) / "result.json").write_text(terminal.json_of(result) + "\n")
-    if cli.wants_json(arguments):
-        world.print_json(result)
+        (paths.run_folder(root, result.run_id) / "result.json").write_text(printable.json_of(result) + "\n")
+    if failure.wants_json(arguments):
+        shared.print_json(result)
     return result.exit_code

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import cli, clusters, paths, run_ids, states, steps, terminal
-from kiln.clusters import described
-from kiln.commands import world
+from kiln import paths, run_ids
+from kiln.commands import shared
+from kiln.display import failure, terminal
+from kiln.emr import clusters, states, steps
+from kiln.emr.clusters import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
     import argparse
 
-    from kiln.context import Context
+    from kiln.aws.context import Context
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -24,17 +26,17 @@ def main(arguments: argparse.Namespace) -> int:
     run_id = run_ids.given(arguments.run_id, os.environ)
     question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     account = resolve.part(question, Account)
-    context = world.context_of(account)
-    known = world.find_run(context, account, arguments.env, arguments.pipeline, run_id)
+    context = shared.context_of(account)
+    known = shared.find_run(context, account, arguments.env, arguments.pipeline, run_id)
     document = _document(context, known)
-    if cli.wants_json(arguments):
-        world.print_json(document)
+    if failure.wants_json(arguments):
+        shared.print_json(document)
     else:
         _show(document)
     return 0
 
 
-def _document(context: Context, known: world.Known) -> dict[str, Any]:
+def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
     seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)

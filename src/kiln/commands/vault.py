@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import cli, paths, terminal, vault
-from kiln.commands import world
+from kiln import paths
+from kiln.commands import shared
+from kiln.display import failure, terminal
+from kiln.settings import vault
 
 if TYPE_CHECKING:
     import argparse
@@ -15,10 +17,10 @@ def main(arguments: argparse.Namespace) -> int:
     """Make what is missing."""
     root = paths.checkout()
     made = vault.init(root, arguments.env)
-    if cli.wants_json(arguments):
+    if failure.wants_json(arguments):
         file = paths.vault_file(root, arguments.env)
         head = {"version": 1, "kind": "vault", "environment": arguments.env, "vault": str(file)}
-        world.print_json(head | {"added": made.generated, "missing": made.missing})
+        shared.print_json(head | {"added": made.generated, "missing": made.missing})
         return 0
     what = [f"{', '.join(made.generated)} generated"] if made.generated else []
     what += [f"{', '.join(made.missing)} missing"] if made.missing else []

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kiln import environment_digests
-from kiln.aws import Boto
-from kiln.environment_digests import Place
+from kiln.aws.boto import Boto
 from kiln.errors import AwsError
+from kiln.nodes import environment_digests
+from kiln.nodes.environment_digests import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,30 @@
+"""From a module's options to its answer: the account, the work, the failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiln.ansible_modules.report import report
+from kiln.aws.context import Context
+from kiln.aws.retrying import Patient
+from kiln.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.ansible_modules.options import Options
+
+
+def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
+    """Do a module's work. Expected errors become Ansible's failure message, with kiln's exit code."""
+    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import and tests need none
+
+    def do() -> Options:
+        options = module.params
+        config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
+        effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
+        clock = SystemClock()
+        return work(Context(effects=Patient(effects, clock), clock=clock), module)
+
+    report(module, do)

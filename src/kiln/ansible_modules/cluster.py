@@ -1,0 +1,124 @@
+"""The module emr_cluster: launch the cluster of a run or find it again, or end it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import run_ids
+from kiln.emr import clusters, launch, states, terminate
+from kiln.emr.request import launch_request
+from kiln.emr.waiting import Waiting
+from kiln.errors import ClusterNotFoundError, UsageError, naming
+from kiln.identity import Identity, of_name
+from kiln.ledger.store import Ledger
+from kiln.settings import check, names
+from kiln.settings.model import ClusterShape
+
+if TYPE_CHECKING:
+    from kiln.ansible_modules.options import Options
+    from kiln.aws.context import Context
+
+
+def work(context: Context, module: Any) -> Options:
+    """Make sure that the cluster of a run exists, or that it is gone."""
+    return _present(context, module) if module.params["state"] == "present" else _absent(context, module)
+
+
+def _shape(options: Options) -> ClusterShape:
+    fields = msgspec.structs.fields(ClusterShape)
+    given = {field.name: options[field.name] for field in fields if options[field.name] is not None}
+    given["tags"] = {key: str(value) for key, value in options["tags"].items()}
+    missing = sorted(field.name for field in fields if field.required and field.name not in given)
+    if missing:
+        raise UsageError(f"a launch needs {', '.join(missing)}", fix="give these options to emr_cluster")
+    try:
+        return msgspec.convert(given, ClusterShape)
+    except msgspec.ValidationError as error:
+        raise check.wrong_value("emr_cluster", "", given, error) from error
+
+
+def _waiting(options: Options) -> Waiting:
+    return Waiting(
+        timeout_seconds=options["wait_timeout_seconds"], interval_seconds=options["poll_interval_seconds"]
+    )
+
+
+def _present(context: Context, module: Any) -> Options:
+    options = module.params
+    run_id = run_ids.given(options["run_id"], {})
+    if run_id is None or not options["owner"]:
+        raise UsageError(
+            "a launch needs run_id and owner", fix="name the run, and who is asked about its cluster"
+        )
+    identity = _identity(options, run_id)
+    shape = _shape(options)
+    ledger = _ledger(context, options, identity)
+    request = launch_request(identity, shape, context.clock.now())
+    if module.check_mode:
+        known = launch.attached(context, identity, ledger)
+        found, changed = known, known is None
+    else:
+        found, changed = launch.launch(context, identity, shape, ledger)
+        if options["wait"]:
+            with naming(found.id):
+                found = launch.wait_until_up(context, found.id, _waiting(options))
+    result: Options = {"changed": changed, "cluster": clusters.described(found) if found else {}}
+    if changed:
+        result |= {"request": request, "diff": {"before": {}, "after": request}}
+    return result
+
+
+def _identity(options: Options, run_id: str) -> Identity:
+    return Identity(
+        environment=names.check("environment", options["environment"]),
+        pipeline=names.check("pipeline", options["pipeline"]),
+        run_id=run_id,
+        owner=options["owner"] or "",
+    )
+
+
+def _ledger(context: Context, options: Options, identity: Identity) -> Ledger:
+    return Ledger(context.effects, context.clock, options["state_uri"], identity)
+
+
+def _absent(context: Context, module: Any) -> Options:
+    options = module.params
+    identity = _meant(context, options)
+    if identity is None:
+        return {"changed": False, "cluster": {}}
+    ledger = _ledger(context, options, identity)
+    if module.check_mode:
+        kept = ledger.read_if_possible()
+        found = clusters.of_run(context, identity, kept.cluster_ids if kept else ()).mine
+    else:
+        found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
+    return {"changed": bool(found), "cluster": clusters.described(found[0]) if found else {}}
+
+
+def _meant(context: Context, options: Options) -> Identity | None:
+    """Return the run that is meant: by its id, by its cluster, or as the pipeline's only live one."""
+    run_id = run_ids.given(options["run_id"], {})
+    if run_id is not None:
+        return _identity(options, run_id)
+    if options["cluster_id"]:
+        return _given(context, options)
+    whose = (options["environment"], options["pipeline"])
+    found = clusters.named(context, *whose)
+    if len(found) > 1:
+        raise clusters.not_one(found, *whose, None)
+    return of_name(found[0].name) if found else None
+
+
+def _given(context: Context, options: Options) -> Identity | None:
+    """Return the run of the given cluster, if it is live; refuse one of another pipeline or environment."""
+    one = context.effects.describe_cluster(options["cluster_id"])
+    of = clusters.identity_of(one)
+    if of is None or (of.environment, of.pipeline) != (options["environment"], options["pipeline"]):
+        raise ClusterNotFoundError(
+            f"cluster {one.id} is not of pipeline {options['pipeline']} in {options['environment']}",
+            fix="give the id of one that is, or leave cluster_id out",
+            details=(clusters.line(one),),
+        )
+    return of if one.state in states.CLUSTER_LIVE else None

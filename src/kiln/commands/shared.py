@@ -1,0 +1,138 @@
+"""What the commands share: the account, the run that is meant, JSON on stdout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kiln import paths
+from kiln.aws.context import Context
+from kiln.aws.retrying import Patient
+from kiln.clock import SystemClock
+from kiln.display import terminal
+from kiln.emr import clusters
+from kiln.errors import ClusterNotFoundError, KilnError
+from kiln.identity import RUN_ID, Identity, of_name
+from kiln.ledger import store
+from kiln.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kiln.aws.effects import Cluster, Effects
+    from kiln.ledger.schema import Run
+    from kiln.settings.model import Access, Account
+
+
+def effects_of(account: Account) -> Patient:
+    """Return the real effects for an account."""
+    from kiln.aws.boto import Boto  # noqa: PLC0415  # boto3 takes 200 ms: after all that can fail without it
+
+    boto = Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
+    return Patient(boto, SystemClock())
+
+
+def config_file(account: Account) -> Path | None:
+    """Return the account's own AWS config file, absolute, or None for the user's."""
+    return paths.checkout() / account.aws_config_file if account.aws_config_file else None
+
+
+def environment_of(account: Account) -> dict[str, str]:
+    """Return the environment for the playbooks.
+
+    An account that the settings name wins over the caller's shell: its AWS_PROFILE or AWS_ENDPOINT_URL would
+    point the inventory and the modules to two different accounts.
+    """
+    environment = paths.clean_environment(paths.checkout())
+    if not account.aws_profile:
+        return environment
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+
+
+def context_of(account: Account) -> Context:
+    """Return a context that listens to nobody and stops for nothing: for commands that only look."""
+    return Context(effects=effects_of(account), clock=SystemClock())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A run as far as it is known: from its ledger, from AWS, or both."""
+
+    identity: Identity
+    run: Run | None
+    found: tuple[Cluster, ...]
+    ledger_uri: str
+    trouble: str = ""
+
+    @property
+    def cluster_ids(self) -> list[str]:
+        """Return the ids of all clusters of the run, oldest first."""
+        remembered = self.run.cluster_ids if self.run else []
+        return list(dict.fromkeys([*remembered, *(cluster.id for cluster in self.found)]))
+
+
+def find_run(
+    context: Context, account: Account, environment: str, pipeline: str, run_id: str | None
+) -> Known:
+    """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
+    live = clusters.named(context, environment, pipeline, run_id)
+    if run_id is None and len(live) > 1:
+        raise clusters.not_one(live, environment, pipeline, None)
+    of = of_name(live[0].name) if live else None
+    chosen = run_id or (of.run_id if of else None) or _latest(context.effects, account, environment, pipeline)
+    if not chosen:
+        raise ClusterNotFoundError(
+            f"pipeline {pipeline} has no run in {environment}",
+            fix=paths.command("run", pipeline, "--env", environment),
+        )
+    identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
+    book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
+    run, trouble = _remembered(book)
+    known = Known(identity=identity, run=run, found=tuple(live), ledger_uri=book.uri, trouble=trouble)
+    if run is None and not live and not trouble:
+        raise ClusterNotFoundError(
+            f"pipeline {pipeline} has no run {chosen} in {environment}",
+            fix=paths.command("list", pipeline, "--env", environment),
+        )
+    return known
+
+
+def _remembered(book: Ledger) -> tuple[Run | None, str]:
+    """Return the run as its ledger has it, and why it could not be read."""
+    try:
+        return book.read(), ""
+    except KilnError as error:
+        return None, error.message
+
+
+def _latest(effects: Effects, account: Account, environment: str, pipeline: str) -> str | None:
+    prefix = store.folder(account.kiln_state_uri, environment, pipeline)
+    try:
+        found = effects.list_objects(prefix)
+    except KilnError:
+        return None
+    for one in sorted(found, key=lambda one: one.modified_at, reverse=True):
+        name = one.uri.removeprefix(prefix).removesuffix(".json")
+        # Whoever may write there chooses the names of objects.
+        if RUN_ID.fullmatch(name):
+            return name
+    return None
+
+
+def ssh_of(access: Access, cluster_id: str) -> Any:
+    """Return how the nodes of a cluster are reached."""
+    from kiln.diagnosis.ssh import Ssh  # noqa: PLC0415  # only for commands that read logs
+
+    root = paths.checkout()
+    key = access.emr_cluster_private_key_file
+    return Ssh(
+        user=access.emr_cluster_ssh_user,
+        key_file=str(root / key) if key else "",
+        proxy_command=access.emr_cluster_ssh_proxy_command,
+        known_hosts=paths.private_folder(root, "known_hosts") / cluster_id,
+    )
+
+
+def print_json(document: Any) -> None:
+    """Write one line to stdout, after everything that went to stderr."""
+    terminal.out_json(document)

@@ -1,0 +1,1 @@
+"""Logs of a step, and why it failed."""

@@ -1,0 +1,58 @@
+"""A run's end as people read it, and what they may want to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.display.duration import duration
+from kiln.exit_codes import ExitCode
+from kiln.paths import command
+
+if TYPE_CHECKING:
+    from kiln.runs.result import Result
+
+
+def next_commands(result: Result) -> list[str]:
+    """Return the commands that make sense now."""
+    where = ("--env", result.environment, "--run-id", result.run_id)
+    end = command("run", result.pipeline, "terminate", *where)
+    status = command("status", result.pipeline, *where)
+    if result.exit_code == ExitCode.NOT_TERMINATED:
+        return [end]
+    found = []
+    if result.exit_code == ExitCode.STEP_FAILED:
+        found += [command(name, result.pipeline, *where) for name in ("diagnose", "logs")]
+    live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
+    if live:
+        found += [status, end]
+    elif result.exit_code == ExitCode.OK and result.cluster_id:
+        found += [status]
+    return found
+
+
+def lines(result: Result) -> list[str]:
+    """Return the summary for stderr."""
+    took = f" in {duration(result.seconds)}" if result.seconds else ""
+    mark = "✔" if result.exit_code == ExitCode.OK else "✘"
+    found = [f"{mark} run {result.run_id} of {result.pipeline}: {_word(result)}{took}"]
+    if result.message:
+        found.append(f"kiln: {result.message}")
+    found += [f"  {line}" for line in result.details]
+    found += [f"  fix: {result.fix}"] if result.fix else []
+    for one in result.outputs:
+        found.append(f"  {one.step} -> {one.uri} ({one.objects} objects, {one.bytes / 1e6:.1f} MB)")
+        found += [f"    note: {problem}" for problem in one.problems]
+    if result.cluster_id:
+        found.append(f"  cluster {result.cluster_id}: {result.cluster_state or 'state unknown'}")
+    found += [f"  logs    {uri}" for uri in result.logs]
+    found += [f"  ledger  {result.ledger}"] if result.cluster_id else []
+    found += [f"  next    {command}" for command in result.next]
+    return found
+
+
+def _word(result: Result) -> str:
+    """Return what happened. Single actions that went well leave a run's verdict open, or end a bad run."""
+    if result.exit_code != ExitCode.OK:
+        return "cancelled" if result.verdict == "cancelled" else "failed"
+    open_or_good = {"running": "done", "succeeded": "succeeded", "no_step": "done (the run had no step)"}
+    return open_or_good.get(result.verdict, f"done (the run itself {result.verdict})")

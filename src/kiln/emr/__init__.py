@@ -1,0 +1,1 @@
+"""Clusters and steps: launch, find, wait, add, terminate; states as tables."""

@@ -1,0 +1,132 @@
+"""Launching a run's cluster once, whatever answer is lost, and waiting until it can be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.emr import clusters, creating, states, waiting
+from kiln.emr.clusters import describe_change
+from kiln.emr.request import launch_request
+from kiln.errors import AwsError, LaunchError, UnansweredError, naming
+from kiln.exit_codes import ExitCode
+from kiln.ledger.schema import REFUSED, Attempt, Event
+
+if TYPE_CHECKING:
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster
+    from kiln.emr.waiting import Waiting
+    from kiln.identity import Identity
+    from kiln.ledger.schema import Run
+    from kiln.ledger.store import Ledger
+    from kiln.settings.model import ClusterShape
+
+
+def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Ledger) -> tuple[Cluster, bool]:
+    """Make sure that the run has a cluster; return it, and whether it was launched now.
+
+    Intent first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
+    UnknownOutcomeError (both 11), or ThrottledError when AWS never let us.
+    """
+    known = attached(context, identity, ledger)
+    if known is not None:
+        _record(ledger, known.id)
+        return known, False
+    ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now())))
+    try:
+        cluster_id = creating.create(
+            context,
+            lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
+            lambda: next((one.id for one in _tagged(context, identity)), None),
+            what=f"the cluster of run {identity.run_id}",
+            exit_code=ExitCode.LAUNCH,
+            on_no_effect=lambda: close_intent(ledger, REFUSED),
+        )
+    except UnansweredError:
+        raise
+    except AwsError as refusal:
+        raise LaunchError(
+            refusal.message, fix=refusal.fix or "correct the emr_cluster_* settings"
+        ) from refusal
+    with naming(cluster_id):
+        return _settle(context, identity, ledger, cluster_id), True
+
+
+def _tagged(context: Context, identity: Identity) -> list[Cluster]:
+    """Return the run's usable clusters by name and tags."""
+    names = (identity.environment, identity.pipeline, identity.run_id)
+    return clusters.find(context, *names, states.CLUSTER_USABLE)
+
+
+def close_intent(ledger: Ledger, end_state: str) -> None:
+    """Write down that the last launch has had no effect (REFUSED), or none that showed (NOT_FOUND)."""
+
+    def change(run: Run) -> None:
+        if run.launch_is_open:
+            run.attempts[-1].ended_at, run.attempts[-1].end_state = ledger.now(), end_state
+
+    ledger.try_update(change)
+
+
+def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | None:
+    """Return the run's usable cluster if there is one.
+
+    A launch that another process has meant, and whose outcome nobody recorded, is looked for first: when it
+    does not show up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
+    """
+    run = ledger.read()
+    found = clusters.usable(context, identity, ledger)
+    if not found and run is not None and run.launch_is_open:
+        what = "looking for a cluster whose launch nobody recorded"
+        seconds = creating.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))
+        found = creating.appear(context, lambda: _tagged(context, identity) or None, what, seconds) or []
+    return found[0] if found else None
+
+
+def _record(ledger: Ledger, cluster_id: str) -> None:
+    def change(run: Run) -> None:
+        if any(attempt.cluster_id == cluster_id for attempt in run.attempts):
+            return
+        if not run.launch_is_open:
+            run.attempts.append(Attempt(intent_at=ledger.now()))
+        run.attempts[-1].cluster_id = cluster_id
+        run.attempts[-1].launched_at = ledger.now()
+        run.events.append(Event(at=ledger.now(), kind="cluster_launched", data={"cluster_id": cluster_id}))
+
+    # The cluster exists and its tags say whose it is: not being able to write that down ends nothing.
+    ledger.try_update(change)
+
+
+def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> Cluster:
+    """Record the launched cluster; when a second one of the same run exists, keep the older and end ours."""
+    _record(ledger, ours)
+    context.report(f"cluster {ours}: launched")
+    launched = clusters.shown(context, ours)
+    first = next(iter(_tagged(context, identity)), launched)
+    if first.id == ours:
+        return launched
+    context.effects.terminate_cluster(ours)
+    ledger.note("second_cluster_ended", cluster_id=ours, kept=first.id)
+    context.report(f"cluster {first.id} of the same run is older: {ours} is being ended")
+    _record(ledger, first.id)
+    return first
+
+
+def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster:
+    """Return when the cluster can run steps. Raises LaunchError (11, or 12: no capacity), DeadlineError."""
+    cluster = waiting.until(
+        context,
+        lambda: context.effects.describe_cluster(cluster_id),
+        lambda seen: seen.state in states.CLUSTER_UP | states.CLUSTER_ENDING | states.CLUSTER_ENDED,
+        what=f"the launch of cluster {cluster_id}",
+        timeout_seconds=limits.timeout_seconds,
+        interval_seconds=limits.interval_seconds,
+        on_change=lambda seen: context.report(describe_change(seen)),
+    )
+    if cluster.state in states.CLUSTER_UP:
+        return cluster
+    why = "; ".join(filter(None, (cluster.reason_message.strip(), *cluster.detail_messages)))
+    raise LaunchError(
+        f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {why or 'no reason'}",
+        exit_code=states.launch_failure(cluster.reason_code, cluster.detail_codes, cluster.reason_message),
+        fix=f"logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else "",
+    )

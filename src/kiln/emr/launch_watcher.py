@@ -1,0 +1,52 @@
+"""Shows the cluster's states while the launch playbook waits for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.emr.clusters import describe_change
+from kiln.errors import KilnError
+
+if TYPE_CHECKING:
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster
+    from kiln.ledger.store import Ledger
+
+
+class LaunchWatcher:
+    """Called again and again; looks once an interval, and tells what has changed through `context.report`."""
+
+    def __init__(self, context: Context, ledger: Ledger, interval_seconds: float) -> None:
+        self._context = context
+        self._ledger = ledger
+        self._interval = interval_seconds
+        self._next = context.clock.monotonic() + interval_seconds
+        self._cluster_id: str | None = None
+        self._shown = ""
+
+    def __call__(self) -> None:
+        """Look, if it is time."""
+        now = self._context.clock.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._interval
+        try:
+            self._look()
+        except KilnError:
+            # The playbook is the one that decides.
+            self._interval *= 2
+
+    def _look(self) -> None:
+        if self._cluster_id is None:
+            run = self._ledger.read_if_possible()
+            self._cluster_id = run.attempts[-1].cluster_id if run and run.attempts else None
+            if self._cluster_id is None:
+                return
+        self.show(self._context.effects.describe_cluster(self._cluster_id))
+
+    def show(self, cluster: Cluster) -> None:
+        """Tell a cluster's state, once."""
+        line = describe_change(cluster)
+        if line != self._shown:
+            self._shown = line
+            self._context.report(line)

@@ -1,0 +1,205 @@
+"""Steps of a run on their cluster: what AWS shows of them, the wait for their end, how they ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.aws.effects import Step, StepRequest
+from kiln.emr import states, waiting
+from kiln.errors import (
+    ClusterNotFoundError,
+    DeadlineError,
+    KilnError,
+    StepCancelledError,
+    StepFailedError,
+    StepNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from kiln.aws.context import Context
+    from kiln.ledger.schema import Run, StepEntry
+    from kiln.ledger.store import Ledger
+    from kiln.settings.model import StepSettings
+
+IDS_PER_CALL = 10  # ListSteps takes no more
+_CANCEL_WAIT_SECONDS = 60.0
+
+
+def request(step: StepSettings) -> StepRequest:
+    """Return what is sent to the API."""
+    return StepRequest(name=step.name, jar=step.jar, args=step.args, action_on_failure=step.action_on_failure)
+
+
+def states_of(context: Context, cluster_id: str, step_ids: Sequence[str]) -> list[Step]:
+    """Return steps by id, in the order asked, with as few calls as the API allows.
+
+    Those that AWS does not list are left out; raises StepNotFoundError when it refuses an id.
+    """
+    found: dict[str, Step] = {}
+    for start in range(0, len(step_ids), IDS_PER_CALL):
+        batch = step_ids[start : start + IDS_PER_CALL]
+        found |= {step.id: step for step in context.effects.list_steps(cluster_id, batch)}
+    return [found[step_id] for step_id in step_ids if step_id in found]
+
+
+def seen_if_any(context: Context, cluster_id: str, step_id: str) -> Step | None:
+    """Return a step as AWS shows it now; None when it does not know it (yet)."""
+    try:
+        return next(iter(states_of(context, cluster_id, [step_id])), None)
+    except (StepNotFoundError, ClusterNotFoundError):
+        return None
+
+
+def listed_if_any(context: Context, cluster_id: str) -> list[Step]:
+    """Return all steps of a cluster, oldest first; none of one that AWS does not know (yet, or any more)."""
+    try:
+        return context.effects.list_steps(cluster_id)
+    except ClusterNotFoundError:
+        return []
+
+
+def record(ledger: Ledger, step_id: str, *, name: str, cluster_id: str, seen: Step | None = None) -> None:
+    """Write a step's id, and its state and seconds when known, into the line of its intent."""
+
+    def change(run: Run) -> None:
+        for entry in entries_of(run, name, cluster_id):
+            if entry.step_id in {None, step_id}:
+                entry.step_id = step_id
+                if seen is not None:
+                    entry.state = seen.state
+                    entry.seconds = seconds(seen)
+                return
+
+    ledger.try_update(change)
+
+
+def entries_of(run: Run, name: str, cluster_id: str) -> Iterator[StepEntry]:
+    """Return the additions of a step to a cluster, the newest first."""
+    return (entry for entry in reversed(run.steps) if entry.name == name and entry.cluster_id == cluster_id)
+
+
+def seconds(step: Step) -> float | None:
+    """Return how long a step ran, or None while it does."""
+    if step.started_at is None or step.ended_at is None:
+        return None
+    return round((step.ended_at - step.started_at).total_seconds(), 1)
+
+
+def wait(
+    context: Context,
+    cluster_id: str,
+    step: Step,
+    *,
+    timeout_seconds: float,
+    interval_seconds: float,
+    on_look: Callable[[Step], None] | None = None,
+) -> Step:
+    """Wait for a step's end and return it COMPLETED.
+
+    Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError; DeadlineError (16) after it has
+    cancelled a step that is late.
+    """
+    last = step
+
+    def look() -> tuple[Step, str]:
+        nonlocal last
+        # Reads may lag behind: a step that was there is taken to be as it was.
+        last = seen_if_any(context, cluster_id, step.id) or last
+        # Asked only when the step says nothing new: a cluster may die under a step that never ends.
+        state = "" if last.state in states.STEP_ENDED else _state_of(context, cluster_id)
+        if on_look is not None:
+            on_look(last)
+        return last, state
+
+    def done(answer: tuple[Step, str]) -> bool:
+        seen, cluster_state = answer
+        return seen.state in states.STEP_ENDED or cluster_state in states.CLUSTER_ENDED
+
+    try:
+        seen, cluster_state = waiting.until(
+            context,
+            look,
+            done,
+            what=f"step {step.name}",
+            timeout_seconds=timeout_seconds,
+            interval_seconds=interval_seconds,
+            on_change=lambda answer: context.report(f"step {step.name}: {answer[0].state}"),
+        )
+    except DeadlineError as error:
+        cancel(context, cluster_id, step)
+        error.fix = (
+            "it was cancelled; if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
+        )
+        raise
+    _judge(seen, cluster_state)
+    return seen
+
+
+def _state_of(context: Context, cluster_id: str) -> str:
+    try:
+        return context.effects.describe_cluster(cluster_id).state
+    except ClusterNotFoundError:
+        return ""
+
+
+def run_to_end(
+    context: Context,
+    cluster_id: str,
+    step: Step,
+    ledger: Ledger,
+    *,
+    timeout_seconds: float,
+    interval_seconds: float,
+) -> Step:
+    """Wait for a step and write down how it ended, well or badly."""
+    last = [step]
+    try:
+        return wait(
+            context,
+            cluster_id,
+            step,
+            timeout_seconds=timeout_seconds,
+            interval_seconds=interval_seconds,
+            on_look=lambda seen: last.__setitem__(0, seen),
+        )
+    finally:
+        record(ledger, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
+
+
+def _judge(step: Step, cluster_state: str) -> None:
+    verdict = states.verdict_of_steps([step.state])
+    if verdict is states.Verdict.SUCCEEDED:
+        return
+    if verdict is states.Verdict.CANCELLED:
+        raise StepCancelledError(f"step {step.name} ({step.id}) was cancelled")
+    if verdict is states.Verdict.RUNNING:
+        raise StepFailedError(
+            f"step {step.name} ({step.id}) was {step.state} when its cluster ended ({cluster_state})"
+        )
+    raise StepFailedError(f"step {step.name} ({step.id}) ended {step.state}{failure_text(step)}")
+
+
+def failure_text(step: Step) -> str:
+    """Return what EMR itself knows about a failure, as the end of a sentence."""
+    said = (step.failure_reason, step.failure_message)
+    known = [text for text in said if text and text.rstrip(".") != "Unknown Error"]
+    return f": {'; '.join(known)}" if known else ""
+
+
+def cancel(context: Context, cluster_id: str, step: Step) -> None:
+    """Ask for a step's end and give it a moment. It may still end otherwise: EMR gives no guarantee."""
+    patient = context.unstoppable()
+    try:
+        patient.effects.cancel_steps(cluster_id, [step.id])
+        waiting.until(
+            patient,
+            lambda: seen_if_any(patient, cluster_id, step.id),
+            lambda seen: seen is not None and seen.state in states.STEP_ENDED,
+            what=f"the cancelling of step {step.name}",
+            timeout_seconds=_CANCEL_WAIT_SECONDS,
+            interval_seconds=2.0,
+        )
+    except KilnError as error:
+        context.report(f"step {step.name} could not be cancelled: {error.message}")

@@ -1,0 +1,202 @@
+"""Ending clusters: asked for, proven by DescribeCluster, written down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln.emr import clusters, creating, launch, states, waiting
+from kiln.emr.clusters import describe_change
+from kiln.errors import (
+    AwsError,
+    ClusterNotFoundError,
+    DeadlineError,
+    KilnError,
+    NotTerminatedError,
+    ThrottledError,
+    UnansweredError,
+)
+from kiln.identity import MANAGED_BY, name_of
+from kiln.ledger.schema import NOT_FOUND, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster
+    from kiln.emr.clusters import Found
+    from kiln.emr.waiting import Waiting
+    from kiln.identity import Identity
+    from kiln.ledger.schema import Run
+    from kiln.ledger.store import Ledger
+
+
+def end_run(
+    context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str] = ()
+) -> list[Cluster]:
+    """End every cluster of a run: by name, tags, ledger, and what this process `launched`; none is fine.
+
+    Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
+    """
+    found, expected = _clusters_of_run(context, identity, ledger, limits, launched)
+    for over in (one for one in found.ended if one.id in expected):
+        _record_end(ledger, over)
+    ended: list[Cluster] = []
+    refused: list[NotTerminatedError] = []
+    # What was launched here is asked to end even while AWS does not show it.
+    for cluster_id in (*(one.id for one in found.mine), *(one for one in found.unseen if one in launched)):
+        try:
+            ended.append(end(context, cluster_id, ledger, limits, ours=True))
+        except NotTerminatedError as error:
+            # One that does not end is no reason to leave the others alone.
+            refused.append(error)
+    refused += _unsure(found, expected - set(launched), identity)
+    if refused:
+        raise refused[0]
+    if not ended and (run := ledger.read_if_possible()) and run.launch_is_open:
+        launch.close_intent(ledger, NOT_FOUND)
+    return ended
+
+
+def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTerminatedError]:
+    """Return the errors for what may be the run's, and was not ended."""
+    missing = sorted(expected.intersection(found.unseen))
+    problems = [
+        not_confirmed(cluster_id, f"the ledger of run {identity.run_id} has it, AWS does not show it")
+        for cluster_id in missing
+    ]
+    return [*problems, _disputed(found.disputed, identity)] if found.disputed else problems
+
+
+def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedError:
+    ids = " ".join(one.id for one in found)
+    return NotTerminatedError(
+        f"{clusters.contradiction(found, identity)}: it was not ended",
+        fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
+        details=tuple(clusters.line(one) for one in found),
+    )
+
+
+def end(context: Context, cluster_id: str, ledger: Ledger, limits: Waiting, *, ours: bool = False) -> Cluster:
+    """End one cluster, prove it, and write it down."""
+    cluster = terminate(context, cluster_id, limits, ours=ours)
+    _record_end(ledger, cluster)
+    return cluster
+
+
+def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool = False) -> Cluster:
+    """End a cluster; return only when DescribeCluster says that it ended. Raises NotTerminatedError (20).
+
+    Its protection is cleared when its tags say that it is Kiln's, or the caller knows that it is (`ours`).
+    """
+    started = context.clock.monotonic()
+
+    def look() -> Cluster | None:
+        try:
+            cluster = context.effects.describe_cluster(cluster_id)
+        except ClusterNotFoundError:
+            if context.clock.monotonic() - started >= creating.LOOK_SECONDS:
+                raise
+            # Reads may lag: the cluster may exist all the same.
+            _ask_unseen(context, cluster_id, ours=ours)
+            return None
+        _ask_for_the_end(context, cluster, ours=ours)
+        return cluster
+
+    try:
+        seen = waiting.until(
+            context,
+            look,
+            lambda seen: seen is not None and seen.state in states.CLUSTER_ENDED,
+            what=f"the end of cluster {cluster_id}",
+            timeout_seconds=limits.timeout_seconds,
+            interval_seconds=limits.interval_seconds,
+            on_change=lambda seen: context.report(describe_change(seen)) if seen else None,
+        )
+    except (AwsError, ThrottledError, DeadlineError, ClusterNotFoundError) as error:
+        raise not_confirmed(cluster_id, error.message) from error
+    if seen is None:
+        raise not_confirmed(cluster_id, "AWS does not show it")
+    return seen
+
+
+def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
+    """Return the error for a cluster whose end nobody has confirmed."""
+    return NotTerminatedError(
+        f"AWS did not confirm that cluster {cluster_id} ended: {why}",
+        fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
+    )
+
+
+def _ask_for_the_end(context: Context, cluster: Cluster, *, ours: bool) -> None:
+    if cluster.state in states.CLUSTER_ENDED | states.CLUSTER_ENDING:
+        return
+    if cluster.termination_protected and (ours or cluster.tags.get("managed_by") == MANAGED_BY):
+        context.effects.set_termination_protection(cluster.id, protected=False)
+    context.effects.terminate_cluster(cluster.id)
+
+
+def _ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
+    """Ask for the end of a cluster that AWS does not show; a refusal now may be another answer later."""
+    try:
+        if ours:
+            context.effects.set_termination_protection(cluster_id, protected=False)
+        context.effects.terminate_cluster(cluster_id)
+    except UnansweredError:
+        raise
+    except (ClusterNotFoundError, AwsError):
+        return
+
+
+def _clusters_of_run(
+    context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str]
+) -> tuple[Found, set[str]]:
+    """Return what AWS shows of the run's clusters, and the ids that it must know. These are waited for."""
+    started = context.clock.monotonic()
+    try:
+        run, is_open = _remembered(context, ledger)
+        expected = {*launched, *(run.expected_ids(context.clock.now()) if run else ())}
+
+        def done(found: Found) -> bool:
+            waited_for = expected & set(found.unseen)
+            complete = not waited_for and (found.mine or found.disputed or not is_open)
+            return bool(complete) or context.clock.monotonic() - started >= creating.LOOK_SECONDS
+
+        found = waiting.until(
+            context,
+            lambda: clusters.of_run(context, identity, run.cluster_ids if run else (), launched),
+            done,
+            what=f"looking for the clusters of run {identity.run_id}",
+            timeout_seconds=max(limits.timeout_seconds, creating.LOOK_SECONDS * 2),
+            interval_seconds=min(limits.interval_seconds, creating.LOOK_INTERVAL_SECONDS),
+        )
+    except (AwsError, ThrottledError, DeadlineError) as error:
+        raise NotTerminatedError(
+            f"AWS did not say whether run {identity.run_id} still has a cluster: {error.message}",
+            fix=error.fix or "run the terminate action again when AWS answers",
+            details=(f"clusters of such a run are named {name_of(identity)}",),
+        ) from error
+    return found, expected
+
+
+def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
+    """Return the ledger, and whether a launch may be on its way that it does not know the outcome of."""
+    try:
+        run = ledger.read()
+    except KilnError as error:
+        context.report(f"{error.message}: going on by name and tags")
+        return None, True
+    return run, run is not None and run.launch_is_open
+
+
+def _record_end(ledger: Ledger, cluster: Cluster) -> None:
+    def change(run: Run) -> None:
+        open_ones = [one for one in run.attempts if one.cluster_id == cluster.id and one.ended_at is None]
+        for attempt in open_ones:
+            attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
+        run.events.append(
+            Event(
+                at=ledger.now(), kind="cluster_ended", data={"cluster_id": cluster.id, "state": cluster.state}
+            )
+        )
+
+    ledger.try_update(change)

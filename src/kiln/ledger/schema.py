@@ -1,0 +1,149 @@
+"""The ledger's schema: one JSON document a run.
+
+What is read back is checked in `decode`: form, sizes, ids. Texts in it (messages, names of steps) stay what
+somebody has written.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from kiln.clock import timestamp
+from kiln.errors import PreflightError
+from kiln.identity import CLUSTER_ID, STEP_ID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from kiln.aws.effects import StoredObject
+
+VERSION = 1
+ClusterId = Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
+StepId = Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")]
+# More than any run makes: longer lists were not written by Kiln. Each attempt and step may cost a call.
+_MOST_ATTEMPTS, _MOST_STEPS, _MOST = Meta(max_length=100), Meta(max_length=1000), Meta(max_length=10_000)
+# How a launch or a step ended that has had no effect, or none that showed.
+REFUSED, NOT_FOUND = "REFUSED", "NOT_FOUND"
+RETENTION = timedelta(days=60)
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened."""
+
+    intent_at: str
+    cluster_id: ClusterId | None = None
+    launched_at: str | None = None
+    ended_at: str | None = None
+    end_state: str | None = None
+
+
+class StepEntry(msgspec.Struct, kw_only=True):
+    """One addition of a step to a cluster. Without a step_id it is an intent only."""
+
+    name: str
+    cluster_id: ClusterId
+    intent_at: str
+    step_id: StepId | None = None
+    state: str | None = None
+    seconds: float | None = None
+
+
+class Phase(msgspec.Struct, kw_only=True):
+    """A part of a run. `status` is ok or failed."""
+
+    name: str
+    status: str
+    seconds: float
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """Something that happened."""
+
+    at: str
+    kind: str
+    data: dict[str, Any] = {}
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """The whole document."""
+
+    version: int = VERSION
+    environment: str
+    pipeline: str
+    run_id: str
+    owner: str = ""
+    created_at: str
+    updated_at: str = ""
+    data_date: str | None = None
+    verdict: str = "running"
+    exit_code: int | None = None
+    message: str = ""
+    attempts: Annotated[list[Attempt], _MOST_ATTEMPTS] = []
+    steps: Annotated[list[StepEntry], _MOST_STEPS] = []
+    phases: Annotated[list[Phase], _MOST] = []
+    outputs: Annotated[list[dict[str, Any]], _MOST] = []
+    events: Annotated[list[Event], _MOST] = []
+
+    @property
+    def launch_is_open(self) -> bool:
+        """Tell whether the last launch was meant but its outcome never recorded."""
+        last = self.attempts[-1] if self.attempts else None
+        return last is not None and last.cluster_id is None and last.end_state is None
+
+    @property
+    def cluster_ids(self) -> list[str]:
+        """Return the ids of the clusters that were launched, oldest first."""
+        return list(dict.fromkeys(one.cluster_id for one in self.attempts if one.cluster_id))
+
+    def expected_ids(self, now: datetime) -> list[str]:
+        """Return the ids of the clusters that AWS must know: launched, end not recorded, not too old.
+
+        EMR forgets ended clusters after two months (Management Guide, "View cluster status").
+        """
+        young = timestamp(now - RETENTION)
+        attempts = [one for one in self.attempts if one.cluster_id and one.ended_at is None]
+        return [one.cluster_id for one in attempts if one.cluster_id and one.intent_at > young]
+
+
+class LedgerUnreadableError(PreflightError):
+    """The object is there but is no ledger that this version understands. The tags still tell a lot."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fix="correct or remove that object; status and terminate work without it")
+
+
+def encode(run: Run) -> bytes:
+    """Write a ledger document. Halves of surrogate pairs, which UTF-8 cannot hold, become question marks."""
+    try:
+        document = msgspec.json.encode(run)
+    except UnicodeEncodeError:
+        document = msgspec.json.encode(_encodable(msgspec.to_builtins(run)))
+    return msgspec.json.format(document, indent=1)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_encodable(one) for one in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
+    return value
+
+
+def decode(stored: StoredObject, uri: str) -> Run:
+    """Read a ledger document. Raises LedgerUnreadableError, whatever is wrong with it."""
+    if not stored.is_whole:
+        raise LedgerUnreadableError(f"the ledger {uri} is too large: {stored.size} bytes")
+    try:
+        run = msgspec.json.decode(stored.body, type=Run)
+    # Deep nesting, text that is no UTF-8, numbers out of range: msgspec has an error of its own for the rest.
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
+        raise LedgerUnreadableError(f"the ledger {uri} cannot be read: {error}") from error
+    if run.version != VERSION:
+        raise LedgerUnreadableError(f"the ledger {uri} has version {run.version}, this kiln knows {VERSION}")
+    return run

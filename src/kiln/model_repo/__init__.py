@@ -1,0 +1,1 @@
+"""A team's model repo: its git remote, and a commit of it as one archive."""

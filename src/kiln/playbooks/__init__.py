@@ -1,0 +1,1 @@
+"""Runs playbooks in a process of their own."""

@@ -1,0 +1,230 @@
+"""Run a playbook in a process of its own, tell its changes, and turn its failure into one error."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from kiln.errors import DeadlineError, PlaybookError
+from kiln.exit_codes import ExitCode  # noqa: TC001  # msgspec reads Event's annotations
+from kiln.identity import CLUSTER_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from kiln.reporter import Reporter
+    from kiln.stop import Stop
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 10.0
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """What goes on beside a playbook: who is told, what ends it, and for how many `seconds` it may run.
+
+    `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it.
+    """
+
+    reporter: Reporter
+    stop: Stop
+    seconds: float
+    tick: Callable[[], None] = _nothing
+    on_cluster: Callable[[str], None] = _nothing
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `playbook_process`. `exit_code` stands in failures of kiln's own modules and actions only."""
+
+    event: str = ""
+    task: str = ""
+    host: str = ""
+    cluster_id: str = ""
+    message: str = ""
+    fix: str = ""
+    details: tuple[str, ...] = ()
+    exit_code: ExitCode | None = None
+
+
+class Playbooks(Protocol):
+    """What the run needs of Ansible."""
+
+    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+        """Run playbooks/<name>.yml. Raises PlaybookError, InterruptedRunError, DeadlineError."""
+
+
+class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
+    """The real playbooks. Output goes to <folder>/<name>.log, only changes are told.
+
+    `environment` is the whole environment; `vault_password_file` is handed over when it exists.
+    """
+
+    root: Path
+    inventory: Path
+    folder: Path
+    environment: Mapping[str, str]
+    vault_password_file: Path
+
+    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+        """Run it to its end, or end it when a signal comes or its time is over."""
+        ends_at = time.monotonic() + supervision.seconds
+        child = self._start(name, arguments)
+        lines = _lines_of(child)
+        failures: list[Event] = []
+        try:
+            while (event := self._next(lines, supervision)) is not None:
+                _handle(event, supervision, failures)
+                _check_time(name, supervision, ends_at)
+        except BaseException:
+            _end(child)
+            raise
+        if child.wait() != 0:
+            raise self.error(name, failures)
+
+    def log_file(self, name: str) -> Path:
+        """Return where the output of a playbook lies."""
+        return self.folder / f"{name}.log"
+
+    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:
+        vault = self.vault_password_file
+        order = {
+            "checkout": str(self.root),
+            "playbook": str(self.root / "playbooks" / f"{name}.yml"),
+            "inventory": str(self.inventory / "hosts.yml"),  # nodes come from EMR, see the role emr_target
+            "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
+            "folder": str(self.folder / "ansible" / name),
+            "log": str(self.log_file(name)),
+            "environment": {"ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
+        }
+        (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log_file(name).open("a") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "kiln.playbooks.process"],
+                cwd=self.root,
+                env=dict(self.environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                # A Ctrl-C on the terminal is the driver's to handle.
+                start_new_session=True,
+            )
+        assert child.stdin is not None  # noqa: S101  # PIPE
+        child.stdin.write(json.dumps(order))
+        child.stdin.close()
+        return child
+
+    @staticmethod
+    def _next(lines: queue.SimpleQueue[str | None], supervision: Supervision) -> Event | None:
+        """Return the next event, an empty one when nothing has happened for a moment, None at the end."""
+        supervision.stop.check()
+        try:
+            line = lines.get(timeout=_LOOK_SECONDS)
+        except queue.Empty:
+            supervision.tick()
+            return Event()
+        if line is None:
+            return None
+        return event_of(line)
+
+    def error(self, name: str, failures: list[Event]) -> PlaybookError:
+        """Return the error of a playbook whose tasks have failed so, the first one first."""
+        log = self.log_file(name)
+        shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
+        if not failures:
+            return PlaybookError(f"playbooks/{name}.yml failed", details=_errors_in(log), fix=f"read {shown}")
+        first = failures[0]
+        head, *rest = first.message.splitlines() or ["no message"]
+        details = first.details or rest
+        more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
+        # Kiln's own errors, which have an exit code, say it all; any other task is named.
+        where = "" if first.exit_code else f"task '{first.task}' failed on {first.host}{more}: "
+        return PlaybookError(
+            f"{name}: {where}{head}",
+            details=tuple(details[:20]),
+            fix=first.fix or f"read {shown}",
+            exit_code=first.exit_code,
+        )
+
+
+def event_of(line: str) -> Event:
+    """Return the event that a line holds; an empty one when it holds none."""
+    try:
+        return msgspec.convert(json.loads(line), Event)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        return Event()
+
+
+def _errors_in(log: Path) -> tuple[str, ...]:
+    """Return Ansible's own errors (an inventory that cannot be read), which are no task's."""
+    lines = (
+        [_COLOUR.sub("", line) for line in log.read_text(errors="replace").splitlines()]
+        if log.is_file()
+        else []
+    )
+    errors = [line for line in lines if "[ERROR]" in line or line.startswith("ERROR!")]
+    return tuple((errors or lines)[-5:])
+
+
+def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert child.stdout is not None  # noqa: S101  # PIPE
+        with child.stdout as stream:
+            for line in stream:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> None:
+    reporter = supervision.reporter
+    if CLUSTER_ID.fullmatch(event.cluster_id):
+        supervision.on_cluster(event.cluster_id)
+    if event.event == "task":
+        reporter.now(event.task)
+    elif event.event == "changed":
+        reporter.line(f"{event.host}: {event.task}")
+    elif event.event == "failed":
+        failures.append(event)
+        reporter.line(f"{event.host}: {event.task}: FAILED")
+
+
+def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
+    if time.monotonic() >= ends_at:
+        raise DeadlineError(
+            f"{name} was stopped: the run's time was over (it had {supervision.seconds:.0f} s left)",
+            fix="raise kiln_run_timeout_seconds, or look where the time went",
+        )
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End the playbook's process, which ends all that it started."""
+    if child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()

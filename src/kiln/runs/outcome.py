@@ -1,0 +1,112 @@
+"""What came of a run: the truth about it, and what its ledger keeps of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kiln.emr import states, steps
+from kiln.emr.states import Verdict
+from kiln.errors import InterruptedRunError, caught
+from kiln.exit_codes import ExitCode
+from kiln.runs import outputs
+from kiln.runs.phases import TERMINATE
+
+if TYPE_CHECKING:
+    from kiln.aws.context import Context
+    from kiln.errors import KilnError
+    from kiln.ledger.schema import Run, StepEntry
+    from kiln.ledger.store import Ledger
+    from kiln.runs.phases import Plan
+    from kiln.runs.result import Result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Concludes the result of one `kiln run`."""
+
+    context: Context
+    plan: Plan
+    ledger: Ledger
+    result: Result
+    data_date: str | None = None
+
+    def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
+        """Say how it went. A cluster that may still cost money is worse news than whatever came before."""
+        news = ending or error
+        if news is not None:
+            self.result.take_over(news, error)
+        # What AWS says now is worth knowing, and changes nothing.
+        caught(self._add_cluster)
+        caught(self._add_outputs)
+        caught(lambda: self._judge(news))
+        caught(self._remember)
+        return self.result
+
+    def is_known(self) -> bool:
+        """Tell whether this run has a cluster or a ledger: of one that never was, nothing is written."""
+        return self.result.cluster_id is not None or self.ledger.read_if_possible() is not None
+
+    def _add_cluster(self) -> None:
+        result = self.result
+        if result.cluster_id is None:
+            run = self.ledger.read_if_possible()
+            result.cluster_id = run.cluster_ids[-1] if run and run.cluster_ids else None
+        if result.cluster_id is not None:
+            cluster = self.context.effects.describe_cluster(result.cluster_id)
+            result.cluster_state = cluster.state
+            result.logs = [f"{cluster.log_uri}{cluster.id}/"] if cluster.log_uri else []
+
+    def _add_outputs(self) -> None:
+        done = {step.name for step in self.result.steps if step.state == "COMPLETED"}
+        wanted = [phase.step for phase in self.plan.phases if phase.step and phase.name in done]
+        self.result.outputs.extend(outputs.collect(self.context.effects, wanted))
+
+    def _judge(self, news: KilnError | None) -> None:
+        self.result.verdict = self._verdict(news).value
+
+    def _verdict(self, news: KilnError | None) -> Verdict:
+        if isinstance(news, InterruptedRunError) or (news and news.exit_code is ExitCode.STEP_CANCELLED):
+            return Verdict.CANCELLED
+        if news is not None:
+            return Verdict.FAILED
+        if self.plan.whole:
+            return states.verdict_of_steps(step.state for step in self.result.steps)
+        return self._verdict_of_ledger() if self.plan.ends else Verdict.RUNNING
+
+    def _verdict_of_ledger(self) -> Verdict:
+        """Judge a run whose actions came one by one: by the last try of each of its phases and steps."""
+        run = self.ledger.read_if_possible()
+        phases, entries = (run.phases, run.steps) if run else ([], [])
+        last = {entry.name: entry.status for entry in phases if entry.name != TERMINATE}
+        latest = {entry.name: self._state_of(entry) for entry in entries}
+        if not latest and self.result.cluster_id:
+            # The ledger may be gone, and steps may have come by other hands.
+            seen = self.context.effects.list_steps(self.result.cluster_id)
+            latest = {step.name: step.state for step in seen}
+        by_steps = states.verdict_of_steps(latest.values())
+        if "failed" in last.values() and by_steps is not Verdict.CANCELLED:
+            return Verdict.FAILED
+        return by_steps
+
+    def _state_of(self, entry: StepEntry) -> str:
+        """Return how a step ended; AWS knows it of one whose driver went before it did."""
+        if entry.state in states.STEP_ENDED or entry.step_id is None:
+            return entry.state or "INTERRUPTED"
+        seen = steps.seen_if_any(self.context, entry.cluster_id, entry.step_id)
+        return seen.state if seen else "INTERRUPTED"
+
+    def _remember(self) -> None:
+        result = self.result
+
+        def change(run: Run) -> None:
+            run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
+            run.data_date = self.data_date or run.data_date
+            # Actions come one by one: what an earlier one left stays in the book.
+            filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}
+            run.outputs = list(filled.values())
+
+        if self.is_known():
+            self.ledger.try_update(change)

@@ -1,0 +1,117 @@
+"""Everything that can be found missing before a cluster costs money."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiln.errors import AwsError, PreflightError, UnreachableError
+from kiln.ledger import store
+from kiln.model_repo import git_archive, git_remote
+from kiln.settings import vault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kiln.aws.effects import Effects
+    from kiln.settings.files import Source
+    from kiln.settings.model import Access, Account, Driver
+
+
+def check_account(effects: Effects) -> str:
+    """Return the caller's ARN. Raises PreflightError when AWS refuses the keys or does not answer."""
+    try:
+        return effects.caller_identity()
+    except AwsError as error:
+        if isinstance(error, UnreachableError):  # names the endpoint, and what to do
+            raise
+        raise PreflightError(
+            error.message, fix=error.fix or "check aws_profile and aws_config_file; try again"
+        ) from error
+
+
+def check_branch(settings: Driver) -> str | None:
+    """Return the commit of the model repo's branch; None when the pipeline has no model repo."""
+    url, branch = settings.model_repo_url, settings.model_repo_branch
+    if not url:
+        return None
+    git_archive.check_name(settings.model_repo_name)
+    return git_remote.resolve(url, branch)
+
+
+def check_private_key(root: Path, settings: Access) -> None:
+    """Raise PreflightError when ssh could not use the private key that the settings name."""
+    name = settings.emr_cluster_private_key_file
+    if not name:
+        return
+    file = root / name
+    try:
+        with file.open("rb") as stream:
+            private = stream.readline().startswith(b"-----BEGIN ")
+        shared = stat.S_IMODE(file.stat().st_mode) & 0o077
+    except OSError as error:
+        raise PreflightError(
+            f"the private key {name} (emr_cluster_private_key_file) cannot be read: {error.strerror}",
+            fix="put the key of emr_cluster_key_pair there, or correct the name",
+        ) from error
+    if not private:
+        raise PreflightError(
+            f"{name} (emr_cluster_private_key_file) is no private key",
+            fix="name the file with the private half of emr_cluster_key_pair",
+        )
+    if shared:
+        raise PreflightError(
+            f"others may read the private key {name} (emr_cluster_private_key_file): ssh will not use it",
+            fix=f"chmod 600 {shlex.quote(name)}",
+        )
+
+
+def check_cache(settings: Driver) -> None:
+    """Raise PreflightError when the cache of wheels and model repos cannot be written."""
+    folder = Path(settings.kiln_cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PreflightError(
+            f"the cache {folder} (kiln_cache_dir) cannot be written: {error.strerror}",
+            fix="make it writable, or set XDG_CACHE_HOME or kiln_cache_dir to a folder that is",
+        ) from error
+
+
+def check_state(effects: Effects, settings: Account, environment: str) -> None:
+    """Raise PreflightError when the bucket of the ledgers is not there, or refuses, or does not answer."""
+    try:
+        effects.get_object(f"{store.folder(settings.kiln_state_uri, environment)}preflight")
+    except AwsError as error:
+        if isinstance(error, UnreachableError):  # names the endpoint, and what to do
+            raise
+        raise PreflightError(
+            f"the ledgers' place {settings.kiln_state_uri} (kiln_state_uri) cannot be read: {error.message}",
+            fix=error.fix or "make the bucket, or correct kiln_state_uri",
+        ) from error
+
+
+def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None:
+    """Raise PreflightError unless the vault opens and has every secret that the settings ask for."""
+    wanted = vault.wanted(sources)
+    if not wanted:
+        return
+    held = vault.read(root, environment)
+    missing = sorted(wanted - held.keys())
+    if missing:
+        raise PreflightError(
+            f"vault/{environment}.yml has no {', '.join(missing)}",
+            fix=vault.advice(root, environment, sources),
+        )
+    # Of other types YAML may have read another value than was written; the value is not shown.
+    untyped = sorted(name for name in wanted if not isinstance(held[name], str))
+    if untyped:
+        raise PreflightError(
+            f"{', '.join(untyped)} in vault/{environment}.yml is no text",
+            fix=f"put it in quotes: {vault.edit_command(root, environment)}",
+        )

@@ -1,0 +1,57 @@
+"""The result of `kiln run`: filled while the run works, printed as one line of JSON at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kiln.emr.states import Verdict
+
+if TYPE_CHECKING:
+    from kiln.errors import KilnError
+    from kiln.ledger.schema import Phase
+    from kiln.runs.outputs import Output
+
+VERSION = 1
+
+
+class StepResult(msgspec.Struct, kw_only=True):
+    """A step in the result."""
+
+    name: str
+    id: str
+    state: str
+    seconds: float | None = None
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What `kiln run` prints as JSON. Fields are only ever added; a change of meaning raises `version`."""
+
+    version: int = VERSION
+    kind: str = "run"
+    environment: str
+    pipeline: str
+    run_id: str
+    verdict: str = Verdict.RUNNING.value
+    exit_code: int = 0
+    exit_name: str = "ok"
+    message: str = ""
+    fix: str = ""
+    details: list[str] = []
+    cluster_id: str | None = None
+    cluster_state: str | None = None
+    seconds: float = 0.0
+    phases: list[Phase] = []
+    steps: list[StepResult] = []
+    outputs: list[Output] = []
+    logs: list[str] = []
+    ledger: str = ""
+    next: list[str] = []
+
+    def take_over(self, news: KilnError, first: KilnError | None) -> None:
+        """Take over what went wrong; `first` is what had gone wrong before the worse news."""
+        before = f" (before that: {first.message})" if first is not None and first is not news else ""
+        self.exit_code, self.exit_name = int(news.exit_code), news.exit_code.name.lower()
+        self.message, self.fix = news.message + before, news.fix
+        self.details = self.details or list(news.details)

@@ -1,0 +1,33 @@
+"""A request to stop, made by a signal handler and noticed at the next safe moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from kiln.errors import InterruptedRunError
+from kiln.exit_codes import ExitCode
+
+
+class Stop:
+    """A request to stop. Signals never interrupt an AWS call: the answer of a launch must not be lost."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal: int | None = None
+        self.count = 0
+
+    def request(self, number: int) -> None:
+        """Remember the first signal and wake whoever waits."""
+        self.count += 1
+        if self.signal is None:
+            self.signal = number
+        self.event.set()
+
+    def check(self) -> None:
+        """Raise InterruptedRunError (exit 130 or 143) once a signal has come."""
+        if self.signal is None:
+            return
+        name = signal.Signals(self.signal).name
+        code = ExitCode.TERMINATED if self.signal == signal.SIGTERM else ExitCode.INTERRUPTED
+        raise InterruptedRunError(f"stopped by {name}", exit_code=code)

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from fakes import shape
+
+from kiln.ansible_modules import cluster, cluster_info, options, step
+from kiln.errors import ClusterNotFoundError, NotTerminatedError, UsageError
+from kiln.settings.model import ClusterShape, StepSettings
+
+if TYPE_CHECKING:
+    from fakes import FakeAws
+
+    from kiln.aws.context import Context
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SPECS = {
+    "emr_cluster": options.CLUSTER,
+    "emr_cluster_info": options.CLUSTER_INFO,
+    "emr_step": options.STEP,
+}
+
+
+class Module:
+    """What AnsibleModule would be with these options."""
+
+    def __init__(self, spec: dict[str, Any], given: dict[str, Any], *, check_mode: bool = False) -> None:
+        self.params = {name: option.get("default") for name, option in spec.items()} | given
+        self.check_mode = check_mode
+
+
+ACCOUNT = {"region": "us-east-1", "state_uri": "s3://state/kiln"}
+RUN: dict[str, Any] = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
+
+
+def launch(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    wanted = {key: value for key, value in msgspec.to_builtins(shape()).items() if value is not None}
+    given = ACCOUNT | RUN | wanted | {"poll_interval_seconds": 5.0} | changes
+    return cluster.work(context, Module(options.CLUSTER, given, check_mode=check_mode))
+
+
+def end(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    given = ACCOUNT | RUN | {"state": "absent"} | changes
+    return cluster.work(context, Module(options.CLUSTER, given, check_mode=check_mode))
+
+
+def steps(context: Context, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["true"], "timeout_seconds": None}]
+    given = ACCOUNT | {"cluster_id": "j-0001", "steps": wanted} | changes
+    return step.work(context, Module(options.STEP, given, check_mode=check_mode))
+
+
+def test_present_launches_once_and_waits(context: Context, aws: FakeAws) -> None:
+    first, again = launch(context), launch(context)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["cluster"]["state"] == again["cluster"]["state"] == "WAITING"
+    assert first["request"]["Name"] == "kiln-local-model_building-r1"
+    assert len(aws.clusters) == 1
+
+
+def test_check_mode_shows_the_request_and_launches_nothing(context: Context, aws: FakeAws) -> None:
+    result = launch(context, check_mode=True)
+    assert result["changed"] is True
+    assert result["diff"]["after"]["ReleaseLabel"] == "emr-spark-8.0.0"
+    assert (aws.clusters, aws.objects) == ({}, {})
+
+
+def test_an_incomplete_shape_says_what_is_missing(context: Context) -> None:
+    with pytest.raises(UsageError, match="core_count, log_uri"):
+        launch(context, core_count=None, log_uri=None)
+
+
+@pytest.mark.parametrize("run_id", ["a/b", "", "-x", "x" * 151])
+def test_a_run_id_that_cannot_be_one_launches_nothing(context: Context, aws: FakeAws, run_id: str) -> None:
+    with pytest.raises(UsageError, match="run id"):
+        launch(context, run_id=run_id)
+    assert aws.clusters == {}
+
+
+def test_a_wrong_value_is_named_with_its_place(context: Context) -> None:
+    with pytest.raises(UsageError, match="emr_cluster: core_count is -1: expected a whole number >= 0"):
+        launch(context, core_count=-1)
+    launch(context)
+    with pytest.raises(UsageError, match=r"emr_step: steps\[0\]\.name is 'S D': expected small letters"):
+        steps(context, steps=[{"name": "S D", "jar": "j"}])
+
+
+def test_absent_ends_the_cluster_and_is_content_when_it_is_gone(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    assert end(context, check_mode=True)["changed"] is True
+    assert aws.live() == ["j-0001"]
+    assert end(context)["cluster"]["state"] == "TERMINATED"
+    assert end(context) == {"changed": False, "cluster": {}}
+
+
+def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    launch(context, run_id="r2")
+    with pytest.raises(ClusterNotFoundError) as error:
+        end(context, run_id=None)
+    assert len(error.value.details) == 2
+    assert len(aws.live()) == 2
+
+
+def test_info_lists_clusters_with_their_nodes(context: Context) -> None:
+    launch(context)
+    result = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True}))
+    (found,) = result["clusters"]
+    assert (found["id"], found["run_id"], found["instances"]) == ("j-0001", "r1", [])
+    with pytest.raises(ClusterNotFoundError):
+        cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": "r9"}))
+
+
+def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    checked = steps(context, check_mode=True)
+    assert (checked["changed"], checked["steps"][0]["id"]) == (True, "")
+    first, again = steps(context), steps(context)
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["steps"] == again["steps"]
+    assert aws.calls.count("AddJobFlowSteps") == 1
+
+
+def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    aws.clusters["j-0001"].request = dict(aws.clusters["j-0001"].request) | {"Tags": []}
+    with pytest.raises(ClusterNotFoundError, match="no cluster of Kiln's"):
+        steps(context)
+
+
+@pytest.fixture(scope="module")
+def documentation() -> dict[str, Any]:
+    """Read all of it as `ansible-doc` shows it: with what the documentation fragments hold."""
+    reported = subprocess.run(
+        [Path(sys.executable).parent / "ansible-doc", "-t", "module", "-j", *SPECS],
+        cwd=CHECKOUT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(reported.stdout))
+
+
+def assert_same(documented: dict[str, Any], options: dict[str, Any]) -> None:
+    assert set(documented) == set(options)
+    for name, option in options.items():
+        reported = documented[name]
+        for key in ("type", "default", "choices", "elements", "required", "aliases"):
+            assert reported.get(key) == option.get(key), (name, key)
+        if "options" in option:
+            assert_same(reported["suboptions"], option["options"])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_documentation_tells_the_options_that_there_are(name: str, documentation: dict[str, Any]) -> None:
+    reported = documentation[name]
+    assert_same(reported["doc"]["options"], SPECS[name])
+    assert reported["doc"]["author"]
+    assert reported["examples"]
+    assert reported["return"]
+    assert os.access(CHECKOUT / f"plugins/modules/{name}.py", os.X_OK)
+
+
+def test_the_modules_know_every_setting_of_the_model() -> None:
+    assert {field.name for field in msgspec.structs.fields(ClusterShape)} <= set(options.CLUSTER)
+    step_options = set(options.STEP["steps"]["options"])
+    assert {field.name for field in msgspec.structs.fields(StepSettings)} == step_options
+
+
+def test_absent_by_id_refuses_a_cluster_of_another_pipeline_or_environment(
+    context: Context, aws: FakeAws
+) -> None:
+    launch(context)
+    others: list[dict[str, Any]] = [{"pipeline": "other"}, {"environment": "prod"}]
+    for other in others:
+        with pytest.raises(ClusterNotFoundError, match="j-0001"):
+            end(context, cluster_id="j-0001", run_id=None, **other)
+    assert aws.live() == ["j-0001"]
+    assert end(context, cluster_id="j-0001", run_id=None)["changed"] is True
+
+
+def retag(aws: FakeAws, **changes: str | None) -> None:
+    cluster = aws.clusters["j-0001"]
+    tags = {tag["Key"]: tag["Value"] for tag in cluster.request["Tags"]} | changes
+    kept = [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
+    cluster.request = dict(cluster.request) | {"Tags": kept}
+
+
+@pytest.mark.parametrize("run_id", [None, "r2", "{{ lookup('pipe', 'id') }}", "../../x"])
+def test_the_name_says_which_run_it_is_whatever_the_tag_says(
+    context: Context, aws: FakeAws, run_id: str | None
+) -> None:
+    launch(context)
+    steps(context)
+    retag(aws, run_id=run_id)
+    assert steps(context)["changed"] is False
+    assert [uri for uri in aws.objects if not uri.endswith("/r1.json")] == []
+    found = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
+    assert found["clusters"][0]["run_id"] == "r1"
+    assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("tag", ["managed_by", "environment", "pipeline"])
+def test_a_cluster_whose_tags_deny_it_gets_no_steps_and_is_ended_by_its_ledger(
+    context: Context, aws: FakeAws, tag: str
+) -> None:
+    launch(context)
+    retag(aws, **{tag: "other"})
+    with pytest.raises(ClusterNotFoundError, match="no cluster of Kiln's"):
+        steps(context)
+    with pytest.raises(ClusterNotFoundError, match="contradict"):
+        cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
+    assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"
+
+
+@pytest.mark.parametrize("tag", ["managed_by", "environment", "pipeline"])
+def test_an_end_without_run_id_does_not_overlook_what_only_has_the_name(
+    context: Context, aws: FakeAws, tag: str
+) -> None:
+    launch(context)
+    retag(aws, **{tag: None})
+    aws.objects.clear()
+    with pytest.raises(NotTerminatedError, match="j-0001"):
+        end(context, run_id=None)
+
+
+@pytest.mark.parametrize("name", ["Local", "a b", "../x", "{{ x }}", ""])
+def test_names_that_are_none_reach_no_ledger(context: Context, aws: FakeAws, name: str) -> None:
+    changes: list[dict[str, Any]] = [{"environment": name}, {"pipeline": name}]
+    for change in changes:
+        with pytest.raises(UsageError, match=next(iter(change))):
+            launch(context, **change)
+    assert (aws.clusters, aws.objects) == ({}, {})

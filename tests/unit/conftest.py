@@ -1,0 +1,44 @@
+"""A virtual clock, an AWS in memory, and what tests build on them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from fakes import FakeAws, VirtualClock
+
+from kiln.aws.context import Context
+from kiln.identity import Identity
+from kiln.ledger.store import Ledger
+
+IDENTITY = Identity(environment="local", pipeline="model_building", run_id="r1", owner="ops")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def aws(clock: VirtualClock) -> FakeAws:
+    return FakeAws(clock)
+
+
+@pytest.fixture
+def reported() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def context(aws: FakeAws, clock: VirtualClock, reported: list[str]) -> Context:
+    return Context(effects=aws, clock=clock, report=reported.append, random=random.Random(1))  # noqa: S311  # jitter
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return IDENTITY
+
+
+@pytest.fixture
+def ledger(aws: FakeAws, clock: VirtualClock) -> Ledger:
+    return Ledger(aws, clock, "s3://state/kiln", IDENTITY)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kiln.aws import effects
+from kiln.aws.convert import normal_log_uri
+from kiln.diagnosis import diagnose, logs
+from kiln.diagnosis.ssh import Ssh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fakes import FakeAws
+
+TRACEBACK = """Traceback (most recent call last):
+  File "sd.py", line 9, in <module>
+    main()
+  File "sd.py", line 5, in main
+    raise ValueError("no such data")
+ValueError: no such data"""
+
+JAVA = """26/11/21 08:10:58 ERROR Client: Application diagnostics message: gone
+Exception in thread "main" org.apache.spark.SparkException: Application application_1_2 failed
+\tat org.apache.spark.deploy.yarn.Client.run(Client.scala:1361)
+\tat org.apache.spark.deploy.yarn.Client.main(Client.scala:1)
+\tat org.apache.spark.deploy.yarn.Client.other(Client.scala:2)
+Caused by: java.net.SocketException: no route
+\tat a.b.c(D.java:1)
+26/11/21 08:10:59 INFO ShutdownHookManager: Shutdown hook called"""
+
+STDERR = f"26/11/21 08:10:00 INFO Client: Submitted application application_1_2\n{JAVA}"
+
+
+def log(address: str, text: str) -> logs.Log:
+    return logs.Log(address=address, text=text)
+
+
+def test_the_last_traceback_ends_with_the_line_that_names_the_error() -> None:
+    first = TRACEBACK.replace("no such data", "first")
+    assert diagnose.last_traceback(f"noise\n{first}\nnoise\n{TRACEBACK}\nnoise") == TRACEBACK.splitlines()
+
+
+def test_a_long_traceback_fits_on_a_screen() -> None:
+    frames = "".join(f'  File "x.py", line {n}, in f\n    f()\n' for n in range(200))
+    shown = diagnose.last_traceback(f"Traceback (most recent call last):\n{frames}RecursionError: deep")
+    assert len(shown) < 40
+    assert shown[-1] == "RecursionError: deep"
+
+
+def test_a_java_error_keeps_its_causes_and_loses_its_stack() -> None:
+    shown = diagnose.last_error(JAVA)
+    assert shown[0].startswith("Exception in thread")
+    assert "Caused by: java.net.SocketException: no route" in shown
+    assert not any("Client.other" in line or "ShutdownHook" in line for line in shown)
+
+
+def test_a_python_traceback_is_preferred_to_a_java_error() -> None:
+    cause = diagnose.of_logs([log("stderr", JAVA), log("stdout", TRACEBACK)])
+    assert cause is not None
+    assert (cause.address, cause.lines[-1]) == ("stdout", "ValueError: no such data")
+
+
+class Place:
+    def __init__(self, step: list[logs.Log], driver: list[logs.Log]) -> None:
+        self._step, self._driver, self.asked = step, driver, ""
+
+    def step(self, step_id: str) -> list[logs.Log]:
+        assert step_id == "s-1"
+        return self._step
+
+    def driver(self, application: str) -> list[logs.Log]:
+        self.asked = application
+        return self._driver
+
+
+def test_in_cluster_mode_the_drivers_own_traceback_is_shown() -> None:
+    place = Place([log("step/stderr", STDERR)], [log("container/stdout", TRACEBACK)])
+    cause = diagnose.of_step([place], "s-1")
+    assert place.asked == "application_1_2"
+    assert (cause.address, cause.lines[-1]) == ("container/stdout", "ValueError: no such data")
+
+
+def test_a_job_that_left_with_a_message_of_its_own_is_quoted() -> None:
+    spark = "Caused by: org.apache.spark.SparkUserAppException: User application exited with 5"
+    error = f"org.apache.spark.SparkException: Exception thrown in awaitResult:\n\tat a.B(C:1)\n{spark}"
+    driver = [log("c/stderr", error), log("c/stdout.gz", "loading\nsd: no database at db:5432\n")]
+    cause = diagnose.of_step([Place([log("step/stderr", STDERR)], driver)], "s-1")
+    assert (cause.address, cause.lines[-1]) == ("c/stdout.gz", "sd: no database at db:5432")
+
+
+def test_in_client_mode_the_steps_stderr_is_shown() -> None:
+    cause = diagnose.of_step([Place([log("step/stderr", TRACEBACK)], [])], "s-1")
+    assert cause.address == "step/stderr"
+
+
+def test_the_second_place_is_asked_when_the_first_has_nothing() -> None:
+    places = [Place([], []), Place([log("s3", TRACEBACK)], [])]
+    assert diagnose.of_step(places, "s-1").address == "s3"
+
+
+def test_without_any_error_the_end_of_the_log_is_better_than_nothing() -> None:
+    cause = diagnose.of_step([Place([log("stderr", "one\ntwo\n\n")], [])], "s-1")
+    assert cause.lines == ("one", "two")
+
+
+def test_stored_logs_are_found_in_emrs_layout(aws: FakeAws, tmp_path: Path) -> None:
+    base = "s3://logs/emr/j-1/"
+    folder = f"{base}containers/application_1_2/container_1_2_01_00000"
+    for name, text in {
+        f"{base}steps/s-1/stderr.gz": STDERR,
+        f"{base}steps/s-1/controller.gz": "startExec",
+        f"{folder}1/stdout.gz": TRACEBACK,
+        f"{folder}2/stdout.gz": "an executor",
+    }.items():
+        aws.objects[name] = gzip.compress(text.encode())
+    when = datetime(2026, 11, 21, tzinfo=UTC)
+    cluster = effects.Cluster(
+        id="j-1", name="x", state="TERMINATED", created_at=when, tags={}, log_uri="s3://logs/emr/"
+    )
+    step = effects.Step(id="s-1", name="sd", state="FAILED", created_at=when)
+    ssh = Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts")
+    lines = diagnose.screen(aws, cluster, step, ssh)
+    assert "ValueError: no such data" in lines
+    assert f"(from {folder}1/stdout.gz)" in lines
+    assert any("s3://logs/emr/j-1/steps/s-1/" in line for line in lines)
+
+
+def test_the_log_address_that_aws_gives_back_is_normalised() -> None:
+    assert normal_log_uri("s3n://bucket/emr") == "s3://bucket/emr/"
+    assert normal_log_uri("s3://bucket/emr/") == "s3://bucket/emr/"
+    assert normal_log_uri("") == ""

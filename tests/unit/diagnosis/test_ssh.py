@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kiln.diagnosis.ssh
+from kiln.diagnosis import logs
+from kiln.diagnosis.ssh import Ssh
+from kiln.diagnosis.unpack import MIB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+MOST = 18 * MIB
+
+
+def test_nodes_are_reached_directly_or_by_the_command_that_is_set(tmp_path: Path) -> None:
+    direct = Ssh(user="hadoop", key_file="", known_hosts=tmp_path)
+    assert "ProxyCommand=none" in direct.command("10.0.0.1")
+    jump = Ssh(user="hadoop", key_file="", known_hosts=tmp_path, proxy_command="ssh -W %h:%p bastion")
+    command = jump.command("10.0.0.1", "true")
+    assert "ProxyCommand=ssh -W %h:%p bastion" in command
+    assert command[-2:] == ["hadoop@10.0.0.1", "true"]
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
+    """A node that is this machine: `ssh` runs the script, `sudo -n` runs a command."""
+    (tmp_path / "bin").mkdir()
+    for name, text in {
+        "ssh": 'for word; do :; done\nexec sh -c "$word"\n',
+        "sudo": 'shift\nexec "$@"\n',
+    }.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(logs, "STEPS_FOLDER", str(tmp_path / "steps"))
+    monkeypatch.setattr(logs, "_CONTAINERS", str(tmp_path / "containers"))
+    return Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts" / "known")
+
+
+def written(folder: Path, **texts: str) -> None:
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+def test_the_files_of_a_step_are_read_and_what_is_no_file_is_passed_by(ssh: Ssh, tmp_path: Path) -> None:
+    written(tmp_path / "steps/s-1", stdout="out\n", controller="")
+    os.mkfifo(tmp_path / "steps/s-1/stderr")
+    (tmp_path / "steps/s-1/syslog").symlink_to("/dev/zero")
+    found = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    assert [(log.address, log.text.strip(), log.note) for log in found] == [
+        (f"10.0.0.1:{tmp_path}/steps/s-1/stdout", "out", "")
+    ]
+
+
+def test_of_a_step_with_large_files_each_end_is_read_whole(ssh: Ssh, tmp_path: Path) -> None:
+    written(tmp_path / "steps/s-1", **{name: "x" * 5 * MIB + f"\nend of {name}" for name in logs.STEP_FILES})
+    found = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    assert [log.text.splitlines()[-1] for log in found] == [f"end of {name}" for name in logs.STEP_FILES]
+    assert {log.note for log in found} == {"the last 4.2 MB of 5.2 MB; the rest is only there"}
+
+
+def test_of_many_container_folders_the_newest_are_read(ssh: Ssh, tmp_path: Path) -> None:
+    for attempt in range(10, 30):
+        written(
+            tmp_path / f"containers/application_1_1/container_1_1_{attempt}_000001", stdout=f"{attempt}\n"
+        )
+    found = logs.NodeLogs(ssh, "10.0.0.1", []).driver("application_1_1")
+    assert [log.text.strip() or log.note for log in found] == [
+        "18 older folders are not shown",
+        "28",
+        "29",
+    ]
+
+
+def test_a_node_that_sends_without_end_is_cut_off_and_ended(
+    ssh: Ssh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"echo $$ > {tmp_path}/id; head -c 100 /dev/zero; exec cat /dev/zero"
+    answer = ssh.read("10.0.0.1", script, MOST)
+    assert answer is not None
+    assert answer.is_cut
+    assert len(answer.text) == MOST
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
+    monkeypatch.setattr(logs, "_script", lambda mark, *_: f"echo '{mark}5 /f'; exec cat /dev/zero")
+    *_, last = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    assert last.note.startswith("more than 17.8 MB came from this node")
+
+
+def test_a_node_that_fails_or_is_silent_has_no_answer(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ssh.read("10.0.0.1", "echo x; exit 3", MOST) is None
+    monkeypatch.setattr(kiln.diagnosis.ssh, "_SECONDS", 0.2)
+    assert ssh.read("10.0.0.1", "sleep 4244 & sleep 4244", MOST) is None
+    assert ssh.read("10.0.0.1", "exec >&-; sleep 4244", MOST) is None

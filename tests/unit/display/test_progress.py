@@ -1,0 +1,67 @@
+"""What people see of a run, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from kiln.display.bars import Bars
+from kiln.display.duration import duration
+from kiln.display.progress import Lines
+
+if TYPE_CHECKING:
+    from fakes import VirtualClock
+
+
+def drawn(width: int, clock: VirtualClock, *, fails: bool) -> list[str]:
+    """Return the last picture of a run of three phases whose second one may fail."""
+    screen = io.StringIO()
+    bars = Bars(clock, {"launch": 50}, ["launch", "deploy", "sd"], Console(file=screen, width=width))
+    with bars.phase("launch"):
+        bars.now("a [task] whose name is much longer than what is left of the terminal's width " * 2)
+        bars.line("cluster j-1: WAITING [x]")
+    with pytest.raises(KeyError) if fails else bars.phase("deploy"):
+        if fails:
+            with bars.phase("deploy"):
+                raise KeyError
+    bars.close()
+    return [line.rstrip() for line in screen.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_phase_of_the_plan_is_one_row_that_fits(clock: VirtualClock, width: int) -> None:
+    lines = drawn(width, clock, fails=True)
+    assert [line[:12].split() for line in lines[-3:]] == [["✔", "launch"], ["✘", "deploy"], ["·", "sd"]]
+    assert max(len(line) for line in lines) <= width
+    assert any("cluster j-1: WAITING [x]" in line for line in lines)
+
+
+def test_a_phase_that_was_not_planned_gets_a_row(clock: VirtualClock) -> None:
+    screen = io.StringIO()
+    bars = Bars(clock, {}, ["launch"], Console(file=screen, width=80))
+    with bars.phase("terminate"):
+        pass
+    bars.close()
+    assert "✔ terminate" in screen.getvalue()
+
+
+def test_a_log_gets_one_line_a_change(clock: VirtualClock, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(clock, {"sd": 65})
+    with lines.phase("sd"):
+        clock.seconds = 61
+        lines.now("nothing")
+        lines.line("step sd: RUNNING")
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "   0:00 sd         started (last time 1:05)",
+        "   1:01 sd         step sd: RUNNING",
+        "   1:01 sd         done in 1:01",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3725.4, "1:02:05")])
+def test_a_duration_reads_like_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

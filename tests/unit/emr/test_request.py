@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from fakes import shape
+
+from kiln.emr.request import launch_request, tags
+from kiln.errors import UsageError
+from kiln.identity import Identity
+from kiln.settings.model import BootstrapAction
+
+NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
+IDENTITY = Identity(environment="local", pipeline="model_building", run_id="r1", owner="ops")
+
+
+def test_every_request_carries_the_run_in_its_tags_and_an_idle_policy() -> None:
+    request = launch_request(IDENTITY, shape(), NOW)
+    assert {tag["Key"]: tag["Value"] for tag in request["Tags"]} == {
+        "pipeline": "model_building",
+        "environment": "local",
+        "run_id": "r1",
+        "owner": "ops",
+        "expires_at": "2026-11-21T09:30:00Z",
+        "cluster_name": "kiln-local-model_building-r1",
+        "managed_by": "kiln",
+        "for-use-with-amazon-emr-managed-policies": "true",
+    }
+    assert request["AutoTerminationPolicy"] == {"IdleTimeout": 3600}
+    assert request["Instances"]["KeepJobFlowAliveWhenNoSteps"] is True
+
+
+def test_settings_cannot_take_kilns_own_tags() -> None:
+    assert tags(IDENTITY, shape(tags={"run_id": "stolen", "team": "x"}), NOW)["run_id"] == "r1"
+    assert tags(IDENTITY, shape(tags={"team": "x"}), NOW)["team"] == "x"
+
+
+def test_a_tag_that_is_kilns_in_other_letters_is_refused() -> None:
+    with pytest.raises(UsageError, match="emr_cluster_tags: Environment"):
+        tags(IDENTITY, shape(tags={"Environment": "x"}), NOW)
+
+
+def test_a_full_request_is_valid_by_botocores_model() -> None:
+    wanted = shape(
+        task_count=1,
+        subnet_id="subnet-1",
+        custom_ami_id="ami-1",
+        configurations=(
+            {
+                "Classification": "spark-env",
+                "Configurations": [{"Classification": "export", "Properties": {"A": 4, "B": True}}],
+            },
+        ),
+        bootstrap_actions=(BootstrapAction(name="b", path="s3://x/y.sh", args=("1",)),),
+    )
+    request = launch_request(IDENTITY, wanted, NOW)
+    model = botocore.session.Session().get_service_model("emr").operation_model("RunJobFlow")
+    assert model.input_shape is not None
+    assert not ParamValidator().validate(request, model.input_shape).has_errors()
+    inner = request["Configurations"][0]["Configurations"][0]["Properties"]
+    assert inner == {"A": "4", "B": "true"}
+
+
+def test_a_cluster_without_core_nodes_has_a_master_only() -> None:
+    groups = launch_request(IDENTITY, shape(core_count=0), NOW)["Instances"]["InstanceGroups"]
+    assert [group["InstanceRole"] for group in groups] == ["MASTER"]

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+import queue
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kiln.signals import NUMBERS, Signals
+from kiln.stop import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Give this process its own handlers back."""
+    kept = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_first_signal_counts_and_every_one_is_told() -> None:
+    stop = Stop()
+    reported: queue.SimpleQueue[str] = queue.SimpleQueue()
+    listening = Signals(stop, reported.put)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert "SIGHUP: stopping" in reported.get(timeout=60)
+    later: queue.SimpleQueue[str] = queue.SimpleQueue()
+    listening.report = later.put
+    os.kill(os.getpid(), signal.SIGINT)
+    assert "SIGINT: still ending" in later.get(timeout=60)
+    assert (stop.signal, stop.count) == (signal.SIGTERM, 2)
