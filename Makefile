@@ -22,28 +22,28 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
 
 unit: setup ## tests without a box: seconds
-	@$(BIN)/pytest -q -n 2 tests/unit tests/layout
+	@$(BIN)/pytest -q -n 2 tests/unit tests/layout tests/permissions emrbox/tests/unit
 
 box: test_setup ## tests of emrbox with real nodes: minutes
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/emrbox
+	@$(BIN)/pytest -q -n 2 --dist loadfile emrbox/tests/box
 
 clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
-	@$(BIN)/pytest tests/clients
+	@$(BIN)/pytest emrbox/tests/clients
 
 clients_quick: test_setup ## the same on hollow clusters: two minutes
-	@$(BIN)/pytest -q -n 2 -m "not slow" tests/clients
+	@$(BIN)/pytest -q -n 2 -m "not slow" emrbox/tests/clients
 
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 	@$(BIN)/pytest tests/end_to_end
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary
-	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak tests
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
 
 bench: setup ## emrbox's promised times and memory, its API beside plain moto's: 3 minutes, on a quiet machine
-	@$(BIN)/python bench/measure_emrbox.py
+	@$(BIN)/python emrbox/bench/measure_emrbox.py
 
 down: ## end the local AWS with all that runs in it
 	@$(BIN)/emrbox down

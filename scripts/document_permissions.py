@@ -24,7 +24,7 @@ HEAD = """\
 <!-- Written by scripts/document_permissions.py from iam/who_may_what.yml. -->
 
 Who may do what to whom with the policies of [iam/](../iam/README.md), filled in for the environments `local`
-and `prod` of one account. An empty cell is refused. `tests/unit/emrbox/aws/test_who_may_what.py` tries each
+and `prod` of one account. An empty cell is refused. `tests/permissions/test_who_may_what.py` tries each
 cell on emrbox.
 
 `STATE` is `kiln_state_uri`. EMR has the service role, which serves all environments of an account; nodes have

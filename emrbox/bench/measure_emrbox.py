@@ -190,8 +190,8 @@ def plain_moto() -> Iterator[Any]:
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-p", str(port)], stderr=subprocess.DEVNULL
     )
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-    emr = boto3.client("emr", endpoint_url=f"http://127.0.0.1:{port}", **keys)
+    session: Any = boto3.Session("x", "x", region_name="us-east-1")
+    emr = session.client("emr", endpoint_url=f"http://127.0.0.1:{port}")
     try:
         while server.poll() is None:
             with suppress(EndpointConnectionError):

@@ -20,9 +20,9 @@ from emrbox.faults.kinds import KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-PAGE = CHECKOUT / "docs/emrbox.md"
-PACKAGE = CHECKOUT / "src/emrbox"
+PROJECT = Path(__file__).resolve().parents[1]
+PAGE = PROJECT / "docs/emrbox.md"
+PACKAGE = PROJECT / "src/emrbox"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 SECTION = re.compile(r"(?:emr-facts )?(\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)*)")
 
@@ -205,7 +205,7 @@ def main() -> int:
         return 0
     if not check:
         PAGE.write_text(wanted)
-    print(f"{PAGE.relative_to(CHECKOUT)} {'is out of date' if check else 'written'}", file=sys.stderr)
+    print(f"{PAGE.relative_to(PROJECT)} {'is out of date' if check else 'written'}", file=sys.stderr)
     return int(check)
 
 

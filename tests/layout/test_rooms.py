@@ -1,8 +1,10 @@
 """The house keeps its shape: who may import whom, and what must never be committed."""
 
 import ast
+import itertools
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def imported_packages(file: Path) -> set[str]:
     [
         ("src/kiln", {"emrbox", "moto", "werkzeug"}),
         ("plugins", {"emrbox", "moto"}),
-        ("src/emrbox", {"kiln", "ansible", "ansible_runner"}),
+        ("emrbox/src/emrbox", {"kiln", "ansible", "ansible_runner"}),
         ("examples/model_repo", {"kiln", "emrbox"}),
     ],
 )
@@ -41,6 +43,21 @@ def test_rooms_do_not_import_what_is_not_theirs(room: str, forbidden: set[str]) 
     assert files
     offenders = {str(file): found for file in files if (found := imported_packages(file) & forbidden)}
     assert offenders == {}
+
+
+def test_kiln_is_installed_without_the_local_aws() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    declared = [
+        *project["dependencies"],
+        *itertools.chain(*project.get("optional-dependencies", {}).values()),
+    ]
+    locked = re.findall(
+        r"^[A-Za-z0-9][\w.-]*", (CHECKOUT / "requirements/kiln.txt").read_text(), re.MULTILINE
+    )
+    names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in [*declared, *locked]}
+    assert {"ansible", "boto3"} <= names
+    assert names.isdisjoint({"emrbox", "moto", "werkzeug"})
+    assert "emrbox" not in project["scripts"]
 
 
 def test_kiln_has_no_branch_for_the_local_environment() -> None:

@@ -17,7 +17,7 @@ from kiln.nodes.environment_digests import Place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPERATOR = Path(__file__).parents[4] / "iam/operator.json"
+OPERATOR = Path(__file__).parents[2] / "iam/operator.json"
 VALUES = {
     "account_id": "123456789012",
     "region": "us-east-1",

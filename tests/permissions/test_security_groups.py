@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from emrbox.emr.machines.security_groups import ALL_PORTS, POLICY_TAG, managed_groups
 
-SERVICE_ROLE = Path(__file__).parents[4] / "iam/service_role.json"
+SERVICE_ROLE = Path(__file__).parents[2] / "iam/service_role.json"
 TAGS = {POLICY_TAG: "true", "managed_by": "kiln"}
 
 

@@ -21,7 +21,7 @@ from emrbox.emr.life.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-IAM = Path(__file__).parents[4] / "iam"
+IAM = Path(__file__).parents[2] / "iam"
 TABLE = yaml.safe_load((IAM / "who_may_what.yml").read_text())
 VALUES = {
     "account_id": "123456789012",

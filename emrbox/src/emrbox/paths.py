@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+# Of a checkout: <checkout>/emrbox/src/emrbox.
 IS_CHECKOUT = (_PACKAGE.parents[1] / "pyproject.toml").is_file()
 # Has requirements/; in an installed package: copies of those lock files that images are made from.
-CHECKOUT = _PACKAGE.parents[1] if IS_CHECKOUT else _PACKAGE / "installed"
+CHECKOUT = _PACKAGE.parents[2] if IS_CHECKOUT else _PACKAGE / "installed"
 
 
 def box_home() -> Path:

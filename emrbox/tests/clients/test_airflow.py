@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account
 
-BIN = Path(__file__).parents[2] / ".venvs/airflow/bin"
+BIN = Path(__file__).parents[3] / ".venvs/airflow/bin"
 DAG = Path(__file__).parent / "airflow_dag.py"
 TASKS = ("create", "modify", "add", "more", "watch", "end", "gone")
 

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account, Box
 
-AWS = Path(__file__).parents[2] / ".venvs/awscli/bin/aws"
+AWS = Path(__file__).parents[3] / ".venvs/awscli/bin/aws"
 RELEASE = ("--release-label", "emr-spark-8.0.0")
 
 

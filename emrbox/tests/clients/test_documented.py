@@ -14,8 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from emrbox.pytest_plugin import Box
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-PAGE = (CHECKOUT / "docs/emrbox.md").read_text()
+CHECKOUT = Path(__file__).resolve().parents[3]
+PAGE = (CHECKOUT / "emrbox/docs/emrbox.md").read_text()
 PROGRAMS = (Path(sys.executable).parent, CHECKOUT / ".venvs/awscli/bin")
 
 

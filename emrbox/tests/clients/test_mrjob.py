@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account
 
 FOLDER = Path(__file__).parent
-PYTHON = FOLDER.parents[1] / ".venvs/mrjob/bin/python"
+PYTHON = FOLDER.parents[2] / ".venvs/mrjob/bin/python"
 # mrjob takes a release label apart as emr-X.Y.Z, so it does not know labels like emr-spark-8.0.0.
 CONFIG = """\
 runners:
