@@ -72,10 +72,10 @@ TABLE: tuple[Row, ...] = (
     Row(ExitCode.STEP_CANCELLED, "A step was cancelled", "Find who cancelled it; run the step again."),
     Row(
         ExitCode.DEADLINE,
-        "A deadline or the cost cap was reached",
+        "A deadline was reached",
         "Look at where the time went; raise the `…_timeout_seconds` of that phase.",
     ),
-    Row(ExitCode.LOCKED, "Another run holds the lock", "Wait for the other run, or end it."),
+    Row(ExitCode.LOCKED, "Another run holds the lock", "Reserved: this version takes no lock."),
     Row(
         ExitCode.CLUSTER_NOT_FOUND,
         "The cluster is not there, there are several, or it is in the wrong state",
@@ -91,7 +91,11 @@ TABLE: tuple[Row, ...] = (
         "AWS did not confirm that the cluster ended: it may still cost money",
         "Run the `terminate` action again and look at the cluster in the console.",
     ),
-    Row(ExitCode.SKIP, "Nothing to do today (Airflow marks the task as skipped)", "Nothing."),
+    Row(
+        ExitCode.SKIP,
+        "Nothing to do today (Airflow marks the task as skipped)",
+        "Reserved: this version never ends with it.",
+    ),
     Row(
         ExitCode.INTERRUPTED,
         "Stopped by Ctrl-C (SIGINT)",

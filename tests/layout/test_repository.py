@@ -1,4 +1,4 @@
-"""The house keeps its shape: who may import whom, and what must never be committed."""
+"""Who may import whom across the repository, and what must never be committed."""
 
 import ast
 import itertools
@@ -30,7 +30,7 @@ def imported_packages(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("room", "forbidden"),
+    ("folder", "forbidden"),
     [
         ("src/kiln", {"emrbox", "moto", "werkzeug"}),
         ("plugins", {"emrbox", "moto"}),
@@ -38,8 +38,8 @@ def imported_packages(file: Path) -> set[str]:
         ("examples/model_repo", {"kiln", "emrbox"}),
     ],
 )
-def test_rooms_do_not_import_what_is_not_theirs(room: str, forbidden: set[str]) -> None:
-    files = sorted((CHECKOUT / room).rglob("*.py"))
+def test_folders_import_only_what_they_may(folder: str, forbidden: set[str]) -> None:
+    files = sorted((CHECKOUT / folder).rglob("*.py"))
     assert files
     offenders = {str(file): found for file in files if (found := imported_packages(file) & forbidden)}
     assert offenders == {}
@@ -70,6 +70,19 @@ def test_kiln_has_no_branch_for_the_local_environment() -> None:
 
 def test_the_readme_fits_on_two_screens() -> None:
     assert len((CHECKOUT / "README.md").read_text().splitlines()) < 100
+
+
+def test_the_changelog_has_a_section_for_the_version_of_each_distribution() -> None:
+    headings = re.findall(r"^## ([0-9.]+)", (CHECKOUT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert headings[0] == project["version"]
+    assert headings == sorted(headings, reverse=True)
+
+
+def test_links_in_documents_lead_to_files() -> None:
+    for page in (file for file in tracked_files() if file.suffix == ".md"):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), f"{page}: {target}"
 
 
 def test_lock_files_pin_every_version_with_a_hash_and_name_no_index() -> None:
