@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -51,9 +51,11 @@ def _nothing_is_left_running() -> None:
     """Here the clusters live as long as the module; `prepared` ends them."""
 
 
-def addresses(world: World, run_id: str) -> set[str]:
+def addresses(world: World, run_id: str, *groups: str) -> set[str]:
     emr = world.session.client("emr")
-    instances = emr.list_instances(ClusterId=world.cluster_of(run_id)["Id"], InstanceStates=["RUNNING"])
+    wanted: Any = {"InstanceGroupTypes": groups} if groups else {}
+    cluster_id = world.cluster_of(run_id)["Id"]
+    instances = emr.list_instances(ClusterId=cluster_id, InstanceStates=["RUNNING"], **wanted)
     return {instance["PrivateIpAddress"] for instance in instances["Instances"]}
 
 
@@ -80,6 +82,19 @@ def test_provision_and_deploy_again_change_nothing(prepared: World) -> None:
         changed = changes(again.stdout)
         assert set(changed.values()) == {0}, again.stdout
         assert addresses(prepared, FIRST) <= set(changed)
+
+
+def test_a_limit_and_a_tag_choose_nodes_and_a_phase(prepared: World) -> None:
+    master = addresses(prepared, FIRST, "MASTER")
+    cluster = f"tag_cluster_name_kiln_local_model_building_{FIRST.replace('-', '_')}"
+    choices = {"emr_master": master, cluster: addresses(prepared, FIRST), next(iter(master)): master}
+    for limit, nodes in choices.items():
+        one = ("-e", "pipeline=model_building", "-e", f"run_id={FIRST}", "--limit", limit)
+        done = prepared.playbook("provision", *one, "--tags", "packages")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(changes(done.stdout)) == {"localhost", *nodes}
+        assert "packages | Install" in done.stdout
+        assert "python | Look" not in done.stdout
 
 
 def test_check_mode_tells_what_would_change_on_bare_nodes_and_changes_nothing(prepared: World) -> None:
