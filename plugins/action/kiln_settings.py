@@ -7,17 +7,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible._internal._datatag._tags import Origin
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+
+try:
+    # Ansible publishes no way to ask where a value was read (core 2.19 to 2.21).
+    from ansible._internal._datatag._tags import Origin
+except ImportError:
+    # Errors then do not name file and line.
+    Origin = None
 
 FORMAT = 1
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
-    """Arguments: keys (names of the variables), path (the file to fill)."""
+    """Arguments: keys (names of the variables), path (the file to fill), roles (folder of all roles).
 
-    _VALID_ARGS = frozenset({"keys", "path"})
+    Defaults of every role in that folder are the weakest values: no playbook has to import a role for them.
+    """
+
+    _VALID_ARGS = frozenset({"keys", "path", "roles"})
     TRANSFERS_FILES = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -27,7 +36,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         origins: key -> "file:line" for what was read from a file.
         """
         result = super().run(tmp, task_vars)
-        variables = task_vars or {}
+        variables = self._defaults(Path(str(self._task.args["roles"]))) | (task_vars or {})
+        self._templar.available_variables = variables
         keys = [str(key) for key in self._task.args["keys"]]
         values, errors = self._resolve(keys, variables)
         origins = {key: place for key in keys if (place := _origin(variables.get(key)))}
@@ -36,6 +46,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         result["changed"] = False
         result["errors"] = errors
         return dict(result)
+
+    def _defaults(self, roles: Path) -> dict[str, Any]:
+        files = sorted(roles.glob("*/defaults/main.yml"))
+        found = [self._loader.load_from_file(str(file), trusted_as_template=True) for file in files]
+        return {name: value for defaults in found for name, value in (defaults or {}).items()}
 
     def _resolve(self, keys: list[str], variables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         values: dict[str, Any] = {}
@@ -55,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
 
 def _origin(value: object) -> str | None:
     """Where a value was read, as Ansible recorded it: "file:line", or None for values made in memory."""
-    origin = Origin.get_tag(value)
+    origin = Origin.get_tag(value) if Origin else None
     if origin is None or not origin.path:
         return None
     # Through the link playbooks/group_vars every file has two names; people know the real one.

@@ -79,3 +79,24 @@ def test_a_pipeline_that_the_environment_does_not_list_is_refused(ansible_copy: 
         said = " ".join(refused.stdout.split())
         assert f'Unknown pipeline "{name}". In local there are: model_building.' in said
         assert not (ansible_copy.root / "x").exists()
+
+
+def test_the_defaults_of_every_role_count_without_a_list_of_roles(ansible_copy: AnsibleCopy) -> None:
+    ansible_copy.write("roles/another/defaults/main.yml", "another_size: '{{ kiln_environment }}-size'\n")
+    ansible_copy.write("roles/another/tasks/main.yml", "- name: Fail\n  ansible.builtin.fail: {}\n")
+    found = ansible_copy.settings("local", ["another_size"])
+    assert found["values"] == {"another_size": "local-size"}
+    assert found["origins"]["another_size"] == "roles/another/defaults/main.yml:1"
+    ansible_copy.append("group_vars/all/kiln.yml", "\nanother_size: from group_vars\n")
+    assert ansible_copy.settings("local", ["another_size"])["values"] == {"another_size": "from group_vars"}
+
+
+def test_settings_need_nothing_that_ansible_does_not_publish(ansible_copy: AnsibleCopy) -> None:
+    file = "plugins/action/kiln_settings.py"
+    text = (ansible_copy.root / file).read_text()
+    # As in a later Ansible, which may have no such module.
+    ansible_copy.write(file, text.replace("ansible._internal._datatag._tags", "ansible._internal._elsewhere"))
+    found = ansible_copy.settings("local", ["aws_region", "kiln_nothing"])
+    assert found["values"] == {"aws_region": "us-east-1"}
+    assert found["errors"] == {"kiln_nothing": "not set anywhere"}
+    assert found["origins"] == {}
