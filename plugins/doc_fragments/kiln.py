@@ -22,8 +22,12 @@ options:
     description: AWS config file that holds the profile; empty for the user's own.
     type: path
     default: ""
+requirements:
+  - kiln, from this checkout
+  - boto3
+  - python >= 3.11
 author:
-  - Kiln contributors
+  - Kiln contributors (@kiln-contributors)
 """
 
     LEDGER = r"""
@@ -37,7 +41,7 @@ options:
     WAITING = r"""
 options:
   poll_interval_seconds:
-    description: Seconds between two looks, at first.
+    description: Seconds between two calls that ask AWS for the state, at first; it is adapted.
     type: float
     default: 15.0
 """

@@ -37,10 +37,18 @@ options:
       - Without it V(absent) takes the pipeline's only live cluster, and fails when there are several.
     type: str
   cluster_id:
-    description: With O(state=absent), the cluster to end, when it is known already.
+    description:
+      - With O(state=absent), the cluster to end, when it is known already.
+      - Refused when its name and tags say another O(pipeline), O(environment) or O(run_id).
     type: str
+  allow_second:
+    description:
+      - With O(state=present), whether the cluster is launched while another run of the O(pipeline) has a live
+        one in the same O(environment).
+    type: bool
+    default: true
   owner:
-    description: Who is asked about this cluster; becomes a tag.
+    description: Who is asked about this cluster; becomes a tag. Required to launch.
     type: str
   wait:
     description: With O(state=present), wait until the cluster can run steps.
@@ -51,7 +59,7 @@ options:
     type: int
     default: 1800
   release_label:
-    description: EMR release, such as V(emr-spark-8.0.0).
+    description: EMR release, such as V(emr-spark-8.0.0). Required to launch.
     type: str
   applications:
     description: Applications to install.
@@ -59,29 +67,29 @@ options:
     elements: str
     default: []
   log_uri:
-    description: Where EMR puts its logs, C(s3://bucket/prefix/).
+    description: Where EMR puts its logs, C(s3://bucket/prefix/). Required to launch.
     type: str
   key_pair:
-    description: EC2 key pair for SSH.
+    description: EC2 key pair for SSH. Required to launch.
     type: str
   service_role:
-    description: Role that EMR itself uses.
+    description: Role that EMR itself uses. Required to launch.
     type: str
   instance_profile:
-    description: Instance profile of the nodes.
+    description: Instance profile of the nodes. Required to launch.
     type: str
   subnet_id:
     description: Subnet; empty for the account's default.
     type: str
     default: ""
   master_instance_type:
-    description: Instance type of the master.
+    description: Instance type of the master. Required to launch.
     type: str
   core_instance_type:
-    description: Instance type of the core nodes.
+    description: Instance type of the core nodes. Required to launch.
     type: str
   core_count:
-    description: Number of core nodes.
+    description: Number of core nodes. Required to launch.
     type: int
   task_instance_type:
     description: Instance type of the task nodes.
@@ -92,13 +100,14 @@ options:
     type: int
     default: 0
   idle_timeout_seconds:
-    description: EMR ends the cluster by itself after this time without work. Always set.
+    description: EMR ends the cluster by itself after this time without work. Always set. Required to launch.
     type: int
   max_lifetime_seconds:
-    description: After this time the cluster counts as expired (tag C(expires_at)).
+    description: After this time the cluster counts as expired (tag C(expires_at)). Required to launch.
     type: int
   termination_protected:
-    description: Protect the cluster against other hands. Kiln clears its own protection before it ends one.
+    description:
+      - Protect the cluster against termination by others. Kiln clears the protection before it ends one.
     type: bool
     default: false
   step_concurrency_level:
@@ -143,7 +152,7 @@ attributes:
     description: Reports what would happen and the exact request, and asks AWS only.
   diff_mode:
     support: full
-    description: Shows the request of a launch.
+    description: Shows the request of a launch, and the clusters that are ended.
 extends_documentation_fragment:
   - kiln.account
   - kiln.ledger
@@ -220,10 +229,27 @@ request:
   description: The RunJobFlow request that was sent or would be.
   returned: when a cluster was launched or would be
   type: dict
+message:
+  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  returned: failure
+  type: str
+fix:
+  description: What to change or type; empty when nothing is known.
+  returned: failure
+  type: str
+details:
+  description: Further lines, such as the clusters that were found.
+  returned: failure
+  type: list
+  elements: str
 exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+cluster_id:
+  description: A cluster that had been launched before the failure; empty without one.
+  returned: failure
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -233,7 +259,9 @@ from kiln.ansible_modules import answer, cluster, options
 
 def main() -> None:
     """Hand the options to kiln."""
-    module = AnsibleModule(argument_spec=options.CLUSTER, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=options.CLUSTER, required_if=options.CLUSTER_REQUIRED_IF, supports_check_mode=True
+    )
     answer.answer(module, cluster.work)
 
 

@@ -126,10 +126,27 @@ clusters:
           description: EMR's state of the node.
           type: str
           sample: RUNNING
+message:
+  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  returned: failure
+  type: str
+fix:
+  description: What to change or type; empty when nothing is known.
+  returned: failure
+  type: str
+details:
+  description: Further lines, such as the clusters that were found.
+  returned: failure
+  type: list
+  elements: str
 exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+cluster_id:
+  description: A cluster that had been launched before the failure; empty without one.
+  returned: failure
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -35,8 +35,6 @@ attributes:
     description: Keeps nothing.
   diff_mode:
     support: none
-author:
-  - Kiln contributors
 """
 
 EXAMPLES = r"""
@@ -60,10 +58,27 @@ archive:
   description: The archive, s3://….
   returned: success
   type: str
+message:
+  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  returned: failure
+  type: str
+fix:
+  description: What to change or type; empty when nothing is known.
+  returned: failure
+  type: str
+details:
+  description: Further lines, such as the clusters that were found.
+  returned: failure
+  type: list
+  elements: str
 exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+cluster_id:
+  description: A cluster that had been launched before the failure; empty without one.
+  returned: failure
+  type: str
 """
 
 from typing import TYPE_CHECKING, Any

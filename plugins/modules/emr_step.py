@@ -14,6 +14,7 @@ description:
   - Adds steps to a cluster and waits for them, in order. A step that failed stops the ones after it.
   - A step that the run's ledger knows is not added again. One that is still active is waited for, one that is
     complete is left alone, one that failed or was cancelled is added again.
+  - Fails when a step that is active or complete was added with another jar or other arguments.
 options:
   state:
     description: V(present) means that the steps have been added to the cluster.
@@ -115,10 +116,27 @@ steps:
     failure:
       description: What EMR says about a failure; empty without one.
       type: str
+message:
+  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  returned: failure
+  type: str
+fix:
+  description: What to change or type; empty when nothing is known.
+  returned: failure
+  type: str
+details:
+  description: Further lines, such as the clusters that were found.
+  returned: failure
+  type: list
+  elements: str
 exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+cluster_id:
+  description: A cluster that had been launched before the failure; empty without one.
+  returned: failure
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -43,8 +43,12 @@ attributes:
   diff_mode:
     support: N/A
     description: It changes no cluster.
+requirements:
+  - kiln, from this checkout
+  - git
+  - python >= 3.11
 author:
-  - Kiln contributors
+  - Kiln contributors (@kiln-contributors)
 """
 
 EXAMPLES = r"""
@@ -70,10 +74,27 @@ sha256:
   description: SHA-256 of the archive, in hex.
   returned: when O(cache_dir) is given
   type: str
+message:
+  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  returned: failure
+  type: str
+fix:
+  description: What to change or type; empty when nothing is known.
+  returned: failure
+  type: str
+details:
+  description: Further lines, such as the clusters that were found.
+  returned: failure
+  type: list
+  elements: str
 exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+cluster_id:
+  description: A cluster that had been launched before the failure; empty without one.
+  returned: failure
+  type: str
 """
 
 from pathlib import Path

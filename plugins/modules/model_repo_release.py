@@ -38,8 +38,10 @@ attributes:
     description: Reports a change and does nothing.
   diff_mode:
     support: none
+requirements:
+  - python >= 3.9
 author:
-  - Kiln contributors
+  - Kiln contributors (@kiln-contributors)
 """
 
 EXAMPLES = r"""

@@ -38,8 +38,10 @@ attributes:
   diff_mode:
     support: none
     description: A difference would show secrets.
+requirements:
+  - python >= 3.9
 author:
-  - Kiln contributors
+  - Kiln contributors (@kiln-contributors)
 """
 
 EXAMPLES = r"""

@@ -109,6 +109,8 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
     if not Path(kept.get("XDG_CACHE_HOME", "/")).is_absolute():
         del kept["XDG_CACHE_HOME"]  # by the XDG specification it then counts as not set
     kept["LC_ALL"] = "C.UTF-8"
+    # Modules then advise kiln's own commands (advice.py).
+    kept.setdefault("KILN_PROGRAM", "kiln")
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
     return kept | dict(extra or {})
 

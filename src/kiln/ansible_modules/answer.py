@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiln import advice
 from kiln.ansible_modules.report import report
 from kiln.aws.context import Context
 from kiln.aws.retrying import Patient
@@ -25,6 +26,7 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
         config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
         effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
         clock = SystemClock()
-        return work(Context(effects=Patient(effects, clock), clock=clock), module)
+        by_hand = advice.is_by_hand()
+        return work(Context(effects=Patient(effects, clock), clock=clock, by_hand=by_hand), module)
 
     report(module, do)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import run_ids
+from kiln import advice, run_ids
 from kiln.emr import clusters, launch, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
@@ -30,9 +30,6 @@ def _shape(options: Options) -> ClusterShape:
     fields = msgspec.structs.fields(ClusterShape)
     given = {field.name: options[field.name] for field in fields if options[field.name] is not None}
     given["tags"] = {key: str(value) for key, value in options["tags"].items()}
-    missing = sorted(field.name for field in fields if field.required and field.name not in given)
-    if missing:
-        raise UsageError(f"a launch needs {', '.join(missing)}", fix="give these options to emr_cluster")
     try:
         return msgspec.convert(given, ClusterShape)
     except msgspec.ValidationError as error:
@@ -54,6 +51,8 @@ def _present(context: Context, module: Any) -> Options:
         )
     identity = _identity(options, run_id)
     shape = _shape(options)
+    if not options["allow_second"]:
+        _refuse_second(context, identity)
     ledger = _ledger(context, options, identity)
     request = launch_request(identity, shape, context.clock.now())
     if module.check_mode:
@@ -68,6 +67,22 @@ def _present(context: Context, module: Any) -> Options:
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
+
+
+def _refuse_second(context: Context, identity: Identity) -> None:
+    """Refuse a launch while another run of the pipeline has a cluster in this environment."""
+    whose = (identity.environment, identity.pipeline)
+    live = clusters.named(context, *whose, None, states.CLUSTER_USABLE)
+    others = [one for one in live if (of := of_name(one.name)) and of.run_id != identity.run_id]
+    if others:
+        end = advice.action("terminate", *whose, by_hand=context.by_hand)
+        run = advice.run_option(by_hand=context.by_hand)
+        raise ClusterNotFoundError(
+            f"pipeline {identity.pipeline} in {identity.environment} has a live cluster already",
+            fix=f"go on with it by {run}, end it by {end}, "
+            "or launch a second one by -e emr_cluster_allow_second=true",
+            details=tuple(clusters.line(one) for one in others),
+        )
 
 
 def _identity(options: Options, run_id: str) -> Identity:
@@ -94,31 +109,49 @@ def _absent(context: Context, module: Any) -> Options:
         found = clusters.of_run(context, identity, kept.cluster_ids if kept else ()).mine
     else:
         found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
-    return {"changed": bool(found), "cluster": clusters.described(found[0]) if found else {}}
+    if not found:
+        return {"changed": False, "cluster": {}}
+    diff = {
+        "before": {one.id: {"name": one.name, "state": "live"} for one in found},
+        "after": {one.id: {"name": one.name, "state": "ended"} for one in found},
+    }
+    return {"changed": True, "cluster": clusters.described(found[0]), "diff": diff}
 
 
 def _meant(context: Context, options: Options) -> Identity | None:
     """Return the run that is meant: by its id, by its cluster, or as the pipeline's only live one."""
     run_id = run_ids.given(options["run_id"], {})
+    if options["cluster_id"]:
+        return _given(context, options, run_id)
     if run_id is not None:
         return _identity(options, run_id)
-    if options["cluster_id"]:
-        return _given(context, options)
     whose = (options["environment"], options["pipeline"])
     found = clusters.named(context, *whose)
     if len(found) > 1:
-        raise clusters.not_one(found, *whose, None)
+        raise clusters.not_one(context, found, *whose, None)
     return of_name(found[0].name) if found else None
 
 
-def _given(context: Context, options: Options) -> Identity | None:
-    """Return the run of the given cluster, if it is live; refuse one of another pipeline or environment."""
+def _given(context: Context, options: Options, run_id: str | None) -> Identity | None:
+    """Return the run of the given cluster, if it is live; refuse one that the other options contradict."""
     one = context.effects.describe_cluster(options["cluster_id"])
     of = clusters.identity_of(one)
-    if of is None or (of.environment, of.pipeline) != (options["environment"], options["pipeline"]):
+    if of is None:
         raise ClusterNotFoundError(
-            f"cluster {one.id} is not of pipeline {options['pipeline']} in {options['environment']}",
-            fix="give the id of one that is, or leave cluster_id out",
+            f"cluster {one.id} is not Kiln's by its name and its tags",
+            fix="leave cluster_id out and name the run: its ledger may know the cluster",
+            details=(clusters.line(one),),
+        )
+    asked = {"pipeline": options["pipeline"], "environment": options["environment"], "run_id": run_id}
+    wrong = [
+        f"its {key} is {getattr(of, key)!r}, not {value!r}"
+        for key, value in asked.items()
+        if value not in {None, getattr(of, key)}
+    ]
+    if wrong:
+        raise ClusterNotFoundError(
+            f"cluster {one.id} is another one than the options say: {'; '.join(wrong)}",
+            fix="correct the option, give the id of another cluster, or leave cluster_id out",
             details=(clusters.line(one),),
         )
     return of if one.state in states.CLUSTER_LIVE else None

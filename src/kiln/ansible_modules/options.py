@@ -19,6 +19,7 @@ CLUSTER: Options = {
     "environment": {"type": "str", "required": True},
     "run_id": {"type": "str"},
     "cluster_id": {"type": "str"},
+    "allow_second": {"type": "bool", "default": True},
     "owner": {"type": "str"},
     "wait": {"type": "bool", "default": True},
     "wait_timeout_seconds": {"type": "int", "default": 1800},
@@ -53,6 +54,19 @@ CLUSTER: Options = {
     },
     "custom_ami_id": {"type": "str", "default": ""},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+
+# What a launch needs.
+CLUSTER_REQUIRED_IF = [
+    (
+        "state",
+        "present",
+        [
+            *("run_id", "owner", "release_label", "log_uri", "key_pair", "service_role", "instance_profile"),
+            *("master_instance_type", "core_instance_type", "core_count"),
+            *("idle_timeout_seconds", "max_lifetime_seconds"),
+        ],
+    )
+]
 
 CLUSTER_INFO: Options = {
     "cluster_id": {"type": "str"},

@@ -64,7 +64,11 @@ def _check_steps(
         )
         if known is None:
             added.append(msgspec.to_builtins(steps.request(one)))
-    return {"changed": bool(added), "steps": shown, "diff": {"before": [], "after": added}}
+    return {
+        "changed": bool(added),
+        "steps": shown,
+        "diff": {"before": {"steps": []}, "after": {"steps": added}},
+    }
 
 
 def _run_steps(
@@ -85,4 +89,8 @@ def _run_steps(
                 interval_seconds=options["poll_interval_seconds"],
             )
         shown.append(_shown_step(seen))
-    return {"changed": bool(added), "steps": shown, "diff": {"before": [], "after": added}}
+    return {
+        "changed": bool(added),
+        "steps": shown,
+        "diff": {"before": {"steps": []}, "after": {"steps": added}},
+    }

@@ -21,7 +21,10 @@ def _discard(_line: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """`report` gets one line per change; it is what a person sees below the running phase."""
+    """`report` gets one line per change; it is what a person sees below the running phase.
+
+    `by_hand`: somebody runs a playbook, so errors advise ansible-playbook and not kiln.
+    """
 
     effects: Effects
     clock: Clock
@@ -29,6 +32,7 @@ class Context:
     report: Callable[[str], None] = _discard
     # Jitter only: nothing here is a secret.
     random: random.Random = field(default_factory=random.Random)
+    by_hand: bool = False
 
     def unstoppable(self) -> Context:
         """Return the same context for a teardown, which a second Ctrl-C must not interrupt."""

@@ -138,7 +138,7 @@ def _only_live_run(context: Context, question: resolve.Question, planned: phases
     # By name alone for an end: a cluster whose tags were changed has to be ended, or said, too.
     found = [clusters.only(context, *whose)] if planned.phases else clusters.named(context, *whose)
     if len(found) > 1:
-        raise clusters.not_one(found, *whose, None)
+        raise clusters.not_one(context, found, *whose, None)
     of = of_name(found[0].name) if found else None
     return of.run_id if of else None
 

@@ -77,7 +77,7 @@ def find_run(
     """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
     live = clusters.named(context, environment, pipeline, run_id)
     if run_id is None and len(live) > 1:
-        raise clusters.not_one(live, environment, pipeline, None)
+        raise clusters.not_one(context, live, environment, pipeline, None)
     of = of_name(live[0].name) if live else None
     chosen = run_id or (of.run_id if of else None) or _latest(context.effects, account, environment, pipeline)
     if not chosen:

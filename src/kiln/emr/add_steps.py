@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from kiln.errors import (
     StepFailedError,
     UnansweredError,
     UnknownOutcomeError,
+    UsageError,
 )
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED, StepEntry
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # AWS's clock and ours may differ; a step of an intent cannot be older than the intent by more than this.
 _SKEW = timedelta(seconds=120)
 _TRIES = 5
+_SHOWN_ARGUMENTS = 20
 
 
 class _ChangedError(KilnError):
@@ -38,6 +41,7 @@ def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -
     """Make sure that the step is on the cluster; return it, and whether it was added now.
 
     A step of this run that is active or complete is not added again; one that failed or was cancelled is.
+    Raises UsageError when the active or complete one has another jar or other arguments.
     """
     for _ in range(_TRIES):
         known, newest = _attached(context, cluster_id, step, ledger)
@@ -134,7 +138,27 @@ def _attached(
         return None, newest
     seen = _shown(context, cluster_id, newest.step_id, step.name)
     is_done = seen.state not in states.STEP_ENDED or seen.state == "COMPLETED"
+    if is_done:
+        _refuse_other_arguments(step, seen)
     return (seen if is_done else None), newest
+
+
+def _refuse_other_arguments(wanted: StepSettings, seen: Step) -> None:
+    """Refuse to take a step of this run for one that was added with other values (another date, another -e).
+
+    ListSteps returns jar and arguments as they were added (emr 2009-03-31 service model, HadoopStepConfig).
+    """
+    before, now = ((one.jar, *one.args) for one in (seen, wanted))
+    if before == now:
+        return
+    changed = [line for line in difflib.ndiff(before, now) if line.startswith(("- ", "+ "))]
+    left_out = len(changed) - _SHOWN_ARGUMENTS
+    more = (f"and {left_out} more",) if left_out > 0 else ()
+    raise UsageError(
+        f"step {wanted.name} of this run is {seen.state} with other arguments ({seen.id}): it is not added again",
+        fix="give the same date and variables as before, or begin a new run",
+        details=(*changed[:_SHOWN_ARGUMENTS], *more),
+    )
 
 
 def _newest(ledger: Ledger, cluster_id: str, step: StepSettings) -> StepEntry | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import identity, paths
+from kiln import advice, identity
 from kiln.emr import creating, states
 from kiln.errors import ClusterNotFoundError
 
@@ -218,23 +218,20 @@ def only(
         found = usable(context, run, ledger_of(run) if ledger_of else None)
     if len(found) == 1:
         return found[0]
-    raise not_one(found, environment, pipeline, run_id)
+    raise not_one(context, found, environment, pipeline, run_id)
 
 
 def not_one(
-    found: Sequence[Cluster], environment: str, pipeline: str, run_id: str | None
+    context: Context, found: Sequence[Cluster], environment: str, pipeline: str, run_id: str | None
 ) -> ClusterNotFoundError:
     """Return the error for a search that found none or several."""
     whose = f"pipeline {pipeline} in {environment}" + (f", run {run_id}" if run_id else "")
     if not found:
-        run = ("--run-id", run_id) if run_id else ()
-        return ClusterNotFoundError(
-            f"no live cluster of {whose}",
-            fix=f"launch one: {paths.command('run', pipeline, 'launch', '--env', environment, *run)}",
-        )
+        launch = advice.action("launch", environment, pipeline, run_id, by_hand=context.by_hand)
+        return ClusterNotFoundError(f"no live cluster of {whose}", fix=f"launch one: {launch}")
     return ClusterNotFoundError(
         f"{len(found)} live clusters of {whose}",
-        fix="say which: --run-id, or -e run_id= with ansible-playbook"
+        fix=f"say which: {advice.run_option(by_hand=context.by_hand)}"
         if run_id is None
         else "end the one that is too many",
         details=tuple(line(cluster) for cluster in found),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from fakes import shape
 
 from kiln.ansible_modules import cluster, cluster_info, options, step
-from kiln.errors import ClusterNotFoundError, NotTerminatedError, UsageError
+from kiln.errors import ClusterNotFoundError, NotTerminatedError, StepFailedError, UsageError
 from kiln.settings.model import ClusterShape, StepSettings
 
 if TYPE_CHECKING:
@@ -72,9 +73,12 @@ def test_check_mode_shows_the_request_and_launches_nothing(context: Context, aws
     assert (aws.clusters, aws.objects) == ({}, {})
 
 
-def test_an_incomplete_shape_says_what_is_missing(context: Context) -> None:
-    with pytest.raises(UsageError, match="core_count, log_uri"):
-        launch(context, core_count=None, log_uri=None)
+def test_what_a_launch_needs_is_required_with_state_present() -> None:
+    ((option, value, required),) = options.CLUSTER_REQUIRED_IF
+    assert (option, value) == ("state", "present")
+    fields = msgspec.structs.fields(ClusterShape)
+    needed = {f.name for f in fields if f.required and "default" not in options.CLUSTER[f.name]}
+    assert set(required) == needed | {"run_id", "owner"}
 
 
 @pytest.mark.parametrize("run_id", ["a/b", "", "-x", "x" * 151])
@@ -109,6 +113,82 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
     assert len(aws.live()) == 2
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("pipeline", "other"), ("environment", "prod"), ("run_id", "r2")]
+)
+def test_absent_by_id_names_what_contradicts_the_cluster(
+    context: Context, aws: FakeAws, option: str, value: str
+) -> None:
+    launch(context)
+    with pytest.raises(ClusterNotFoundError) as error:
+        end(context, **{"cluster_id": "j-0001", option: value})
+    assert f"its {option} is {RUN[option]!r}, not {value!r}" in error.value.message
+    assert aws.live() == ["j-0001"]
+    assert end(context, cluster_id="j-0001")["changed"] is True
+
+
+def test_absent_by_id_refuses_a_cluster_whose_tags_do_not_confirm_its_name(
+    context: Context, aws: FakeAws
+) -> None:
+    launch(context)
+    retag(aws, pipeline="other")
+    with pytest.raises(ClusterNotFoundError, match="j-0001 is not Kiln's by its name and its tags"):
+        end(context, cluster_id="j-0001", run_id=None)
+    assert aws.live() == ["j-0001"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_launch_can_refuse_to_be_the_second(context: Context, aws: FakeAws, *, check_mode: bool) -> None:
+    launch(context, allow_second=False)
+    with pytest.raises(ClusterNotFoundError) as error:
+        launch(replace(context, by_hand=True), run_id="r2", allow_second=False, check_mode=check_mode)
+    assert "model_building in local has a live cluster already" in error.value.message
+    assert "j-0001" in error.value.details[0]
+    assert "-e run_id=ID" in error.value.fix
+    assert "playbooks/terminate.yml -e pipeline=model_building" in error.value.fix
+    assert "-e emr_cluster_allow_second=true" in error.value.fix
+    assert aws.live() == ["j-0001"]
+    # The same run again, another pipeline, and whoever asks for a second one.
+    assert launch(context, allow_second=False)["changed"] is False
+    assert launch(context, pipeline="other", allow_second=False)["changed"] is True
+    assert launch(context, run_id="r2")["changed"] is True
+
+
+def test_a_cluster_that_is_ending_does_not_stop_a_launch(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    aws.terminate_cluster("j-0001")
+    assert launch(context, run_id="r2", allow_second=False)["changed"] is True
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "advice"),
+    [
+        (
+            True,
+            "ansible-playbook -i inventory/local playbooks/launch.yml -e pipeline=model_building -e run_id=r9",
+        ),
+        (False, "run model_building launch --env local --run-id r9"),
+    ],
+)
+def test_errors_advise_the_command_of_who_asked(context: Context, advice: str, *, by_hand: bool) -> None:
+    given = RUN | {"one": True, "run_id": "r9"}
+    with pytest.raises(ClusterNotFoundError) as error:
+        cluster_info.work(replace(context, by_hand=by_hand), Module(options.CLUSTER_INFO, given))
+    assert error.value.fix.endswith(advice)
+
+
+def test_a_diff_is_made_of_dictionaries(context: Context) -> None:
+    """Ansible shows dictionaries and text; a list of steps is a warning and no diff."""
+    answers = [launch(context, check_mode=True), launch(context)]
+    answers += [steps(context, check_mode=True), steps(context)]
+    answers += [end(context, check_mode=True), end(context)]
+    for answer in answers:
+        assert answer["changed"]
+        assert {type(side) for side in answer["diff"].values()} == {dict}
+        assert answer["diff"]["before"] != answer["diff"]["after"]
+    assert list(answers[-1]["diff"]["before"]) == ["j-0001"]
+
+
 def test_info_lists_clusters_with_their_nodes(context: Context) -> None:
     launch(context)
     result = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True}))
@@ -126,6 +206,34 @@ def test_a_step_is_added_once_a_run(context: Context, aws: FakeAws) -> None:
     assert (first["changed"], again["changed"]) == (True, False)
     assert first["steps"] == again["steps"]
     assert aws.calls.count("AddJobFlowSteps") == 1
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("state", ["RUNNING", "COMPLETED"])
+def test_a_step_with_other_arguments_is_refused_with_the_difference(
+    context: Context, aws: FakeAws, state: str, *, check_mode: bool
+) -> None:
+    launch(context)
+    args = ["spark-submit", "sd.py", "--date", "2026-11-20"]
+    wanted = [{"name": "sd", "jar": "command-runner.jar", "args": args}]
+    steps(context, steps=wanted, wait=state == "COMPLETED")
+    other = [wanted[0] | {"args": [*args[:-1], "2026-11-21"]}]
+    with pytest.raises(UsageError) as error:
+        steps(context, steps=other, check_mode=check_mode)
+    assert "step sd of this run" in error.value.message
+    assert "with other arguments" in error.value.message
+    assert error.value.details == ("- 2026-11-20", "+ 2026-11-21")
+    assert aws.calls.count("AddJobFlowSteps") == 1
+
+
+def test_a_step_that_failed_is_added_again_with_other_arguments(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    aws.step_outcomes["sd"] = "FAILED"
+    with pytest.raises(StepFailedError):
+        steps(context)
+    aws.step_outcomes.clear()
+    wanted = [{"name": "sd", "jar": "command-runner.jar", "args": ["other"]}]
+    assert steps(context, steps=wanted)["changed"] is True
 
 
 def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAws) -> None:
@@ -161,12 +269,11 @@ def assert_same(documented: dict[str, Any], options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_documentation_tells_the_options_that_there_are(name: str, documentation: dict[str, Any]) -> None:
-    reported = documentation[name]
-    assert_same(reported["doc"]["options"], SPECS[name])
-    assert reported["doc"]["author"]
-    assert reported["examples"]
-    assert reported["return"]
-    assert os.access(CHECKOUT / f"plugins/modules/{name}.py", os.X_OK)
+    documented = documentation[name]
+    assert_same(documented["doc"]["options"], SPECS[name])
+    assert documented["doc"]["author"]
+    assert documented["examples"]
+    assert documented["return"]
 
 
 def test_the_modules_know_every_setting_of_the_model() -> None:
