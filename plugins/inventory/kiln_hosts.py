@@ -4,15 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from ansible import context
-from ansible.inventory.manager import split_host_pattern
-from ansible.plugins.inventory import BaseFileInventoryPlugin
-from ansible.plugins.inventory.yaml import InventoryModule as YamlInventory
-from ansible.utils.context_objects import CLIArgs
-
 DOCUMENTATION = r"""
 ---
 name: kiln_hosts
@@ -40,6 +31,15 @@ all:
         localhost:
           ansible_connection: local
 """
+
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.inventory.manager import split_host_pattern
+from ansible.plugins.inventory import BaseFileInventoryPlugin
+from ansible.plugins.inventory.yaml import InventoryModule as YamlInventory
+from ansible.utils.context_objects import CLIArgs
 
 CONTROL_HOST = "localhost"
 TARGET = "emr_target"

@@ -230,7 +230,7 @@ request:
   returned: when a cluster was launched or would be
   type: dict
 message:
-  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
   returned: failure
   type: str
 fix:

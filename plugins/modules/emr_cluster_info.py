@@ -127,7 +127,7 @@ clusters:
           type: str
           sample: RUNNING
 message:
-  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
   returned: failure
   type: str
 fix:

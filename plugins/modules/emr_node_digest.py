@@ -35,6 +35,7 @@ attributes:
     description: Keeps nothing.
   diff_mode:
     support: none
+    description: A digest says nothing to people.
 """
 
 EXAMPLES = r"""
@@ -59,7 +60,7 @@ archive:
   returned: success
   type: str
 message:
-  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
   returned: failure
   type: str
 fix:

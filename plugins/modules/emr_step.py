@@ -117,7 +117,7 @@ steps:
       description: What EMR says about a failure; empty without one.
       type: str
 message:
-  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
   returned: failure
   type: str
 fix:

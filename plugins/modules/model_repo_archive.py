@@ -75,7 +75,7 @@ sha256:
   returned: when O(cache_dir) is given
   type: str
 message:
-  description: What is wrong, in one line. RV(msg) has it too, with RV(details) and RV(fix) below.
+  description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
   returned: failure
   type: str
 fix:

@@ -38,6 +38,7 @@ attributes:
     description: Reports a change and does nothing.
   diff_mode:
     support: none
+    description: A release is a whole folder of files.
 requirements:
   - python >= 3.9
 author:

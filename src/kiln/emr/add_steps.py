@@ -155,7 +155,7 @@ def _refuse_other_arguments(wanted: StepSettings, seen: Step) -> None:
     left_out = len(changed) - _SHOWN_ARGUMENTS
     more = (f"and {left_out} more",) if left_out > 0 else ()
     raise UsageError(
-        f"step {wanted.name} of this run is {seen.state} with other arguments ({seen.id}): it is not added again",
+        f"step {wanted.name} of this run ({seen.id}) is {seen.state} with other arguments",
         fix="give the same date and variables as before, or begin a new run",
         details=(*changed[:_SHOWN_ARGUMENTS], *more),
     )

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from fakes import shape
 
-from kiln.ansible_modules import cluster, cluster_info, options, step
-from kiln.errors import ClusterNotFoundError, NotTerminatedError, StepFailedError, UsageError
+from kiln.ansible_modules import cluster, cluster_info, options, report, step
+from kiln.errors import ClusterNotFoundError, KilnError, NotTerminatedError, StepFailedError, UsageError
 from kiln.settings.model import ClusterShape, StepSettings
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_absent_by_id_names_what_contradicts_the_cluster(
 ) -> None:
     launch(context)
     with pytest.raises(ClusterNotFoundError) as error:
-        end(context, **{"cluster_id": "j-0001", option: value})
+        end(context, cluster_id="j-0001", check_mode=False, **{option: value})
     assert f"its {option} is {RUN[option]!r}, not {value!r}" in error.value.message
     assert aws.live() == ["j-0001"]
     assert end(context, cluster_id="j-0001")["changed"] is True
@@ -163,10 +163,7 @@ def test_a_cluster_that_is_ending_does_not_stop_a_launch(context: Context, aws: 
 @pytest.mark.parametrize(
     ("by_hand", "advice"),
     [
-        (
-            True,
-            "ansible-playbook -i inventory/local playbooks/launch.yml -e pipeline=model_building -e run_id=r9",
-        ),
+        (True, "-i inventory/local playbooks/launch.yml -e pipeline=model_building -e run_id=r9"),
         (False, "run model_building launch --env local --run-id r9"),
     ],
 )
@@ -273,7 +270,9 @@ def test_the_documentation_tells_the_options_that_there_are(name: str, documenta
     assert_same(documented["doc"]["options"], SPECS[name])
     assert documented["doc"]["author"]
     assert documented["examples"]
-    assert documented["return"]
+    failed = set(report.failure(KilnError("x"))) - {"failed", "msg"}
+    assert failed <= set(documented["return"])
+    assert documented["doc"]["requirements"]
 
 
 def test_the_modules_know_every_setting_of_the_model() -> None:
