@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from fakes import FakeAws, FakePlaybooks, Silence, VirtualClock, shape
 
 from kiln.aws.context import Context
-from kiln.aws.retrying import Patient
 from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, phases
@@ -37,10 +36,9 @@ class World:
         self.aws = FakeAws(self.clock)
         self.limits = limits
         chance = random.Random(1)  # noqa: S311  # jitter
-        patient = Patient(self.aws, self.clock, chance)
-        self.context = Context(effects=patient, clock=self.clock, random=chance)
+        self.context = Context(aws=self.aws, clock=self.clock, random=chance)
         self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")
-        self.ledger = Ledger(patient, self.clock, "s3://state/kiln", self.identity)
+        self.ledger = Ledger(self.context.effects, self.clock, "s3://state/kiln", self.identity)
         self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
         self.actions = actions
 

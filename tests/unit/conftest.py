@@ -31,7 +31,7 @@ def reported() -> list[str]:
 
 @pytest.fixture
 def context(aws: FakeAws, clock: VirtualClock, reported: list[str]) -> Context:
-    return Context(effects=aws, clock=clock, report=reported.append, random=random.Random(1))  # noqa: S311  # jitter
+    return Context(aws=aws, clock=clock, report=reported.append, random=random.Random(1))  # noqa: S311  # jitter
 
 
 @pytest.fixture
@@ -40,5 +40,5 @@ def identity() -> Identity:
 
 
 @pytest.fixture
-def ledger(aws: FakeAws, clock: VirtualClock) -> Ledger:
-    return Ledger(aws, clock, "s3://state/kiln", IDENTITY)
+def ledger(context: Context, clock: VirtualClock) -> Ledger:
+    return Ledger(context.effects, clock, "s3://state/kiln", IDENTITY)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from kiln import advice
 from kiln.ansible_modules.report import report
 from kiln.aws.context import Context
-from kiln.aws.retrying import Patient
 from kiln.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ def answer(module: Any, work: Callable[[Context, Any], Options]) -> None:
     def do() -> Options:
         options = module.params
         config_file = Path(options["aws_config_file"]) if options["aws_config_file"] else None
-        effects = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
-        clock = SystemClock()
-        by_hand = advice.is_by_hand()
-        return work(Context(effects=Patient(effects, clock), clock=clock, by_hand=by_hand), module)
+        aws = Boto(region=options["region"], profile=options["profile"], config_file=config_file)
+        return work(Context(aws=aws, clock=SystemClock(), by_hand=advice.is_by_hand()), module)
 
     report(module, do)

@@ -1,4 +1,4 @@
-"""The real effects, through boto3. Retries are explicit: botocore's defaults changed in 1.44."""
+"""The real effects, through boto3: one attempt of each call, kiln.aws.retrying repeats."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 # All that botocore raises for a call.
 _FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
-_TIMES = {"connect_timeout": 5, "read_timeout": 30}
-_ASK = Config(retries={"mode": "standard", "total_max_attempts": 6}, **_TIMES)  # type: ignore[arg-type]
-_CREATE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMES)  # type: ignore[arg-type]
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -36,7 +34,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class Boto:
-    """`kiln.effects.Effects` on the account that a profile stands for.
+    """`kiln.aws.effects.Effects` on the account that a profile stands for.
 
     An empty `profile` means botocore's usual chain (environment, instance role). With `config_file` only
     that file is read, so that nothing of the caller's own ~/.aws can be meant by mistake.
@@ -50,25 +48,17 @@ class Boto:
 
     @cached_property
     def _emr(self) -> Any:
-        return self._client("emr", _ASK)
-
-    @cached_property
-    def _emr_create(self) -> Any:
-        return self._client("emr", _CREATE)
+        return self._client("emr")
 
     @cached_property
     def _s3(self) -> Any:
-        return self._client("s3", _ASK)
+        return self._client("s3")
 
-    @cached_property
-    def _s3_conditional(self) -> Any:
-        return self._client("s3", _CREATE)
-
-    def _client(self, service: str, config: Config) -> Any:
+    def _client(self, service: str) -> Any:
         try:
             # Any: the service is a variable here, and the typed clients have one overload a service.
             factory: Any = self._session.client
-            return factory(service, config=config, endpoint_url=self._endpoint)
+            return factory(service, config=_CONFIG, endpoint_url=self._endpoint)
         except aws.BotoCoreError as error:
             raise translate(error, f"a client for {service}", "") from error
 
@@ -95,8 +85,8 @@ class Boto:
             raise translate(error, name, client.meta.endpoint_url) from error
 
     def run_job_flow(self, request: Mapping[str, Any]) -> str:
-        """Launch a cluster; one attempt only."""
-        return convert.cluster_id(self._call(self._emr_create, "run_job_flow", **request))
+        """Launch a cluster."""
+        return convert.cluster_id(self._call(self._emr, "run_job_flow", **request))
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
         """Return one cluster."""
@@ -122,9 +112,9 @@ class Boto:
         return [instance for instance in found if instance.state != "TERMINATED"]
 
     def add_steps(self, cluster_id: str, steps: Sequence[effects.StepRequest]) -> list[str]:
-        """Add steps; one attempt only."""
+        """Add steps."""
         answer = self._call(
-            self._emr_create,
+            self._emr,
             "add_job_flow_steps",
             JobFlowId=cluster_id,
             Steps=[convert.step_request(step) for step in steps],
@@ -198,7 +188,7 @@ class Boto:
         bucket, key = split_uri(uri)
         condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
         answer = self._call(
-            self._s3_conditional,
+            self._s3,
             "put_object",
             Bucket=bucket,
             Key=key,
@@ -217,7 +207,7 @@ class Boto:
 
     def caller_identity(self) -> str:
         """Return the caller's ARN."""
-        return str(self._call(self._client("sts", _ASK), "get_caller_identity")["Arn"])
+        return str(self._call(self._client("sts"), "get_caller_identity")["Arn"])
 
 
 def _core(profile: str, config_file: Path | None) -> botocore.session.Session:

@@ -1,11 +1,14 @@
-"""What functions that call AWS or wait are given: effects, clock, request to stop, where to report."""
+"""What functions that call AWS or wait are given: effects, clock, stop request, deadline, report."""
 
 from __future__ import annotations
 
+import math
 import random
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from kiln.aws.retrying import Retrying
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -19,21 +22,43 @@ def _discard(_line: str) -> None:
     """Report to nobody."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
-    """`report` gets one line per change; it is what a person sees below the running phase.
+    """`aws` makes one attempt of each call; everybody uses `effects`, which repeats what may be repeated.
 
+    `report` gets one line per change; it is what a person sees below the running phase. `ends_at` is a
+    deadline on the clock's monotonic time: no call is repeated and no wait goes on after it.
     `by_hand`: somebody runs a playbook, so errors advise ansible-playbook and not kiln.
     """
 
-    effects: Effects
+    aws: Effects
     clock: Clock
     stop: Stop = field(default_factory=Stop)
     report: Callable[[str], None] = _discard
     # Jitter only: nothing here is a secret.
     random: random.Random = field(default_factory=random.Random)
     by_hand: bool = False
+    ends_at: float = math.inf
+    # Set with the first answer of AWS.
+    reached: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def effects(self) -> Retrying:
+        """All that kiln does to AWS or asks of it, on the terms of this context."""
+        return Retrying(
+            inner=self.aws,
+            clock=self.clock,
+            stop=self.stop,
+            report=self.report,
+            random=self.random,
+            ends_at=self.ends_at,
+            reached=self.reached,
+        )
+
+    def within(self, seconds: float) -> Context:
+        """Return the same context with a deadline in `seconds`, or with its own when that is earlier."""
+        return replace(self, ends_at=min(self.ends_at, self.clock.monotonic() + seconds))
 
     def unstoppable(self) -> Context:
-        """Return the same context for a teardown, which a second Ctrl-C must not interrupt."""
-        return replace(self, stop=Stop())
+        """Return the context of a teardown: no signal and no deadline of the work before it interrupts it."""
+        return replace(self, stop=Stop(), ends_at=math.inf)

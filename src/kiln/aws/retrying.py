@@ -1,104 +1,218 @@
-"""Effects that ask again when AWS gave no answer: for every call that may be repeated without harm."""
+"""The one place that repeats calls to AWS: which may be repeated, for how long, and why.
+
+botocore makes one attempt of each call. docs/decisions/0010 has the reasons.
+"""
 
 from __future__ import annotations
 
-import random
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kiln.aws.effects import MOST_BYTES, MOST_OBJECTS
-from kiln.errors import ThrottledError, UnansweredError
+from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError, UnreachableError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from kiln.aws import effects
     from kiln.clock import Clock
+    from kiln.stop import Stop
 
 T = TypeVar("T")
 
-TRIES = 5
+
+class Repeat(Enum):
+    """When a call may be made again."""
+
+    ALWAYS = "always"
+    WITHOUT_EFFECT = "when it was refused for being too many, or never sent"
+    AFTER_READ = "when a read shows that it had no effect"
+
+
+class Operation(NamedTuple):
+    """When an operation may be repeated, and why."""
+
+    repeat: Repeat
+    why: str
+
+
+_READ = Operation(Repeat.ALWAYS, "it changes nothing")
+_CREATE = Operation(
+    Repeat.WITHOUT_EFFECT, "the API has no idempotency token; emr/creating.py looks for a lost effect"
+)
+OPERATIONS: dict[str, Operation] = {
+    "run_job_flow": _CREATE,
+    "add_steps": _CREATE,
+    "put_object": Operation(
+        Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
+    ),
+    "cancel_steps": Operation(Repeat.ALWAYS, "idempotent (API reference, CancelSteps)"),
+    "terminate_cluster": Operation(Repeat.ALWAYS, "harmless on a cluster that is ending or has ended"),
+    "set_termination_protection": Operation(Repeat.ALWAYS, "twice is the same as once"),
+    "describe_cluster": _READ,
+    "list_clusters": _READ,
+    "list_instances": _READ,
+    "list_steps": _READ,
+    "get_object": _READ,
+    "list_objects": _READ,
+    "caller_identity": _READ,
+}
+
+# For how long one call is repeated, in seconds; a deadline of the caller may be earlier.
+THROTTLED_SECONDS = 600.0
+# Another process that finds the intent of a launch or a step has to wait for longer than this.
+CREATE_SECONDS = 120.0
+UNANSWERED_SECONDS = 180.0
+# A wrong endpoint or no network at all should be reported at once.
+FIRST_CONTACT_SECONDS = 5.0
+# A shorter disturbance is not worth a line.
+_REPORT_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 20.0
+_JITTER = 0.2
 
 
-class Patient:
-    """`kiln.effects.Effects` around another one.
+@dataclass(frozen=True, kw_only=True)
+class Retrying:
+    """`kiln.aws.effects.Effects` around another implementation.
 
-    RunJobFlow, AddJobFlowSteps and conditional writes pass through as they are: whether they may be repeated
-    is decided where the tags and the ledger are known.
+    `ends_at` is the caller's deadline on the monotonic clock: nothing is repeated after it. `reached` is set
+    with AWS's first answer. Raises what the inner implementation raises, and InterruptedRunError when a stop is
+    requested while a call is being repeated; a call that begins after the request is not interrupted.
     """
 
-    def __init__(self, inner: effects.Effects, clock: Clock, chance: random.Random | None = None) -> None:
-        self._inner = inner
-        self._clock = clock
-        self._random = chance or random.Random()  # noqa: S311  # jitter is no secret
-        # Never set: a signal is noticed between calls, not inside one.
-        self._quiet = threading.Event()
+    inner: effects.Effects
+    clock: Clock
+    stop: Stop
+    report: Callable[[str], None]
+    random: random.Random
+    ends_at: float
+    reached: threading.Event
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        for _ in range(TRIES - 1):
+    def _ask(self, operation: str, call: Callable[[], T]) -> T:
+        started, pause, reported = self.clock.monotonic(), _FIRST_PAUSE_SECONDS, False
+        # The teardown works after a stop was requested: nothing ends it, and its pauses are real ones.
+        stop = None if self.stop.event.is_set() else self.stop
+        while True:
             try:
-                return call()
-            except (ThrottledError, UnansweredError):
-                self._clock.wait(pause * self._random.uniform(0.8, 1.2), self._quiet)
-                pause *= 2
-        return call()
+                answer = call()
+            except (ThrottledError, UnansweredError) as error:
+                now = self.clock.monotonic()
+                left = min(started + self._seconds(operation, error), self.ends_at) - now
+                if left <= 0:
+                    raise
+                if not reported and now - started >= _REPORT_SECONDS:
+                    self.report(f"{error.message}; asking again")
+                    reported = True
+            except KilnError:
+                self.reached.set()
+                raise
+            else:
+                self.reached.set()
+                return answer
+            self._pause(min(pause * self.random.uniform(1 - _JITTER, 1 + _JITTER), left), stop)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _pause(self, seconds: float, stop: Stop | None) -> None:
+        if stop is None:
+            self.clock.wait(seconds, threading.Event())
+            return
+        stop.check()
+        self.clock.wait(seconds, stop.event)
+        stop.check()
+
+    def _seconds(self, operation: str, error: KilnError) -> float:
+        """Return for how long a call is repeated after such an error; 0 = not at all."""
+        creates = OPERATIONS[operation].repeat is Repeat.WITHOUT_EFFECT
+        if isinstance(error, ThrottledError):
+            self.reached.set()
+            return CREATE_SECONDS if creates else THROTTLED_SECONDS
+        if isinstance(error, UnreachableError):
+            if not self.reached.is_set():
+                return FIRST_CONTACT_SECONDS
+            return CREATE_SECONDS if creates else UNANSWERED_SECONDS
+        return 0.0 if creates else UNANSWERED_SECONDS
 
     def run_job_flow(self, request: Mapping[str, Any]) -> str:
-        """Launch; once."""
-        return self._inner.run_job_flow(request)
+        """Launch a cluster."""
+        return self._ask("run_job_flow", lambda: self.inner.run_job_flow(request))
 
     def add_steps(self, cluster_id: str, steps: Sequence[effects.StepRequest]) -> list[str]:
-        """Add steps; once."""
-        return self._inner.add_steps(cluster_id, steps)
+        """Add steps."""
+        return self._ask("add_steps", lambda: self.inner.add_steps(cluster_id, steps))
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
-        """Write; once."""
-        return self._inner.put_object(uri, body, replaces=replaces)
+        """Write an object; after a lost answer a read decides whether that happened."""
+
+        def write() -> str:
+            try:
+                return self.inner.put_object(uri, body, replaces=replaces)
+            except UnreachableError:  # it was not sent
+                raise
+            except UnansweredError:
+                there = self.get_object(uri)
+                if there is not None and there.body == body:
+                    return there.etag
+                if (there.etag if there else None) != replaces:
+                    raise ConditionFailedError(
+                        f"{uri} was changed while a write to it got no answer",
+                        code="PreconditionFailed",
+                        operation="PutObject",
+                    ) from None
+                raise
+
+        return self._ask("put_object", write)
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
-        """Ask again if need be."""
-        return self._ask(lambda: self._inner.describe_cluster(cluster_id))
+        """Return one cluster."""
+        return self._ask("describe_cluster", lambda: self.inner.describe_cluster(cluster_id))
 
     def list_clusters(
         self, states: Iterable[str], created_after: datetime | None = None
     ) -> list[effects.ClusterSummary]:
-        """Ask again if need be."""
+        """Return all clusters in these states."""
         wanted = tuple(states)
-        return self._ask(lambda: self._inner.list_clusters(wanted, created_after))
+        return self._ask("list_clusters", lambda: self.inner.list_clusters(wanted, created_after))
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
-        """Ask again if need be."""
-        return self._ask(lambda: self._inner.list_instances(cluster_id))
+        """Return the active nodes."""
+        return self._ask("list_instances", lambda: self.inner.list_instances(cluster_id))
 
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
-        """Ask again if need be."""
-        return self._ask(lambda: self._inner.list_steps(cluster_id, step_ids))
+        """Return the given steps, or all."""
+        return self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids))
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
-        """Idempotent by EMR's word."""
-        self._ask(lambda: self._inner.cancel_steps(cluster_id, step_ids))
+        """Ask for the end of steps."""
+        self._ask("cancel_steps", lambda: self.inner.cancel_steps(cluster_id, step_ids))
 
     def terminate_cluster(self, cluster_id: str) -> None:
-        """Harmless on a cluster that is ending or has ended."""
-        self._ask(lambda: self._inner.terminate_cluster(cluster_id))
+        """Ask for the end of a cluster."""
+        self._ask("terminate_cluster", lambda: self.inner.terminate_cluster(cluster_id))
 
     def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
-        """Set it again if need be: twice is the same as once."""
-        self._ask(lambda: self._inner.set_termination_protection(cluster_id, protected=protected))
+        """Switch termination protection."""
+        self._ask(
+            "set_termination_protection",
+            lambda: self.inner.set_termination_protection(cluster_id, protected=protected),
+        )
 
     def get_object(
         self, uri: str, *, most_bytes: int = MOST_BYTES, from_end: bool = False
     ) -> effects.StoredObject | None:
-        """Ask again if need be."""
-        return self._ask(lambda: self._inner.get_object(uri, most_bytes=most_bytes, from_end=from_end))
+        """Return an S3 object, or None when it is not there."""
+        return self._ask(
+            "get_object", lambda: self.inner.get_object(uri, most_bytes=most_bytes, from_end=from_end)
+        )
 
     def list_objects(self, uri: str, *, most: int = MOST_OBJECTS) -> list[effects.ObjectSummary]:
-        """Ask again if need be."""
-        return self._ask(lambda: self._inner.list_objects(uri, most=most))
+        """Return the objects below a prefix."""
+        return self._ask("list_objects", lambda: self.inner.list_objects(uri, most=most))
 
     def caller_identity(self) -> str:
-        """Not asked again: the preflight says at once that nobody answers."""
-        return self._inner.caller_identity()
+        """Return the ARN that AWS knows the caller by."""
+        return self._ask("caller_identity", self.inner.caller_identity)

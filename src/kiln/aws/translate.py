@@ -21,9 +21,23 @@ from kiln.errors import (
 )
 
 _SERVER_ERROR = 500
+_TOO_MANY = 429
+# The codes that botocore's standard retry mode knows, of all services.
 _THROTTLES = frozenset(
-    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"}
+    {
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
+_TIMEOUTS = frozenset({"RequestTimeout", "RequestTimeoutException"})  # with status 400
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 _REFUSALS = frozenset(
     {
@@ -110,14 +124,14 @@ def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
     code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     line = f"AWS answered {operation} with {code}: {message}"
-    if code in _THROTTLES:
+    if code in _THROTTLES or status == _TOO_MANY:
         return ThrottledError(line)
     if code in _CONFLICTS:
         return ConditionFailedError(line, code=code, operation=operation)
     unknown = _names_unknown(operation, code, str(error.response.get("ErrorCode", "")), message)
     if unknown is not None:
         return unknown(line)
-    if status >= _SERVER_ERROR:
+    if status >= _SERVER_ERROR or code in _TIMEOUTS:
         return UnansweredError(line, code=code, operation=operation)
     result = AwsError(line, code=code, operation=operation)
     if code in _REFUSALS:

@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     listening = Signals(stop, lambda text: terminal.err(f"kiln: {text}"))
     expected = _Expected(root, f"{arguments.env}/{arguments.pipeline}")
     question, account, planned, limits = _prepared(arguments, root)
-    context = Context(effects=shared.effects_of(account), clock=clock, stop=stop)
+    context = Context(aws=shared.aws_of(account), clock=clock, stop=stop)
     if isinstance(account, Driver):
         _preflight(context, question, account, planned)
     stop.check()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from kiln import paths
 from kiln.aws.context import Context
-from kiln.aws.retrying import Patient
 from kiln.clock import SystemClock
 from kiln.display import terminal
 from kiln.emr import clusters
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from kiln.settings.model import Access, Account
 
 
-def effects_of(account: Account) -> Patient:
-    """Return the real effects for an account."""
+def aws_of(account: Account) -> Effects:
+    """Return the real AWS of an account: one attempt of each call (see Context.effects)."""
     from kiln.aws.boto import Boto  # noqa: PLC0415  # boto3 takes 200 ms: after all that can fail without it
 
-    boto = Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
-    return Patient(boto, SystemClock())
+    return Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
 
 
 def config_file(account: Account) -> Path | None:
@@ -50,8 +48,8 @@ def environment_of(account: Account) -> dict[str, str]:
 
 
 def context_of(account: Account) -> Context:
-    """Return a context that listens to nobody and stops for nothing: for commands that only look."""
-    return Context(effects=effects_of(account), clock=SystemClock())
+    """Return a context for commands that only read: Python's own Ctrl-C ends them."""
+    return Context(aws=aws_of(account), clock=SystemClock(), report=terminal.err)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
     seen = creating.appear(context, lambda: seen_if_any(context, cluster_id, step_id), what)
     if seen is None:
         raise UnknownOutcomeError(
-            f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LOOK_SECONDS:.0f} s",
+            f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LAG_SECONDS:.0f} s",
             fix="run the same action with the same run id again: it waits for that step",
             exit_code=ExitCode.STEP_FAILED,
         )

@@ -194,7 +194,7 @@ def shown(context: Context, cluster_id: str) -> Cluster:
     found = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), what)
     if found is None:
         raise ClusterNotFoundError(
-            f"AWS has not shown cluster {cluster_id} for {creating.LOOK_SECONDS:.0f} s",
+            f"AWS has not shown cluster {cluster_id} for {creating.LAG_SECONDS:.0f} s",
             fix="run the terminate action: it ends the cluster by its id",
         )
     return found

@@ -115,7 +115,7 @@ def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster
     """Return when the cluster can run steps. Raises LaunchError (11, or 12: no capacity), DeadlineError."""
     cluster = waiting.until(
         context,
-        lambda: context.effects.describe_cluster(cluster_id),
+        lambda bounded: bounded.effects.describe_cluster(cluster_id),
         lambda seen: seen.state in states.CLUSTER_UP | states.CLUSTER_ENDING | states.CLUSTER_ENDED,
         what=f"the launch of cluster {cluster_id}",
         timeout_seconds=limits.timeout_seconds,

@@ -37,12 +37,14 @@ class LaunchWatcher:
             self._interval *= 2
 
     def _look(self) -> None:
+        # One attempt of each call: the events of the playbook wait meanwhile.
+        once = self._context.within(0)
         if self._cluster_id is None:
-            run = self._ledger.read_if_possible()
+            run = self._ledger.on(once.effects).read_if_possible()
             self._cluster_id = run.attempts[-1].cluster_id if run and run.attempts else None
             if self._cluster_id is None:
                 return
-        self.show(self._context.effects.describe_cluster(self._cluster_id))
+        self.show(once.effects.describe_cluster(self._cluster_id))
 
     def show(self, cluster: Cluster) -> None:
         """Tell a cluster's state, once."""

@@ -103,12 +103,12 @@ def wait(
     """
     last = step
 
-    def look() -> tuple[Step, str]:
+    def poll(bounded: Context) -> tuple[Step, str]:
         nonlocal last
         # Reads may lag behind: a step that was there is taken to be as it was.
-        last = seen_if_any(context, cluster_id, step.id) or last
+        last = seen_if_any(bounded, cluster_id, step.id) or last
         # Asked only when the step says nothing new: a cluster may die under a step that never ends.
-        state = "" if last.state in states.STEP_ENDED else _state_of(context, cluster_id)
+        state = "" if last.state in states.STEP_ENDED else _state_of(bounded, cluster_id)
         if on_look is not None:
             on_look(last)
         return last, state
@@ -120,7 +120,7 @@ def wait(
     try:
         seen, cluster_state = waiting.until(
             context,
-            look,
+            poll,
             done,
             what=f"step {step.name}",
             timeout_seconds=timeout_seconds,
@@ -195,7 +195,7 @@ def cancel(context: Context, cluster_id: str, step: Step) -> None:
         patient.effects.cancel_steps(cluster_id, [step.id])
         waiting.until(
             patient,
-            lambda: seen_if_any(patient, cluster_id, step.id),
+            lambda bounded: seen_if_any(bounded, cluster_id, step.id),
             lambda seen: seen is not None and seen.state in states.STEP_ENDED,
             what=f"the cancelling of step {step.name}",
             timeout_seconds=_CANCEL_WAIT_SECONDS,

@@ -37,6 +37,7 @@ def end_run(
 
     Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
+    ledger = ledger.on(context.effects)
     found, expected = _clusters_of_run(context, identity, ledger, limits, launched)
     for over in (one for one in found.ended if one.id in expected):
         _record_end(ledger, over)
@@ -90,22 +91,22 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
     """
     started = context.clock.monotonic()
 
-    def look() -> Cluster | None:
+    def poll(bounded: Context) -> Cluster | None:
         try:
-            cluster = context.effects.describe_cluster(cluster_id)
+            cluster = bounded.effects.describe_cluster(cluster_id)
         except ClusterNotFoundError:
-            if context.clock.monotonic() - started >= creating.LOOK_SECONDS:
+            if context.clock.monotonic() - started >= creating.LAG_SECONDS:
                 raise
             # Reads may lag: the cluster may exist all the same.
-            _ask_unseen(context, cluster_id, ours=ours)
+            _ask_unseen(bounded, cluster_id, ours=ours)
             return None
-        _ask_for_the_end(context, cluster, ours=ours)
+        _ask_for_the_end(bounded, cluster, ours=ours)
         return cluster
 
     try:
         seen = waiting.until(
             context,
-            look,
+            poll,
             lambda seen: seen is not None and seen.state in states.CLUSTER_ENDED,
             what=f"the end of cluster {cluster_id}",
             timeout_seconds=limits.timeout_seconds,
@@ -159,15 +160,15 @@ def _clusters_of_run(
         def done(found: Found) -> bool:
             waited_for = expected & set(found.unseen)
             complete = not waited_for and (found.mine or found.disputed or not is_open)
-            return bool(complete) or context.clock.monotonic() - started >= creating.LOOK_SECONDS
+            return bool(complete) or context.clock.monotonic() - started >= creating.LAG_SECONDS
 
         found = waiting.until(
             context,
-            lambda: clusters.of_run(context, identity, run.cluster_ids if run else (), launched),
+            lambda bounded: clusters.of_run(bounded, identity, run.cluster_ids if run else (), launched),
             done,
             what=f"looking for the clusters of run {identity.run_id}",
-            timeout_seconds=max(limits.timeout_seconds, creating.LOOK_SECONDS * 2),
-            interval_seconds=min(limits.interval_seconds, creating.LOOK_INTERVAL_SECONDS),
+            timeout_seconds=max(limits.timeout_seconds, creating.LAG_SECONDS * 2),
+            interval_seconds=min(limits.interval_seconds, creating.LAG_INTERVAL_SECONDS),
         )
     except (AwsError, ThrottledError, DeadlineError) as error:
         raise NotTerminatedError(

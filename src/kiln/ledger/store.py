@@ -6,12 +6,11 @@ condition on the version that was read, so that two writers cannot lose each oth
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kiln.clock import timestamp
-from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError
+from kiln.errors import ConditionFailedError, KilnError, UnansweredError
 from kiln.ledger.schema import RETENTION, Event, LedgerUnreadableError, Run, decode, encode
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from kiln.identity import Identity
 
 _WRITE_TRIES = 10
-_PAUSE_SECONDS = 0.5
 
 
 def folder(state_uri: str, environment: str, pipeline: str = "") -> str:
@@ -36,8 +34,13 @@ class Ledger:
     def __init__(self, effects: Effects, clock: Clock, state_uri: str, identity: Identity) -> None:
         self._effects = effects
         self._clock = clock
+        self._state_uri = state_uri
         self._identity = identity
         self.uri = f"{folder(state_uri, identity.environment, identity.pipeline)}{identity.run_id}.json"
+
+    def on(self, effects: Effects) -> Ledger:
+        """Return the same ledger on the terms of other effects: another deadline, a teardown."""
+        return Ledger(effects, self._clock, self._state_uri, self._identity)
 
     def now(self) -> str:
         """Return the time as the ledger writes it."""
@@ -80,7 +83,7 @@ class Ledger:
         for _ in range(_WRITE_TRIES):
             stored = self._effects.get_object(self.uri)
             if stored is not None and stored.body == written:
-                # The answer to our write was lost, the write was not.
+                # A write whose answer was lost has arrived late, and met its own repetition.
                 return self._decode(stored)
             run = self._new() if stored is None else self._decode(stored)
             change(run)
@@ -89,9 +92,6 @@ class Ledger:
             try:
                 self._effects.put_object(self.uri, written, replaces=stored.etag if stored else None)
             except ConditionFailedError:
-                continue
-            except (UnansweredError, ThrottledError):
-                self._clock.wait(_PAUSE_SECONDS, threading.Event())
                 continue
             return run
         raise UnansweredError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from datetime import UTC, datetime
 from functools import partial
@@ -9,14 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.stub import Stubber
 from fakes import shape
 from moto.server import ThreadedMotoServer
+from urllib3 import HTTPResponse
 
 from kiln.aws.boto import Boto, split_uri
 from kiln.clock import SystemClock
 from kiln.emr.request import launch_request
-from kiln.errors import AwsError, ClusterNotFoundError, ConditionFailedError, PreflightError, UnansweredError
+from kiln.errors import (
+    AwsError,
+    ClusterNotFoundError,
+    ConditionFailedError,
+    PreflightError,
+    ThrottledError,
+    UnansweredError,
+)
 from kiln.identity import Identity
 from kiln.ledger.schema import Event
 from kiln.ledger.store import Ledger
@@ -138,6 +149,22 @@ def test_a_cluster_is_launched_seen_and_ended(aws: Boto) -> None:
     aws.set_termination_protection(cluster_id, protected=False)
     aws.terminate_cluster(cluster_id)
     assert aws.describe_cluster(cluster_id).state == "TERMINATED"
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+def test_botocore_repeats_nothing(aws: Boto, status: int) -> None:
+    sent: list[str] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request.url)
+        body = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+        raw = HTTPResponse(body=io.BytesIO(body), preload_content=False)
+        return AWSResponse(request.url, status, HTTPHeaders(), raw)
+
+    aws._emr.meta.events.register("before-send.emr", answer)
+    with pytest.raises(ThrottledError):
+        aws.describe_cluster("j-1")
+    assert len(sent) == 1
 
 
 def test_a_cluster_that_never_was_is_not_found(aws: Boto) -> None:

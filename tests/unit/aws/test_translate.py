@@ -13,6 +13,7 @@ from kiln.errors import (
     ClusterNotFoundError,
     KilnError,
     StepNotFoundError,
+    ThrottledError,
     UnansweredError,
     UnreachableError,
 )
@@ -83,3 +84,20 @@ def test_a_server_error_may_have_had_an_effect(code: str) -> None:
 def test_no_answer_of_aws_is_a_fault_in_kiln() -> None:
     for error in (answered("X", "Y", "z"), answered("X", "Y", "z", status=500)):
         assert error.exit_code not in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("ThrottlingException", 400, ThrottledError),
+        ("RequestThrottled", 400, ThrottledError),
+        ("SlowDown", 503, ThrottledError),
+        ("SomethingNew", 429, ThrottledError),
+        ("RequestTimeout", 400, UnansweredError),
+        ("InternalError", 500, UnansweredError),
+    ],
+)
+def test_what_may_be_repeated_is_known_by_code_and_status(
+    code: str, status: int, expected: type[KilnError]
+) -> None:
+    assert type(answered("GetObject", code, "later", status=status)) is expected
