@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice, run_ids
-from kiln.emr import clusters, launch, states, terminate
+from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError, naming
@@ -63,7 +63,7 @@ def _present(context: Context, module: Any) -> Options:
         if options["wait"]:
             with naming(found.id):
                 found = launch.wait_until_up(context, found.id, _waiting(options))
-    result: Options = {"changed": changed, "cluster": clusters.described(found) if found else {}}
+    result: Options = {"changed": changed, "cluster": descriptions.described(found) if found else {}}
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
@@ -72,7 +72,7 @@ def _present(context: Context, module: Any) -> Options:
 def _refuse_second(context: Context, identity: Identity) -> None:
     """Refuse a launch while another run of the pipeline has a cluster in this environment."""
     whose = (identity.environment, identity.pipeline)
-    live = clusters.named(context, *whose, None, states.CLUSTER_USABLE)
+    live = clusters.listed(context, *whose, None, states.CLUSTER_USABLE)
     others = [one for one in live if (of := of_name(one.name)) and of.run_id != identity.run_id]
     if others:
         end = advice.action("terminate", *whose, by_hand=context.by_hand)
@@ -81,7 +81,7 @@ def _refuse_second(context: Context, identity: Identity) -> None:
             f"pipeline {identity.pipeline} in {identity.environment} has a live cluster already",
             fix=f"go on with it by {run}, end it by {end}, "
             "or launch a second one by -e emr_cluster_allow_second=true",
-            details=tuple(clusters.line(one) for one in others),
+            details=tuple(descriptions.line(one) for one in others),
         )
 
 
@@ -106,7 +106,7 @@ def _absent(context: Context, module: Any) -> Options:
     ledger = _ledger(context, options, identity)
     if module.check_mode:
         kept = ledger.read_if_possible()
-        found = clusters.of_run(context, identity, kept.cluster_ids if kept else ()).mine
+        found = ownership.of_run(context, identity, kept.cluster_ids if kept else ()).mine
     else:
         found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
     if not found:
@@ -115,7 +115,7 @@ def _absent(context: Context, module: Any) -> Options:
         "before": {one.id: {"name": one.name, "state": "live"} for one in found},
         "after": {one.id: {"name": one.name, "state": "ended"} for one in found},
     }
-    return {"changed": True, "cluster": clusters.described(found[0]), "diff": diff}
+    return {"changed": True, "cluster": descriptions.described(found[0]), "diff": diff}
 
 
 def _meant(context: Context, options: Options) -> Identity | None:
@@ -126,21 +126,21 @@ def _meant(context: Context, options: Options) -> Identity | None:
     if run_id is not None:
         return _identity(options, run_id)
     whose = (options["environment"], options["pipeline"])
-    found = clusters.named(context, *whose)
+    found = clusters.listed(context, *whose)
     if len(found) > 1:
-        raise clusters.not_one(context, found, *whose, None)
+        raise finding.not_one(context, found, *whose, None)
     return of_name(found[0].name) if found else None
 
 
 def _given(context: Context, options: Options, run_id: str | None) -> Identity | None:
     """Return the run of the given cluster, if it is live; refuse one that the other options contradict."""
     one = context.effects.describe_cluster(options["cluster_id"])
-    of = clusters.identity_of(one)
+    of = ownership.identity_of(one)
     if of is None:
         raise ClusterNotFoundError(
             f"cluster {one.id} is not Kiln's by its name and its tags",
             fix="leave cluster_id out and name the run: its ledger may know the cluster",
-            details=(clusters.line(one),),
+            details=(descriptions.line(one),),
         )
     asked = {"pipeline": options["pipeline"], "environment": options["environment"], "run_id": run_id}
     wrong = [
@@ -152,6 +152,6 @@ def _given(context: Context, options: Options, run_id: str | None) -> Identity |
         raise ClusterNotFoundError(
             f"cluster {one.id} is another one than the options say: {'; '.join(wrong)}",
             fix="correct the option, give the id of another cluster, or leave cluster_id out",
-            details=(clusters.line(one),),
+            details=(descriptions.line(one),),
         )
     return of if one.state in states.CLUSTER_LIVE else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln.emr import clusters
+from kiln.emr import clusters, descriptions, finding, ownership
 from kiln.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def work(context: Context, module: Any) -> Options:
     """Find clusters by id, or by the run that they are of."""
     options = module.params
     shown = [
-        clusters.described(one)
+        descriptions.described(one)
         | {
             "tags": dict(one.tags),
             "instances": [msgspec.to_builtins(node) for node in context.effects.list_instances(one.id)],
@@ -37,8 +37,9 @@ def _found(context: Context, options: Options) -> list[Cluster]:
     if options["cluster_id"]:
         return [context.effects.describe_cluster(options["cluster_id"])]
     if not options["one"]:
-        return clusters.find(context, *names, options["run_id"], options["states"])
-    return [clusters.only(context, *names, options["run_id"], _ledgers(context, options["state_uri"]))]
+        found = clusters.named(context, *names, options["run_id"], options["states"])
+        return [one for one in found if ownership.identity_of(one)]
+    return [finding.only(context, *names, options["run_id"], _ledgers(context, options["state_uri"]))]
 
 
 def _ledgers(context: Context, state_uri: str | None) -> Callable[[Identity], Ledger] | None:

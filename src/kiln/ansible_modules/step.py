@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln.emr import add_steps, clusters, steps
+from kiln.emr import add_steps, descriptions, ownership, steps
 from kiln.errors import ClusterNotFoundError
 from kiln.ledger.store import Ledger
 from kiln.settings import check
@@ -35,11 +35,11 @@ def work(context: Context, module: Any) -> Options:
 def _ledger_of(context: Context, options: Options) -> Ledger:
     """Return the ledger of the run that the cluster is of, by its name and its tags."""
     cluster = context.effects.describe_cluster(options["cluster_id"])
-    identity = clusters.identity_of(cluster)
+    identity = ownership.identity_of(cluster)
     if identity is None:
         raise ClusterNotFoundError(
             f"cluster {cluster.id} is no cluster of Kiln's by its name and its tags",
-            details=(clusters.line(cluster),),
+            details=(descriptions.line(cluster),),
         )
     return Ledger(context.effects, context.clock, options["state_uri"], identity)
 

@@ -81,8 +81,8 @@ class Retrying:
     """`kiln.aws.effects.Effects` around another implementation.
 
     `ends_at` is the caller's deadline on the monotonic clock: nothing is repeated after it. `reached` is set
-    with AWS's first answer. Raises what the inner implementation raises, and InterruptedRunError when a stop is
-    requested while a call is being repeated; a call that begins after the request is not interrupted.
+    with AWS's first answer. Raises what the inner implementation raises, and InterruptedRunError when a stop
+    is requested while a call is being repeated; a call that begins after the request is not interrupted.
     """
 
     inner: effects.Effects

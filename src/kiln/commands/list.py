@@ -9,7 +9,7 @@ from kiln.aws.effects import MOST_OBJECTS
 from kiln.commands import shared
 from kiln.display import failure, terminal
 from kiln.emr import clusters
-from kiln.emr.clusters import described
+from kiln.emr.descriptions import described, line
 from kiln.errors import KilnError
 from kiln.ledger import store
 from kiln.ledger.schema import decode
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _show(live: list[Cluster], past: Past) -> None:
     terminal.out(f"{len(live)} live clusters" if len(live) != 1 else "1 live cluster")
     for cluster in live:
-        terminal.out(f"  {cluster.tags.get('pipeline')}  {clusters.line(cluster)}")
+        terminal.out(f"  {cluster.tags.get('pipeline')}  {line(cluster)}")
     for run in past.rows:
         terminal.out(f"  {run['created_at']}  {run['pipeline']}  {run['run_id']}  {run['verdict']}")
     for problem in past.problems:

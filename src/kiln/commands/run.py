@@ -17,7 +17,7 @@ from kiln.clock import SystemClock
 from kiln.commands import shared
 from kiln.diagnosis import diagnose
 from kiln.display import failure, progress, summary, terminal
-from kiln.emr import clusters
+from kiln.emr import clusters, finding
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
 from kiln.playbooks.runner import AnsibleRunner
@@ -136,9 +136,9 @@ def _only_live_run(context: Context, question: resolve.Question, planned: phases
     """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
     whose = (question.environment, question.pipeline)
     # By name alone for an end: a cluster whose tags were changed has to be ended, or said, too.
-    found = [clusters.only(context, *whose)] if planned.phases else clusters.named(context, *whose)
+    found = [finding.only(context, *whose)] if planned.phases else clusters.listed(context, *whose)
     if len(found) > 1:
-        raise clusters.not_one(context, found, *whose, None)
+        raise finding.not_one(context, found, *whose, None)
     of = of_name(found[0].name) if found else None
     return of.run_id if of else None
 

@@ -9,7 +9,7 @@ from kiln import paths
 from kiln.aws.context import Context
 from kiln.clock import SystemClock
 from kiln.display import terminal
-from kiln.emr import clusters
+from kiln.emr import clusters, finding
 from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.identity import RUN_ID, Identity, of_name
 from kiln.ledger import store
@@ -18,7 +18,7 @@ from kiln.ledger.store import Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kiln.aws.effects import Cluster, Effects
+    from kiln.aws.effects import ClusterSummary, Effects
     from kiln.ledger.schema import Run
     from kiln.settings.model import Access, Account
 
@@ -58,7 +58,7 @@ class Known:
 
     identity: Identity
     run: Run | None
-    found: tuple[Cluster, ...]
+    found: tuple[ClusterSummary, ...]
     ledger_uri: str
     trouble: str = ""
 
@@ -73,9 +73,9 @@ def find_run(
     context: Context, account: Account, environment: str, pipeline: str, run_id: str | None
 ) -> Known:
     """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
-    live = clusters.named(context, environment, pipeline, run_id)
+    live = clusters.listed(context, environment, pipeline, run_id)
     if run_id is None and len(live) > 1:
-        raise clusters.not_one(context, live, environment, pipeline, None)
+        raise finding.not_one(context, live, environment, pipeline, None)
     of = of_name(live[0].name) if live else None
     chosen = run_id or (of.run_id if of else None) or _latest(context.effects, account, environment, pipeline)
     if not chosen:

@@ -11,7 +11,7 @@ from kiln import paths, run_ids
 from kiln.commands import shared
 from kiln.display import failure, terminal
 from kiln.emr import clusters, states, steps
-from kiln.emr.clusters import described
+from kiln.emr.descriptions import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, creating, states, waiting
-from kiln.emr.clusters import describe_change
+from kiln.emr import clusters, creating, finding, ownership, states, waiting
+from kiln.emr.descriptions import describe_change
 from kiln.emr.request import launch_request
 from kiln.errors import AwsError, LaunchError, UnansweredError, naming
 from kiln.exit_codes import ExitCode
@@ -53,8 +53,8 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
 
 def _tagged(context: Context, identity: Identity) -> list[Cluster]:
     """Return the run's usable clusters by name and tags."""
-    names = (identity.environment, identity.pipeline, identity.run_id)
-    return clusters.find(context, *names, states.CLUSTER_USABLE)
+    found = ownership.of_run(context, identity)
+    return [one for one in found.mine if one.state in states.CLUSTER_USABLE]
 
 
 def close_intent(ledger: Ledger, end_state: str) -> None:
@@ -74,7 +74,7 @@ def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | 
     does not show up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
     """
     run = ledger.read()
-    found = clusters.usable(context, identity, ledger)
+    found = finding.usable(context, identity, ledger)
     if not found and run is not None and run.launch_is_open:
         what = "looking for a cluster whose launch nobody recorded"
         seconds = creating.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr.clusters import describe_change
+from kiln.emr.descriptions import describe_change
 from kiln.errors import KilnError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, creating, launch, states, waiting
-from kiln.emr.clusters import describe_change
+from kiln.emr import creating, launch, ownership, states, waiting
+from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
-    from kiln.emr.clusters import Found
+    from kiln.emr.ownership import Found
     from kiln.emr.waiting import Waiting
     from kiln.identity import Identity
     from kiln.ledger.schema import Run
@@ -71,9 +71,9 @@ def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTer
 def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedError:
     ids = " ".join(one.id for one in found)
     return NotTerminatedError(
-        f"{clusters.contradiction(found, identity)}: it was not ended",
+        f"{ownership.contradiction(found, identity)}: it was not ended",
         fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
-        details=tuple(clusters.line(one) for one in found),
+        details=tuple(line(one) for one in found),
     )
 
 
@@ -164,7 +164,7 @@ def _clusters_of_run(
 
         found = waiting.until(
             context,
-            lambda bounded: clusters.of_run(bounded, identity, run.cluster_ids if run else (), launched),
+            lambda bounded: ownership.of_run(bounded, identity, run.cluster_ids if run else (), launched),
             done,
             what=f"looking for the clusters of run {identity.run_id}",
             timeout_seconds=max(limits.timeout_seconds, creating.LAG_SECONDS * 2),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.emr import add_steps, clusters, steps, terminate
+from kiln.emr import add_steps, clusters, descriptions, finding, steps, terminate
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.waiting import Waiting
 from kiln.errors import DeadlineError, InterruptedRunError, KilnError, NotTerminatedError, caught
@@ -143,7 +143,7 @@ class Execution:
     def _find_cluster(self) -> Cluster:
         if self.result.cluster_id is None:
             names = (self.identity.environment, self.identity.pipeline, self.identity.run_id)
-            found = clusters.only(self.context, *names, lambda _: self.ledger)
+            found = finding.only(self.context, *names, lambda _: self.ledger)
             self._works_on(found.id)
             return found
         return clusters.shown(self.context, self.result.cluster_id)
@@ -152,7 +152,7 @@ class Execution:
         first_seen = self.result.cluster_id is None
         cluster = self._find_cluster()
         if first_seen:
-            self.reporter.line(clusters.describe_change(cluster))
+            self.reporter.line(descriptions.describe_change(cluster))
         context = replace(self.context, report=self.reporter.line)
         added, new = add_steps.add(context, cluster.id, wanted, self.ledger)
         if not new:

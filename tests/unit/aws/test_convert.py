@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln.aws import convert
-from kiln.emr import clusters
+from kiln.emr import descriptions
 from kiln.errors import UnansweredError
 from kiln.identity import RUN_ID
 
@@ -40,9 +40,9 @@ def test_names_and_tags_stay_text_and_are_never_a_fault(name: str, key: str, val
     shown = [{"Key": one, "Value": text} for one, text in tags.items()]
     seen = convert.cluster({"Cluster": CLUSTER | {"Name": name, "Tags": shown}})
     assert (seen.name, seen.tags) == (name, tags)
-    run_id = clusters.described(seen)["run_id"]
+    run_id = descriptions.described(seen)["run_id"]
     assert run_id == "" or RUN_ID.fullmatch(run_id)
-    assert clusters.line(seen)
+    assert descriptions.line(seen)
 
 
 @many

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCluster, shape
 
-from kiln.emr import clusters, creating, launch, terminate
+from kiln.emr import clusters, creating, finding, launch, ownership, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, LaunchError, NotTerminatedError, UnknownOutcomeError
@@ -131,20 +131,55 @@ def test_a_cluster_of_the_same_name_but_other_tags_is_not_ours(
 ) -> None:
     launched(aws, identity, managed_by="somebody else")
     launched(aws, identity, environment="prod")
-    assert clusters.find(context, "local", "model_building") == []
+    named = clusters.named(context, "local", "model_building")
+    assert [ownership.identity_of(one) for one in named] == [None, None]
+    assert ownership.of_run(context, identity).mine == ()
 
 
 def test_none_or_several_live_clusters_are_an_error_that_lists_them(
     context: Context, aws: FakeAws, identity: Identity
 ) -> None:
     with pytest.raises(ClusterNotFoundError) as none:
-        clusters.only(context, "local", "model_building")
+        finding.only(context, "local", "model_building")
     assert "no live cluster" in none.value.message
     first = launched(aws, identity)
     second = launched(aws, Identity(environment="local", pipeline="model_building", run_id="r2"))
     with pytest.raises(ClusterNotFoundError) as several:
-        clusters.only(context, "local", "model_building")
+        finding.only(context, "local", "model_building")
     assert [line.split()[0] for line in several.value.details] == [first, second]
+
+
+@pytest.fixture
+def _a_busy_pipeline(aws: FakeAws) -> None:
+    """Thirty live clusters of other runs."""
+    for number in range(30):
+        launched(aws, Identity(environment="local", pipeline="model_building", run_id=f"other-{number}"))
+
+
+@pytest.mark.usefixtures("_a_busy_pipeline")
+def test_finding_the_cluster_of_a_run_describes_no_other_cluster(
+    context: Context, aws: FakeAws, identity: Identity
+) -> None:
+    mine = launched(aws, identity)
+    assert finding.only(context, "local", "model_building", identity.run_id).id == mine
+    assert aws.calls == ["ListClusters", "DescribeCluster"]
+
+
+@pytest.mark.usefixtures("_a_busy_pipeline")
+def test_several_clusters_of_a_pipeline_are_listed_with_one_call(context: Context, aws: FakeAws) -> None:
+    with pytest.raises(ClusterNotFoundError, match="30 live clusters"):
+        finding.only(context, "local", "model_building")
+    assert aws.calls == ["ListClusters"]
+
+
+@pytest.mark.usefixtures("_a_busy_pipeline")
+def test_a_launch_beside_other_runs_describes_only_its_own_cluster(
+    context: Context, aws: FakeAws, identity: Identity, ledger: Ledger
+) -> None:
+    mine, _ = launch.launch(context, identity, shape(), ledger)
+    assert mine.id in aws.live()
+    assert aws.calls.count("ListClusters") == 2
+    assert aws.calls.count("DescribeCluster") == 2
 
 
 def test_own_protection_is_cleared_before_the_end(

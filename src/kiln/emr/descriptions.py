@@ -1,0 +1,43 @@
+"""Clusters as people, playbooks and JSON see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kiln import identity
+from kiln.aws.effects import Cluster
+from kiln.emr.ownership import identity_of
+
+if TYPE_CHECKING:
+    from kiln.aws.effects import ClusterSummary
+
+
+def line(cluster: Cluster | ClusterSummary) -> str:
+    """Return a cluster as one line of a list; only a `Cluster` has tags to compare with its name."""
+    named = identity.of_name(cluster.name)
+    run = f"run {named.run_id}" if named else f"name {cluster.name!r}"
+    differs = isinstance(cluster, Cluster) and identity_of(cluster) is None
+    note = "  (its tags do not say so)" if differs else ""
+    return f"{cluster.id}  {cluster.state}  {run}  started {cluster.created_at:%Y-%m-%d %H:%M} UTC{note}"
+
+
+def describe_change(cluster: Cluster) -> str:
+    """Return a cluster's state as a line for people."""
+    reason = f" ({cluster.reason_message.strip()})" if cluster.reason_message.strip() else ""
+    return f"cluster {cluster.id}: {cluster.state}{reason}"
+
+
+def described(cluster: Cluster) -> dict[str, str]:
+    """Return a cluster as the modules and the commands' JSON show it; names that are none are empty."""
+    of = identity_of(cluster)
+    return {
+        "id": cluster.id,
+        "name": cluster.name,
+        "state": cluster.state,
+        "run_id": of.run_id if of else "",
+        "pipeline": of.pipeline if of else "",
+        "environment": of.environment if of else "",
+        "master_public_dns_name": cluster.master_public_dns_name,
+        "release_label": cluster.release_label,
+        "log_uri": cluster.log_uri,
+    }
