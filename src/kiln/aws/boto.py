@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
 from botocore import exceptions as aws
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from kiln.aws import convert, effects
+from kiln.aws import convert, effects, session
 from kiln.aws.translate import translate
-from kiln.errors import AwsError, PreflightError
+from kiln.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +38,8 @@ class Boto:
     """
 
     def __init__(self, *, region: str, profile: str = "", config_file: Path | None = None) -> None:
-        core = _core(profile, config_file)
-        self._session = _session(core, region, profile, config_file)
+        core = session.core_of(profile, config_file)
+        self._session = session.session_of(core, region, profile, config_file)
         # Said explicitly, so that an AWS_ENDPOINT_URL of the caller's shell cannot send the keys elsewhere.
         self._endpoint = core.get_scoped_config().get("endpoint_url") if config_file else None
 
@@ -208,33 +205,3 @@ class Boto:
     def caller_identity(self) -> str:
         """Return the caller's ARN."""
         return str(self._call(self._client("sts"), "get_caller_identity")["Arn"])
-
-
-def _core(profile: str, config_file: Path | None) -> botocore.session.Session:
-    core = botocore.session.Session(profile=profile or None)
-    if config_file is not None:
-        if not config_file.is_file():
-            raise PreflightError(
-                f"the AWS config file {config_file} (aws_config_file) does not exist",
-                fix="make the account first (local: `make demo` does), or correct aws_config_file",
-            )
-        core.set_config_variable("config_file", str(config_file))
-        core.set_config_variable("credentials_file", os.devnull)
-    return core
-
-
-def _session(
-    core: botocore.session.Session, region: str, profile: str, config_file: Path | None
-) -> boto3.Session:
-    try:
-        return boto3.Session(botocore_session=core, region_name=region)
-    except (aws.ConfigParseError, UnicodeDecodeError) as error:
-        raise PreflightError(
-            f"the AWS config file {config_file or '~/.aws/config'} cannot be read: it is no INI file",
-            fix="correct it, or aws_config_file in group_vars",
-        ) from error
-    except aws.ProfileNotFound as error:
-        raise PreflightError(
-            f"the AWS profile {profile} (aws_profile) does not exist",
-            fix=f"add it to {config_file or '~/.aws/config'}, or correct aws_profile in group_vars",
-        ) from error

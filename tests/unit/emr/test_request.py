@@ -7,7 +7,8 @@ import pytest
 from botocore.validate import ParamValidator
 from fakes import shape
 
-from kiln.emr.request import launch_request, tags
+from kiln.emr.request import launch_request
+from kiln.emr.tags import tags
 from kiln.errors import UsageError
 from kiln.identity import Identity
 from kiln.settings.model import BootstrapAction
