@@ -25,7 +25,7 @@ def core_of(profile: str, config_file: Path | None) -> botocore.session.Session:
         if not config_file.is_file():
             raise PreflightError(
                 f"the AWS config file {config_file} (aws_config_file) does not exist",
-                fix="make the account first (local: `make demo` does), or correct aws_config_file",
+                fix="make the account (local: `make local`), or correct aws_config_file",
             )
         core.set_config_variable("config_file", str(config_file))
         core.set_config_variable("credentials_file", os.devnull)

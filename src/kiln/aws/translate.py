@@ -59,6 +59,10 @@ _REFUSALS = frozenset(
         "UnrecognizedClientException",
     }
 )  # fmt: skip
+# What an AWS answers that has never had the profile's account: other keys, no bucket.
+_NO_ACCOUNT = frozenset(
+    {"InvalidAccessKeyId", "InvalidClientTokenId", "NoSuchBucket", "UnrecognizedClientException"}
+)
 _NO_CREDENTIALS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
@@ -80,11 +84,14 @@ _UNKNOWN_JOB_FLOW = re.compile(r"Specified job flow ID not valid\b")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def _is_local(endpoint: str) -> bool:
+    return urlsplit(endpoint).hostname in _LOOPBACK
+
+
 def _unreachable(endpoint: str, operation: str) -> UnreachableError:
-    host = urlsplit(endpoint).hostname or ""
     fix = (
-        "start the local AWS: `emrbox up` (or `make demo`, which does it)"
-        if host in _LOOPBACK
+        "start the local AWS and make its account: `make local`"
+        if _is_local(endpoint)
         else "check the network, the region and the profile's endpoint_url"
     )
     return UnreachableError(
@@ -95,7 +102,7 @@ def _unreachable(endpoint: str, operation: str) -> UnreachableError:
 def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
     """Return kiln's error for one that botocore raised during `operation` at `endpoint`."""
     if isinstance(error, aws.ClientError):
-        return _translate_answer(error, operation)
+        return _translate_answer(error, operation, endpoint)
     if isinstance(error, _UNREACHABLE):
         return _unreachable(endpoint, operation)
     # The last two: an answer that broke off.
@@ -119,7 +126,7 @@ def _names_unknown(operation: str, code: str, detail: str, message: str) -> type
     return None
 
 
-def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
+def _translate_answer(error: aws.ClientError, operation: str, endpoint: str) -> KilnError:
     detail = error.response.get("Error", {})
     code, message = str(detail.get("Code", "")), str(detail.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -137,4 +144,8 @@ def _translate_answer(error: aws.ClientError, operation: str) -> KilnError:
     if code in _REFUSALS:
         result.exit_code = PreflightError.exit_code
         result.fix = "check the keys and the permissions of the profile (aws_profile, aws_config_file)"
+    if code in _NO_ACCOUNT and _is_local(endpoint):
+        # A local AWS that was stopped and started again is empty.
+        result.exit_code = PreflightError.exit_code
+        result.fix = "the local AWS does not have this account (it starts empty); make it: `make local`"
     return result

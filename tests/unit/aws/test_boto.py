@@ -181,12 +181,13 @@ def test_an_endpoint_that_is_not_there_is_exit_10_and_says_what_to_start(tmp_pat
         aws.run_job_flow({"Name": "x", "Instances": {}})
     assert error.value.exit_code == 10
     assert address in error.value.message
-    assert "emrbox up" in error.value.fix
+    assert "make local" in error.value.fix
 
 
 def test_an_account_that_is_not_set_up_is_exit_10(tmp_path: Path) -> None:
-    with pytest.raises(PreflightError, match="does not exist"):
+    with pytest.raises(PreflightError, match="does not exist") as missing:
         Boto(region="us-east-1", profile="test", config_file=tmp_path / "none")
+    assert "make local" in missing.value.fix
     with pytest.raises(PreflightError, match="nobody"):
         Boto(region="us-east-1", profile="nobody", config_file=profile(tmp_path, "http://127.0.0.1:1"))
 

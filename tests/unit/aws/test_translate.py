@@ -12,6 +12,7 @@ from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     KilnError,
+    PreflightError,
     StepNotFoundError,
     ThrottledError,
     UnansweredError,
@@ -23,13 +24,15 @@ STEP = "Step id 's-1' is not valid."
 JOB_FLOW = "Specified job flow ID not valid"
 
 
-def answered(operation: str, code: str, message: str, *, status: int = 400, **more: Any) -> KilnError:
+def answered(
+    operation: str, code: str, message: str, *, status: int = 400, endpoint: str = "https://emr", **more: Any
+) -> KilnError:
     document: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},
         **more,
     }
-    return translate(ClientError(document, operation), operation, "https://emr")
+    return translate(ClientError(document, operation), operation, endpoint)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,12 @@ def test_what_may_be_repeated_is_known_by_code_and_status(
     code: str, status: int, expected: type[KilnError]
 ) -> None:
     assert type(answered("GetObject", code, "later", status=status)) is expected
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidAccessKeyId", "InvalidClientTokenId", "NoSuchBucket", "UnrecognizedClientException"]
+)
+def test_a_local_aws_without_the_account_names_the_command_that_makes_it(code: str) -> None:
+    local = answered("GetObject", code, "none", status=403, endpoint="http://127.0.0.1:4566")
+    assert (local.exit_code, "make local" in local.fix) == (PreflightError.exit_code, True)
+    assert "make local" not in answered("GetObject", code, "none", status=403).fix
