@@ -11,7 +11,7 @@ from fakes import FakeAws, FakePlaybooks, Silence, VirtualClock, shape
 from kiln.aws.context import Context
 from kiln.identity import Identity
 from kiln.ledger.store import Ledger
-from kiln.runs import execution, phases
+from kiln.runs import execution, selection
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class World:
         self.actions = actions
 
     def run(self, actions: str | None = None) -> Result:
-        wanted = phases.actions(actions or self.actions)
+        wanted = selection.actions(actions or self.actions)
         return execution.Execution(
             context=self.context,
             identity=self.identity,
             limits=self.limits,
-            plan=phases.make(wanted, STEPS),
+            plan=selection.make(wanted, STEPS),
             ledger=self.ledger,
             playbooks=self.playbooks,
             reporter=Silence(),

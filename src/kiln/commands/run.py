@@ -21,7 +21,7 @@ from kiln.emr import clusters, finding
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
 from kiln.playbooks.runner import AnsibleRunner
-from kiln.runs import execution, phases, preflight
+from kiln.runs import execution, preflight, selection
 from kiln.runs.result import Result
 from kiln.settings import files, names, resolve
 from kiln.settings.model import Account, Driver, Ending
@@ -57,8 +57,8 @@ def main(arguments: argparse.Namespace) -> int:
         question = msgspec.structs.replace(question, run_id=run_id)
         if isinstance(account, Driver):
             account, _ = resolve.run_settings(question)
-            planned = phases.make(phases.actions(arguments.actions), account.steps)
-    rows = [phase.name for phase in planned.phases] + [phases.TERMINATE] * planned.ends
+            planned = selection.make(selection.actions(arguments.actions), account.steps)
+    rows = [phase.name for phase in planned.phases] + [selection.TERMINATE] * planned.ends
     reporter = progress.reporter(clock, expected.seconds, rows)
     listening.report = reporter.line
     try:
@@ -71,9 +71,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _prepared(
     arguments: argparse.Namespace, root: Path
-) -> tuple[resolve.Question, Account, phases.Plan, execution.Limits]:
+) -> tuple[resolve.Question, Account, selection.Plan, execution.Limits]:
     """Return everything that can be known, and refused, without AWS."""
-    wanted = phases.actions(arguments.actions)
+    wanted = selection.actions(arguments.actions)
     given = run_ids.given(arguments.run_id, os.environ)
     if given is None and (not wanted or "launch" in wanted):
         given = run_ids.made(SystemClock().now())
@@ -85,12 +85,12 @@ def _prepared(
         run_id=given,
         date=names.check_date(arguments.date) if arguments.date is not None else None,
     )
-    if wanted == [phases.TERMINATE]:
+    if wanted == [selection.TERMINATE]:
         ending = resolve.part(question, Ending)
-        return question, ending, phases.make(wanted, ()), _limits(ending)
+        return question, ending, selection.make(wanted, ()), _limits(ending)
     asked = question if given else msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, _ = resolve.run_settings(asked)
-    return question, driver, phases.make(wanted, driver.steps), _limits(driver)
+    return question, driver, selection.make(wanted, driver.steps), _limits(driver)
 
 
 def _limits(settings: Ending) -> execution.Limits:
@@ -113,7 +113,7 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: phases.Plan) -> None:
+def _preflight(context: Context, question: resolve.Question, driver: Driver, planned: selection.Plan) -> None:
     """Check at once all that a run needs, and say the first thing that is missing."""
     kinds = {phase.name for phase in planned.phases if phase.step is None}
     checks: list[Callable[[], object]] = []
@@ -132,7 +132,7 @@ def _preflight(context: Context, question: resolve.Question, driver: Driver, pla
             outcome.result()
 
 
-def _only_live_run(context: Context, question: resolve.Question, planned: phases.Plan) -> str | None:
+def _only_live_run(context: Context, question: resolve.Question, planned: selection.Plan) -> str | None:
     """Return the id of the pipeline's only live run; None when there is nothing to terminate."""
     whose = (question.environment, question.pipeline)
     # By name alone for an end: a cluster whose tags were changed has to be ended, or said, too.
@@ -156,7 +156,7 @@ def _execution(
     context: Context,
     question: resolve.Question,
     account: Account,
-    planned: phases.Plan,
+    planned: selection.Plan,
     limits: execution.Limits,
     *,
     reporter: Reporter,

@@ -16,7 +16,7 @@ from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import Phase as PhaseEntry
 from kiln.playbooks.runner import Supervision
 from kiln.runs.outcome import Outcome
-from kiln.runs.phases import TERMINATE
+from kiln.runs.selection import TERMINATE
 from kiln.runs.result import Result, StepResult
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
-    from kiln.runs.phases import Phase, Plan
+    from kiln.runs.selection import Phase, Plan
     from kiln.settings.model import StepSettings
 
 

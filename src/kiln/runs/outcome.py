@@ -12,14 +12,14 @@ from kiln.emr.states import Verdict
 from kiln.errors import InterruptedRunError, caught
 from kiln.exit_codes import ExitCode
 from kiln.runs import outputs
-from kiln.runs.phases import TERMINATE
+from kiln.runs.selection import TERMINATE
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.errors import KilnError
     from kiln.ledger.schema import Run, StepEntry
     from kiln.ledger.store import Ledger
-    from kiln.runs.phases import Plan
+    from kiln.runs.selection import Plan
     from kiln.runs.result import Result
 
 
