@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from kiln import phases
 from kiln.display import failure
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from kiln.errors import KilnError
 
-_RUN_HELP = """\
-ACTIONS is a comma list of launch, provision, deploy, names of steps or step groups, terminate.
+_RUN_HELP = f"""\
+ACTIONS is a comma list of {", ".join(phases.ACTIONS)}, and names of steps or step groups.
 Without it the whole pipeline runs, and the cluster ends whatever happens.
 
   kiln run model_building --env local

@@ -27,6 +27,7 @@ from kiln.settings.model import ClusterShape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from kiln.phases import Phase
     from kiln.playbooks.runner import Supervision
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
@@ -317,7 +318,7 @@ def etag(body: bytes) -> str:
 
 
 class FakePlaybooks:
-    """Does what the playbooks do to AWS; provision and deploy do nothing there."""
+    """Does what the playbooks do to AWS. Provision and deploy do nothing there, and change something once."""
 
     def __init__(self, context: Any, identity: Any, ledger: Any, wanted: ClusterShape) -> None:
         self.context, self.identity, self.ledger, self.shape = context, identity, ledger, wanted
@@ -325,13 +326,14 @@ class FakePlaybooks:
         self.seconds: dict[str, float] = {}
         self.fail: dict[str, PlaybookError] = {}
 
-    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+    def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         assert isinstance(arguments, list)
         supervision.stop.check()
+        name, changed = phase.name, phase.name not in self.ran
         self.ran.append(name)
         supervision.tick()
-        if name == "launch":
-            self.launch(supervision)
+        if phase.launches:
+            changed = self.launch(supervision)
         taken = self.seconds.get(name, 0.0)
         self.context.clock.wait(min(taken, supervision.seconds), supervision.stop.event)
         if taken > supervision.seconds:
@@ -339,10 +341,11 @@ class FakePlaybooks:
         if name in self.fail:
             raise self.fail[name]
         supervision.reporter.line(f"{name} worked")
+        return changed
 
-    def launch(self, supervision: Supervision) -> None:
+    def launch(self, supervision: Supervision) -> bool:
         try:
-            found, _ = launch.launch(self.context, self.identity, self.shape, self.ledger)
+            found, new = launch.launch(self.context, self.identity, self.shape, self.ledger)
         except KilnError as error:
             if error.cluster_id:
                 supervision.on_cluster(error.cluster_id)
@@ -350,6 +353,7 @@ class FakePlaybooks:
         supervision.on_cluster(found.id)
         waiting = Waiting(timeout_seconds=600, interval_seconds=5)
         launch.wait_until_up(self.context, found.id, waiting)
+        return new
 
 
 class Silence:

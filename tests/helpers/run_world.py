@@ -12,16 +12,19 @@ from kiln.aws.context import Context
 from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
+from kiln.runs.limits import Limits
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiln.runs.result import Result
 
 STEPS = (
     StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
     StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
 )
-LIMITS = execution.Limits(
+LIMITS = Limits(
     terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
 )
 
@@ -30,7 +33,11 @@ class World:
     """A run and everything around it, on a clock of its own."""
 
     def __init__(
-        self, actions: str | None = None, limits: execution.Limits = LIMITS, run_id: str = "r1"
+        self,
+        actions: str | None = None,
+        limits: Limits = LIMITS,
+        run_id: str = "r1",
+        steps: Sequence[StepSettings] = STEPS,
     ) -> None:
         self.clock = VirtualClock()
         self.aws = FakeAws(self.clock)
@@ -41,6 +48,7 @@ class World:
         self.ledger = Ledger(self.context.effects, self.clock, "s3://state/kiln", self.identity)
         self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
         self.actions = actions
+        self.steps = steps
 
     def run(self, actions: str | None = None) -> Result:
         wanted = selection.actions(actions or self.actions)
@@ -48,7 +56,7 @@ class World:
             context=self.context,
             identity=self.identity,
             limits=self.limits,
-            plan=selection.make(wanted, STEPS),
+            selection=selection.make(wanted, self.steps),
             ledger=self.ledger,
             playbooks=self.playbooks,
             reporter=Silence(),

@@ -92,13 +92,17 @@ from pathlib import Path
 from kiln import paths
 from kiln.stop import Stop
 from kiln.clock import SystemClock
+from kiln.phases import Phase, Work
 from kiln.playbooks.runner import AnsibleRunner, Supervision
 from kiln.display.progress import Lines
 root = Path({str(tmp_path)!r})
 AnsibleRunner(
     root=root, inventory=root / "inventory/local", folder=paths.run_folder(root, "r1"),
     environment=paths.clean_environment(root), vault_password_file=root / "none",
-).run("try", [], Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600))
+).run(
+    Phase("try", Work.PLAYBOOK, 13), [],
+    Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600),
+)
 """
     environment = os.environ | {"XDG_RUNTIME_DIR": str(runtime)}
     child = subprocess.Popen([sys.executable, "-c", driver], env=environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiln import phases
 from kiln.display.duration import duration
 from kiln.exit_codes import ExitCode
 from kiln.paths import command
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def next_commands(result: Result) -> list[str]:
     """Return the commands that make sense now."""
     where = ("--env", result.environment, "--run-id", result.run_id)
-    end = command("run", result.pipeline, "terminate", *where)
+    end = command("run", result.pipeline, phases.TERMINATE.name, *where)
     status = command("status", result.pipeline, *where)
     if result.exit_code == ExitCode.NOT_TERMINATED:
         return [end]
@@ -33,8 +34,9 @@ def next_commands(result: Result) -> list[str]:
 def lines(result: Result) -> list[str]:
     """Return the summary for stderr."""
     took = f" in {duration(result.seconds)}" if result.seconds else ""
+    where = f", phase {result.phase}" if result.phase else ""
     mark = "✔" if result.exit_code == ExitCode.OK else "✘"
-    found = [f"{mark} run {result.run_id} of {result.pipeline}: {_word(result)}{took}"]
+    found = [f"{mark} run {result.run_id} of {result.pipeline}: {_word(result)}{took}{where}"]
     if result.message:
         found.append(f"kiln: {result.message}")
     found += [f"  {line}" for line in result.details]

@@ -53,11 +53,12 @@ class StepEntry(msgspec.Struct, kw_only=True):
 
 
 class Phase(msgspec.Struct, kw_only=True):
-    """A part of a run. `status` is ok or failed."""
+    """A part of a run. `status` is ok or failed; not `changed`: all of it had been done before."""
 
     name: str
     status: str
     seconds: float
+    changed: bool = False
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -81,6 +82,7 @@ class Run(msgspec.Struct, kw_only=True):
     data_date: str | None = None
     verdict: str = "running"
     exit_code: int | None = None
+    failed_phase: str | None = None
     message: str = ""
     attempts: Annotated[list[Attempt], _MOST_ATTEMPTS] = []
     steps: Annotated[list[StepEntry], _MOST_STEPS] = []

@@ -1,4 +1,4 @@
-"""Run a playbook in a process of its own, tell its changes, and turn its failure into one error."""
+"""Run a playbook in a process of its own, report its changes, and turn its failure into one error."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from kiln.phases import Phase
     from kiln.reporter import Reporter
     from kiln.stop import Stop
 
@@ -38,7 +39,7 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Supervision:
-    """What goes on beside a playbook: who is told, what ends it, and for how many `seconds` it may run.
+    """What goes on beside a playbook: who gets its reports, what ends it, for how many `seconds` it may run.
 
     `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it.
     """
@@ -66,12 +67,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Playbooks(Protocol):
     """What the run needs of Ansible."""
 
-    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
-        """Run playbooks/<name>.yml. Raises PlaybookError, InterruptedRunError, DeadlineError."""
+    def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
+        """Run playbooks/<name>.yml of a phase; return whether any task changed something.
+
+        Raises PlaybookError, InterruptedRunError, DeadlineError.
+        """
 
 
 class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
-    """The real playbooks. Output goes to <folder>/<name>.log, only changes are told.
+    """The real playbooks. Output goes to <folder>/<name>.log, only changes are reported.
 
     `environment` is the whole environment; `vault_password_file` is handed over when it exists.
     """
@@ -82,21 +86,24 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     vault_password_file: Path
 
-    def run(self, name: str, arguments: list[str], supervision: Supervision) -> None:
+    def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         """Run it to its end, or end it when a signal comes or its time is over."""
         ends_at = time.monotonic() + supervision.seconds
-        child = self._start(name, arguments)
+        child = self._start(phase.name, arguments)
         lines = _lines_of(child)
         failures: list[Event] = []
+        changed = False
         try:
             while (event := self._next(lines, supervision)) is not None:
                 _handle(event, supervision, failures)
-                _check_time(name, supervision, ends_at)
+                changed |= event.event == "changed"
+                _check_time(phase.name, supervision, ends_at)
         except BaseException:
             _end(child)
             raise
         if child.wait() != 0:
-            raise self.error(name, failures)
+            raise self.error(phase, failures)
+        return changed
 
     def log_file(self, name: str) -> Path:
         """Return where the output of a playbook lies."""
@@ -144,12 +151,17 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return event_of(line)
 
-    def error(self, name: str, failures: list[Event]) -> PlaybookError:
-        """Return the error of a playbook whose tasks have failed so, the first one first."""
-        log = self.log_file(name)
+    def error(self, phase: Phase, failures: list[Event]) -> PlaybookError:
+        """Return the error of a playbook from its failed tasks, in order; its first word is the phase."""
+        name, log = phase.name, self.log_file(phase.name)
         shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
         if not failures:
-            return PlaybookError(f"playbooks/{name}.yml failed", details=_errors_in(log), fix=f"read {shown}")
+            return PlaybookError(
+                f"{name}: playbooks/{name}.yml failed",
+                details=_errors_in(log),
+                fix=f"read {shown}",
+                exit_code=phase.failure,
+            )
         first = failures[0]
         head, *rest = first.message.splitlines() or ["no message"]
         details = first.details or rest
@@ -160,7 +172,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             f"{name}: {where}{head}",
             details=tuple(details[:20]),
             fix=first.fix or f"read {shown}",
-            exit_code=first.exit_code,
+            exit_code=first.exit_code or phase.failure,
         )
 
 
@@ -214,7 +226,7 @@ def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
     if time.monotonic() >= ends_at:
         raise DeadlineError(
             f"{name} was stopped: the run's time was over (it had {supervision.seconds:.0f} s left)",
-            fix="raise kiln_run_timeout_seconds, or look where the time went",
+            fix="raise kiln_run_timeout_seconds, or find the phase that took the time",
         )
 
 

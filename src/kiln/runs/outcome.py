@@ -1,4 +1,4 @@
-"""What came of a run: the truth about it, and what its ledger keeps of that."""
+"""The outcome of a run: what AWS says about it, and what its ledger keeps of that."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kiln import phases
 from kiln.emr import states, steps
 from kiln.emr.states import Verdict
 from kiln.errors import InterruptedRunError, caught
 from kiln.exit_codes import ExitCode
 from kiln.runs import outputs
-from kiln.runs.selection import TERMINATE
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.errors import KilnError
     from kiln.ledger.schema import Run, StepEntry
     from kiln.ledger.store import Ledger
-    from kiln.runs.selection import Plan
     from kiln.runs.result import Result
+    from kiln.runs.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Outcome:
     """Concludes the result of one `kiln run`."""
 
     context: Context
-    plan: Plan
+    selection: Selection
     ledger: Ledger
     result: Result
     data_date: str | None = None
 
     def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
-        """Say how it went. A cluster that may still cost money is worse news than whatever came before."""
+        """Say how it went. A cluster that may still cost money is reported before all else."""
         news = ending or error
         if news is not None:
             self.result.take_over(news, error)
-        # What AWS says now is worth knowing, and changes nothing.
+        # What AWS says now completes the result; failing to read it does not change the exit code.
         caught(self._add_cluster)
         caught(self._add_outputs)
         caught(lambda: self._judge(news))
@@ -46,7 +46,7 @@ class Outcome:
         return self.result
 
     def is_known(self) -> bool:
-        """Tell whether this run has a cluster or a ledger: of one that never was, nothing is written."""
+        """Return whether this run has a cluster or a ledger. Nothing is written about one without."""
         return self.result.cluster_id is not None or self.ledger.read_if_possible() is not None
 
     def _add_cluster(self) -> None:
@@ -61,7 +61,7 @@ class Outcome:
 
     def _add_outputs(self) -> None:
         done = {step.name for step in self.result.steps if step.state == "COMPLETED"}
-        wanted = [phase.step for phase in self.plan.phases if phase.step and phase.name in done]
+        wanted = [phase.step for phase in self.selection.phases if phase.step and phase.name in done]
         self.result.outputs.extend(outputs.collect(self.context.effects, wanted))
 
     def _judge(self, news: KilnError | None) -> None:
@@ -72,18 +72,18 @@ class Outcome:
             return Verdict.CANCELLED
         if news is not None:
             return Verdict.FAILED
-        if self.plan.whole:
+        if self.selection.whole:
             return states.verdict_of_steps(step.state for step in self.result.steps)
-        return self._verdict_of_ledger() if self.plan.ends else Verdict.RUNNING
+        return self._verdict_of_ledger() if self.selection.ends else Verdict.RUNNING
 
     def _verdict_of_ledger(self) -> Verdict:
         """Judge a run whose actions came one by one: by the last try of each of its phases and steps."""
         run = self.ledger.read_if_possible()
-        phases, entries = (run.phases, run.steps) if run else ([], [])
-        last = {entry.name: entry.status for entry in phases if entry.name != TERMINATE}
+        done, entries = (run.phases, run.steps) if run else ([], [])
+        last = {entry.name: entry.status for entry in done if entry.name != phases.TERMINATE.name}
         latest = {entry.name: self._state_of(entry) for entry in entries}
         if not latest and self.result.cluster_id:
-            # The ledger may be gone, and steps may have come by other hands.
+            # The ledger may be gone, and others may have added steps.
             seen = self.context.effects.list_steps(self.result.cluster_id)
             latest = {step.name: step.state for step in seen}
         by_steps = states.verdict_of_steps(latest.values())
@@ -92,7 +92,7 @@ class Outcome:
         return by_steps
 
     def _state_of(self, entry: StepEntry) -> str:
-        """Return how a step ended; AWS knows it of one whose driver went before it did."""
+        """Return how a step ended. AWS is asked about one whose driver ended before it did."""
         if entry.state in states.STEP_ENDED or entry.step_id is None:
             return entry.state or "INTERRUPTED"
         seen = steps.seen_if_any(self.context, entry.cluster_id, entry.step_id)
@@ -103,8 +103,9 @@ class Outcome:
 
         def change(run: Run) -> None:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
+            run.failed_phase = result.phase
             run.data_date = self.data_date or run.data_date
-            # Actions come one by one: what an earlier one left stays in the book.
+            # Actions come one by one: what an earlier one left stays in the ledger.
             filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}
             run.outputs = list(filled.values())
 

@@ -5,20 +5,47 @@ from __future__ import annotations
 import shlex
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln.errors import AwsError, PreflightError, UnreachableError
 from kiln.ledger import store
 from kiln.model_repo import git_archive, git_remote
-from kiln.settings import vault
+from kiln.phases import Need
+from kiln.settings import files, vault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kiln.aws.effects import Effects
+    from kiln.runs.selection import Selection
     from kiln.settings.files import Source
     from kiln.settings.model import Access, Account, Driver
+    from kiln.settings.resolve import Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is checked: a run's question, its settings, and the AWS that they name."""
+
+    question: Question
+    driver: Driver
+    effects: Effects
+
+    def sources(self) -> Sequence[Source]:
+        """Return the files and -e arguments that its settings come from."""
+        asked = self.question
+        return files.chain(asked.root, asked.environment, asked.pipeline, asked.extra)
+
+
+def check(subject: Subject, selected: Selection) -> None:
+    """Check at once all that the selected phases need. Raises the first error in the table's order."""
+    wanted = [one for needs, one in _CHECKS if not needs or selected.needs(*needs)]
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        for outcome in [pool.submit(one, subject) for one in wanted]:
+            outcome.result()
 
 
 def check_account(effects: Effects) -> str:
@@ -70,7 +97,9 @@ def check_private_key(root: Path, settings: Access) -> None:
 
 
 def check_cache(settings: Driver) -> None:
-    """Raise PreflightError when the cache of wheels and model repos cannot be written."""
+    """Raise PreflightError when the cache of wheels and model repos is needed and cannot be written."""
+    if not (settings.model_repo_url or settings.emr_node_python_requirements):
+        return
     folder = Path(settings.kiln_cache_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,3 +144,16 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
             f"{', '.join(untyped)} in vault/{environment}.yml is no text",
             fix=f"put it in quotes: {vault.edit_command(root, environment)}",
         )
+
+
+# A check is made when one phase of the run has all of these needs; one without needs is always made.
+# Absence (no model repo, no Python environment, no secret) is the check's own to see, from the settings.
+_CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
+    ((Need.PYTHON_ENVIRONMENT,), lambda one: check_cache(one.driver)),
+    ((Need.MODEL_REPO, Need.NODES), lambda one: check_cache(one.driver)),
+    ((Need.NODES,), lambda one: check_private_key(one.question.root, one.driver)),
+    ((Need.MODEL_REPO,), lambda one: check_branch(one.driver)),
+    ((Need.VAULT,), lambda one: check_vault(one.question.root, one.question.environment, one.sources())),
+    ((), lambda one: check_account(one.effects)),
+    ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
+)

@@ -36,6 +36,8 @@ class Result(msgspec.Struct, kw_only=True):
     verdict: str = Verdict.RUNNING.value
     exit_code: int = 0
     exit_name: str = "ok"
+    # The phase whose failure the exit code is about.
+    phase: str | None = None
     message: str = ""
     fix: str = ""
     details: list[str] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from kiln import phases
 from kiln.errors import UsageError
 from kiln.settings import names
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# Groups of the inventories, and words that actions have.
+# Groups of the inventories, and names of actions.
 _RESERVED = frozenset(
     {"all", "ungrouped", "localhost", "pipelines", "nodes"}
     | {"emr_master", "emr_core", "emr_task", "emr_target"}
-    | {"launch", "provision", "deploy", "terminate"}
+    | set(phases.ACTIONS)
 )
 
 

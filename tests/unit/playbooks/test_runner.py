@@ -19,12 +19,15 @@ from fakes import Silence
 from kiln import paths
 from kiln.errors import DeadlineError, InterruptedRunError, PlaybookError
 from kiln.exit_codes import ExitCode
+from kiln.phases import Phase, Work
 from kiln.playbooks.process import descendants
 from kiln.playbooks.runner import AnsibleRunner, Supervision
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def supervised(reporter: Silence, *, stop: Stop, seconds: float = 3600, **more: 
 
 def run(playbooks: AnsibleRunner, stop: Stop | None = None) -> list[str]:
     heard = Silence()
-    playbooks.run("try", ["-e", '{"word": "it\'s"}'], supervised(heard, stop=stop or Stop()))
+    playbooks.run(TRY, ["-e", '{"word": "it\'s"}'], supervised(heard, stop=stop or Stop()))
     return heard.lines
 
 
@@ -135,7 +138,7 @@ def test_a_log_that_is_not_text_is_shown_all_the_same(root: Path) -> None:
     playbooks = runner(root, "- ansible.builtin.fail: {}")
     playbooks.folder.mkdir(parents=True)
     playbooks.log_file("try").write_bytes(b"[ERROR]: \xff\n")
-    assert playbooks.error("try", []).details == ("[ERROR]: \ufffd",)
+    assert playbooks.error(TRY, []).details == ("[ERROR]: \ufffd",)
 
 
 class Sleeper:
@@ -177,7 +180,7 @@ def test_a_signal_ends_the_playbook_with_all_that_it_started(root: Path) -> None
             stop.request(signal.SIGINT)
 
     with pytest.raises(InterruptedRunError):
-        playbooks.run("try", [], supervised(Silence(), stop=stop, tick=interrupt))
+        playbooks.run(TRY, [], supervised(Silence(), stop=stop, tick=interrupt))
     wait_until(lambda: not sleeper.sleeps())
 
 
@@ -185,7 +188,7 @@ def test_a_playbook_whose_time_is_over_ends_with_all_that_it_started(root: Path)
     sleeper = Sleeper(root)
     playbooks = runner(root, sleeper.tasks)
     with pytest.raises(DeadlineError, match="try was stopped"):
-        playbooks.run("try", [], supervised(Silence(), stop=Stop(), seconds=0.5))
+        playbooks.run(TRY, [], supervised(Silence(), stop=Stop(), seconds=0.5))
     wait_until(lambda: not sleeper.sleeps())
 
 
@@ -202,7 +205,7 @@ def test_a_cluster_is_known_to_the_driver_as_soon_as_a_task_has_launched_it(root
     heard: list[str] = []
     playbooks = runner(root, tasks + "- emr_cluster: {fails: true, id: j-2ABC}\n")
     with pytest.raises(PlaybookError):
-        playbooks.run("try", [], supervised(Silence(), stop=Stop(), on_cluster=heard.append))
+        playbooks.run(TRY, [], supervised(Silence(), stop=Stop(), on_cluster=heard.append))
     assert heard == ["j-1ABC", "j-2ABC"]
 
 
@@ -215,13 +218,17 @@ from pathlib import Path
 from kiln import paths
 from kiln.stop import Stop
 from kiln.clock import SystemClock
+from kiln.phases import Phase, Work
 from kiln.playbooks.runner import AnsibleRunner, Supervision
 from kiln.display.progress import Lines
 root = Path({str(root)!r})
 AnsibleRunner(
     root=root, inventory=root / "inventory/local", folder=root / ".kiln/runs/r1",
     environment=paths.clean_environment(root), vault_password_file=root / "none",
-).run("try", [], Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600))
+).run(
+    Phase("try", Work.PLAYBOOK, 13), [],
+    Supervision(reporter=Lines(SystemClock(), {{}}), stop=Stop(), seconds=3600),
+)
 """
     child = subprocess.Popen([sys.executable, "-c", driver])
     wait_until(sleeper.sleeps)

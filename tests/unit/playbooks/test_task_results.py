@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln.exit_codes import ExitCode
+from kiln.phases import Phase, Work
 from kiln.playbooks.process import OWN_ACTIONS, event_line
 from kiln.playbooks.runner import AnsibleRunner, Event, event_of
 
 if TYPE_CHECKING:
     from kiln.errors import PlaybookError
+
+TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 KEYS = "failed msg stderr module_stderr exit_code fix details message results cluster cluster_id changed"
@@ -35,7 +38,7 @@ def error_of(folder: Path, result: Any, action: str = "ansible.builtin.command")
     runner = AnsibleRunner(
         root=folder, inventory=folder, folder=folder, environment={}, vault_password_file=folder / "x"
     )
-    return runner.error("try", [event_of(line)])
+    return runner.error(TRY, [event_of(line)])
 
 
 @many

@@ -37,7 +37,7 @@ def test_a_whole_run_does_every_phase_in_order_and_ends_the_cluster() -> None:
     assert msgspec.json.decode(msgspec.json.encode(result))["version"] == 1
 
 
-def test_the_ledger_tells_what_was_done_and_how_it_ended() -> None:
+def test_the_ledger_holds_what_was_done_and_how_it_ended() -> None:
     world = World()
     world.run()
     kept = world.remembered()
@@ -63,6 +63,51 @@ def test_a_failed_provision_ends_the_cluster_of_a_whole_run() -> None:
     world.playbooks.fail["provision"] = PlaybookError("dnf failed")
     result = world.run()
     assert (result.exit_code, result.cluster_state) == (ExitCode.PROVISION, "TERMINATED")
+
+
+def test_a_run_without_steps_launches_ends_and_is_no_success() -> None:
+    world = World(steps=())
+    result = world.run()
+    assert [phase.name for phase in result.phases] == ["launch", "provision", "deploy", "terminate"]
+    assert (result.exit_code, result.verdict, result.cluster_state) == (0, "no_step", "TERMINATED")
+
+
+@pytest.mark.parametrize("phase", ["launch", "provision", "deploy"])
+def test_the_phase_that_failed_stands_in_the_result_and_in_the_ledger(phase: str) -> None:
+    world = World()
+    world.playbooks.fail[phase] = PlaybookError("no space")
+    assert world.run().phase == phase
+    assert world.remembered().failed_phase == phase
+
+
+def test_a_failed_step_and_a_failed_end_are_phases_too() -> None:
+    world = World()
+    world.aws.step_outcomes["sd"] = "FAILED"
+    assert world.run().phase == "sd"
+    world = World()
+    world.aws.never_ends = True
+    assert world.run().phase == "terminate"
+
+
+def test_a_run_that_went_well_names_no_failed_phase() -> None:
+    world = World()
+    assert world.run().phase is None
+    assert world.remembered().failed_phase is None
+
+
+def test_only_phases_that_did_their_work_count_as_changed() -> None:
+    world = World()
+    first = world.run("launch,provision,deploy,sd")
+    again = world.run("launch,provision,deploy,sd,terminate")
+    assert [phase.changed for phase in first.phases] == [True, True, True, True]
+    assert [(phase.name, phase.changed) for phase in again.phases] == [
+        ("launch", False),
+        ("provision", False),
+        ("deploy", False),
+        ("sd", False),
+        ("terminate", True),
+    ]
+    assert world.run("terminate").phases[0].changed is False
 
 
 def test_a_failed_run_keeps_its_cluster_when_the_pipeline_says_so() -> None:

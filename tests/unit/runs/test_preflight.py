@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kiln.errors import KilnError, PreflightError, UsageError
-from kiln.runs import preflight
+from kiln.runs import preflight, selection
+from kiln.settings import resolve
 from kiln.settings.model import Driver, StepSettings
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def settings(**changes: Any) -> Driver:
         kiln_run_timeout_seconds=1,
         kiln_terminate_timeout_seconds=1,
         kiln_poll_interval_seconds=1.0,
-        steps=(StepSettings(name="sd", jar="j"),),
-        **changes,
+        **{"steps": (StepSettings(name="sd", jar="j"),)} | changes,
     )
 
 
@@ -116,10 +116,12 @@ def test_a_key_that_ssh_cannot_use_is_said(tmp_path: Path, key: Path) -> None:
 
 
 def test_a_cache_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
-    preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "a/b")))
+    wanted = {"model_repo_url": "/repo"}
+    preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "a/b"), **wanted))
     (tmp_path / "file").touch()
     with pytest.raises(PreflightError, match="kiln_cache_dir"):
-        preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "file/cache")))
+        preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "file/cache"), **wanted))
+    preflight.check_cache(settings(kiln_cache_dir=str(tmp_path / "file/cache")))
 
 
 def test_a_bucket_for_the_ledgers_that_refuses_is_said(aws: FakeAws) -> None:
@@ -138,3 +140,54 @@ def test_an_aws_that_fails_before_a_launch_is_no_fault_in_kiln(aws: FakeAws, fau
     with pytest.raises(KilnError) as error:
         preflight.check_account(aws)
     assert int(error.value.exit_code) == code
+
+
+def made_checks(
+    monkeypatch: pytest.MonkeyPatch, aws: FakeAws, root: Path, actions: list[str], **changes: Any
+) -> set[str]:
+    """Return the names of the checks that were made for a list of actions."""
+    made: set[str] = set()
+    for name in (
+        "check_cache",
+        "check_private_key",
+        "check_branch",
+        "check_vault",
+        "check_account",
+        "check_state",
+    ):
+        monkeypatch.setattr(preflight, name, lambda *_, name=name: made.add(name))
+    driver = settings(**changes)
+    question = resolve.Question(root=root, environment="local", pipeline="model_building")
+    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    preflight.check(subject, selection.make(actions, driver.steps))
+    return made
+
+
+ALWAYS = {"check_account", "check_state"}
+
+
+@pytest.mark.parametrize(
+    ("actions", "checks"),
+    [
+        (["launch"], {"check_branch"}),
+        (["provision"], {"check_cache", "check_private_key"}),
+        (["deploy"], {"check_branch", "check_cache", "check_private_key", "check_vault"}),
+        (["sd"], set()),
+        (["sd", "terminate"], set()),
+        ([], {"check_branch", "check_cache", "check_private_key", "check_vault"}),
+    ],
+)
+def test_a_run_is_checked_for_what_its_phases_need(
+    monkeypatch: pytest.MonkeyPatch, aws: FakeAws, tmp_path: Path, actions: list[str], checks: set[str]
+) -> None:
+    assert made_checks(monkeypatch, aws, tmp_path, actions) == ALWAYS | checks
+
+
+def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cache_and_vault(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    driver = settings(kiln_cache_dir=str(tmp_path / "file/cache"), model_repo_name="", steps=())
+    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    preflight.check(subject, selection.make([], driver.steps))

@@ -1,0 +1,64 @@
+"""`kiln run PIPELINE terminate`: works with the account's settings alone, however broken the others are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kiln import phases
+from kiln.commands import shared
+from kiln.commands.run_session import Job
+from kiln.display import failure, terminal
+from kiln.emr import clusters, finding
+from kiln.identity import of_name
+from kiln.runs import limits, selection
+from kiln.runs.result import Result
+from kiln.settings import resolve
+from kiln.settings.model import Ending
+
+if TYPE_CHECKING:
+    from kiln.aws.context import Context
+    from kiln.commands.run_session import Session
+
+
+def end(session: Session, question: resolve.Question) -> int:
+    """End the run's cluster; a pipeline without a live cluster is fine."""
+    account = resolve.part(question, Ending)
+    context = session.context(account)
+    session.stop.check()
+    if question.run_id is None:
+        run_id = _only_live_run(context, question)
+        if run_id is None:
+            return _nothing_to_end(session)
+        question = msgspec.structs.replace(question, run_id=run_id)
+    job = Job(
+        question=question,
+        account=account,
+        selected=selection.make([phases.TERMINATE.name], ()),
+        limits=limits.of_end(account),
+    )
+    return session.execute(context, job)
+
+
+def _only_live_run(context: Context, question: resolve.Question) -> str | None:
+    """Return the id of the pipeline's only live run, or None. Raises ClusterNotFoundError for several.
+
+    By name alone: a cluster whose tags were changed has to be ended, or reported, too.
+    """
+    whose = (question.environment, question.pipeline)
+    found = clusters.listed(context, *whose)
+    if len(found) > 1:
+        raise finding.not_one(context, found, *whose, None)
+    of = of_name(found[0].name) if found else None
+    return of.run_id if of else None
+
+
+def _nothing_to_end(session: Session) -> int:
+    arguments = session.arguments
+    message = f"pipeline {arguments.pipeline} has no live cluster in {arguments.env}: nothing to do"
+    terminal.err(f"kiln: {message}")
+    if failure.wants_json(arguments):
+        nothing = Result(environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message)
+        shared.print_json(nothing)
+    return 0

@@ -1,0 +1,67 @@
+"""The phases of a run as data: what each one is, what it needs, and the exit code of its failure.
+
+The command line, the reserved names, the checks before a launch, the driver and the runner of the playbooks
+read this table. It stands in the package's root because settings may import nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from kiln.exit_codes import ExitCode
+
+
+class Work(Enum):
+    """How a phase is done."""
+
+    PLAYBOOK = "playbook"
+    STEP = "step"
+    TERMINATE = "terminate"
+
+
+class Need(Enum):
+    """What a phase works with. runs/preflight.py has the checks of each."""
+
+    CLUSTER = "cluster"  # one of this run that was launched before
+    NODES = "nodes"  # over SSH
+    MODEL_REPO = "model repo"
+    PYTHON_ENVIRONMENT = "Python environment"
+    VAULT = "vault"
+
+
+class Phase(NamedTuple):
+    """One row of the table. `failure` is the exit code when an error has none of its own.
+
+    A phase that `launches` makes a cluster: it is watched, and an interrupted one is ended.
+    """
+
+    name: str
+    work: Work
+    failure: ExitCode
+    needs: frozenset[Need] = frozenset()
+    launches: bool = False
+
+
+LAUNCH = Phase("launch", Work.PLAYBOOK, ExitCode.LAUNCH, frozenset({Need.MODEL_REPO}), launches=True)
+PROVISION = Phase(
+    "provision",
+    Work.PLAYBOOK,
+    ExitCode.PROVISION,
+    frozenset({Need.CLUSTER, Need.NODES, Need.PYTHON_ENVIRONMENT}),
+)
+DEPLOY = Phase(
+    "deploy",
+    Work.PLAYBOOK,
+    ExitCode.PROVISION,
+    frozenset({Need.CLUSTER, Need.NODES, Need.MODEL_REPO, Need.VAULT}),
+)
+# Stands for each step of the pipeline, under the step's own name.
+STEP = Phase("step", Work.STEP, ExitCode.STEP_FAILED, frozenset({Need.CLUSTER}))
+TERMINATE = Phase("terminate", Work.TERMINATE, ExitCode.NOT_TERMINATED)
+
+# In the order of a whole run.
+TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, STEP, TERMINATE)
+BEFORE_STEPS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)
+# Names that ACTIONS knows in every pipeline; no step, group, pipeline or environment may have one of them.
+ACTIONS: tuple[str, ...] = tuple(row.name for row in TABLE if row.work is not Work.STEP)

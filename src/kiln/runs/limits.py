@@ -1,0 +1,38 @@
+"""What a run may take, and what becomes of the cluster of a failed one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kiln.settings.model import Driver, Ending
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may take, in seconds, and whether the cluster of a failed run is kept."""
+
+    terminate_seconds: float
+    interval_seconds: float
+    run_seconds: float = 0.0
+    step_seconds: float = 0.0
+    keep_failed: bool = False
+
+
+def of_end(settings: Ending) -> Limits:
+    """Return the limits of a command that only ends a cluster."""
+    return Limits(
+        terminate_seconds=settings.kiln_terminate_timeout_seconds,
+        interval_seconds=settings.kiln_poll_interval_seconds,
+    )
+
+
+def of_run(settings: Driver) -> Limits:
+    """Return the limits of a run."""
+    return msgspec.structs.replace(
+        of_end(settings),
+        run_seconds=settings.kiln_run_timeout_seconds,
+        step_seconds=settings.kiln_step_timeout_seconds,
+        keep_failed=settings.kiln_after_failure == "keep",
+    )

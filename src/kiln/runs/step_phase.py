@@ -1,0 +1,86 @@
+"""One step of a run: added once, waited for, and its cause read while the nodes are still there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kiln.emr import add_steps, steps
+from kiln.errors import InterruptedRunError, KilnError
+from kiln.exit_codes import ExitCode
+from kiln.runs.result import StepResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.ledger.store import Ledger
+    from kiln.reporter import Reporter
+    from kiln.runs.limits import Limits
+    from kiln.runs.result import Result
+    from kiln.settings.model import StepSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPhase:
+    """Runs steps and puts them into the result.
+
+    `explain` returns the lines that say why a step failed. `cancels`: an interrupted step is cancelled,
+    because this command does not end the cluster.
+    """
+
+    context: Context
+    ledger: Ledger
+    limits: Limits
+    reporter: Reporter
+    result: Result
+    explain: Callable[[Context, Cluster, Step], list[str]]
+    cancels: bool
+
+    def run(self, cluster: Cluster, wanted: StepSettings, seconds_left: float) -> bool:
+        """Run a step to its end; return whether it was added now. Raises KilnError when it fails or is late.
+
+        A step is late after its own limit, or after `seconds_left`, whichever is shorter.
+        """
+        context = replace(self.context, report=self.reporter.line)
+        added, new = add_steps.add(context, cluster.id, wanted, self.ledger)
+        if not new:
+            self.reporter.line(f"step {added.name}: exists already as {added.id} ({added.state})")
+        try:
+            done = steps.run_to_end(
+                context,
+                cluster.id,
+                added,
+                self.ledger,
+                timeout_seconds=min(self.limit(wanted), seconds_left),
+                interval_seconds=self.limits.interval_seconds,
+            )
+        except InterruptedRunError:
+            if self.cancels:
+                steps.cancel(context, cluster.id, added)
+            raise
+        except KilnError as error:
+            self._add_cause(cluster, added, error)
+            raise
+        self.result.steps.append(_result_of(done))
+        return new
+
+    def limit(self, wanted: StepSettings) -> float:
+        """Return the deadline of a step, in seconds."""
+        return wanted.timeout_seconds or self.limits.step_seconds
+
+    def _add_cause(self, cluster: Cluster, step: Step, error: KilnError) -> None:
+        """Read the cause while the nodes are still there; not finding it changes nothing."""
+        unstoppable = self.context.unstoppable()
+        try:
+            seen = steps.seen_if_any(unstoppable, cluster.id, step.id) or step
+            self.result.steps.append(_result_of(seen))
+            if error.exit_code is ExitCode.STEP_FAILED:
+                self.result.details = self.explain(unstoppable, cluster, seen)
+        except Exception as problem:  # noqa: BLE001  # the step's own failure must be reported all the same
+            self.reporter.line(f"the cause could not be read: {problem}")
+
+
+def _result_of(step: Step) -> StepResult:
+    return StepResult(name=step.name, id=step.id, state=step.state, seconds=steps.seconds(step))

@@ -1,0 +1,51 @@
+"""The table of phases agrees with the playbooks and with everything that reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kiln import cli, phases
+from kiln.errors import UsageError
+from kiln.phases import Need, Work
+from kiln.runs import selection
+from kiln.settings import files
+from kiln.settings.model import StepSettings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("row", phases.BEFORE_STEPS, ids=lambda row: str(row.name))
+def test_every_playbook_of_the_table_exists(row: phases.Phase) -> None:
+    assert (CHECKOUT / f"playbooks/{row.name}.yml").is_file()
+
+
+def test_names_are_unique_and_only_the_first_phase_launches() -> None:
+    assert len({row.name for row in phases.TABLE}) == len(phases.TABLE)
+    assert [row.launches for row in phases.TABLE] == [True, False, False, False, False]
+    assert all(Need.CLUSTER in row.needs for row in phases.TABLE[1:-1])
+
+
+def test_every_phase_is_done_in_a_way_of_its_own_and_has_an_exit_code() -> None:
+    assert {row.work for row in phases.TABLE} == set(Work)
+    assert all(row.failure for row in phases.TABLE)
+
+
+@pytest.mark.parametrize("name", phases.ACTIONS)
+def test_an_action_is_no_name_for_a_step_or_a_pipeline(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is an action's name"):
+        selection.make([], [StepSettings(name=name, jar="j")])
+    hosts = tmp_path / "inventory/local/hosts.yml"
+    hosts.parent.mkdir(parents=True)
+    hosts.write_text(
+        f"all: {{children: {{local: {{children: {{pipelines: {{children: {{{name}: {{}}}}}}}}}}}}}}\n"
+    )
+    with pytest.raises(UsageError, match=f"{name} is reserved"):
+        files.check_pipeline(tmp_path, "local", name)
+
+
+def test_the_help_names_every_action(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    assert ", ".join(phases.ACTIONS) in capsys.readouterr().out
