@@ -13,7 +13,7 @@ from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError, naming
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
-from kiln.settings import check, names
+from kiln.settings import names, typed
 from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ def _shape(options: Options) -> ClusterShape:
     fields = msgspec.structs.fields(ClusterShape)
     given = {field.name: options[field.name] for field in fields if options[field.name] is not None}
     given["tags"] = {key: str(value) for key, value in options["tags"].items()}
-    try:
-        return msgspec.convert(given, ClusterShape)
-    except msgspec.ValidationError as error:
-        raise check.wrong_value("emr_cluster", "", given, error) from error
+    return typed.convert(given, ClusterShape, label="emr_cluster")
 
 
 def _waiting(options: Options) -> Waiting:

@@ -9,7 +9,7 @@ import msgspec
 from kiln.emr import add_steps, descriptions, ownership, steps
 from kiln.errors import ClusterNotFoundError
 from kiln.ledger.store import Ledger
-from kiln.settings import check
+from kiln.settings import typed
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ def work(context: Context, module: Any) -> Options:
     """Run steps on a cluster, each once a run."""
     options = module.params
     given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
-    try:
-        wanted = msgspec.convert(given, tuple[StepSettings, ...])
-    except msgspec.ValidationError as error:
-        raise check.wrong_value("emr_step", "steps", given, error) from error
+    wanted = typed.convert(given, tuple[StepSettings, ...], label="emr_step", key="steps")
     ledger = _ledger_of(context, options)
     return _check_steps(context, options, wanted, ledger) if module.check_mode else _run_steps(
         context, options, wanted, ledger

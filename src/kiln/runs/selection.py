@@ -8,7 +8,7 @@ import msgspec
 
 from kiln import phases
 from kiln.errors import UsageError
-from kiln.settings.files import did_you_mean
+from kiln.settings.names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -178,12 +177,6 @@ def _group(tree: Any, name: str) -> dict[str, Any] | None:
     return None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean x?)` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
 def check_environment(root: Path, environment: str) -> None:
     """Raise UsageError unless the environment exists."""
     known = environments(root)
@@ -194,7 +187,7 @@ def check_environment(root: Path, environment: str) -> None:
             raise UsageError(f"{place}: the environment name {environment} is reserved", fix="rename it")
     else:
         raise UsageError(
-            f"unknown environment {names.shown(environment)}{did_you_mean(environment, known)}",
+            f"unknown environment {names.shown(environment)}{names.did_you_mean(environment, known)}",
             fix=f"environments here: {', '.join(known)}",
         )
 
@@ -212,6 +205,6 @@ def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
         )
     if pipeline not in known:
         raise UsageError(
-            f"unknown pipeline {names.shown(pipeline)} in {environment}{did_you_mean(pipeline, known)}",
+            f"unknown pipeline {names.shown(pipeline)} in {environment}{names.did_you_mean(pipeline, known)}",
             fix=f"pipelines there: {', '.join(known) or 'none'} (inventory/{environment}/hosts.yml)",
         )

@@ -1,6 +1,7 @@
 """The typed model of the variables that the driver knows: names, types, ranges. Values live in group_vars/.
 
-A field without a default is required. Units stand in the names.
+A field without a default is required. Units stand in the names. The `title` of a constraint is what a value
+has to be, as messages say it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kiln.settings import names
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
-S3Uri = Annotated[str, Meta(pattern="^s3://[^/]+")]
+S3Uri = Annotated[str, Meta(pattern="^s3://[^/]+", title="an address like s3://bucket/prefix")]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +37,7 @@ class StepSettings(Model, frozen=True, kw_only=True):
     `outputs` are S3 prefixes that the step fills: sizes and any `metrics.json` there go into the result.
     """
 
-    name: Annotated[str, Meta(pattern=names.PATTERN)]
+    name: Annotated[str, Meta(pattern=names.PATTERN, title=names.WORDS)]
     jar: Text
     args: tuple[str, ...] = ()
     group: str = ""
@@ -108,9 +109,9 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_vault_generates_secrets: bool = False
     model_repo_url: str = ""
     model_repo_branch: str = ""
-    model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING)] = ""
+    model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
-    steps: Annotated[tuple[StepSettings, ...], Meta(min_length=1)]
+    steps: tuple[StepSettings, ...] = ()
 
 
 CLUSTER_PREFIX = "emr_cluster_"

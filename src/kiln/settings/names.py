@@ -1,12 +1,17 @@
-"""What names may be that become groups of Ansible, tags, S3 keys, folders and file names at once."""
+"""Which names are allowed: they become groups of Ansible, tags, S3 keys, folders and file names at once."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import date
+from typing import TYPE_CHECKING
 
 from kiln import identity, run_ids
 from kiln.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # `\Z`: for Python `$` also stands before a newline at the end.
 PATTERN = rf"^{identity.NAME.pattern}\Z"
@@ -47,3 +52,9 @@ def shown(text: str) -> str:
         return text
     quoted = ascii(text)
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean x?)` or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""

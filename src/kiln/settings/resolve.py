@@ -12,7 +12,7 @@ import msgspec
 
 from kiln import paths
 from kiln.errors import UsageError
-from kiln.settings import check, files, lock_file, model, names
+from kiln.settings import check, files, lock_file, model, names, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -165,18 +165,7 @@ def _typed(kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.S
     for key, field in model.variables(kind, prefix).items():
         if key in answer.values:
             label = answer.origins.get(key) or next((s.label for s in sources if key in s.values), "settings")
-            source = files.Source(label, {}, key in as_text)
-            found[field.encode_name] = _resolved(source, key, answer.values[key], field)
-    try:
-        return msgspec.convert(found, kind)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"settings: {check.plain(str(error))}") from error
-
-
-def _resolved(source: files.Source, key: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
-    """Check one value; what comes back is still plain data, for the whole model's conversion."""
-    try:
-        typed = msgspec.convert(value, field.type, strict=not source.as_text)
-    except msgspec.ValidationError as error:
-        raise check.wrong_value(source.label, key, value, error) from error
-    return msgspec.to_builtins(typed)
+            one = typed.convert(answer.values[key], field.type, label=label, key=key, lax=key in as_text)
+            # Plain data again, for the whole model's conversion.
+            found[field.encode_name] = msgspec.to_builtins(one)
+    return typed.convert(found, kind, label="settings")
