@@ -106,14 +106,23 @@ def _table(options: dict[str, Any], places: dict[str, list[str]] | None = None) 
         return "No variables.\n"
     last = " Set in |" if places is not None else ""
     rows = [f"| Variable | Meaning | Type | Default |{last}", "|---|---|---|---|" + ("---|" if last else "")]
-    for name, option in options.items():
+    for name, option in _with_members(options).items():
         default = (
             _shown(option["default"]) if "default" in option else "required" if option.get("required") else ""
         )
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         row = f"| `{name}` | {_cell(option['description'])} | {kind} | {_cell(default)} |"
-        rows.append(row + (f" {_cell(', '.join(places[name]))} |" if places is not None else ""))
+        rows.append(row + (f" {_cell(', '.join(places.get(name, [])))} |" if places is not None else ""))
     return "\n".join(rows) + "\n"
+
+
+def _with_members(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options, each followed by those of its members: `steps[].name`."""
+    found = {}
+    for name, option in options.items():
+        found[name] = option
+        found |= {f"{name}[].{inner}": one for inner, one in option.get("options", {}).items()}
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -58,28 +58,29 @@ options:
     description: How long to wait for the cluster to be up, or for its end.
     type: int
     default: 1800
+  # Written by scripts/document_options.py from src/kiln/settings/model.py:
   release_label:
-    description: EMR release, such as V(emr-spark-8.0.0). Required to launch.
+    description: EMR release, such as emr-spark-8.0.0. Required to launch.
     type: str
   applications:
-    description: Applications to install.
+    description: Applications that EMR installs.
     type: list
     elements: str
     default: []
   log_uri:
-    description: Where EMR puts its logs, C(s3://bucket/prefix/). Required to launch.
+    description: Where EMR puts its logs, s3://bucket/prefix/. Required to launch.
     type: str
   key_pair:
-    description: EC2 key pair for SSH. Required to launch.
+    description: EC2 key pair whose public half EMR puts on the nodes. Required to launch.
     type: str
   service_role:
-    description: Role that EMR itself uses. Required to launch.
+    description: Role that EMR itself uses (iam/service_role.json). Required to launch.
     type: str
   instance_profile:
-    description: Instance profile of the nodes. Required to launch.
+    description: Instance profile of the nodes (iam/instance_profile.json). Required to launch.
     type: str
   subnet_id:
-    description: Subnet; empty for the account's default.
+    description: Subnet of the nodes; empty for one of the account's default VPC.
     type: str
     default: ""
   master_instance_type:
@@ -92,39 +93,47 @@ options:
     description: Number of core nodes. Required to launch.
     type: int
   task_instance_type:
-    description: Instance type of the task nodes.
+    description: Instance type of the task nodes; empty for the core nodes' type.
     type: str
     default: ""
   task_count:
     description: Number of task nodes.
     type: int
     default: 0
+  ebs_root_volume_size_gb:
+    description: Size of each node's root volume, in GiB; 0 for the release's own size.
+    type: int
+    default: 0
   idle_timeout_seconds:
-    description: EMR ends the cluster by itself after this time without work. Always set. Required to launch.
+    description: >-
+      EMR ends the cluster by itself after this time without work, 60 to 604800. Always set.
+      Required to launch.
     type: int
   max_lifetime_seconds:
-    description: After this time the cluster counts as expired (tag C(expires_at)). Required to launch.
+    description: >-
+      After this time the cluster counts as expired (tag expires_at) and may be reaped. Required
+      to launch.
     type: int
   termination_protected:
-    description:
-      - Protect the cluster against termination by others. Kiln clears the protection before it ends one.
+    description: >-
+      Protect the cluster against termination by others. Kiln clears it before it ends a cluster.
     type: bool
     default: false
   step_concurrency_level:
-    description: How many steps may run side by side.
+    description: How many steps may run side by side, 1 to 256.
     type: int
     default: 1
   tags:
-    description: Further tags. Kiln's own tags win.
+    description: Further tags of the cluster and its instances. Kiln's own tags win.
     type: dict
     default: {}
   configurations:
-    description: EMR configurations, in the API's own shape.
+    description: EMR configurations, in the form of EMR's API.
     type: list
     elements: dict
     default: []
   bootstrap_actions:
-    description: Scripts that EMR runs on every node before Hadoop exists.
+    description: Scripts that EMR runs on every node before Hadoop exists, at most 16.
     type: list
     elements: dict
     default: []
@@ -134,7 +143,7 @@ options:
         type: str
         required: true
       path:
-        description: Script, C(s3://…).
+        description: The script, s3://….
         type: str
         required: true
       args:
@@ -146,6 +155,7 @@ options:
     description: AMI to launch from; empty for the release's own.
     type: str
     default: ""
+  # End of what scripts/document_options.py writes.
 attributes:
   check_mode:
     support: full

@@ -31,36 +31,39 @@ options:
     elements: dict
     required: true
     suboptions:
+      # Written by scripts/document_options.py from src/kiln/settings/model.py:
       name:
         description: Name of the step, unique in its pipeline.
         type: str
         required: true
-      group:
-        description: Name of the group it belongs to.
-        type: str
-        default: ""
       jar:
-        description: The jar, such as V(command-runner.jar).
+        description: The jar, such as command-runner.jar.
         type: str
         required: true
       args:
-        description: Its arguments. Never a secret, the API shows them to everybody who may read.
+        description: 'Its arguments. Never a secret: the API shows them to everybody who may read.'
         type: list
         elements: str
         default: []
+      group:
+        description: Name of the group it belongs to, for the command line.
+        type: str
+        default: ""
       action_on_failure:
         description: What EMR does when the step fails.
         type: str
         choices: [CONTINUE, CANCEL_AND_WAIT, TERMINATE_CLUSTER]
         default: CONTINUE
       timeout_seconds:
-        description: Deadline of this step; O(timeout_seconds) without it.
+        description: Deadline of this step; without it the one of all steps.
         type: int
       outputs:
-        description: S3 prefixes that the step fills.
+        description: >-
+          S3 prefixes that the step fills. Their sizes and any metrics.json there go into the result.
         type: list
         elements: str
         default: []
+      # End of what scripts/document_options.py writes.
   wait:
     description: Wait for the end of the steps. Without it they are all added at once.
     type: bool

@@ -71,7 +71,8 @@ def test_task_files_are_short() -> None:
     assert long == {}
 
 
-def test_the_generated_pages_are_up_to_date() -> None:
-    script = CHECKOUT / "scripts/document_variables.py"
+@pytest.mark.parametrize("name", ["document_options", "document_variables"])
+def test_what_scripts_write_is_up_to_date(name: str) -> None:
+    script = CHECKOUT / f"scripts/{name}.py"
     checked = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, f"{checked.stderr}run {script.relative_to(CHECKOUT)}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from kiln.ansible_modules import model_options
+from kiln.ansible_modules.model_options import argument_spec, options_of, required
+from kiln.settings.model import ClusterShape, StepSettings
 
-Options = dict[str, Any]
+Options = model_options.Options
+SHAPE = options_of(ClusterShape)
+STEP_FIELDS = options_of(StepSettings)
 
 _ACCOUNT_OPTIONS: Options = {
     "region": {"type": "str", "required": True},
@@ -24,49 +28,10 @@ CLUSTER: Options = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout_seconds": {"type": "int", "default": 1800},
     "poll_interval_seconds": {"type": "float", "default": 15.0},
-    "release_label": {"type": "str"},
-    "applications": {"type": "list", "elements": "str", "default": []},
-    "log_uri": {"type": "str"},
-    "key_pair": {"type": "str", "no_log": False},
-    "service_role": {"type": "str"},
-    "instance_profile": {"type": "str"},
-    "subnet_id": {"type": "str", "default": ""},
-    "master_instance_type": {"type": "str"},
-    "core_instance_type": {"type": "str"},
-    "core_count": {"type": "int"},
-    "task_instance_type": {"type": "str", "default": ""},
-    "task_count": {"type": "int", "default": 0},
-    "idle_timeout_seconds": {"type": "int"},
-    "max_lifetime_seconds": {"type": "int"},
-    "termination_protected": {"type": "bool", "default": False},
-    "step_concurrency_level": {"type": "int", "default": 1},
-    "tags": {"type": "dict", "default": {}},
-    "configurations": {"type": "list", "elements": "dict", "default": []},
-    "bootstrap_actions": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "path": {"type": "str", "required": True},
-            "args": {"type": "list", "elements": "str", "default": []},
-        },
-    },
-    "custom_ami_id": {"type": "str", "default": ""},
-} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+} | argument_spec(SHAPE, optional=True) | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
 
 # What a launch needs.
-CLUSTER_REQUIRED_IF = [
-    (
-        "state",
-        "present",
-        [
-            *("run_id", "owner", "release_label", "log_uri", "key_pair", "service_role", "instance_profile"),
-            *("master_instance_type", "core_instance_type", "core_count"),
-            *("idle_timeout_seconds", "max_lifetime_seconds"),
-        ],
-    )
-]
+CLUSTER_REQUIRED_IF = [("state", "present", ["run_id", "owner", *required(SHAPE)])]
 
 CLUSTER_INFO: Options = {
     "cluster_id": {"type": "str"},
@@ -93,19 +58,7 @@ STEP: Options = {
         "type": "list",
         "elements": "dict",
         "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "group": {"type": "str", "default": ""},
-            "jar": {"type": "str", "required": True},
-            "args": {"type": "list", "elements": "str", "default": []},
-            "action_on_failure": {
-                "type": "str",
-                "choices": ["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER"],
-                "default": "CONTINUE",
-            },
-            "timeout_seconds": {"type": "int"},
-            "outputs": {"type": "list", "elements": "str", "default": []},
-        },
+        "options": argument_spec(STEP_FIELDS),
     },
     "wait": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "int", "default": 14400, "aliases": ["timeout"]},

@@ -78,6 +78,8 @@ def launch_request(identity: Identity, shape: ClusterShape, now: datetime) -> di
             {"Name": action.name, "ScriptBootstrapAction": {"Path": action.path, "Args": list(action.args)}}
             for action in shape.bootstrap_actions
         ]
+    if shape.ebs_root_volume_size_gb:
+        request["EbsRootVolumeSize"] = shape.ebs_root_volume_size_gb
     if shape.custom_ami_id:
         request["CustomAmiId"] = shape.custom_ami_id
     return request

@@ -19,57 +19,103 @@ Text = Annotated[str, Meta(min_length=1)]
 S3Uri = Annotated[str, Meta(pattern="^s3://[^/]+", title="an address like s3://bucket/prefix")]
 
 
+def doc(text: str) -> Meta:
+    """Return the documentation of a field: a line that `make docs` writes where options are documented."""
+    return Meta(description=text)
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base: immutable, named arguments only, no unknown keys."""
 
 
 class BootstrapAction(Model, frozen=True, kw_only=True):
-    """A script that EMR runs on every node before Hadoop exists (at most 16)."""
+    """A script that EMR runs on every node before Hadoop exists."""
 
-    name: Text
-    path: Text
-    args: tuple[str, ...] = ()
+    name: Annotated[Text, doc("Name of the action.")]
+    path: Annotated[Text, doc("The script, s3://….")]
+    args: Annotated[tuple[str, ...], doc("Its arguments.")] = ()
+
+
+OnFailure = Literal["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER"]
 
 
 class StepSettings(Model, frozen=True, kw_only=True):
-    """One EMR step of a pipeline.
+    """One EMR step of a pipeline."""
 
-    `outputs` are S3 prefixes that the step fills: sizes and any `metrics.json` there go into the result.
-    """
-
-    name: Annotated[str, Meta(pattern=names.PATTERN, title=names.WORDS)]
-    jar: Text
-    args: tuple[str, ...] = ()
-    group: str = ""
-    action_on_failure: Literal["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER"] = "CONTINUE"
-    timeout_seconds: Seconds | None = None
-    outputs: tuple[S3Uri, ...] = ()
+    name: Annotated[
+        str,
+        Meta(pattern=names.PATTERN, title=names.WORDS),
+        doc("Name of the step, unique in its pipeline."),
+    ]
+    jar: Annotated[Text, doc("The jar, such as command-runner.jar.")]
+    args: Annotated[
+        tuple[str, ...], doc("Its arguments. Never a secret: the API shows them to everybody who may read.")
+    ] = ()
+    group: Annotated[str, doc("Name of the group it belongs to, for the command line.")] = ""
+    action_on_failure: Annotated[OnFailure, doc("What EMR does when the step fails.")] = "CONTINUE"
+    timeout_seconds: Annotated[
+        Seconds | None, doc("Deadline of this step; without it the one of all steps.")
+    ] = None
+    outputs: Annotated[
+        tuple[S3Uri, ...],
+        doc("S3 prefixes that the step fills. Their sizes and any metrics.json there go into the result."),
+    ] = ()
 
 
 class ClusterShape(Model, frozen=True, kw_only=True):
-    """What is launched. Field names are the variables' names without `emr_cluster_`."""
+    """What is launched. Field names are the variables' names without `emr_cluster_`.
 
-    release_label: Text
-    applications: tuple[str, ...]
-    log_uri: S3Uri
-    key_pair: Text
-    service_role: Text
-    instance_profile: Text
-    subnet_id: str = ""
-    master_instance_type: Text
-    core_instance_type: Text
-    core_count: Count
-    task_instance_type: str = ""
-    task_count: Count = 0
+    A new field needs its default in roles/emr_cluster/defaults/main.yml and its place in emr/request.py;
+    `make docs` writes the rest (docs/decisions/0009-launch-options.md).
+    """
+
+    release_label: Annotated[Text, doc("EMR release, such as emr-spark-8.0.0.")]
+    applications: Annotated[tuple[str, ...], doc("Applications that EMR installs.")] = ()
+    log_uri: Annotated[S3Uri, doc("Where EMR puts its logs, s3://bucket/prefix/.")]
+    key_pair: Annotated[Text, doc("EC2 key pair whose public half EMR puts on the nodes.")]
+    service_role: Annotated[Text, doc("Role that EMR itself uses (iam/service_role.json).")]
+    instance_profile: Annotated[Text, doc("Instance profile of the nodes (iam/instance_profile.json).")]
+    subnet_id: Annotated[str, doc("Subnet of the nodes; empty for one of the account's default VPC.")] = ""
+    master_instance_type: Annotated[Text, doc("Instance type of the master.")]
+    core_instance_type: Annotated[Text, doc("Instance type of the core nodes.")]
+    core_count: Annotated[Count, doc("Number of core nodes.")]
+    task_instance_type: Annotated[
+        str, doc("Instance type of the task nodes; empty for the core nodes' type.")
+    ] = ""
+    task_count: Annotated[Count, doc("Number of task nodes.")] = 0
+    ebs_root_volume_size_gb: Annotated[
+        Count, doc("Size of each node's root volume, in GiB; 0 for the release's own size.")
+    ] = 0
     # The range that EMR accepts for AutoTerminationPolicy.
-    idle_timeout_seconds: Annotated[int, Meta(ge=60, le=604_800)]
-    max_lifetime_seconds: Annotated[int, Meta(ge=60)]
-    termination_protected: bool = False
-    step_concurrency_level: Annotated[int, Meta(ge=1, le=256)] = 1
-    tags: dict[str, str] = {}
-    configurations: tuple[dict[str, Any], ...] = ()
-    bootstrap_actions: Annotated[tuple[BootstrapAction, ...], Meta(max_length=16)] = ()
-    custom_ami_id: str = ""
+    idle_timeout_seconds: Annotated[
+        int,
+        Meta(ge=60, le=604_800),
+        doc("EMR ends the cluster by itself after this time without work, 60 to 604800. Always set."),
+    ]
+    max_lifetime_seconds: Annotated[
+        int,
+        Meta(ge=60),
+        doc("After this time the cluster counts as expired (tag expires_at) and may be reaped."),
+    ]
+    termination_protected: Annotated[
+        bool,
+        doc("Protect the cluster against termination by others. Kiln clears it before it ends a cluster."),
+    ] = False
+    step_concurrency_level: Annotated[
+        int, Meta(ge=1, le=256), doc("How many steps may run side by side, 1 to 256.")
+    ] = 1
+    tags: Annotated[
+        dict[str, str], doc("Further tags of the cluster and its instances. Kiln's own tags win.")
+    ] = {}
+    configurations: Annotated[
+        tuple[dict[str, Any], ...], doc("EMR configurations, in the form of EMR's API.")
+    ] = ()
+    bootstrap_actions: Annotated[
+        tuple[BootstrapAction, ...],
+        Meta(max_length=16),
+        doc("Scripts that EMR runs on every node before Hadoop exists, at most 16."),
+    ] = ()
+    custom_ami_id: Annotated[str, doc("AMI to launch from; empty for the release's own.")] = ""
 
 
 class Account(Model, frozen=True, kw_only=True):

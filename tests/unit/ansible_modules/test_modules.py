@@ -81,6 +81,11 @@ def test_what_a_launch_needs_is_required_with_state_present() -> None:
     assert set(required) == needed | {"run_id", "owner"}
 
 
+def test_an_incomplete_shape_says_what_is_missing(context: Context) -> None:
+    with pytest.raises(UsageError, match="emr_cluster: there is no log_uri"):
+        launch(context, log_uri=None)
+
+
 @pytest.mark.parametrize("run_id", ["a/b", "", "-x", "x" * 151])
 def test_a_run_id_that_cannot_be_one_launches_nothing(context: Context, aws: FakeAws, run_id: str) -> None:
     with pytest.raises(UsageError, match="run id"):

@@ -67,3 +67,8 @@ def test_a_full_request_is_valid_by_botocores_model() -> None:
 def test_a_cluster_without_core_nodes_has_a_master_only() -> None:
     groups = launch_request(IDENTITY, shape(core_count=0), NOW)["Instances"]["InstanceGroups"]
     assert [group["InstanceRole"] for group in groups] == ["MASTER"]
+
+
+def test_a_root_volume_has_the_releases_own_size_unless_one_is_set() -> None:
+    assert "EbsRootVolumeSize" not in launch_request(IDENTITY, shape(), NOW)
+    assert launch_request(IDENTITY, shape(ebs_root_volume_size_gb=50), NOW)["EbsRootVolumeSize"] == 50
