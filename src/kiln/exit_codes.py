@@ -55,7 +55,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.LAUNCH,
-        "The cluster did not start, or a bootstrap action failed",
+        "The cluster did not start, or a bootstrap action or another task of the launch failed",
         "Read the reason and the bootstrap logs that the message names.",
     ),
     Row(
@@ -65,7 +65,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.PROVISION,
-        "A provision or deploy task failed",
+        "A provision or deploy task failed; the message and the result's `phase` say which",
         "Read the failed task; run the same action again.",
     ),
     Row(ExitCode.STEP_FAILED, "A step failed", "Read the traceback shown; `kiln diagnose` shows it again."),

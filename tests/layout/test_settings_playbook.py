@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pytest
     from ansible_copy import AnsibleCopy
 
 # From the weakest to the strongest; the last is -e.
@@ -54,6 +57,18 @@ def test_only_what_was_asked_for_is_written_and_only_the_owner_may_read_it(ansib
     found = ansible_copy.settings("local", ["kiln_environment"])
     assert found["values"] == {"kiln_environment": "local"}
     assert (ansible_copy.root / "settings.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_owner_is_the_user_also_where_no_variable_says_so(
+    ansible_copy: AnsibleCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KILN_OWNER", "USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    for environment, owner in (({}, user), ({"USER": "anna"}, "anna"), ({"KILN_OWNER": "team"}, "team")):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert ansible_copy.settings("local", ["kiln_owner"])["values"] == {"kiln_owner": owner}
 
 
 def test_what_only_the_account_knows_is_unset_until_it_is_filled_in(ansible_copy: AnsibleCopy) -> None:
