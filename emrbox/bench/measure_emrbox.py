@@ -23,7 +23,7 @@ import boto3
 from botocore.exceptions import EndpointConnectionError
 from measure_demo import pss_bytes
 
-from emrbox import lifecycle, state
+from emrbox.box import lifecycle, state
 from emrbox.pytest_plugin import Box
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emrbox import cli
+from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
 from emrbox.emr.life import states
 from emrbox.faults.kinds import KINDS
@@ -166,7 +166,7 @@ def own_api() -> str:
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="api") | ast.Attribute(attr="_own"), attr=method),
+                    func=ast.Attribute(value=ast.Name(id="api" | "own"), attr=method),
                     args=[ast.Constant(value=str(name)), _],
                 ):
                     found.setdefault(name, {})[method.upper()] = str(file.relative_to(PACKAGE))

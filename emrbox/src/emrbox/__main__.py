@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from emrbox import cli
+from emrbox.commands import cli
 
 
 def main() -> None:

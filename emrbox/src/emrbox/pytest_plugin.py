@@ -1,8 +1,7 @@
-"""A pytest plugin: one running box, and in it a fresh AWS account for each test. docs/emrbox_testing.md."""
+"""A pytest plugin: one running box, and in it a fresh AWS account for each test. docs/testing.md."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 from dataclasses import dataclass
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emrbox.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 # boto3 and what starts a box are imported when they are needed: every run of pytest loads this file.
 MARKER = "emrbox_nodes"
-TIMEOUT_SECONDS = 120.0
 SERVICE_ROLE, INSTANCE_PROFILE = "EMR_DefaultRole", "EMR_EC2_DefaultRole"
 DEFAULT_ROLES = {
     SERVICE_ROLE: ("elasticmapreduce.amazonaws.com", "AmazonElasticMapReduceRole"),
@@ -24,19 +24,8 @@ DEFAULT_ROLES = {
 }
 
 
-class Box:
-    """A running box."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
-
-    def get(self, page: str) -> Any:
-        """Return a page of emrbox's own API."""
-        return self._ask("GET", page, None)
-
-    def post(self, page: str, **document: Any) -> Any:
-        """Change something by emrbox's own API. ValueError with its words when it refuses."""
-        return self._ask("POST", page, json.dumps(document))
+class Box(Client):
+    """A running box. `get` and `post` are emrbox's own API; ValueError with its reason when it refuses."""
 
     def advance(self, seconds: float) -> None:
         """Move the clock of all hollow clusters; on return, all that fell due on the way is done."""
@@ -45,19 +34,6 @@ class Box:
     def open_account(self, *, hollow: bool = True) -> Account:
         """Open an account. Its clusters are hollow, or have nodes."""
         return Account(self, **self.post("accounts", hollow=hollow))
-
-    def _ask(self, method: str, page: str, body: str | None) -> Any:
-        address = self.endpoint.removeprefix("http://")
-        connection = http.client.HTTPConnection(address, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request(method, f"/_emrbox/{page}", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            document = json.loads(answer.read())
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK:
-            raise ValueError(document.get("error", document))
-        return document
 
 
 @dataclass(frozen=True)
@@ -150,7 +126,7 @@ def emrbox_home() -> Path:
 @pytest.fixture(scope="session")
 def emrbox(request: pytest.FixtureRequest, emrbox_home: Path) -> Iterator[Box]:
     """Find the box running or start it; what was started is ended, except under xdist."""
-    from emrbox import lifecycle, state  # noqa: PLC0415  # as said above
+    from emrbox.box import lifecycle, state  # noqa: PLC0415  # as said above
 
     was_running = state.find_running(emrbox_home) is not None
     yield Box(lifecycle.up(emrbox_home).endpoint)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox import lifecycle
+from emrbox.box import lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,17 @@ import pytest
 from botocore.config import Config
 from moto.moto_api._internal.models import moto_api_backend
 
-from emrbox.aws.server import create_server
+from emrbox.aws.accounts import Accounts
 from emrbox.config import BoxConfig, Images
 from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.store import Store
+from emrbox.faults.book import FaultBook
+from emrbox.faults.calls import CallFaults
+from emrbox.front.control import Control
+from emrbox.front.own_api import OwnApi
+from emrbox.front.server import create_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +55,9 @@ class Endpoint:
             admin_secret_access_key=ADMIN[1],
             images=Images(base=folder, releases={}, rpm_repository=repository),
         )
-        self._server = create_server(config, emr)
+        faults, own = FaultBook(), OwnApi()
+        Control(Hollow(), faults, Accounts([])).add_to(own)
+        self._server = create_server(config, emr, own, hook=CallFaults(faults))
         self.application = self._server.application
         self._thread = threading.Thread(target=self._server.serve, args=([listening],), daemon=True)
         self._thread.start()

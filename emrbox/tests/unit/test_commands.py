@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox import box, cli, control_commands, lifecycle, machine, state
+from emrbox.box import lifecycle, machine, process, state
+from emrbox.commands import cli, switches
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
 from emrbox.errors import BoxError
 
@@ -24,7 +25,7 @@ def config(home: Path) -> BoxConfig:
 
 
 def test_a_configuration_survives_its_way_to_the_box(tmp_path: Path) -> None:
-    assert box.from_json(box.to_json(config(tmp_path))) == config(tmp_path)
+    assert process.from_json(process.to_json(config(tmp_path))) == config(tmp_path)
 
 
 def test_a_box_has_one_subnet_an_availability_zone(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_box_whose_state_is_gone_is_still_found_and_ended(tmp_path: Path) -> N
 
 def test_parameters_of_a_fault_may_stand_behind_its_options() -> None:
     words = ["fault", "add", "slow", "--operation", "List*", "seconds=3", "--count", "2"]
-    asked = control_commands.fault_document(cli._parse(words))
+    asked = switches.fault_document(cli._parse(words))
     assert asked == {"kind": "slow", "operation": "List*", "count": 2, "parameters": {"seconds": 3}}
 
 
@@ -126,8 +127,8 @@ def test_another_system_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from emrbox import cli; cli.parser(); print(*sys.modules)"
+    code = "import sys; from emrbox.commands import cli; cli.parser(); print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"moto", "botocore", "werkzeug", "http.client", "emrbox.lifecycle"} & set(modules)
+    assert not {"moto", "botocore", "werkzeug", "http.client", "emrbox.box.lifecycle"} & set(modules)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from emrbox import cli, connect, namespaces, state
+from emrbox import namespaces
+from emrbox.box import state
+from emrbox.commands import cli, connect
 from emrbox.errors import BoxError
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ def test_the_installed_package_makes_the_same_images_as_the_checkout(installed: 
 
 
 def test_the_installed_package_has_its_data_its_command_and_its_pytest_plugin(installed: Path) -> None:
-    assert (installed / "emrbox/page/static/index.html").exists()
+    assert (installed / "emrbox/front/page/static/index.html").exists()
     assert (installed / "emrbox/images/base/customize.sh").exists()
     assert (installed / "bin/emrbox").exists()
     [points] = installed.glob("emrbox-*.dist-info/entry_points.txt")

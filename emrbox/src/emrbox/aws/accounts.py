@@ -12,17 +12,15 @@ from moto.core.base_backend import BackendDict
 from moto.s3.models import s3_backends
 
 from emrbox.aws.account import create_administrator
-from emrbox.config import ACCOUNT_ID, REGION
+from emrbox.config import REGION
 
 if TYPE_CHECKING:
-    from emrbox.aws.own_api import OwnApi
-    from emrbox.emr.hollow.scripts import Scripts
+    from collections.abc import Sequence
 
-Document = dict[str, Any]
 FIRST_NUMBER = 200_000_000_000
 
 
-class Resident(Protocol):
+class Service(Protocol):
     """A service that is not only moto's."""
 
     def open_account(self, account_id: str) -> None:
@@ -33,57 +31,44 @@ class Resident(Protocol):
 
 
 class Accounts:
-    """The box's accounts. Residents are told of each in order, and of its end in reverse order."""
+    """The accounts beyond the first. Services open one in their order and close it in reverse order."""
 
-    def __init__(self, scripts: Scripts) -> None:
-        self.residents: list[Resident] = []
-        self._scripts = scripts
+    def __init__(self, services: Sequence[Service]) -> None:
+        self._services = services
         self._lock = threading.Lock()
         self._numbers = itertools.count(FIRST_NUMBER + 1)
         self._open: set[str] = set()
 
-    def add_to(self, api: OwnApi) -> None:
-        """Offer them below /_emrbox/."""
-        api.get("accounts", lambda _: [ACCOUNT_ID, *sorted(self._open)])
-        api.post("accounts", self._open_account)
-        api.post("accounts/close", self._close_account)
+    def open_ids(self) -> list[str]:
+        """Return the ids of the accounts that are open."""
+        with self._lock:
+            return sorted(self._open)
 
-    def _open_account(self, document: Document) -> Document:
-        """{"hollow": true} makes an account whose clusters are hollow unless their tag says no."""
-        if unknown := set(document) - {"hollow"}:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known is hollow")
-        hollow = document.get("hollow", False)
-        if not isinstance(hollow, bool):
-            raise TypeError("hollow: true or false")
+    def open(self) -> dict[str, Any]:
+        """Open an account; return its id and its administrator's keys."""
         with self._lock:
             account_id = str(next(self._numbers))
             key, secret = new_keys()
             create_administrator(key, secret, account_id)
-            for resident in self.residents:
-                resident.open_account(account_id)
-            if hollow:
-                self._scripts.add_account(account_id)
+            for service in self._services:
+                service.open_account(account_id)
             self._open.add(account_id)
         return {
             "account_id": account_id,
             "access_key_id": key,
             "secret_access_key": secret,
             "region": REGION,
-            "hollow": hollow,
         }
 
-    def _close_account(self, document: Document) -> Document:
-        """{"account_id": …}: end its clusters and instances, free its buckets' names, forget the rest."""
-        account_id = document.get("account_id")
+    def close(self, account_id: Any) -> None:
+        """End its clusters and instances, free its buckets' names, forget the rest. ValueError if unknown."""
         with self._lock:
             if account_id not in self._open:
                 raise ValueError("account_id: no account that was opened here")
             self._open.remove(account_id)
-        for resident in reversed(self.residents):
-            resident.close_account(account_id)
-        self._scripts.forget_account(account_id)
+        for service in reversed(self._services):
+            service.close_account(account_id)
         _forget(account_id)
-        return {"account_id": account_id}
 
 
 def new_keys() -> tuple[str, str]:

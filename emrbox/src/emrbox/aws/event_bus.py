@@ -1,7 +1,8 @@
 """EventBridge made to deliver: moto keeps rules and matches patterns; events go to SQS queues and functions.
 
-Delivery is asynchronous, at least once and, left alone, in order. `fate` is the place for faults: it says for
-each event after how many seconds each copy of it leaves; none at all loses it. Sources: emr-facts 5.4, 5.5.
+Delivery is asynchronous, at least once and, without faults, in order. Faults are injected by `delays_of`,
+which returns for each event after how many seconds each copy of it leaves; no copy, no delivery. Sources:
+emr-facts 5.4, 5.5.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from emrbox.config import REGION
 
 LOG = logging.getLogger(__name__)
 Document = dict[str, Any]
-Fate = Callable[[Document], Sequence[float]]
-# Hands an event to the function of an ARN, for the rule of an ARN; returns at once.
+Delays = Callable[[Document], Sequence[float]]
+# Gives an event to the function of an ARN, for the rule of an ARN; returns at once.
 CallFunction = Callable[[str, Any, str], None]
 PRINCIPAL = "events.amazonaws.com"
 KEEP_RECORDS = 5000
@@ -54,8 +55,8 @@ class EventRecord:
 class EventBus:
     """The account's default event bus, for what AWS services publish themselves."""
 
-    def __init__(self, call_function: CallFunction | None = None) -> None:
-        self.fate: Fate = in_order
+    def __init__(self, call_function: CallFunction | None = None, delays_of: Delays = in_order) -> None:
+        self._delays_of = delays_of
         self._call_function = call_function
         self._records: deque[EventRecord] = deque(maxlen=KEEP_RECORDS)
         self._due: list[tuple[float, int, EventRecord]] = []
@@ -82,7 +83,7 @@ class EventBus:
         record = EventRecord(event)
         self._records.append(record)
         LOG.info("%s", event["detail"].get("message", event["detail-type"]))
-        delays = self.fate(event)
+        delays = self._delays_of(event)
         if not delays:
             record.deliveries.append("lost")
         with self._changed:
@@ -121,7 +122,7 @@ class EventBus:
         try:
             self._send_to_target(rule, target, event)
             record.deliveries.append(f"{target['Arn']}: delivered")
-        except Exception as problem:  # noqa: BLE001  # whatever ails one target is not the others' trouble
+        except Exception as problem:  # noqa: BLE001  # one target must not keep the event from the others
             LOG.warning("event %s of rule %s: %s: %s", event["id"], rule.name, target["Arn"], problem)
             record.deliveries.append(f"{target['Arn']}: {problem}")
 

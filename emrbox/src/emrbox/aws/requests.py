@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from emrbox.aws.call_hook import Refusal
 from emrbox.aws.protocol import NOT_XML_TEXT
-from emrbox.faults.calls import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

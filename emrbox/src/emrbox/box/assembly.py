@@ -1,69 +1,100 @@
-"""EMR put together for one box."""
+"""One box put together: EC2, EMR, the event bus, the faults that are injected into them, and the server."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+from emrbox.aws.accounts import Accounts
+from emrbox.aws.ec2 import make_instances_real
+from emrbox.aws.event_bus import EventBus
+from emrbox.aws.functions import Functions
+from emrbox.aws.metadata import MotoFacts
 from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.delays import Delays
+from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.capacity import role_of_profile
 from emrbox.emr.machines.real_nodes import RealNodes
+from emrbox.faults.book import FaultBook
+from emrbox.faults.calls import CallFaults
+from emrbox.faults.cluster_faults import ClusterFaults
+from emrbox.faults.events import EventFaults
 from emrbox.faults.lag import LaggingReads
 from emrbox.faults.machines import with_faults
-from emrbox.faults.real_hands import RealHands
+from emrbox.faults.real_machines import RealMachines
+from emrbox.front.control import Control
+from emrbox.front.own_api import OwnApi
+from emrbox.front.page.events import last_events
+from emrbox.front.page.status_page import StatusPage
+from emrbox.front.server import Server, create_server
+from emrbox.nodes.imds import MetadataServer
+from emrbox.nodes.registry import NodeRegistry
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from emrbox.aws.event_bus import EventBus
     from emrbox.config import BoxConfig
-    from emrbox.control import Control
     from emrbox.emr.life.layer import NodeLayer
-    from emrbox.emr.life.model import Cluster, HasStatus
+    from emrbox.emr.life.model import Cluster, HasStatus, Watcher
     from emrbox.emr.life.states import State
     from emrbox.emr.machines.node_access import Machines
 
 
-def create_emr(config: BoxConfig, machines: Machines, control: Control, bus: EventBus) -> EmrService:
+def create_box(config: BoxConfig) -> Server:
+    """Return the server of a box, not yet listening; the bridge and its address are there."""
+    registry = NodeRegistry(config, MetadataServer(MotoFacts()))
+    instances = make_instances_real(config, registry)
+    functions = Functions(f"http://{config.gateway}")
+    functions.install()
+    faults = FaultBook()
+    bus = EventBus(functions.send, EventFaults(faults).delays_of)
+    bus.install()
+    hollow = Hollow(Delays(), faults)
+    emr = create_emr(config, registry, hollow, faults, bus)
+    own = OwnApi()
+    Control(hollow, faults, Accounts([instances, emr])).add_to(own)
+    page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
+    page.add_to(own)
+    return create_server(config, emr, own, [page.nodes.site], CallFaults(faults))
+
+
+def create_emr(
+    config: BoxConfig, machines: Machines, hollow: Hollow, faults: FaultBook, bus: EventBus
+) -> EmrService:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway.
 
     Its events go to `bus`.
     """
-    # The settings of whoever started the box are not EMR's, and it speaks with nobody outside.
+    # The settings of whoever started the box are not EMR's, and it calls nothing outside of the box.
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         del os.environ[name]
     clock = SystemClock()
-    endpoint_url = f"http://{config.gateway}"
-
-    hands = RealHands(machines)
-    control.happenings.real_hands = hands
-    control.happenings.publish = bus.publish
-    bus.fate = control.event_faults.fate
+    real = RealMachines(machines)
 
     def layer_of(cluster: Cluster) -> NodeLayer:
         def logs_late() -> float:
-            fault = control.faults.strike("logs-late", (cluster.id, cluster.name))
+            fault = faults.acting("logs-late", (cluster.id, cluster.name))
             return float(fault.parameters["seconds"]) if fault else 0.0
 
-        nodes = RealNodes(cluster, machines, endpoint_url, clock, logs_late)
+        nodes = RealNodes(cluster, machines, f"http://{config.gateway}", clock, logs_late)
         return with_faults(
-            nodes,
-            cluster,
-            control.faults,
-            delays=control.delays,
-            now=clock.now,
-            on_boot=hands.delay_sshd,
+            nodes, cluster, faults, delays=hollow.delays, now=clock.now, on_boot=real.delay_sshd
         )
 
-    def watch(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
+    def publish(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
         event = event_of(cluster, subject, before, now)
         if event is not None:
             bus.publish(event)
-        control.happenings.watch(cluster, subject)
 
-    store = Store(clock, layer_of, role_of_profile, control.hollow, watch)
-    control.happenings.store = store
-    return EmrService(store, LaggingReads(control.faults))
+    watchers: list[Watcher] = [publish]
+
+    def watch(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
+        for watcher in watchers:
+            watcher(cluster, subject, before, now)
+
+    store = Store(clock, layer_of, role_of_profile, hollow, watch)
+    watchers.append(ClusterFaults(faults, store.all, bus.publish, hollow=hollow, real=real).watch)
+    return EmrService(store, LaggingReads(faults))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import secrets
 import signal
@@ -15,11 +14,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emrbox import box, machine, state
+from emrbox.box import machine, process, state
+from emrbox.box.state import BoxState
+from emrbox.client import Client
 from emrbox.config import REGION, BoxConfig
 from emrbox.errors import BoxError
 from emrbox.images import catalog
-from emrbox.state import BoxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ def _start(home: Path, images: Images) -> BoxState:
                 )
                 _write_aws_config(config)
                 state.save(home, started)
-                control.sendall(box.to_json(config))
+                control.sendall(process.to_json(config))
                 listening.close()
                 _wait_ready(home, started)
             except BaseException:
@@ -167,14 +167,10 @@ def _wait_ready(home: Path, running: BoxState) -> None:
 
 
 def _is_ready(running: BoxState) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=5)
     try:
-        connection.request("GET", "/_emrbox/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+        return bool(Client(running.endpoint, timeout_seconds=5).get("health")["healthy"])
+    except BoxError:
         return False
-    finally:
-        connection.close()
 
 
 def _log(home: Path) -> Path:

@@ -1,6 +1,6 @@
 """The box itself: a first process in namespaces of its own, and the server that is its only child.
 
-Started by `emrbox up` as `python -m emrbox.box LISTENING_FD CONTROL_FD HOME`; HOME only tells
+Started by `emrbox up` as `python -m emrbox.box.process LISTENING_FD CONTROL_FD HOME`; HOME only tells
 one box from another in `ps`. Over the control socket go the first process's pid (out) and the box's
 configuration (in). If `up` dies before it has sent that, the box ends too.
 When the first process ends, by any means, the kernel ends every process in the box and with them all
@@ -63,7 +63,7 @@ def from_json(line: bytes) -> BoxConfig:
 
 
 def main() -> None:
-    """Enter new namespaces, fork their first process, tell its pid, and be gone."""
+    """Enter new namespaces, fork their first process, send its pid, and end."""
     listening = socket.socket(fileno=int(sys.argv[1]))
     control = socket.socket(fileno=int(sys.argv[2]))
     namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID)
@@ -114,36 +114,15 @@ def serve(config: BoxConfig, listening: socket.socket) -> None:
 
 def _serve(config: BoxConfig, listening: socket.socket) -> None:
     # moto takes half a second to import; `up` and the first process need none of it.
-    from emrbox.aws.ec2 import make_instances_real  # noqa: PLC0415  # as said above
-    from emrbox.aws.event_bus import EventBus  # noqa: PLC0415  # as said above
-    from emrbox.aws.functions import Functions  # noqa: PLC0415  # as said above
-    from emrbox.aws.metadata import MotoFacts  # noqa: PLC0415  # as said above
-    from emrbox.aws.server import create_server  # noqa: PLC0415  # as said above
-    from emrbox.control import Control  # noqa: PLC0415  # as said above
-    from emrbox.emr.assembly import create_emr  # noqa: PLC0415  # as said above
+    from emrbox.box.assembly import create_box  # noqa: PLC0415  # as said above
     from emrbox.images.cache import hold  # noqa: PLC0415  # as said above
     from emrbox.nodes import network  # noqa: PLC0415  # as said above
-    from emrbox.nodes.imds import MetadataServer  # noqa: PLC0415  # as said above
-    from emrbox.nodes.registry import NodeRegistry  # noqa: PLC0415  # as said above
-    from emrbox.page.events import last_events  # noqa: PLC0415  # as said above
-    from emrbox.page.status_page import StatusPage  # noqa: PLC0415  # as said above
 
     hold((config.images.base, *config.images.releases.values(), config.images.rpm_repository))
     network.make_bridge(config)
     network.write_names(config, config.box_layer / "etc/hosts")
     for_nodes = socket.create_server((str(config.gateway), 80), backlog=256)
-    metadata = MetadataServer(MotoFacts())
-    registry = NodeRegistry(config, metadata)
-    instances = make_instances_real(config, registry)
-    functions = Functions(f"http://{config.gateway}")
-    functions.install()
-    bus = EventBus(functions.send)
-    bus.install()
-    control = Control()
-    emr = create_emr(config, registry, control, bus)
-    control.accounts.residents += [instances, emr]
-    page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
-    server = create_server(config, emr, control, page)
+    server = create_box(config)
     LOG.info("answering on %s and, for nodes, on %s", config.endpoint_url, config.node_endpoint_url)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve([listening, for_nodes])

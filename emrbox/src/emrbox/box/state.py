@@ -16,7 +16,7 @@ from emrbox.errors import BoxError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULE = "emrbox.box"  # what a box's first process runs, as `ps` shows it
+MODULE = "emrbox.box.process"  # what a box's first process runs, as `ps` shows it
 _OF_ONE_BOX = ("nodes", "images", "layer", "aws", "box.json")
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emrbox import control_commands
+from emrbox.commands import switches
 from emrbox.errors import BoxError
 from emrbox.paths import box_home
 
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("build", "list", "prune"),
         help="build what is missing, show what there is, or remove what this version does not use",
     )
-    control_commands.add_parsers(commands)
+    switches.add_parsers(commands)
     return main
 
 
@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.command in control_commands.COMMANDS:
-        code = control_commands.COMMANDS[arguments.command](box_home(), arguments)
+    if arguments.command in switches.COMMANDS:
+        code = switches.COMMANDS[arguments.command](box_home(), arguments)
     else:
         code = COMMANDS[arguments.command](arguments)
     sys.stdout.flush()  # here, where a reader that has gone is no mistake
@@ -116,7 +116,7 @@ def _say(text: str) -> None:
 
 
 def _up(_: argparse.Namespace) -> int:
-    from emrbox.lifecycle import up  # noqa: PLC0415  # --help must be quick
+    from emrbox.box.lifecycle import up  # noqa: PLC0415  # --help must be quick
 
     running = up(box_home())
     _say(
@@ -126,14 +126,14 @@ def _up(_: argparse.Namespace) -> int:
 
 
 def _down(_: argparse.Namespace) -> int:
-    from emrbox.lifecycle import down  # noqa: PLC0415  # --help must be quick
+    from emrbox.box.lifecycle import down  # noqa: PLC0415  # --help must be quick
 
     _say("emrbox: ended" if down(box_home()) else "emrbox: was not running")
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from emrbox.report import report, text  # noqa: PLC0415  # --help must be quick
+    from emrbox.commands.report import report, text  # noqa: PLC0415  # --help must be quick
 
     found = report(box_home())
     _say(json.dumps(found, indent=2) if arguments.output == "json" else text(found))
@@ -141,7 +141,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _env(_: argparse.Namespace) -> int:
-    from emrbox.report import environment  # noqa: PLC0415  # --help must be quick
+    from emrbox.commands.report import environment  # noqa: PLC0415  # --help must be quick
 
     for name, value in environment(box_home()).items():
         _say(f"export {name}={value}")
@@ -157,7 +157,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _connect(arguments: argparse.Namespace) -> int:
-    from emrbox.connect import connect  # noqa: PLC0415  # --help must be quick
+    from emrbox.commands.connect import connect  # noqa: PLC0415  # --help must be quick
 
     connect(box_home(), arguments.host, arguments.port)
     return 0

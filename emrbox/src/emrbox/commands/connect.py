@@ -13,7 +13,8 @@ import selectors
 import socket
 from typing import TYPE_CHECKING
 
-from emrbox import namespaces, state
+from emrbox import namespaces
+from emrbox.box import state
 from emrbox.errors import BoxError
 
 if TYPE_CHECKING:

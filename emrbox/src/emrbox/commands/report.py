@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from emrbox import state
+from emrbox.box import state
+from emrbox.client import Client
 from emrbox.config import REGION
-from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,20 +32,8 @@ def report(home: Path) -> dict[str, Any]:
         "endpoint": running.endpoint,
         "network": running.network,
         "instances": instances,
-        "clusters": _page(running.port, "status").get("clusters", []),
+        "clusters": Client(running.endpoint).get("status")["clusters"],
     }
-
-
-def _page(port: int, name: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", f"/_emrbox/{name}")
-        document: dict[str, Any] = json.loads(connection.getresponse().read())
-    except (OSError, ValueError) as problem:
-        raise BoxError(f"the box does not answer ({problem}): emrbox logs") from problem
-    finally:
-        connection.close()
-    return document
 
 
 def text(found: dict[str, Any]) -> str:

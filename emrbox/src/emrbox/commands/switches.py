@@ -6,45 +6,22 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emrbox import state
+from emrbox.box import state
+from emrbox.client import Client
 from emrbox.errors import BoxError
 from emrbox.faults import kinds
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it so
 
 Document = dict[str, Any]
-TIMEOUT_SECONDS = 60.0
-FIRST_ERROR_STATUS = 400
 
 
-def ask(
-    home: Path, page: str, change: Document | None = None, query: Mapping[str, str] | None = None
-) -> Document:
-    """GET a page of the running box, or POST `change` to it. BoxError says what it refused, and why."""
-    import http.client  # noqa: PLC0415  # --help must be quick
-    from urllib.parse import urlencode  # noqa: PLC0415  # as said above
-
-    running = state.running(home)
-    path = f"/_emrbox/{page}" + (f"?{urlencode(query)}" if query else "")
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=TIMEOUT_SECONDS)
-    try:
-        if change is None:
-            connection.request("GET", path)
-        else:
-            connection.request("POST", path, json.dumps(change), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        document: Document = json.loads(answer.read())
-    except (OSError, ValueError) as problem:
-        raise BoxError(f"the box does not answer ({problem}): emrbox logs") from problem
-    finally:
-        connection.close()
-    if answer.status >= FIRST_ERROR_STATUS:
-        raise BoxError(str(document.get("error", answer.status)))
-    return document
+def _box(home: Path) -> Client:
+    return Client(state.running(home).endpoint)
 
 
 def add_parsers(commands: Commands) -> None:
@@ -96,13 +73,18 @@ def _show(document: Any) -> int:
     return 0
 
 
+def _change(home: Path, page: str, change: Document | None) -> int:
+    """Change something and show what it is now; an empty change only shows it."""
+    return _show(_box(home).post(page, **change) if change else _box(home).get(page))
+
+
 def _clock(home: Path, arguments: argparse.Namespace) -> int:
-    changes: dict[str | None, Document | None] = {
+    changes: dict[str | None, Document] = {
         "advance": {"advance_seconds": getattr(arguments, "seconds", 0)},
         "freeze": {"frozen": True},
         "real": {"frozen": False},
     }
-    return _show(ask(home, "clock", changes.get(arguments.action)))
+    return _change(home, "clock", changes.get(arguments.action))
 
 
 def _hollow(home: Path, arguments: argparse.Namespace) -> int:
@@ -111,26 +93,26 @@ def _hollow(home: Path, arguments: argparse.Namespace) -> int:
         change["all_launches"] = arguments.all == "on"
     if arguments.steps:
         change["steps"] = read_json(Path(arguments.steps))
-    return _show(ask(home, "hollow", change or None))
+    return _change(home, "hollow", change)
 
 
 def _delays(home: Path, arguments: argparse.Namespace) -> int:
     if arguments.profile is None:
-        return _show(ask(home, "delays"))
+        return _change(home, "delays", None)
     change = {"profile": arguments.profile, "seed": arguments.seed, "scale": arguments.scale}
-    return _show(ask(home, "delays", change))
+    return _change(home, "delays", change)
 
 
 def _fault(home: Path, arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
-        return _show(ask(home, "faults"))
+        return _change(home, "faults", None)
     if arguments.action == "kinds":
         _say_lines(_kind_lines(kinds.document()))
         return 0
     if arguments.action == "add":
-        return _show(ask(home, "faults", {"add": fault_document(arguments)}))
+        return _change(home, "faults", {"add": fault_document(arguments)})
     change = {"remove": arguments.id} if arguments.action == "remove" else {"clear": True}
-    return _show(ask(home, "faults", change))
+    return _change(home, "faults", change)
 
 
 def fault_document(arguments: argparse.Namespace) -> Document:
@@ -166,7 +148,7 @@ def _kind_lines(found: list[Document]) -> Iterator[str]:
 def _calls(home: Path, arguments: argparse.Namespace) -> int:
     names = ("service", "operation", "principal", "client", "error", "status", "since", "limit")
     query = {name: str(v) for name in names if (v := getattr(arguments, name)) is not None}
-    found = ask(home, "calls", query=query)
+    found = _box(home).get("calls", **query)
     if arguments.output == "json":
         return _show(found)
     _say_lines(

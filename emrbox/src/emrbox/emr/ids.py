@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import secrets
 import string
+from typing import TYPE_CHECKING, Any
 
 from emrbox.config import ACCOUNT_ID, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ALPHABET = string.ascii_uppercase + string.digits
 LENGTH = 13
@@ -38,3 +42,17 @@ def instance_id() -> str:
 def cluster_arn(cluster: str, account_id: str = ACCOUNT_ID) -> str:
     """Return the ARN of a cluster."""
     return f"arn:aws:elasticmapreduce:{REGION}:{account_id}:cluster/{cluster}"
+
+
+def role_arn(name_or_arn: str, account_id: str = ACCOUNT_ID) -> str:
+    """Return the ARN of a role that was given by either."""
+    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{account_id}:role/{name_or_arn}"
+
+
+def named_clusters(request: Mapping[str, Any]) -> list[str]:
+    """Return the cluster ids that a request to EMR names, also of a request that does not fit the model."""
+    ids = request.get("JobFlowIds")
+    if isinstance(ids, list):
+        return [name for name in ids if isinstance(name, str)]
+    members = (request.get(member) for member in ("ClusterId", "JobFlowId", "ResourceId"))
+    return [name for name in members if isinstance(name, str)]

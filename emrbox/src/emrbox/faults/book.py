@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from emrbox.faults.kinds import KINDS, Kind, Where
+from emrbox.faults.kind import EMR, Kind, Where
+from emrbox.faults.kinds import KINDS
 
 Document = dict[str, Any]
 SCOPE = ("service", "operation", "cluster", "principal")
 KNOWN = frozenset({"kind", *SCOPE, "count", "probability", "seed", "parameters"})
-EMR = "elasticmapreduce"
 MOST = 10 * 365 * 86400  # ten years, if it is a time
 
 
@@ -24,7 +24,7 @@ class Fault:
     """One fault. The scope's members are patterns as a shell has them; `cluster` is for ids and names.
 
     `count` is how often it still acts, None without end; each chance is taken with `probability`, drawn from
-    a generator of its own that begins with `seed`.
+    a random generator of its own that starts with `seed`.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Fault:
     parameters: Document = field(default_factory=dict)
     fired: int = 0
     chance: random.Random = field(default_factory=random.Random)
+    state: Any = None  # what its kind remembers
 
     def covers(self, clusters: Sequence[str]) -> bool:
         """Whether one of these cluster ids and names is in its scope."""
@@ -63,7 +64,7 @@ Listener = Callable[[Fault], None]
 
 
 class FaultBook:
-    """The faults of one box. `on_add` and `on_remove` hear of each, outside of the lock."""
+    """The faults of one box. `on_add` and `on_remove` are called for each, outside of the lock."""
 
     def __init__(self) -> None:
         self.on_add: list[Listener] = []
@@ -128,7 +129,7 @@ class FaultBook:
                 fault.count -= 1
             return True
 
-    def strike(self, kind: str, clusters: Sequence[str]) -> Fault | None:
+    def acting(self, kind: str, clusters: Sequence[str]) -> Fault | None:
         """Return the first fault of a kind that acts on this cluster now; None if none does."""
         return next((f for f in self.of(kind) if f.covers(clusters) and self.spend(f)), None)
 
@@ -161,6 +162,7 @@ def _read(document: Document, fault_id: str) -> Fault:
         seed=seed,
         parameters=parameters,
         chance=random.Random(seed),  # noqa: S311  # it must repeat itself
+        state=kind.new_state(**parameters),
     )
 
 

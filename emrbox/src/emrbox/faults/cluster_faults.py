@@ -1,78 +1,66 @@
-"""Faults that happen to a cluster which serves, once: nodes are lost, interrupted, hang, fill up."""
+"""Faults that act once on a running cluster: nodes are lost, interrupted, hang, fill up."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import uuid
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from emrbox.config import REGION
+from emrbox.emr.life.clock import MovableClock
 from emrbox.emr.life.model import Cluster
-from emrbox.faults.kinds import Where
+from emrbox.faults.kind import ClusterKind, NodeKind, Target, Where
 from emrbox.faults.machines import chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from emrbox.emr.life.clock import MovableClock
     from emrbox.emr.life.model import Instance
-    from emrbox.emr.life.store import Store
     from emrbox.faults.book import Fault, FaultBook
+    from emrbox.faults.kind import Machines
+    from emrbox.faults.real_machines import RealMachines
 
 LOG = logging.getLogger(__name__)
 ONCE = (Where.CLUSTER, Where.NODE)
-INTERRUPTED = "Server.SpotInstanceTermination"
-LOST = "Server.InternalError"
-Document = dict[str, Any]
 
 
-class Hands(Protocol):
-    """What faults can do to the machines of a cluster."""
+class ClusterFaults:
+    """Acts when a fault is added and when a cluster comes into a state; by the cluster's own clock.
 
-    def lose(self, cluster: Cluster, instances: Iterable[Instance], code: str) -> None:
-        """End instances as EC2 does by itself; `code` is the state reason's."""
-
-    def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
-        """Tell the instances' metadata of their interruption."""
-
-    def spoil(self, fault: Fault, instances: Iterable[Instance]) -> None:
-        """Do to nodes what the fault's kind says."""
-
-    def mend(self, fault: Fault, instances: Iterable[Instance]) -> None:
-        """Undo it."""
-
-
-class Happenings:
-    """Acts when a fault is added and when a cluster comes into a state; by the cluster's own clock."""
+    `clusters` returns all clusters; `hollow` and `real` are the machines of hollow clusters and of those with
+    nodes; `publish` lets an event go.
+    """
 
     def __init__(
-        self, book: FaultBook, clock: MovableClock, hollow_hands: Hands, publish: Callable[[Document], None]
+        self,
+        book: FaultBook,
+        clusters: Callable[[], Sequence[Cluster]],
+        publish: Callable[[dict[str, Any]], None],
+        *,
+        hollow: Machines,
+        real: RealMachines | None = None,
     ) -> None:
-        self.store: Store | None = None
-        self.real_hands: Hands | None = None
         self._book = book
-        self._clock = clock
-        self._hollow_hands = hollow_hands
-        self.publish = publish
+        self._clusters = clusters
+        self._publish = publish
+        self._hollow = hollow
+        self._real = real
         self._lock = threading.Lock()
         self._tried: set[tuple[str, str]] = set()
-        self._spoilt: dict[str, list[tuple[Hands, Sequence[Instance]]]] = {}
+        self._undo: dict[str, list[Callable[[], None]]] = {}  # by fault
         book.on_add.append(self._added)
         book.on_remove.append(self._removed)
 
-    def watch(self, cluster: Cluster, subject: object) -> None:
-        """Hear of a new state, under the cluster's condition: act soon, from elsewhere."""
+    def watch(self, cluster: Cluster, subject: object, *_: object) -> None:
+        """Take note of a new state, under the cluster's condition: act soon, from elsewhere."""
         if isinstance(subject, Cluster) and self._book.of(*ONCE):
-            self._later(cluster, 0, lambda: self._look_at(cluster))
+            _later(cluster, 0, lambda: self._check(cluster))
 
     def _added(self, fault: Fault) -> None:
-        if fault.kind.where in ONCE and self.store is not None:
-            for cluster in self.store.all():
+        if fault.kind.where in ONCE:
+            for cluster in self._clusters():
                 self._try(fault, cluster)
 
-    def _look_at(self, cluster: Cluster) -> None:
+    def _check(self, cluster: Cluster) -> None:
         for fault in self._book.of(*ONCE):
             self._try(fault, cluster)
 
@@ -81,57 +69,72 @@ class Happenings:
         states = {state.strip().upper() for state in fault.parameters["state"].split(",")}
         if cluster.status.state not in states or not fault.covers((cluster.id, cluster.name)):
             return
-        if self._hands(cluster) is self._hollow_hands and fault.kind.where is Where.NODE:
+        if isinstance(fault.kind, NodeKind) and (_is_hollow(cluster) or self._real is None):
             return  # there is no node
         with self._lock:
             if (fault.id, cluster.id) in self._tried or not self._book.spend(fault):
                 return
             self._tried.add((fault.id, cluster.id))
-        self._later(cluster, fault.parameters["after_seconds"], lambda: self._act(fault, cluster))
+        _later(cluster, fault.parameters["after_seconds"], lambda: self._act(fault, cluster))
 
     def _act(self, fault: Fault, cluster: Cluster) -> None:
-        hands = self._hands(cluster)
-        if hands is None or not self._book.is_on(fault) or cluster.status.ended is not None:
+        machines = self._hollow if _is_hollow(cluster) else self._real
+        if machines is None or not self._book.is_on(fault) or cluster.status.ended is not None:
             return
         with cluster.changed:
             instances = [member.instance for member in chosen(fault, cluster)]
-        if fault.kind.where is Where.NODE:
-            hands.spoil(fault, instances)
-            with self._lock:
-                self._spoilt.setdefault(fault.id, []).append((hands, instances))
-        elif fault.kind.name == "spot-interruption":
-            self._interrupt(fault, cluster, instances)
-        else:
-            hands.lose(cluster, instances, LOST)
+        if isinstance(fault.kind, ClusterKind):
+            fault.kind.act(
+                Target(
+                    fault,
+                    cluster,
+                    instances,
+                    machines,
+                    publish=self._publish,
+                    later=lambda seconds, work: _later(cluster, seconds, work),
+                )
+            )
+        elif isinstance(fault.kind, NodeKind) and self._real is not None:
+            self._act_on_nodes(fault, fault.kind, self._real, instances)
 
-    def _interrupt(self, fault: Fault, cluster: Cluster, instances: Sequence[Instance]) -> None:
-        notice = fault.parameters["notice_seconds"]
-        hands = self._hands(cluster)
-        if hands is None:
-            return
-        now = cluster.clock.now() if cluster.clock else datetime.now(UTC)
-        hands.announce(cluster, instances, now + timedelta(seconds=notice))
+    def _act_on_nodes(
+        self, fault: Fault, kind: NodeKind, real: RealMachines, instances: Sequence[Instance]
+    ) -> None:
         for instance in instances:
-            self.publish(interruption_warning(cluster, instance, now))
-        self._later(cluster, notice, lambda: hands.lose(cluster, instances, INTERRUPTED))
+            undo = real.on_node(instance, lambda node: kind.act(fault, node))
+            if undo is not None:
+                with self._lock:
+                    self._undo.setdefault(fault.id, []).append(_undoing(real, instance, undo))
 
     def _removed(self, fault: Fault) -> None:
         with self._lock:
-            spoilt = self._spoilt.pop(fault.id, [])
-        for hands, instances in spoilt:
-            hands.mend(fault, instances)
+            undo = self._undo.pop(fault.id, [])
+        for work in undo:
+            work()
 
-    def _hands(self, cluster: Cluster) -> Hands | None:
-        return self._hollow_hands if cluster.clock is self._clock else self.real_hands
 
-    def _later(self, cluster: Cluster, seconds: float, work: Callable[[], None]) -> None:
-        """Do work after a time of the cluster's clock, never on the caller's stack: it may hold locks."""
-        if cluster.clock is self._clock:
-            self._clock.call_later(seconds, work)
-        else:
-            timer = threading.Timer(seconds, _logged, (work,))
-            timer.daemon = True
-            timer.start()
+def _undoing(real: RealMachines, instance: Instance, undo: Callable[[Any], None]) -> Callable[[], None]:
+    """Return what undoes a fault on a node if that is still there."""
+
+    def work() -> None:
+        if instance.status.ended is None:
+            real.on_node(instance, undo)
+
+    return work
+
+
+def _is_hollow(cluster: Cluster) -> bool:
+    return isinstance(cluster.clock, MovableClock)
+
+
+def _later(cluster: Cluster, seconds: float, work: Callable[[], None]) -> None:
+    """Do work after a time of the cluster's clock, never on the caller's stack: it may hold locks."""
+    if isinstance(cluster.clock, MovableClock):
+        cluster.clock.call_later(seconds, work)
+    else:
+        timer = threading.Timer(seconds, _logged, (work,))
+        timer.daemon = True
+        timer.start()
 
 
 def _logged(work: Callable[[], None]) -> None:
@@ -139,19 +142,3 @@ def _logged(work: Callable[[], None]) -> None:
         work()
     except Exception:
         LOG.exception("a fault could not act")
-
-
-def interruption_warning(cluster: Cluster, instance: Instance, now: datetime) -> Document:
-    """Return EC2's event, https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html."""
-    zone = cluster.availability_zone or f"{REGION}a"
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": "EC2 Spot Instance Interruption Warning",
-        "source": "aws.ec2",
-        "account": cluster.account_id,
-        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": REGION,
-        "resources": [f"arn:aws:ec2:{zone}:instance/{instance.ec2_id}"],
-        "detail": {"instance-id": instance.ec2_id, "instance-action": "terminate"},
-    }

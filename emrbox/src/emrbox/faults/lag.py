@@ -9,8 +9,9 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from emrbox.emr.ids import named_clusters
 from emrbox.emr.life.store import Store
-from emrbox.faults.book import EMR
+from emrbox.faults.kind import EMR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class LaggingReads:
             fault = self._fault_of(faults, operation, request, store)
             return function(_Past(store, fault, self._as_of) if fault else store, request)
         before: dict[str, Cluster | None] = {}
-        for name in _named(request):
+        for name in named_clusters(request):
             if (cluster := store.find(name)) is not None:
                 before[name] = _copy(cluster)
         answer = function(store, request)
@@ -58,7 +59,7 @@ class LaggingReads:
         return answer
 
     def _fault_of(self, faults: list[Fault], operation: str, request: Document, store: Store) -> Fault | None:
-        named = [n for i in _named(request) for n in (i, getattr(store.find(i), "name", ""))]
+        named = [n for i in named_clusters(request) for n in (i, getattr(store.find(i), "name", ""))]
         for fault in faults:
             if fnmatchcase(operation, fault.operation) and (not named or fault.covers(named)):
                 return fault if self._book.spend(fault) else None
@@ -109,9 +110,3 @@ def _copy(cluster: Cluster) -> Cluster:
         memo: dict[int, Any] = {id(part): part for part in keep}
         memo[id(cluster.changed)] = threading.Condition()
         return copy.deepcopy(cluster, memo)
-
-
-def _named(request: Document) -> list[str]:
-    if "JobFlowIds" in request:
-        return list(request["JobFlowIds"])
-    return [request[m] for m in ("ClusterId", "JobFlowId", "ResourceId") if m in request]

@@ -154,7 +154,7 @@ class StuckEnd:
         self._book = book
         self._now = now
         self._since = now()
-        self._fault = book.strike("termination-stuck", (cluster.id, cluster.name))
+        self._fault = book.acting("termination-stuck", (cluster.id, cluster.name))
 
     def __call__(self) -> bool:
         """Whether the fault is on and its time not over."""

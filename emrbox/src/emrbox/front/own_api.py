@@ -1,6 +1,6 @@
 """emrbox's own JSON below /_emrbox/: for the person at this machine, not for nodes and not for web pages.
 
-A node, a web page of somebody else's in a browser here, and a name that was made to point here are refused:
+Refused are nodes, other sites' pages in a browser on this machine, and names that were made to point here:
 the peer must be this machine, the Host a name of it, a page's Origin this endpoint; and a change is a POST of
 application/json, which a browser sends to another origin only if that allows it.
 """
@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MOST_BYTES = 1_000_000
 Document = dict[str, Any]
 Get = Callable[[dict[str, str]], Any]
 Post = Callable[[Document], Any]
+File = Callable[[], Response]
 
 
 class OwnApi:
@@ -32,6 +34,7 @@ class OwnApi:
     def __init__(self) -> None:
         self._get: dict[str, Get] = {}
         self._post: dict[str, Post] = {}
+        self._files: dict[str, File] = {}
 
     def get(self, name: str, handler: Get) -> None:
         """Answer GET with what `handler` makes of the query."""
@@ -41,9 +44,22 @@ class OwnApi:
         """Answer POST with what `handler` makes of the document."""
         self._post[name] = handler
 
-    def answer(self, request: Request) -> Response:
-        """Answer one request."""
+    def file(self, name: str, handler: File) -> None:
+        """Answer every request with the response that `handler` makes."""
+        self._files[name] = handler
+
+    def site(self, request: Request) -> Response | None:
+        """Answer a request below /_emrbox/; None for all others."""
+        if request.path == PREFIX.rstrip("/"):
+            return redirect(PREFIX)
+        if not request.path.startswith(PREFIX):
+            return None
+        return refusal(request) or self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
         name = request.path.removeprefix(PREFIX)
+        if name in self._files:
+            return self._files[name]()
         if name not in self._get and name not in self._post:
             return answer({"error": "no such page"}, status=404)
         try:

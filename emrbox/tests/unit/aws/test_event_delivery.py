@@ -74,7 +74,10 @@ class World:
         self.endpoint = endpoint
         self.functions = Functions(endpoint.url)
         self.functions.install()
-        self.bus = EventBus(self.functions.send)
+        self.delays: dict[str, tuple[float, ...]] = {}  # by the state that an event is about
+        self.bus = EventBus(
+            self.functions.send, lambda event: self.delays.get(event["detail"].get("state"), (0.0,))
+        )
         self.bus.install()
         self.events, self.sqs, self.aws = endpoint.client("events"), endpoint.client("sqs"), endpoint.client
         self.url = ""
@@ -135,7 +138,7 @@ class World:
             )
         return str(arn)
 
-    def fate_of_last(self) -> str:
+    def last_delivery(self) -> str:
         return str(wait_for(lambda: self.bus.records()[-1].deliveries)[0])
 
 
@@ -163,7 +166,7 @@ def test_a_pattern_that_does_not_match_and_a_disabled_rule_deliver_nothing(world
     world.bus.publish(other)
     world.events.disable_rule(Name="emr")
     world.bus.publish(event("RUNNING"))
-    assert world.fate_of_last() == "no rule wants it"
+    assert world.last_delivery() == "no rule wants it"
     world.events.enable_rule(Name="emr")
     world.bus.publish(event("WAITING", 7))
     assert world.received(1) == [event("WAITING", 7)]
@@ -173,15 +176,14 @@ def test_a_queue_whose_policy_does_not_allow_it_gets_nothing(world: World) -> No
     world.queue(allow=False)
     world.rule(QUEUE_ARN)
     world.bus.publish(event("RUNNING"))
-    assert "policy does not let events.amazonaws.com" in world.fate_of_last()
+    assert "policy does not let events.amazonaws.com" in world.last_delivery()
 
 
 def test_events_can_be_lost_doubled_and_reordered(world: World) -> None:
     world.queue()
     world.rule(QUEUE_ARN)
-    fates = {"STARTING": (), "RUNNING": (2.0,), "WAITING": (0.0, 0.05)}
-    world.bus.fate = lambda e: fates[e["detail"]["state"]]
-    for state in fates:
+    world.delays = {"STARTING": (), "RUNNING": (2.0,), "WAITING": (0.0, 0.05)}
+    for state in world.delays:
         world.bus.publish(event(state))
     assert [b["detail"]["state"] for b in world.received(3)] == ["WAITING", "WAITING", "RUNNING"]
     assert world.bus.records()[0].deliveries == ["lost"]
@@ -221,7 +223,7 @@ def test_a_function_handles_events_in_a_process_of_its_own_and_may_write_a_table
 def test_a_function_that_does_not_permit_eventbridge_is_not_called(world: World) -> None:
     world.rule(world.function("put", "put", permit=False))
     world.bus.publish(event("WAITING"))
-    assert "policy does not let events.amazonaws.com invoke it" in world.fate_of_last()
+    assert "policy does not let events.amazonaws.com invoke it" in world.last_delivery()
 
 
 def test_invoke_answers_with_errors_and_time_outs_as_lambda_words_them(world: World) -> None:

@@ -18,13 +18,12 @@ from moto.iam.models import iam_backends
 
 from emrbox.aws.account import seed_account
 from emrbox.aws.protocol import service_model
-from emrbox.aws.server import Application
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
-from emrbox.control import Control
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.store import Store
+from emrbox.front.application import Application
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +64,7 @@ class Emr:
         hollow = Hollow()
         hollow.scripts.all_launches = True
         store = Store(SystemClock(), lambda _: pytest.fail("a real node"), lambda name: name, hollow)
-        self.application = Application(config, EmrService(store), Control())
+        self.application = Application(config, EmrService(store))
 
     def send(
         self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, spoil: bool = False

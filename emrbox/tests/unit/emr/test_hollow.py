@@ -16,7 +16,7 @@ from emrbox.emr.hollow.scripts import Scripts
 from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
-from emrbox.faults.happenings import Happenings
+from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.lag import LaggingReads
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
@@ -37,14 +37,21 @@ class HollowEmr:
         self.clock = self.hollow.clock
         self.clock.freeze()
         self.start = self.clock.now()
-        happenings = Happenings(self.faults, self.clock, self.hollow, self.published.append)
-        happenings.store = store = Store(
+        watchers: list[Any] = []
+
+        def watch(*change: Any) -> None:
+            for watcher in watchers:
+                watcher(*change)
+
+        store = Store(
             SystemClock(),
             lambda _: pytest.fail("not hollow"),
             lambda name: name,
             self.hollow,
-            lambda cluster, subject, *_: happenings.watch(cluster, subject),
+            watch,
         )
+        faults = ClusterFaults(self.faults, store.all, self.published.append, hollow=self.hollow)
+        watchers.append(faults.watch)
         self._service = EmrService(store, LaggingReads(self.faults))
         self._run_request = run_request
 

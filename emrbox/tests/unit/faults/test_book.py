@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from emrbox.aws.call_hook import CallFacts
 from emrbox.faults.book import FaultBook
 from emrbox.faults.buckets import PUBLISHED, Buckets
-from emrbox.faults.calls import THROTTLED, CallFacts, CallFaults
+from emrbox.faults.call_kinds import THROTTLED
+from emrbox.faults.calls import CallFaults
 from emrbox.faults.events import EventFaults
 from emrbox.faults.kinds import KINDS
 
@@ -50,25 +52,25 @@ def test_every_kind_can_be_added_as_it_is_and_removed() -> None:
         book.remove("f-1")
 
 
-def test_a_count_runs_out_and_a_scope_limits() -> None:
+def test_a_fault_acts_only_in_its_scope_and_as_often_as_its_count() -> None:
     book = FaultBook()
     faults = CallFaults(book)
     document = {"kind": "error", "operation": "Describe*", "cluster": "daily-*", "count": 2}
     book.add({**document, "principal": "*:user/airflow"})
-    assert faults.fate(call("ListClusters", "daily-1")).refusal is None
-    assert faults.fate(call("DescribeCluster", "j-1", "weekly")).refusal is None
-    assert faults.fate(call("DescribeCluster", "daily-1", service="s3")).refusal is None
-    struck = [bool(faults.fate(call("DescribeCluster", "j-1", "daily-1")).refusal) for _ in range(4)]
-    assert struck == [True, True, False, False]
+    assert faults.effect_on(call("ListClusters", "daily-1")).refusal is None
+    assert faults.effect_on(call("DescribeCluster", "j-1", "weekly")).refusal is None
+    assert faults.effect_on(call("DescribeCluster", "daily-1", service="s3")).refusal is None
+    refused = [bool(faults.effect_on(call("DescribeCluster", "j-1", "daily-1")).refusal) for _ in range(4)]
+    assert refused == [True, True, False, False]
     assert book.all()[0].document()["fired"] == 2
 
 
-def test_the_same_seed_strikes_the_same_calls() -> None:
+def test_the_same_seed_acts_on_the_same_calls() -> None:
     def run(seed: int) -> list[bool]:
         book = FaultBook()
         faults = CallFaults(book)
         book.add({"kind": "reset", "probability": 0.3, "seed": seed})
-        return [faults.fate(call()).reset for _ in range(200)]
+        return [faults.effect_on(call()).reset for _ in range(200)]
 
     assert run(1) == run(1) != run(2)
     assert 30 <= sum(run(1)) <= 90
@@ -96,12 +98,12 @@ def test_throttling_is_emrs_and_ends_with_the_fault() -> None:
     book = FaultBook()
     faults = CallFaults(book)
     fault = book.add({"kind": "throttle"})
-    fates = [faults.fate(call("ListClusters")).refusal for _ in range(25)]
-    assert fates[:20] == [None] * 20
-    assert fates[22] == THROTTLED
-    assert faults.fate(call("ListBuckets", service="s3")).refusal is None
+    refusals = [faults.effect_on(call("ListClusters")).refusal for _ in range(25)]
+    assert refusals[:20] == [None] * 20
+    assert refusals[22] == THROTTLED
+    assert faults.effect_on(call("ListBuckets", service="s3")).refusal is None
     book.remove(fault.id)
-    assert faults.fate(call("ListClusters")).refusal is None
+    assert faults.effect_on(call("ListClusters")).refusal is None
 
 
 def test_events_are_lost_doubled_and_overtaken() -> None:
@@ -109,8 +111,8 @@ def test_events_are_lost_doubled_and_overtaken() -> None:
     events = EventFaults(book)
     step = {"detail-type": "EMR Step Status Change", "detail": {"clusterId": "j-1"}}
     other = {"detail-type": "EMR Cluster State Change", "detail": {"clusterId": "j-2"}}
-    assert events.fate(step) == (0.0,)
+    assert events.delays_of(step) == (0.0,)
     book.add({"kind": "event-lost", "operation": "*Step*", "count": 1})
     book.add({"kind": "event-doubled", "cluster": "j-1", "count": 1, "parameters": {"seconds": 2}})
     book.add({"kind": "event-late", "cluster": "j-2", "parameters": {"seconds": 9}})
-    assert [events.fate(e) for e in (step, step, step, other)] == [(), (0.0, 2.0), (0.0,), (9.0,)]
+    assert [events.delays_of(e) for e in (step, step, step, other)] == [(), (0.0, 2.0), (0.0,), (9.0,)]

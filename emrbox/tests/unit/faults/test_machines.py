@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emrbox import cli
-from emrbox.control_commands import fault_document
+from emrbox.commands import cli
+from emrbox.commands.switches import fault_document
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.hollow.delays import Delays
 from emrbox.emr.life.layer import InterruptedByEndError

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import ids
+from emrbox.emr import hadoop_defaults, ids
 from emrbox.emr.api import validation
 from emrbox.emr.api.launch_request import new_group
 from emrbox.emr.life import states
 from emrbox.emr.life.model import Resize
 from emrbox.emr.life.states import GroupState
-from emrbox.emr.machines import hadoop_defaults
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster, Group

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emrbox.aws import condition_keys
-from emrbox.config import ACCOUNT_ID
 from emrbox.emr import ids
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import group_operations as groups
@@ -14,12 +14,10 @@ from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
 from emrbox.emr.life.states import CLUSTER_ENDED
 from emrbox.emr.life.store import Store
-from emrbox.faults.calls import clusters_of
 
 if TYPE_CHECKING:
     from emrbox.aws.auth import Caller
     from emrbox.emr.life.model import Cluster
-    from emrbox.faults.lag import LaggingReads
 
 Document = dict[str, Any]
 Operation = Callable[[Store, Document], Document]
@@ -55,12 +53,19 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
+class OperationHook(Protocol):
+    """What can change the outcome of an operation from outside: the place where faults are injected."""
+
+    def call(self, function: Operation, operation: str, store: Store, request: Document) -> Document:
+        """Do the operation: `function` on the store, or on what the caller is to see of it."""
+
+
 class EmrService:
     """The operations of EMR; each caller sees the clusters of its own account."""
 
-    def __init__(self, store: Store, lag: LaggingReads | None = None) -> None:
+    def __init__(self, store: Store, hook: OperationHook | None = None) -> None:
         self._store = store
-        self._lag = lag
+        self._hook = hook
 
     @property
     def store(self) -> Store:
@@ -74,13 +79,22 @@ class EmrService:
         function = OPERATIONS.get(operation)
         if function is None:
             raise not_available(operation)
-        if self._lag is not None:
-            return self._lag.call(function, operation, store, request)
+        if self._hook is not None:
+            return self._hook.call(function, operation, store, request)
         return function(store, request)
 
     def clusters_named(self, body: bytes) -> list[str]:
-        """Return ids and names of the clusters that a request's body speaks of."""
-        return clusters_of(body, self._store)
+        """Return ids and names of the clusters that a request's body mentions."""
+        try:
+            request = json.loads(body or b"{}")
+        except ValueError:
+            return []
+        if not isinstance(request, dict):
+            return []
+        found = ids.named_clusters(request)
+        names = [cluster.name for name in found if (cluster := self._store.find(name)) is not None]
+        own = request.get("Name")
+        return [*found, *names, *([own] if isinstance(own, str) else [])]
 
     def open_account(self, account_id: str) -> None:
         """Nothing to make: an account's clusters are known by their launch."""
@@ -97,7 +111,7 @@ class EmrService:
 
 def _authorise(store: Store, operation: str, request: Document, caller: Caller) -> None:
     action = f"elasticmapreduce:{operation}"
-    named = _named_clusters(request)
+    named = ids.named_clusters(request)
     asked = _request_keys(request)
     for cluster_id in named:
         cluster = store.find(cluster_id)
@@ -128,26 +142,14 @@ def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
     """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
     if request.get("ServiceRole"):
         context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
-        caller.require("iam:PassRole", role_arn(request["ServiceRole"], caller.account_id), context)
+        caller.require("iam:PassRole", ids.role_arn(request["ServiceRole"], caller.account_id), context)
     if request.get("JobFlowRole"):
         try:
             role = store.role_of_profile(request["JobFlowRole"])
         except KeyError:
             return  # validation says it better
-        caller.require(
-            "iam:PassRole", role_arn(role, caller.account_id), {"iam:PassedToService": "ec2.amazonaws.com"}
-        )
-
-
-def role_arn(name_or_arn: str, account_id: str = ACCOUNT_ID) -> str:
-    """Return the ARN of a role that was given by either."""
-    return name_or_arn if name_or_arn.startswith("arn:") else f"arn:aws:iam::{account_id}:role/{name_or_arn}"
-
-
-def _named_clusters(request: Document) -> Iterable[str]:
-    if "JobFlowIds" in request:
-        return list(request["JobFlowIds"])
-    return [request[m] for m in ("ClusterId", "JobFlowId", "ResourceId") if m in request]
+        context = {"iam:PassedToService": "ec2.amazonaws.com"}
+        caller.require("iam:PassRole", ids.role_arn(role, caller.account_id), context)
 
 
 def _tags_of(cluster: Cluster) -> dict[str, str]:

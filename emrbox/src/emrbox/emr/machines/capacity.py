@@ -18,7 +18,6 @@ from emrbox.aws.images import expect_release
 from emrbox.aws.policies import trusts_service
 from emrbox.config import ACCOUNT_ID, REGION, image_id
 from emrbox.emr import ids, storage
-from emrbox.emr.api.service import role_arn
 from emrbox.emr.life import endings
 from emrbox.emr.life.layer import StartFailureError
 from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Status
@@ -175,7 +174,7 @@ class Capacity:
 
     def _ec2(self) -> Any:
         if self._client is None:
-            arn = role_arn(self._cluster.service_role, self._cluster.account_id)
+            arn = ids.role_arn(self._cluster.service_role, self._cluster.account_id)
             self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
         return self._client
 
@@ -226,14 +225,14 @@ class Capacity:
         """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
         account_id = self._cluster.account_id
         name = self._cluster.service_role.rpartition("/")[2]
-        arn = role_arn(self._cluster.service_role, account_id)
+        arn = ids.role_arn(self._cluster.service_role, account_id)
         try:
             role = iam_backends[account_id][PARTITION].get_role(name)
         except NotFoundException:
             role = None
         if role is None or not trusts_emr(role.assume_role_policy_document, self._cluster.id, account_id):
             raise StartFailureError(endings.by_validation(f"EMR service role {arn} is invalid"))
-        passed = role_arn(self._cluster.role_name, account_id)
+        passed = ids.role_arn(self._cluster.role_name, account_id)
         allowed = role_caller(name, account_id).may(
             "iam:PassRole", passed, {"iam:PassedToService": "ec2.amazonaws.com"}
         )

@@ -12,10 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr.life.layer import Checkpoint, StartFailureError
-from emrbox.emr.life.model import Ending, Reason
-from emrbox.emr.life.states import ReasonCode
-from emrbox.emr.machines.hadoop_defaults import (
+from emrbox.emr.hadoop_defaults import (
     DAEMON_JVM,
     EXCLUDED_HOSTS,
     NAMENODE_HTTP_PORT,
@@ -23,6 +20,9 @@ from emrbox.emr.machines.hadoop_defaults import (
     QUICK_JVM,
     RESOURCE_MANAGER_HTTP_PORT,
 )
+from emrbox.emr.life.layer import Checkpoint, StartFailureError
+from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.states import ReasonCode
 from emrbox.emr.machines.log_pusher import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emrbox.emr.api.service import role_arn
+from emrbox.emr.ids import role_arn
 from emrbox.emr.machines.clients import client_as
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
+from emrbox.emr.hadoop_defaults import EXCLUDED_HOSTS
 from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF
 from emrbox.emr.machines.configurations import files as configuration_files
-from emrbox.emr.machines.hadoop_defaults import EXCLUDED_HOSTS
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.api import views
-from emrbox.emr.life import states
-from emrbox.emr.life.clock import MovableClock
-from emrbox.emr.machines.hadoop_defaults import (
+from emrbox.emr.hadoop_defaults import (
     NAMENODE_HTTP_PORT,
     NODE_MANAGER_HTTP_PORT,
     RESOURCE_MANAGER_HTTP_PORT,
 )
-from emrbox.page.node_pages import host_of
+from emrbox.emr.life import states
+from emrbox.emr.life.clock import MovableClock
+from emrbox.front.page.node_pages import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

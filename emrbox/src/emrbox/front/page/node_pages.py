@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from emrbox.aws.own_api import PEERS
+from emrbox.front.own_api import PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +54,11 @@ class NodePages:
     def __init__(self, has_node: Callable[[str], bool]) -> None:
         self._has_node = has_node
 
-    def answer(self, request: Request) -> Response:
-        """Answer one request for a node's page."""
+    def site(self, request: Request) -> Response | None:
+        """Answer a request for a node's page; None for all others."""
         host, _, own_port = request.host.partition(":")
+        if not is_for_node(host):
+            return None
         named = _HOST.fullmatch(host)
         if request.remote_addr not in PEERS or _is_embedded(request):
             return _say(403, "only for a browser on this machine, and not for pages of others")

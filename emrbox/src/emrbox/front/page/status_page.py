@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
 from emrbox.config import ACCOUNT_ID
-from emrbox.page import clusters, logs
-from emrbox.page.node_pages import NodePages
+from emrbox.front.page import clusters, logs
+from emrbox.front.page.node_pages import NodePages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from emrbox.aws.own_api import OwnApi
     from emrbox.config import BoxConfig
     from emrbox.emr.life.model import Cluster
     from emrbox.emr.life.store import Store
+    from emrbox.front.own_api import OwnApi
 
 Document = dict[str, Any]
 STATIC = Path(__file__).parent / "static"
@@ -35,10 +36,8 @@ POLICY = (
 )
 
 
-def static_file(name: str) -> Response | None:
-    """Return one of the page's own files, None if `name` is none of them."""
-    if name not in FILES:
-        return None
+def static_file(name: str) -> Response:
+    """Return one of the page's own files."""
     file, content_type = FILES[name]
     response = Response((STATIC / file).read_bytes(), content_type=content_type)
     response.headers["Content-Security-Policy"] = POLICY
@@ -67,7 +66,9 @@ class StatusPage:
         self._events = events
 
     def add_to(self, api: OwnApi) -> None:
-        """Offer the data below /_emrbox/page/."""
+        """Offer the files below /_emrbox/ and the data below /_emrbox/page/."""
+        for name in FILES:
+            api.file(name, partial(static_file, name))
         api.get("page/state", self.state)
         api.get("page/logs", lambda query: logs.listing(self._config, self._cluster(query)))
         api.get("page/node-log", self._node_log)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.test import Client
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
-from emrbox.page.node_pages import NodePages, host_of, is_for_node
+from emrbox.front.page.node_pages import NodePages, host_of, is_for_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,10 @@ class Browser:
     def __init__(self, port: int) -> None:
         pages = NodePages({"127.0.0.1"}.__contains__)
         self.host = host_of("127.0.0.1", port)
-        self._client = Client(lambda environ, start: pages.answer(Request(environ))(environ, start))
+        nothing = Response(status=404)
+        self._client = Client(
+            lambda environ, start: (pages.site(Request(environ)) or nothing)(environ, start)
+        )
 
     def ask(
         self,

@@ -14,13 +14,14 @@ from moto.s3.models import s3_backends
 from werkzeug.test import Client
 
 from emrbox.aws.auth import Caller
-from emrbox.aws.server import Application
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
-from emrbox.control import Control
 from emrbox.emr.api.service import EmrService
+from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.store import Store
-from emrbox.page.status_page import FILES, STATIC, StatusPage
+from emrbox.front.application import Application
+from emrbox.front.own_api import OwnApi
+from emrbox.front.page.status_page import FILES, STATIC, StatusPage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +38,14 @@ class Page:
         images = Images(home / "base", {}, home / "rpm")
         self.config = BoxConfig(home, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
         self.nodes = {"127.0.0.1"}
-        control = Control()
-        self.clock = control.hollow.clock
-        self.store = Store(SystemClock(), self._no_nodes, lambda name: name, control.hollow)
+        hollow = Hollow()
+        self.clock = hollow.clock
+        self.store = Store(SystemClock(), self._no_nodes, lambda name: name, hollow)
         self.service = EmrService(self.store)
         page = StatusPage(self.config, self.store, self.nodes.__contains__, lambda most: [EVENT][:most])
-        self.application = Application(self.config, self.service, control, page)
+        own = OwnApi()
+        page.add_to(own)
+        self.application = Application(self.config, self.service, [page.nodes.site, own.site])
         self.client = Client(self.application)
 
     def _no_nodes(self, _cluster: Any) -> Any:

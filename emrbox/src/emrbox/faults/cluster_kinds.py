@@ -1,0 +1,88 @@
+"""The kinds of faults that take instances from a running cluster, as EC2 does by itself."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from emrbox.config import REGION
+from emrbox.faults.kind import ClusterKind, Parameter, Where, on_nodes
+
+if TYPE_CHECKING:
+    from emrbox.emr.life.model import Cluster, Instance
+    from emrbox.faults.kind import Target
+
+INTERRUPTED = "Server.SpotInstanceTermination"
+LOST = "Server.InternalError"
+
+
+def lose(target: Target) -> None:
+    """End the instances at once."""
+    target.machines.lose(target.cluster, target.instances, LOST)
+
+
+def interrupt(target: Target) -> None:
+    """Announce the interruption of spot instances, and end them when the notice is over."""
+    cluster, instances = target.cluster, target.instances
+    notice = target.fault.parameters["notice_seconds"]
+    now = cluster.clock.now() if cluster.clock else datetime.now(UTC)
+    target.machines.announce(cluster, instances, now + timedelta(seconds=notice))
+    for instance in instances:
+        target.publish(interruption_warning(cluster, instance, now))
+    target.later(notice, lambda: target.machines.lose(cluster, instances, INTERRUPTED))
+
+
+def interruption_warning(cluster: Cluster, instance: Instance, now: datetime) -> dict[str, Any]:
+    """Return EC2's event, https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html."""
+    zone = cluster.availability_zone or f"{REGION}a"
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "source": "aws.ec2",
+        "account": cluster.account_id,
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [f"arn:aws:ec2:{zone}:instance/{instance.ec2_id}"],
+        "detail": {"instance-id": instance.ec2_id, "instance-action": "terminate"},
+    }
+
+
+CLUSTER_KINDS = (
+    ClusterKind(
+        "spot-interruption",
+        Where.CLUSTER,
+        "announces a spot interruption (IMDS and EventBridge), then ends the instance",
+        {
+            **on_nodes("MASTER,CORE,TASK", 1),
+            "notice_seconds": Parameter(120.0, "from the notice to the end, by the cluster's clock"),
+            "market": Parameter("SPOT", "only groups of this market; * for all"),
+        },
+        source="EC2 User Guide, Spot Instance interruption notices",
+        count=1,
+        act=interrupt,
+    ),
+    ClusterKind(
+        "core-lost",
+        Where.CLUSTER,
+        "ends all core nodes; the cluster stays, with zero core",
+        {
+            **on_nodes("CORE", 0),
+            "state": Parameter("WAITING", "the cluster states in which it acts"),
+            "replaced": Parameter(0, "1: EMR gets others; 0: EC2 has none while the fault is on"),
+        },
+        source="emr-facts 1.2: clusters seen WAITING without core nodes",
+        count=1,
+        act=lose,
+    ),
+    ClusterKind(
+        "master-lost",
+        Where.CLUSTER,
+        "ends the master node",
+        on_nodes("MASTER", 0),
+        source="emr-facts 1.1: INSTANCE_FAILURE, `The master node was terminated. `",
+        count=1,
+        act=lose,
+    ),
+)
