@@ -48,7 +48,9 @@ class Box:
         assert result.returncode == 0, result.stderr
         self.clients.clear()  # the last box's keys and port
         lines = self.command("env").stdout.splitlines()
-        self.environment = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        self.environment = dict(
+            line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export ")
+        )
 
     def client(self, service: str) -> Any:
         if service not in self.clients:

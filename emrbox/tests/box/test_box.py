@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -69,6 +70,21 @@ def test_up_is_idempotent_and_down_leaves_nothing(make_box: Callable[[], Any]) -
     wait_until_gone(box.home, before)
     assert not (box.home / "nodes").exists()
     assert box.command("down").stdout == "emrbox: was not running\n"
+
+
+def test_the_next_box_has_the_port_of_the_last(make_box: Callable[[], Any]) -> None:
+    box, other = make_box(), make_box()
+    box.up()
+    endpoint = box.environment["AWS_ENDPOINT_URL"]
+    box.command("down")
+    box.up()
+    assert box.environment["AWS_ENDPOINT_URL"] == endpoint
+    box.command("down")
+    with socket.create_server(("127.0.0.1", int(endpoint.rpartition(":")[2]))):
+        box.up()
+    assert box.environment["AWS_ENDPOINT_URL"] != endpoint
+    other.up()
+    assert other.environment["AWS_ENDPOINT_URL"] != box.environment["AWS_ENDPOINT_URL"]
 
 
 def test_a_killed_box_leaves_nothing_and_the_next_one_starts(make_box: Callable[[], Any]) -> None:

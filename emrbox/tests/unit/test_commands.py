@@ -12,6 +12,7 @@ import pytest
 
 from emrbox.box import lifecycle, machine, process, state
 from emrbox.commands import cli, switches
+from emrbox.commands.environment import shell_lines, variables
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
 from emrbox.errors import BoxError
 
@@ -46,6 +47,56 @@ def test_a_taken_port_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(machine, "FIRST_PORT", taken.getsockname()[1])
         with machine.listen() as listening:
             assert listening.getsockname()[1] > taken.getsockname()[1]
+
+
+def test_a_free_port_that_is_preferred_is_taken_and_a_taken_one_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        with machine.listen(port) as listening:
+            assert listening.getsockname()[1] >= machine.FIRST_PORT
+            assert listening.getsockname()[1] != port
+    with machine.listen(port) as listening:
+        assert listening.getsockname()[1] == port
+
+
+@pytest.mark.parametrize("content", ["", "x", "0", "-1", "65536", "1e3", "4566 4567"])
+def test_a_port_file_without_a_port_is_ignored(tmp_path: Path, content: str) -> None:
+    assert state.last_port(tmp_path) is None
+    (tmp_path / "port").write_text(content)
+    assert state.last_port(tmp_path) is None
+
+
+def running_box(home: Path) -> None:
+    started = state.start_time(os.getpid())
+    assert started is not None
+    state.save(
+        home, state.BoxState(os.getpid(), started, state.boot_id(), "http://x:1", 1, "10.0.0.0/22", "")
+    )
+
+
+def test_the_port_of_a_box_is_known_when_it_has_ended(tmp_path: Path) -> None:
+    running_box(tmp_path)
+    state.clean(tmp_path)
+    assert state.load(tmp_path) is None
+    assert state.last_port(tmp_path) == 1
+
+
+def test_a_shell_that_has_keys_and_endpoints_of_its_own_loses_them_for_the_box(tmp_path: Path) -> None:
+    running_box(tmp_path)
+    own = dict.fromkeys(
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"], "other"
+    )
+    script = "".join(f"{line}\n" for line in shell_lines(tmp_path, own)) + "env"
+    shown = subprocess.run(
+        ["sh", "-euc", script],
+        env={**own, "PATH": os.environ["PATH"], "AWS_PAGER": "less"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith("AWS_"))
+    assert found == {**variables(tmp_path), "AWS_PAGER": "less"}
+    assert not [name for name in found if "KEY" in name]
 
 
 def test_a_pid_that_was_given_out_again_is_not_the_box(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def _by_command(word: str, home: Path) -> None:
 
 
 def _start(home: Path, images: Images) -> BoxState:
-    with machine.listen() as listening:
+    with machine.listen(state.last_port(home)) as listening:
         pid, control = _launch(home, listening)
         with control:
             try:

@@ -42,9 +42,9 @@ def check(home: Path) -> None:
         )
 
 
-def listen() -> socket.socket:
-    """Listen on the first free port of 127.0.0.1 from FIRST_PORT on."""
-    for port in range(FIRST_PORT, FIRST_PORT + _PORTS):
+def listen(preferred: int | None = None) -> socket.socket:
+    """Listen on `preferred` of 127.0.0.1, or on the first free port from FIRST_PORT on."""
+    for port in (*([preferred] if preferred else []), *range(FIRST_PORT, FIRST_PORT + _PORTS)):
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MODULE = "emrbox.box.process"  # what a box's first process runs, as `ps` shows it
 _OF_ONE_BOX = ("nodes", "images", "layer", "aws", "box.json")
+_PORT_FILE = "port"  # stays when the box ends
+_MOST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,15 @@ def running(home: Path) -> BoxState:
     return found
 
 
+def last_port(home: Path) -> int | None:
+    """Return the port of the last box of this home, which the next one takes again if it is free."""
+    try:
+        port = int((home / _PORT_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port <= _MOST_PORT else None
+
+
 def strays(home: Path) -> list[int]:
     """Return the processes of a box of this home, whether or not its state can still be read.
 
@@ -95,6 +106,7 @@ def save(home: Path, state: BoxState) -> None:
     aside = home / "box.json.new"
     aside.write_text(json.dumps(asdict(state), indent=2) + "\n")
     aside.rename(home / "box.json")
+    (home / _PORT_FILE).write_text(f"{state.port}\n")
 
 
 def clean(home: Path) -> None:

@@ -141,10 +141,10 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _env(_: argparse.Namespace) -> int:
-    from emrbox.commands.report import environment  # noqa: PLC0415  # --help must be quick
+    from emrbox.commands.environment import shell_lines  # noqa: PLC0415  # --help must be quick
 
-    for name, value in environment(box_home()).items():
-        _say(f"export {name}={value}")
+    for line in shell_lines(box_home(), os.environ):
+        _say(line)
     return 0
 
 

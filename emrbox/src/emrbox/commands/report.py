@@ -1,15 +1,13 @@
-"""What runs in a box, and how other AWS clients reach it."""
+"""What runs in a box."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from emrbox.box import state
 from emrbox.client import Client
-from emrbox.config import REGION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,19 +52,3 @@ def text(found: dict[str, Any]) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return the variables that lead any AWS client to the box, quoted for a shell."""
-    running = state.running(home)
-    values = {
-        "AWS_CONFIG_FILE": str(home / "aws" / "config"),
-        # An empty file: keys of the user's own must never meet the box, nor the box's keys theirs.
-        "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
-        "AWS_PROFILE": "emrbox",
-        "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    return {name: shlex.quote(value) for name, value in values.items()}
