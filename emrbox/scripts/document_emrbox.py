@@ -110,8 +110,10 @@ def guesses() -> str:
 
 def _plain(text: str) -> str:
     """Leave out what the table's head says already."""
-    text = re.sub(r"^(A )?guess( \(emr-facts open doubt \d+\))?: ", "", text, flags=re.IGNORECASE)
-    text = re.sub(r" \(emr-facts open doubt \d+\)", "", text)
+    text = re.sub(
+        r"^(A )?guess( \(emr-facts,? open (?:doubt|question) \d+\))?: ", "", text, flags=re.IGNORECASE
+    )
+    text = re.sub(r" \(emr-facts,? open (?:doubt|question) \d+\)", "", text)
     return text[:1].upper() + text[1:]
 
 

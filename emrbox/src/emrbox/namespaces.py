@@ -78,7 +78,7 @@ def unmount(target: Path) -> None:
 
 
 def enter_root() -> None:
-    """Make the working folder, a mount, the root of this mount namespace; what was there before is gone."""
+    """Make the working folder, a mount, the root of this mount namespace; unmount the old root."""
     call("syscall", ctypes.c_long(_PIVOT_ROOT), b".", b".")
     _check(_libc.umount2(b".", MNT_DETACH), "the old root")
     os.chdir("/")
@@ -92,7 +92,7 @@ def make_mounts_private() -> None:
 def overlay_options(layers: Sequence[Path], upper: Path, work: Path) -> str:
     """Return mount options of an overlay: `layers` topmost first, below the writable `upper`.
 
-    volatile: nodes are thrown away, so nobody needs their files to survive a power cut.
+    volatile: nodes are thrown away, so their files need not survive a power cut.
     """
 
     def quote(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, a box's home and the cache."""
+"""Paths: the checkout, a box's home and the cache."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Box(Client):
     """A running box. `get` and `post` are emrbox's own API; ValueError with its reason when it refuses."""
 
     def advance(self, seconds: float) -> None:
-        """Move the clock of all hollow clusters; on return, all that fell due on the way is done."""
+        """Move the clock of all hollow clusters; on return, all that was due until then is done."""
         self.post("clock", advance_seconds=seconds)
 
     def open_account(self, *, hollow: bool = True) -> Account:
@@ -117,7 +117,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def emrbox_home() -> Path:
-    """Return where the box's state lies; override it for a box of the tests' own."""
+    """Return the folder of the box's state; override it for a box of the tests' own."""
     from emrbox.paths import box_home  # noqa: PLC0415  # as said above
 
     return box_home()

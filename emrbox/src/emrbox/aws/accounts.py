@@ -24,7 +24,7 @@ class Service(Protocol):
     """A service that is not only moto's."""
 
     def open_account(self, account_id: str) -> None:
-        """Make room for a new account."""
+        """Prepare what a new account needs."""
 
     def close_account(self, account_id: str) -> None:
         """End what an account has."""

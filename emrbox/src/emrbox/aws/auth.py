@@ -102,7 +102,7 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
 
 
 def account_of(authorization: str) -> str:
-    """Return the account whose access key signed a request; the first account's if nobody knows the key."""
+    """Return the account whose access key signed a request; the first account's if the key is unknown."""
     access_key_id = authorization.partition("Credential=")[2].partition("/")[0]
     for account_id, partitions in list(iam_backends.items()):
         if PARTITION in partitions.keys() and access_key_id in partitions[PARTITION].access_keys:  # noqa: SIM118  # moto's `in` is another

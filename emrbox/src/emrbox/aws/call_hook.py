@@ -83,5 +83,5 @@ class NoHook:
     is_active = False
 
     def effect_on(self, _call: CallFacts) -> CallEffect:
-        """Return that the call is done as it stands."""
+        """Return that nothing happens to the call."""
         return NO_EFFECT

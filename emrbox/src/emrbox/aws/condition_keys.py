@@ -2,7 +2,7 @@
 
 Keys: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html and the Service
 Authorization Reference. A key that is not EVALUATED counts as fulfilled in an Allow and as not fulfilled in a
-Deny when AWS has it: what AWS would know and emrbox does not must refuse nobody. Any other key (a misspelled
+Deny when AWS has it: what AWS would know and emrbox does not must refuse no call. Any other key (a misspelled
 one, another service's) has no value, as on AWS.
 """
 

@@ -128,7 +128,7 @@ def _launch_max_count() -> None:
 
 
 def _give_the_default_vpc(config: BoxConfig) -> None:
-    """Let the default VPC of the box's region be the box's network. Its subnets map no public addresses."""
+    """Make the box's network the default VPC of its region. Its subnets map no public addresses."""
     before = EC2Backend.create_default_vpc
     shared: dict[str, Any] = {}  # zone -> the first account's subnet: addresses are handed out once in a box
 

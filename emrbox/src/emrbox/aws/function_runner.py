@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class Context:
-    """What Lambda tells a handler about its invocation."""
+    """The context object that Lambda passes to a handler."""
 
     def __init__(self) -> None:
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]

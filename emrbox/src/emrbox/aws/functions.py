@@ -65,7 +65,7 @@ class Functions:
         LambdaFunction._invoke_lambda = invoke  # noqa: SLF001  # moto has no seam here
 
     def send(self, arn: str, event: Any, rule_arn: str) -> None:
-        """Hand an event of a rule to a function; returns at once. FunctionError if EventBridge may not."""
+        """Invoke a function with a rule's event; returns at once. FunctionError if EventBridge may not."""
         function = self._function(arn)
         context = {"AWS:SourceArn": rule_arn, "AWS:SourceAccount": rule_arn.split(":")[4]}
         document = {"Statement": function.policy.statements}

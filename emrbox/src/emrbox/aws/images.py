@@ -25,7 +25,7 @@ _releases_by_token: dict[str, str] = {}
 
 
 def expect_release(client_token: str, label: str) -> None:
-    """Let the launch with this token have a release's software on its image, as EMR installs it."""
+    """Add a release's software to the image of the launch with this token, as EMR installs it."""
     _releases_by_token[client_token] = label
 
 
@@ -110,5 +110,5 @@ def _copy(upper: Path, layer: Path) -> None:
         subprocess.run(
             [*unpack, f"--directory={layer}"], stdin=packing.stdout, check=True, capture_output=True
         )
-    if packing.returncode > 1:  # 1: a file has changed or gone while it was read
+    if packing.returncode > 1:  # 1: a file has changed or was removed while it was read
         raise OSError(f"tar ended with {packing.returncode}")

@@ -16,7 +16,7 @@ _put_user_policy = IAMBackend.put_user_policy
 
 
 def install() -> None:
-    """Let every IAM of this process refuse what is longer."""
+    """Make moto's IAM in this process refuse longer ones."""
     IAMBackend.put_user_policy = _limited  # moto has no seam here
 
 

@@ -1,4 +1,4 @@
-"""EC2 instances that are nodes: moto keeps the records, nodes are what the records speak of.
+"""EC2 instances that are nodes: moto keeps the records, nodes are the machines that they describe.
 
 A state that takes time (pending, stopping, shutting-down) lasts as long as the node takes.
 """
@@ -165,7 +165,7 @@ class RealInstances:
         for_good = instance.instance_initiated_shutdown_behavior == "terminate"
         with self._states:
             if instance.state not in (PENDING[0], RUNNING[0]):
-                return  # somebody is ending it
+                return  # it is being ended
             (instance.terminate if for_good else instance.stop)()
             _set(instance, SHUTTING_DOWN if for_good else STOPPED, BY_ITSELF, text)
         if for_good:

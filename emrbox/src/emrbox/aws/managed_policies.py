@@ -19,7 +19,7 @@ def install() -> None:
 
 
 def _policies(backend: Any) -> list[Any]:
-    if backend.partition != PARTITION:  # moto makes the others too, and nobody asks them
+    if backend.partition != PARTITION:  # moto makes the other partitions too; emrbox uses none of them
         return []
     account = {"account_id": backend.account_id, "region": backend.region_name}
     return [AWSManagedPolicy(name, **account, **fields) for name, fields in _fields().items()]

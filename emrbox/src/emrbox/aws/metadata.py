@@ -1,4 +1,4 @@
-"""What IMDS tells a node, read from moto's records at each request."""
+"""What IMDS answers to a node, read from moto's records at each request."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _of_s3(call: Call) -> Iterator[Question]:
 
 
 def _is_absent(call: Call) -> bool:
-    """Return whether a call reads an object that is not there: only who may list the bucket is told so.
+    """Return whether a call reads an object that is not there: others than who may list the bucket get 403.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html. Guess: that question carries no
     s3:prefix, so that a policy that allows listing by prefix only does not answer it.

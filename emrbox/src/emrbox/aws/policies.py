@@ -151,7 +151,7 @@ def trusts_service(document: Any, service: str, action: str, resource: str, cont
 
 
 def _concerns(statement: Mapping[str, Any], service: str) -> bool:
-    if "NotPrincipal" in statement:  # read as everybody's where it refuses, as nobody's where it allows
+    if "NotPrincipal" in statement:  # a Deny then matches every principal, an Allow none
         return statement.get("Effect") != "Allow"
     principal = statement.get("Principal", {})
     if not isinstance(principal, Mapping):

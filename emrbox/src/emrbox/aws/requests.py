@@ -1,7 +1,7 @@
 """What is refused before a service sees it: calls without a readable signature, text that it may not hold.
 
-moto answers such calls with a server error, for anybody, or stores what it cannot answer again. Codes and
-statuses: "Common errors" of each service's API reference, EC2's "Error codes", S3's "Error responses".
+moto answers such calls with a server error, also without a signature, or stores what it cannot return. Codes
+and statuses: "Common errors" of each service's API reference, EC2's "Error codes", S3's "Error responses".
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _text_refusal(body: bytes, query: bytes, protocol: str) -> Refusal | None:
     values = dict(pairs)
     if len(values) < len(pairs):
         # Which one counts differs between readers: one that is not looked at here could take effect.
-        return Refusal(_IMPOSSIBLE[protocol], "A parameter stands in the request more than once.", 400)
+        return Refusal(_IMPOSSIBLE[protocol], "A parameter is in the request more than once.", 400)
     if any(NOT_XML_TEXT.search(text) for pair in values.items() for text in pair):
         return Refusal(_IMPOSSIBLE[protocol], "A value holds a character that XML does not allow.", 400)
     if protocol == "ec2":
@@ -141,6 +141,6 @@ def _tag_problem(key: str, value: str | None, *, required: bool) -> str | None:
 def well_formed(xml: bytes) -> bytes:
     """Return an answer that every client can read: what XML does not allow becomes U+FFFD.
 
-    A carriage return is written as a reference: as it stands, readers take it for a line feed.
+    A carriage return is written as a reference: otherwise parsers read it as a line feed.
     """
     return _NOT_ENCODED.sub(b"\xef\xbf\xbd", xml).replace(b"\r", b"&#13;")

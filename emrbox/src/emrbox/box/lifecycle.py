@@ -42,7 +42,7 @@ def up(home: Path) -> BoxState:
         if running is None:
             if lost := state.strays(home):
                 raise BoxError(
-                    f"a box runs here (process {lost[0]}) whose box.json is gone: emrbox down ends it"
+                    f"a box runs here (process {lost[0]}) whose box.json is missing: emrbox down ends it"
                 )
             machine.check(home)
             images = catalog.find()
@@ -69,7 +69,7 @@ def down(home: Path) -> bool:
 
 
 def _by_command(word: str, home: Path) -> None:
-    """Let the command do it for a program of an ordinary user: it goes on in a user namespace."""
+    """Run the command for a program of an ordinary user: it continues in a user namespace."""
     finished = subprocess.run(
         [sys.executable, "-m", "emrbox", word],
         env={**os.environ, "EMRBOX_HOME": str(home)},
@@ -191,7 +191,7 @@ def _end(running: BoxState) -> None:
         _kill(running.pid, number)
         if _becomes(lambda: not running.is_alive and not veth.exists()):
             return
-    raise BoxError(f"the box's process {running.pid} does not end: look at it with `ps -fp {running.pid}`")
+    raise BoxError(f"the box's process {running.pid} does not end: see `ps -fp {running.pid}`")
 
 
 def _end_strays(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a box takes from its host: namespaces, space, a port, and a network that nobody uses yet."""
+"""What a box takes from its host: namespaces, disk space, a port, and a network that is not in use."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def join_host(home: Path, pid: int) -> tuple[str, IPv4Network]:
             if "File exists" in str(problem):
                 continue
             if "not permitted" in str(problem):
-                return "", candidate  # an ordinary user: nobody but the box itself reaches the nodes
+                return "", candidate  # an ordinary user: only the box itself reaches the nodes
             raise
         network.ip(
             [f"addr add {candidate[2]}/{candidate.prefixlen} dev {interface}", f"link set {interface} up"]

@@ -1,7 +1,7 @@
 """The box itself: a first process in namespaces of its own, and the server that is its only child.
 
-Started by `emrbox up` as `python -m emrbox.box.process LISTENING_FD CONTROL_FD HOME`; HOME only tells
-one box from another in `ps`. Over the control socket go the first process's pid (out) and the box's
+Started by `emrbox up` as `python -m emrbox.box.process LISTENING_FD CONTROL_FD HOME`; HOME only
+identifies the box in `ps`. Over the control socket go the first process's pid (out) and the box's
 configuration (in). If `up` dies before it has sent that, the box ends too.
 When the first process ends, by any means, the kernel ends every process in the box and with them all
 namespaces, mounts, nodes and the veth to the host.
@@ -84,7 +84,7 @@ def first_process(listening: socket.socket, control: socket.socket) -> None:
     with control, control.makefile("rb") as messages:
         line = messages.readline()
     if not line.endswith(b"\n"):
-        os._exit(1)  # `up` is gone
+        os._exit(1)  # `up` has ended
     # PID 1 gets only the signals that it handles.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: os._exit(0))

@@ -1,4 +1,4 @@
-"""What a box leaves on disk about itself, so that other commands find it."""
+"""A box's state on disk, by which other commands find it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BoxState:
     """A box that was started. `pid` is its first process as the host sees it."""
 
     pid: int
-    start_time: str  # of the process, so that a pid that was given out again is not taken for the box
+    start_time: str  # of the process, so that a reused pid is not taken for the box
     boot_id: str
     endpoint: str
     port: int
@@ -46,7 +46,7 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> str | None:
-    """Return when a process started, in the kernel's ticks; None if it is gone or only a zombie."""
+    """Return when a process started, in the kernel's ticks; None if it has ended or is a zombie."""
     try:
         # The second field, the program's name, may hold anything up to the last parenthesis.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -89,7 +89,7 @@ def last_port(home: Path) -> int | None:
 def strays(home: Path) -> list[int]:
     """Return the processes of a box of this home, whether or not its state can still be read.
 
-    Somebody may have removed or damaged the folder under a running box. Its nodes are not among them: they
+    The folder of a running box may have been removed or damaged. Its nodes are not among them: they
     end with these.
     """
     found = []
@@ -121,7 +121,7 @@ def clean(home: Path) -> None:
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Let one command at a time start or end this box."""
+    """Hold the lock under which one command at a time starts or ends this box."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

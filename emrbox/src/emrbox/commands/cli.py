@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="emrbox",
         description="A local AWS whose EMR clusters run for real, on nodes that are real, on this machine.",
-        epilog="The box's state lies in .emrbox of the checkout, or in $EMRBOX_HOME.",
+        epilog="The box's state is in .emrbox of the checkout, or in $EMRBOX_HOME.",
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start the box, or find it started; returns when it answers")
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BoxError as problem:
         print(f"emrbox: {problem}", file=sys.stderr)  # noqa: T201  # a command line's output
         return 1
-    except BrokenPipeError:  # who read this has seen enough: emrbox logs | head
+    except BrokenPipeError:  # the reader has closed the pipe: emrbox logs | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as problem:
@@ -80,12 +80,12 @@ def _run(arguments: argparse.Namespace) -> int:
         code = switches.COMMANDS[arguments.command](box_home(), arguments)
     else:
         code = COMMANDS[arguments.command](arguments)
-    sys.stdout.flush()  # here, where a reader that has gone is no mistake
+    sys.stdout.flush()  # here, where BrokenPipeError is handled
     return code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line. argparse leaves over the NAME=VALUE that stand behind an option."""
+    """Read the command line. argparse leaves over NAME=VALUE arguments after an option."""
     commands = parser()
     arguments, rest = commands.parse_known_args(argv)
     if rest and (not hasattr(arguments, "parameters") or any(word.startswith("-") for word in rest)):
@@ -96,7 +96,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def become_root(argv: Sequence[str]) -> None:
-    """Go on as root of a new user namespace, with this user's range of /etc/subuid; does not return."""
+    """Continue as root of a new user namespace, with this user's range of /etc/subuid; does not return."""
     if shutil.which("newuidmap") is None:
         raise BoxError("without root, Debian's package uidmap is needed; or run it with sudo")
     mapping = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--"]

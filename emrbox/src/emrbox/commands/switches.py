@@ -1,4 +1,4 @@
-"""Commands about a running box's switches: `emrbox clock`, `hollow`, `delays`, `fault`, and `calls`."""
+"""Commands that change a running box: `emrbox clock`, `hollow`, `delays`, `fault`, and `calls`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def add_parsers(commands: Commands) -> None:
     """Add the commands to the parser of all."""
     clock = commands.add_parser("clock", help="the time of hollow clusters")
     actions = clock.add_subparsers(dest="action", metavar="show|advance|freeze|real")
-    actions.add_parser("show", help="the time, and whether it stands still (the default)")
+    actions.add_parser("show", help="the time, and whether it is frozen (the default)")
     advance = actions.add_parser("advance", help="move on; all that falls due is done on return")
     advance.add_argument("seconds", type=float)
-    actions.add_parser("freeze", help="stand still")
-    actions.add_parser("real", help="go on at the rate of real time, from where it is")
+    actions.add_parser("freeze", help="stop it")
+    actions.add_parser("real", help="let it run at the rate of real time, from where it is")
     hollow = commands.add_parser("hollow", help="clusters without nodes, whose steps are scripted")
     hollow.add_argument("all", nargs="?", choices=("on", "off"), help="take every launch for hollow, or not")
     hollow.add_argument(
@@ -42,9 +42,11 @@ def add_parsers(commands: Commands) -> None:
     delays.add_argument("profile", nargs="?", help="none, or real: as on AWS")
     delays.add_argument("--seed", type=int, default=0)
     delays.add_argument("--scale", type=float, default=1.0, help="0.1: ten times quicker")
-    fault = commands.add_parser("fault", help="things that go wrong")
+    fault = commands.add_parser("fault", help="inject errors and failures")
     _add_fault_parsers(fault.add_subparsers(dest="action", metavar="ACTION", required=True))
-    calls = commands.add_parser("calls", help="who has called what; patterns as a shell has them")
+    calls = commands.add_parser(
+        "calls", help="AWS API calls: caller, operation, result; filters are shell patterns"
+    )
     for name in ("service", "operation", "principal", "client", "error", "status"):
         calls.add_argument(f"--{name}")
     calls.add_argument("--since", help="ISO 8601 time, or seconds back from now")

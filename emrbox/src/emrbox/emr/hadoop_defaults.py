@@ -145,7 +145,7 @@ def _yarn_site(master: str) -> Properties:
         "yarn.nodemanager.delete.debug-delay-sec": "3600",
         "yarn.nodemanager.aux-services": "mapreduce_shuffle",
         "yarn.nodemanager.vmem-check-enabled": "false",
-        # Real nodes have room to spare; here a Python worker a little over its share must not end it.
+        # Real nodes have memory to spare; here a Python worker a little over its limit must not end it.
         "yarn.nodemanager.pmem-check-enabled": "false",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
         "yarn.nodemanager.env-whitelist": "JAVA_HOME,HADOOP_CONF_DIR,HADOOP_HOME,PATH,LANG,TZ",
@@ -179,7 +179,7 @@ def _capacity_scheduler() -> Properties:
         "yarn.scheduler.capacity.root.default.state": "RUNNING",
         "yarn.scheduler.capacity.root.acl_submit_applications": "*",
         "yarn.scheduler.capacity.root.default.acl_submit_applications": "*",
-        # Small nodes: the default, a tenth, has no room for one Spark driver.
+        # Small nodes: the default, a tenth, is too small for one Spark driver.
         "yarn.scheduler.capacity.maximum-am-resource-percent": "0.9",
         "yarn.scheduler.capacity.node-locality-delay": "-1",
         "yarn.scheduler.capacity.resource-calculator": (

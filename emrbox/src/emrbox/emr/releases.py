@@ -17,9 +17,9 @@ class Release:
     os_release: str
 
 
-# The release notes name no Hadoop version (emr-facts open doubt 10); Spark 4.0.2 is built with 3.4.1.
+# The release notes name no Hadoop version (emr-facts, open question 10); Spark 4.0.2 is built with 3.4.1.
 _APPLICATIONS = {"Hadoop": "3.4.1", "Spark": "4.0.2"}
-# Of the older form of label, which clients like mrjob take apart. It stands in: its nodes are those of
+# Of the older form of label, which clients like mrjob take apart. It is an alias: its nodes are those of
 # emr-spark-8.0.0, and answers say what really runs (AWS's emr-7.13.0 has Spark 3.5.6 and Hadoop 3.4.2).
 STAND_INS = {"emr-7.13.0": "emr-spark-8.0.0"}
 RELEASES = {

@@ -46,7 +46,7 @@ class Fault:
         return self.cluster == "*" or any(fnmatchcase(name, self.cluster) for name in clusters)
 
     def document(self) -> Document:
-        """Return it for people."""
+        """Return it as JSON shows it."""
         scope = {name: getattr(self, name) for name in SCOPE}
         return {
             "id": self.id,

@@ -1,8 +1,8 @@
-"""A node's disk that is full: a layer without room over its folders.
+"""A node's disk that is full: an overlay without free space over its folders.
 
-What the folders hold shows through; what is written or changed needs room in the layer. Files directly in /
-are left out: nothing can be put over the root of processes that run. The files that sshd opens at each login
-have their room already, as they would on a disk: people can still log in and see what is wrong.
+What the folders hold stays readable; what is written or changed needs space in the overlay. Files directly
+in / are left out: nothing can be mounted over the root of running processes. The files that sshd opens at each
+login have their space already, as they would on a disk: logging in by ssh still works.
 
 Nothing that the node has is executed: mounting needs rights that no process of a node may have.
 """
@@ -32,7 +32,7 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEX
 
 
 def fill(node: MachineNode, paths: Sequence[str], mounted: Mounted) -> None:
-    """Let what lies below `paths`, or on the whole disk for `/`, take no more. OSError when it cannot be.
+    """Leave no space below `paths`, or on the whole disk for `/`. OSError when that fails.
 
     What is mounted for it is added to `mounted`.
     """
@@ -95,7 +95,7 @@ def _empty(mounted: Mounted) -> None:
 
 @contextlib.contextmanager
 def _working_in(folder: Path) -> Iterator[os.stat_result]:
-    """Make a folder this thread's working folder, so that nobody can swap it; gives what stat says of it."""
+    """Make a folder this thread's working folder, so that it cannot be replaced; yields its stat result."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fchdir(descriptor)

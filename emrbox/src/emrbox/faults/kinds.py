@@ -1,7 +1,7 @@
 """The table of all kinds of faults. Docs and `emrbox fault kinds` are made from it.
 
-A kind stands in one place, with the function that does it. Those below act inside a cluster's start and end
-(machines.py) and its logs, and have no function of their own.
+Each kind is declared in one place, with the function that does it. Those below act inside a cluster's start
+and end (machines.py) and its logs, and have no function of their own.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
 
 
 def document() -> list[dict[str, Any]]:
-    """Return the table for people and programs."""
+    """Return the table as JSON."""
     return [
         {
             "kind": kind.name,

@@ -53,7 +53,7 @@ class RealMachines:
             backend.get_instance(instance.ec2_id).interruption_time = when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def delay_sshd(self, fault: Fault, instances: Iterable[Instance]) -> None:
-        """Let sshd refuse connections for the fault's time."""
+        """Make sshd refuse connections for the fault's time."""
         for instance in instances:
             self.on_node(instance, lambda node: run(node, STOP_SSHD))
             timer = threading.Timer(fault.parameters["seconds"], self._start_sshd, (instance,))

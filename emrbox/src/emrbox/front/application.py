@@ -39,7 +39,7 @@ FIRST_ERROR_STATUS = 400
 FIRST_SERVER_ERROR = 500
 LOG = logging.getLogger(__name__)
 # moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
-# conditional writes need it too. SQS and the like may wait inside a call and must hold nobody up.
+# conditional writes need it too. SQS and the like may wait inside a call and must not block others.
 ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events"})
 
 
@@ -53,7 +53,7 @@ class EmrApi(Protocol):
         """Return ids and names of the clusters that a request's body mentions."""
 
     def status(self) -> dict[str, Any]:
-        """Return a summary of the clusters for people."""
+        """Return a summary of the live clusters."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from emrbox.aws.call_hook import CallHook
     from emrbox.front.own_api import OwnApi
 
-# Asks for no signature. The first can forget everything at a word of any web page, or of a node; the second
-# is moto's idea of instance metadata, and emrbox has its own.
+# These need no signature. The first can reset all of moto's state, at the request of any web page or node;
+# the others are moto's instance metadata, and emrbox has its own.
 MOTO_OWN = ("moto-api/", "latest/meta-data/", "latest/api/")
 
 

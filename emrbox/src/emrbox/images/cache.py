@@ -24,7 +24,7 @@ Report = Callable[[str], None]
 class Recipe:
     """How to make one thing. `inputs` is a hash of everything that decides what comes out.
 
-    `proof` is a file of it, to tell a thing that somebody has emptied: cleaners know ~/.cache.
+    `proof` is a file in it: if it is missing, a cleaner of ~/.cache has emptied the folder.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Recipe:
 
     @property
     def path(self) -> Path:
-        """Where the finished thing lies."""
+        """The path of the finished image."""
         return cache_home() / f"{self.kind}-{self.inputs[:16]}"
 
     @property
@@ -98,13 +98,13 @@ def _only_builder_of(kind: str) -> Iterator[None]:
 
 
 def _remove_leftovers(recipe: Recipe) -> None:
-    """Remove what a killed build or a cleaner left; the lock says that nobody is building it now."""
+    """Remove what a killed build or a cleaner left; the lock ensures that no build runs now."""
     for folder in (recipe.path, *cache_home().glob(f".building-{recipe.kind}-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def hold(folders: Iterable[Path]) -> None:
-    """Keep `prune` from removing these until this process ends: running nodes stand on them."""
+    """Keep `prune` from removing these until this process ends: running nodes use them."""
     for folder in folders:
         fcntl.flock(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH)
 

@@ -99,7 +99,7 @@ _CAPABILITIES_AT_MOST = 64
 def confine() -> None:
     """Confine what the calling thread executes from now on; the thread itself keeps its capabilities.
 
-    Until it executes something, nobody in the node can trace it: it has more capabilities than they.
+    Until it executes something, no process of the node can trace it: it has more capabilities.
     OSError when the kernel refuses: nothing must be executed then.
     """
     namespaces.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
@@ -146,7 +146,7 @@ def program() -> bytes:
         (_LOAD, 0, 0, _NUMBER),
         (_AT_LEAST, 0, 1, _X32_CALLS),
         (_RETURN, 0, 0, refuse),
-        # A filter cannot read clone3's flags, which lie in memory: libraries then use clone.
+        # A filter cannot read clone3's flags, which are in memory: libraries then use clone.
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, unknown),
     ]

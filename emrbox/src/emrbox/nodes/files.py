@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _OPENAT2 = 437  # its number on x86_64; glibc has no function for it
 _NO_MAGIC_LINKS, _BENEATH, _IN_ROOT = 0x02, 0x08, 0x10
-_TRIES = 100  # the kernel asks to try again when somebody renames folders meanwhile
+_TRIES = 100  # the kernel asks to try again when folders are renamed meanwhile
 _FOLDERS_AT_MOST = 100  # that are made for one path, links included
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "EC2ws"
     sys_version = ""
     timeout = 10.0  # an idle connection's thread ends
-    server: _Endpoint  # type: ignore[assignment]  # the base class only hands it through
+    server: _Endpoint  # type: ignore[assignment]  # the base class only keeps it
 
     def do_PUT(self) -> None:  # the base class's name
         seconds = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")

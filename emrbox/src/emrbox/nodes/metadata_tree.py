@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoleCredentials:
-    """A role session as IMDS hands it out; times are ISO 8601, UTC."""
+    """A role session as IMDS returns it; times are ISO 8601, UTC."""
 
     access_key_id: str
     secret_access_key: str

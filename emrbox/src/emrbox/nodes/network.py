@@ -69,7 +69,7 @@ def detach(veth: str) -> None:
 
 
 def mac_address(address: str) -> str:
-    """Return the MAC of a node's eth0. It follows from the address, so that nobody remembers an old one."""
+    """Return the MAC of a node's eth0. It follows from the address, so that no ARP cache keeps an old one."""
     return "02:00:" + ":".join(f"{byte:02x}" for byte in IPv4Address(address).packed)
 
 

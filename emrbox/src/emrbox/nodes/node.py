@@ -132,7 +132,7 @@ class Node:
         self._watcher.start()
 
     def _watch(self, holder: subprocess.Popen[bytes], listening: socket.socket) -> None:
-        """Wait for the end of this boot; boot again after a reboot, tell `on_exit` if nobody wanted it."""
+        """Wait for the end of this boot; boot again after a reboot, else call `on_exit` if unasked for."""
         code = holder.wait()
         self._metadata.remove(listening)
         network.detach(self._veth)
@@ -164,7 +164,7 @@ class Node:
             self._wanted = False
             holder, watcher = self._holder, self._watcher
             while holder is not None and holder.poll() is None:
-                # The first process, not `unshare`: which then returns only when all of them are gone.
+                # The first process, not `unshare`: which then returns only when all of them have ended.
                 with contextlib.suppress(ProcessLookupError, NodeError):  # NodeError: it is not there yet
                     os.kill(self._first_process(), signal.SIGKILL)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -188,7 +188,7 @@ class Node:
         self.start()
 
     def go_on(self) -> None:
-        """Let every process of the node go on that was stopped by a signal."""
+        """Continue every process of the node that was stopped by a signal."""
         self.run(["sh", "-c", "kill -CONT -1"])
 
     def _first_process(self) -> int:
@@ -222,8 +222,8 @@ class Node:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # of the box: the node's may be anything
 
             def start() -> subprocess.Popen[bytes]:
-                # `env` may be a link to /proc/self/exe, and so be the box's Python. Nobody can write to that
-                # while the box itself runs it (ETXTBSY), and the node ends with the box.
+                # `env` may be a link to /proc/self/exe, and so be the box's Python. No process can write to
+                # that while the box itself runs it (ETXTBSY), and the node ends with the box.
                 confinement.confine()
                 return subprocess.Popen(
                     [

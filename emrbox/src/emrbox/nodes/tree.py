@@ -43,7 +43,7 @@ def make(spec: NodeSpec, folder: Path, config: BoxConfig) -> None:
 
 
 def write_first_files(tree: Tree, spec: NodeSpec) -> None:
-    """Write what cloud-init would write on a first boot. The image may be one of somebody's node."""
+    """Write what cloud-init would write on a first boot. The image may have been made from a node."""
     tree.write("/etc/hostname", f"{spec.host_name}\n".encode())
     if spec.authorized_key:
         _authorize(tree, spec.authorized_key)

@@ -134,7 +134,7 @@ def set_termination_protection(store: Store, request: Document) -> Document:
 
 
 def set_keep_alive(store: Store, request: Document) -> Document:
-    """Keep clusters without steps alive, or let them end."""
+    """Keep clusters without steps running, or end them."""
 
     def change(cluster: Cluster) -> None:
         cluster.keep_alive = request["KeepJobFlowAliveWhenNoSteps"]

@@ -104,7 +104,7 @@ class EmrService:
         self._store.forget_account(account_id)
 
     def status(self) -> Document:
-        """Return the clusters that are not over, for people."""
+        """Return the clusters that have not ended."""
         live = [c for c in self._store.all() if c.status.state not in CLUSTER_ENDED]
         return {"clusters": [_status_line(cluster) for cluster in live]}
 
@@ -122,7 +122,7 @@ def _authorise(store: Store, operation: str, request: Document, caller: Caller) 
     if operation == "RunJobFlow":
         if request.get("Tags"):
             # The Management Guide says that a launch with tags needs AddTags; that it is asked for the ARN
-            # with a literal star is in refusals that people publish (gchq/sleeper issue 2584).
+            # with a literal star is in published error messages (gchq/sleeper issue 2584).
             arn = ids.cluster_arn("*", caller.account_id)
             caller.require("elasticmapreduce:AddTags", arn, asked)
         _authorise_roles(store, request, caller)
@@ -139,7 +139,7 @@ def _request_keys(request: Document) -> condition_keys.Keys:
 
 
 def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
-    """RunJobFlow hands two roles over: the caller must be allowed to pass both (emr-facts 9)."""
+    """RunJobFlow passes two roles: the caller needs iam:PassRole on both (emr-facts 9)."""
     if request.get("ServiceRole"):
         context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
         caller.require("iam:PassRole", ids.role_arn(request["ServiceRole"], caller.account_id), context)
@@ -147,7 +147,7 @@ def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
         try:
             role = store.role_of_profile(request["JobFlowRole"])
         except KeyError:
-            return  # validation says it better
+            return  # validation has the better message
         context = {"iam:PassedToService": "ec2.amazonaws.com"}
         caller.require("iam:PassRole", ids.role_arn(role, caller.account_id), context)
 

@@ -245,6 +245,6 @@ def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
 
 
 def check_tag_key(key: str) -> None:
-    """Refuse a key of AWS's own: nobody else sets or removes it (emr-facts 2.10)."""
+    """Refuse a key that is reserved for AWS (emr-facts 2.10)."""
     if key.lower().startswith("aws:"):
         raise validation_error("Tag keys that start with 'aws:' are reserved.")

@@ -37,7 +37,7 @@ ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
 REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
 END_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.05
-GONE = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
+NOT_RUNNING = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
 
 
 def role_of_profile(name: str, account_id: str = ACCOUNT_ID) -> str:
@@ -102,7 +102,7 @@ class Capacity:
     def lost(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
         states = self._all_states()
-        return {i.ec2_id for i in self._present() if states.get(i.ec2_id, "terminated") in GONE}
+        return {i.ec2_id for i in self._present() if states.get(i.ec2_id, "terminated") in NOT_RUNNING}
 
     def _present(self) -> list[Instance]:
         return [instance for group in self._cluster.groups for instance in group.present]
@@ -128,13 +128,13 @@ class Capacity:
             LOG.warning("tags of %s did not reach its instances: %s", self._cluster.id, problem)
 
     def protect(self, *, protected: bool) -> None:
-        """Let nobody but EMR end the instances, or again anybody who may (emr-facts 1.6)."""
+        """Protect the instances from being ended by anyone but EMR, or stop doing so (emr-facts 1.6)."""
         self._protect(self._there(), protected=protected)
 
     def _there(self) -> list[str]:
         """Return the EC2 ids of the cluster's instances that EC2 still has."""
         states = self._all_states()
-        return [i for i in self._launched if states.get(i, "terminated") not in GONE]
+        return [i for i in self._launched if states.get(i, "terminated") not in NOT_RUNNING]
 
     def _protect(self, instance_ids: Iterable[str], *, protected: bool) -> None:
         for instance_id in instance_ids:

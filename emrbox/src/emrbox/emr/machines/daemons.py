@@ -130,7 +130,7 @@ class Daemons:
         self._members = [*self._members, *members]
 
     def decommission(self, names: Sequence[str], seconds: float, check: Checkpoint) -> None:
-        """Let nodes leave YARN and HDFS gracefully; return when they have left or after `seconds`."""
+        """Decommission nodes in YARN and HDFS; return when they are decommissioned or after `seconds`."""
         self._excluded |= set(names)
         self._refresh(int(seconds))
         deadline = time.monotonic() + seconds
@@ -169,7 +169,7 @@ class Daemons:
             self._refresh(0)
 
     def _refresh(self, seconds: int) -> None:
-        """Tell the NameNode and the ResourceManager who leaves."""
+        """Pass the list of nodes to be decommissioned to the NameNode and the ResourceManager."""
         text = "".join(f"{name}\n" for name in sorted(self._excluded))
         self._master_member.node.files.write(EXCLUDED_HOSTS, text.encode())
         refreshes = (
@@ -265,7 +265,7 @@ def _check_alive(processes: Iterable[tuple[Member, Daemon, subprocess.Popen[byte
 
 
 def _failure(member: Member, what: str) -> StartFailureError:
-    """Word a failure as EMR does; `what` goes into the error's details for people."""
+    """Return a failure in EMR's words; `what` goes into the error's details."""
     which = "the master instance" if member.is_master else "slave instance"
     message = f"On {which} ({member.instance.ec2_id}), application provisioning failed"
     # Guess: the code is made after those of failed bootstrap actions; the message is a seen one.

@@ -64,7 +64,7 @@ class MachineNode(Protocol):
         """Run `work` in a thread that is in those of the node's namespaces, with the rights of the box."""
 
     def go_on(self) -> None:
-        """Let every process of the node go on that was stopped by a signal."""
+        """Continue every process of the node that was stopped by a signal."""
 
 
 class Machines(Protocol):

@@ -38,7 +38,7 @@ exec /usr/bin/hadoop jar /usr/lib/hadoop/tools/hadoop-streaming.jar "$@"
 
 
 def write_aws_config(member: Member) -> None:
-    """Tell the AWS CLI and SDKs where AWS is, also under sudo, which drops the environment."""
+    """Write the endpoint into the AWS CLI's and SDKs' configuration, which also works under sudo."""
     config = f"[default]\nregion = {REGION}\nendpoint_url = http://{AWS_HOST_NAME}\n".encode()
     for user, home in (("root", "/root"), ("hadoop", "/home/hadoop"), ("ec2-user", "/home/ec2-user")):
         if member.node.files.status(f"{home}/.aws/config") is None:

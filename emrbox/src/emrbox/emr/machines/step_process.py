@@ -33,7 +33,7 @@ MOST_BYTES = 100_000_000  # of a log: a sparse file has no end to wait for
 SIGNALLED = 128
 MESSAGE_LENGTH = 1000
 
-# Names the file $1 `file`, after fetching it into the working folder if it lies in S3.
+# Names the file $1 `file`, after fetching it into the working folder if it is in S3.
 _TAKE = """\
 set -e
 given=$1; shift
@@ -65,7 +65,7 @@ class StepProcess:
     """A running step. `push` copies its logs, and those of its YARN applications, when it is over.
 
     A cancelled step takes its YARN applications with it. This is emrbox's decision: the guide says only that
-    what runs detached survives (emr-facts 1.5), so with real EMR a job in cluster mode may go on.
+    what runs detached survives (emr-facts 1.5), so with real EMR a job in cluster mode may continue.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def _matches(cluster: Cluster, wanted: str) -> bool:
 
 
 def failure(cluster: Cluster) -> str | None:
-    """Return what went wrong, for the eye: the last of its steps that failed, or why it ended with errors."""
+    """Return what went wrong, in a line: the last of its steps that failed, or why it ended with errors."""
     for step in reversed(cluster.steps):
         if step.status.state is states.StepState.FAILED:
             why = step.failure and (step.failure.message or step.failure.reason)

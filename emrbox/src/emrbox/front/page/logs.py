@@ -124,7 +124,7 @@ def _stored(cluster: Cluster) -> list[Document]:
     backend = s3_backends[cluster.account_id][PARTITION]
     if bucket not in backend.buckets:
         return []
-    # A copy in one step: calls go on while this looks.
+    # A copy in one step: calls are added while this reads.
     keys = list(backend.buckets[bucket].keys.values())
     found = [key for key in keys if key.name.startswith(prefix)]
     found.sort(key=lambda key: key.name)

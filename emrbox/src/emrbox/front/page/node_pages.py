@@ -73,7 +73,7 @@ class NodePages:
 
 
 def _is_embedded(request: Request) -> bool:
-    """Whether somebody else's page asks, not a person who follows a link. Browsers say so."""
+    """Whether another site's page sends the request, not a person who follows a link (Sec-Fetch headers)."""
     headers = request.headers
     return headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate"
 

@@ -30,7 +30,7 @@ function show(id, data, content) {
   shown.set(id, text);
   const scrolled = [...element.querySelectorAll("[data-keep]")].map((one) => [
     one.dataset.keep,
-    // Whoever looks at a log's end wants to go on seeing it.
+    // A log that is shown at its end stays there.
     one.scrollTop + one.clientHeight >= one.scrollHeight - 4 && one.tagName === "PRE" ? Infinity : one.scrollTop,
   ]);
   element.replaceChildren(...[content()].flat(Infinity));
@@ -70,7 +70,7 @@ function day(time) {
   return time ? new Date(time).toLocaleString([], { hour12: false, dateStyle: "medium", timeStyle: "medium" }) : "";
 }
 
-/** Seconds between two times, as people say it. */
+/** Seconds between two times, in the form that people read. */
 function span(from, to) {
   if (!from || !to) return "";
   const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000));
