@@ -82,7 +82,9 @@ def test_a_role_reaches_the_node_and_its_policies_hold(box: Any) -> None:
 
 def test_dnf_installs_real_packages(box: Any, node: dict[str, Any]) -> None:
     assert box.ssh(node, "command -v jq || echo none") == "none\n"
-    box.ssh(node, "sudo dnf -q -y install jq unzip")
+    assert box.ssh(node, "command -v zstd || echo none") == "none\n"  # whoever needs it installs it
+    box.ssh(node, "sudo dnf -q -y install jq unzip zstd")
+    assert box.ssh(node, "echo packed | zstd -q | zstd -q -d") == "packed\n"
     assert box.ssh(node, "echo '[1,2]' | jq length; rpm -q jq unzip | wc -l").split() == ["2", "2"]
 
 
