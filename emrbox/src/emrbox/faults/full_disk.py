@@ -1,8 +1,8 @@
 """A node's disk that is full: an overlay without free space over its folders.
 
 What the folders hold stays readable; what is written or changed needs space in the overlay. Files directly
-in / are left out: nothing can be mounted over the root of running processes. The files that sshd opens at each
-login have their space already, as they would on a disk: logging in by ssh still works.
+in / are left out: nothing can be mounted over the root of running processes. The files that sshd opens at
+each login have their space already, as they would on a disk: logging in by ssh still works.
 
 Nothing that the node has is executed: mounting needs rights that no process of a node may have.
 """
