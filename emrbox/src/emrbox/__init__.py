@@ -1,1 +1,1 @@
-"""A local AWS whose EMR really runs steps, on nodes that really are machines."""
+"""A local AWS whose EMR runs steps on nodes that are real machines."""

@@ -1,4 +1,4 @@
-"""What one box is: its place on disk, its network, its endpoints, its administrator and its images."""
+"""The configuration of one box: its folder, its network, its endpoints, its administrator and its images."""
 
 from __future__ import annotations
 

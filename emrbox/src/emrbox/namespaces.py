@@ -73,7 +73,7 @@ def mount(source: str, target: Path, kind: str, flags: int = 0, data: str = "") 
 
 
 def unmount(target: Path) -> None:
-    """Take a mount out of the tree now; it ends when nothing uses it any more."""
+    """Detach a mount from the tree now; it ends when nothing uses it any more."""
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), str(target))
 
 
@@ -85,7 +85,7 @@ def enter_root() -> None:
 
 
 def make_mounts_private() -> None:
-    """Keep what is mounted here from now on out of the namespace that this one was copied from."""
+    """Stop mounts from being propagated to the namespace that this one was copied from."""
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "/")
 
 

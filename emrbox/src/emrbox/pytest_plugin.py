@@ -92,7 +92,7 @@ class Account:
         iam.add_role_to_instance_profile(InstanceProfileName=INSTANCE_PROFILE, RoleName=INSTANCE_PROFILE)
 
     def script_step(self, step: str = "*", cluster: str = "*", **script: Any) -> None:
-        """Say what steps do on this account's hollow clusters; the newest rule that fits wins.
+        """Script the steps of this account's hollow clusters; the newest rule that fits wins.
 
         `step` and `cluster` are patterns of names. `script`: seconds, exit_code, message, applications.
         """
@@ -111,7 +111,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", f"{MARKER}: aws_account's clusters have real nodes (minutes)")
 
 
@@ -125,7 +125,7 @@ def emrbox_home() -> Path:
 
 @pytest.fixture(scope="session")
 def emrbox(request: pytest.FixtureRequest, emrbox_home: Path) -> Iterator[Box]:
-    """Find the box running or start it; what was started is ended, except under xdist."""
+    """Start the box unless it runs; what was started is ended, except under xdist."""
     from emrbox.box import lifecycle, state  # noqa: PLC0415  # as said above
 
     was_running = state.find_running(emrbox_home) is not None
@@ -139,7 +139,7 @@ def emrbox(request: pytest.FixtureRequest, emrbox_home: Path) -> Iterator[Box]:
 def aws_account(
     request: pytest.FixtureRequest, emrbox: Box, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Account]:
-    """Open an account for one test; the environment makes it everyone's default, boto3's too."""
+    """Open an account for one test; the environment makes it the default of every client, boto3 included."""
     import boto3  # noqa: PLC0415  # as said above
 
     account = emrbox.open_account(hollow=request.node.get_closest_marker(MARKER) is None)

@@ -1,4 +1,4 @@
-"""A box of the tests' own, away from the checkout's, and what one needs to look at it."""
+"""A box of the tests' own, apart from the checkout's, with its commands, clients and nodes."""
 
 from __future__ import annotations
 

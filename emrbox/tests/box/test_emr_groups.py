@@ -81,7 +81,7 @@ def test_a_custom_image_gets_the_release_on_top(account: Account, cluster: str) 
     assert run(account, cluster, "cat /opt/baked && hadoop version | head -1") == "baked\nHadoop 3.4.1\n"
 
 
-def test_nobody_ends_the_instances_of_a_protected_cluster(account: Account, cluster: str) -> None:
+def test_the_instances_of_a_protected_cluster_cannot_be_ended(account: Account, cluster: str) -> None:
     ids = [i["InstanceId"] for i in account.instances(cluster)]
     with pytest.raises(ClientError, match="may not be terminated"):
         account.ec2.terminate_instances(InstanceIds=ids[:1])

@@ -1,4 +1,4 @@
-"""What EC2 says is what the nodes are."""
+"""The nodes are what EC2's records describe."""
 
 from __future__ import annotations
 

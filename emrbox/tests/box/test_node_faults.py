@@ -22,7 +22,7 @@ ANSWER_SECONDS = 5.0  # after which a node that answers nothing is taken for hun
 
 
 class Cluster:
-    """A cluster of nodes to spoil."""
+    """A cluster whose nodes get faults."""
 
     def __init__(self, account: Account, box: Any, cores: int) -> None:
         self.box, self.ec2, self._account = box, account.ec2, account
@@ -96,7 +96,7 @@ def shared(account: Account, box: Any) -> Cluster:
 
 @pytest.fixture
 def cluster(shared: Cluster) -> Cluster:
-    """Two core nodes, all well: who spoils a node for good waits for a new one."""
+    """Two healthy core nodes; a test that breaks one for good waits for a new one."""
     shared.until_waiting()
     wait_until(lambda: len(shared.instances("CORE")) == 2)
     return shared

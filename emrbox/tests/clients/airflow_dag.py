@@ -1,6 +1,6 @@
 """Runs one DAG of Airflow's EMR operators with `dag.test()`, as its documentation says to try a DAG.
 
-Its environment is Airflow's own (.venvs/airflow); it lies in the folder of DAGs. Argument: "wait" or "defer".
+Its environment is Airflow's own (.venvs/airflow); it is in the folder of DAGs. Argument: "wait" or "defer".
 """
 
 from __future__ import annotations

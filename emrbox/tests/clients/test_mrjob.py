@@ -54,7 +54,7 @@ def test_a_job_goes_through_on_a_hollow_cluster(aws_account: Account, tmp_path: 
     assert any(r["RoleName"].startswith("mrjob-") for r in aws_account.client("iam").list_roles()["Roles"])
 
 
-def test_a_failed_job_is_told(aws_account: Account, tmp_path: Path) -> None:
+def test_a_failed_job_is_reported(aws_account: Account, tmp_path: Path) -> None:
     aws_account.script_step(seconds=2, exit_code=1)
     result = run(tmp_path, "mrjob_words.py", "--no-read-logs")
     assert result.returncode != 0

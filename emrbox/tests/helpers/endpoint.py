@@ -96,7 +96,7 @@ class Endpoint:
 
 @pytest.fixture
 def empty_moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An AWS that nobody has used, whatever the caller's shell says about accounts."""
+    """An empty AWS, whatever AWS settings the caller's shell has."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(moto.settings, "INITIAL_NO_AUTH_ACTION_COUNT", float("inf"))

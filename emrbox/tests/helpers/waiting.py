@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 HANG_SECONDS = 180.0
 
 
-def wait_until(look: Callable[[], Any]) -> Any:
-    """Return what `look` returns as soon as it is truthy."""
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Return what `condition` returns as soon as it is truthy."""
     deadline = time.monotonic() + HANG_SECONDS
-    while not (found := look()):
+    while not (found := condition()):
         assert time.monotonic() < deadline, "did not happen"
         time.sleep(0.05)
     return found

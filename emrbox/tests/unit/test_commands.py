@@ -25,7 +25,7 @@ def config(home: Path) -> BoxConfig:
     return BoxConfig(home, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
 
 
-def test_a_configuration_survives_its_way_to_the_box(tmp_path: Path) -> None:
+def test_a_configuration_is_the_same_after_it_was_written_and_read(tmp_path: Path) -> None:
     assert process.from_json(process.to_json(config(tmp_path))) == config(tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_images_that_are_not_built_name_the_command(tmp_path: Path, monkeypatch:
         lifecycle.up(tmp_path / "home")
 
 
-def test_another_system_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_on_another_system_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(BoxError, match="virtual machine"):
         lifecycle.up(tmp_path)

@@ -1,4 +1,4 @@
-"""Who calls, and may they: SigV4 signatures and IAM policies for the services that are not moto's."""
+"""Authentication and authorisation (SigV4 signatures, IAM policies) for the services that are not moto's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Caller:
 
 
 class _SignedRequest(IAMRequest):  # type: ignore[misc]  # moto publishes no types
-    """moto's reading of a signed request, with the error codes of the JSON services."""
+    """moto's parser of a signed request, with the error codes of the JSON services."""
 
     def _raise_signature_does_not_match(self) -> NoReturn:
         raise AwsError(

@@ -23,7 +23,7 @@ ARN_PARTS = 6
 
 @dataclass(frozen=True)
 class Reading:
-    """How the texts of one statement are read: for which request, with variables or not, to deny or not."""
+    """What the evaluation of one statement depends on: the request, the policy's version, its effect."""
 
     action: str
     context: Context  # keys in small letters

@@ -1,6 +1,6 @@
-"""EC2 made real: moto's EC2 in this process works on the box's nodes and network.
+"""EC2 on real machines: moto's EC2 in this process launches and ends the box's nodes.
 
-moto has no place for this, so methods of its backend are wrapped.
+moto has no extension point for this, so methods of its backend are wrapped.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _launch_max_count() -> None:
 def _give_the_default_vpc(config: BoxConfig) -> None:
     """Make the box's network the default VPC of its region. Its subnets map no public addresses."""
     before = EC2Backend.create_default_vpc
-    shared: dict[str, Any] = {}  # zone -> the first account's subnet: addresses are handed out once in a box
+    shared: dict[str, Any] = {}  # zone -> the first account's subnet: each address is used once in a box
 
     def create_default_vpc(backend: Any) -> Any:
         if backend.region_name != REGION:

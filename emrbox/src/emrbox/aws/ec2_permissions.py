@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from emrbox.aws.condition_keys import Keys
 
-Question = tuple[str, str, "Keys"]  # action, resource, what is known of it
+Question = tuple[str, str, "Keys"]  # action, resource, condition keys
 EC2_ID = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9a-f-]+")
 # Calls that make things -> the kinds that they make, as far as a policy can name them.
 MADE_BY = {

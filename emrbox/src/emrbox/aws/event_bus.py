@@ -1,4 +1,4 @@
-"""EventBridge made to deliver: moto keeps rules and matches patterns; events go to SQS queues and functions.
+"""EventBridge's delivery: moto keeps rules and matches patterns; events go to SQS queues and functions.
 
 Delivery is asynchronous, at least once and, without faults, in order. Faults are injected by `delays_of`,
 which returns for each event after how many seconds each copy of it leaves; no copy, no delivery. Sources:
@@ -36,17 +36,17 @@ OWN_TARGETS = frozenset({"sqs", "lambda"})
 
 
 def in_order(_event: Document) -> Sequence[float]:
-    """Let every event leave once, at once."""
+    """Deliver every event once, without a delay."""
     return (0.0,)
 
 
 class DeliveryError(Exception):
-    """A target did not take an event."""
+    """An event could not be delivered to a target."""
 
 
 @dataclass
 class EventRecord:
-    """An event that was published, and what became of it: one line a copy and target."""
+    """An event that was published, and its deliveries: one line for each copy and target."""
 
     event: Document
     deliveries: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class EventBus:
         Rule.send_to_targets = send_to_targets
 
     def publish(self, event: Document) -> None:
-        """Let an event go; returns at once."""
+        """Publish an event; returns at once."""
         record = EventRecord(event)
         self._records.append(record)
         LOG.info("%s", event["detail"].get("message", event["detail-type"]))

@@ -30,7 +30,7 @@ class Context:
         self._deadline = time.monotonic() + float(os.environ["_EMRBOX_TIMEOUT_SECONDS"])
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the handler may still take."""
+        """Return the milliseconds that are left."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 

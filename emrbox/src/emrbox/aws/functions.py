@@ -1,4 +1,4 @@
-"""Functions that really run: moto's Lambda keeps code and settings, each invocation is a process of its own.
+"""Lambda functions: moto keeps code and settings, each invocation is a process of its own.
 
 The process has the function's role's credentials, its variables and its code; its output goes to CloudWatch
 Logs as Lambda writes it. It runs with the box's own Python, whatever runtime the function names, and nothing
@@ -36,7 +36,7 @@ from emrbox.config import REGION
 LOG = logging.getLogger(__name__)
 PRINCIPAL = "lambda.amazonaws.com"
 EVENTS_PRINCIPAL = "events.amazonaws.com"
-# Lambda tries an event that its function did not take twice more:
+# Lambda retries an event twice when its function failed:
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 RETRIES_AFTER_SECONDS = (60.0, 120.0)
 MAXIMUM_LOG_BYTES = 1_000_000
@@ -106,7 +106,7 @@ class Functions:
         return function
 
     def invoke(self, function: Any, event: Any) -> tuple[str, bool, str]:
-        """Run the handler to its end. Returns its answer as JSON, whether it failed, and its log."""
+        """Run the handler and wait. Returns its answer as JSON, whether it failed, and its log."""
         request_id = str(uuid.uuid4())
         function.logs_backend.ensure_log_group(function.logs_group_name)
         started = time.monotonic()
@@ -202,7 +202,7 @@ def _unpack(function: Any, folder: Path) -> None:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing behind of an invocation, whether it ended or not."""
+    """Remove the processes and files of an invocation, whether it ended or not."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -30,7 +30,7 @@ def expect_release(client_token: str, label: str) -> None:
 
 
 class ImageLayers:
-    """Which layers an AMI is made of."""
+    """The layers of AMIs."""
 
     def __init__(self, config: BoxConfig, backend: Any) -> None:
         self._config = config

@@ -17,7 +17,7 @@ _put_user_policy = IAMBackend.put_user_policy
 
 def install() -> None:
     """Make moto's IAM in this process refuse longer ones."""
-    IAMBackend.put_user_policy = _limited  # moto has no seam here
+    IAMBackend.put_user_policy = _limited  # moto has no extension point here
 
 
 def _limited(backend: Any, user_name: str, policy_name: str, policy_json: str) -> None:

@@ -51,7 +51,7 @@ max_count: ContextVar[int | None] = ContextVar("max_count", default=None)
 
 
 class RealInstances:
-    """Keeps nodes and moto's instances of one account in step."""
+    """Keeps nodes and moto's instances of one account consistent."""
 
     def __init__(
         self, config: BoxConfig, registry: NodeRegistry, account_id: str, launching: threading.Lock
@@ -94,7 +94,7 @@ class RealInstances:
         return reservation
 
     def _check(self, request: dict[str, Any]) -> None:
-        """Refuse what moto would let through."""
+        """Refuse what moto would accept."""
         key_name = request.get("key_name")
         if key_name and key_name not in self.backend.key_pairs:
             raise InvalidKeyPairNameError({key_name})

@@ -14,7 +14,7 @@ PARTITION = "aws"
 
 
 def install() -> None:
-    """Let every IAM that this process makes from now on hold them; moto leaves them out by default."""
+    """Load them into every IAM backend that this process makes; moto leaves them out by default."""
     IAMBackend._init_aws_policies = _policies  # noqa: SLF001  # moto has no seam but the environment
 
 

@@ -15,7 +15,7 @@ from emrbox.nodes.metadata_tree import InstanceFacts, RoleCredentials
 if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
 
-# EC2 makes new credentials well before the old ones expire, and keeps both valid.
+# EC2 issues new credentials well before the old ones expire, and keeps both valid.
 _VALID = timedelta(hours=6)
 _RENEW = timedelta(hours=3)
 

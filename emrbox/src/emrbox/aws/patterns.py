@@ -19,7 +19,7 @@ CHARACTERS = frozenset("*?$")
 
 
 class MalformedPolicyError(Exception):
-    """A document that AWS would not have taken."""
+    """A document that AWS would have refused."""
 
 
 class Wild(Enum):

@@ -1,4 +1,4 @@
-"""What IAM policies say about calls to the services that moto serves: with resources and conditions.
+"""Authorisation of calls to the services that moto serves, with resources and conditions.
 
 moto looks at actions, and at resources for a few services. Here every resource that a call to EC2 or S3 names
 or makes is asked for, with its condition keys (`condition_keys` says which those are, and what becomes of the
@@ -31,7 +31,7 @@ COPY_SOURCE = "x-amz-copy-source"
 
 
 def install() -> None:
-    """Let every service of this process ask here."""
+    """Make every service of this process authorise its calls here."""
     IAMRequestBase.check_action_permitted = check_action_permitted
 
 

@@ -1,7 +1,7 @@
 """IAM policy documents: does one allow an action on a resource in a context?
 
 Rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-AWS takes no malformed document; one that is here nevertheless refuses everything.
+AWS accepts no malformed document; if one is here nevertheless, it denies everything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSIONS = ("2008-10-17", VERSION_WITH_VARIABLES)
 
 
 class Decision(Enum):
-    """What a set of policies says. NOTHING is a refusal too, but an implicit one."""
+    """The result of evaluating policies. NOTHING is an implicit deny."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -41,7 +41,7 @@ class Statement:
     variables: bool
 
     def applies(self, action: str, resource: str, context: Context) -> bool:
-        """Return whether it says something about a request. The context's keys are in small letters."""
+        """Return whether it applies to a request. The context's keys are in small letters."""
         reading = Reading(action, context, self.variables, self.denies)
         named = any(
             patterns.matches(patterns.read(text.lower(), {}, variables=False) or (), action.lower())
@@ -59,7 +59,7 @@ class Statement:
 
 
 def decide(documents: Iterable[Any], action: str, resource: str, context: Context) -> Decision:
-    """Evaluate identity policies: an explicit deny wins, then an allow, else nothing is said."""
+    """Evaluate identity policies: an explicit deny wins, then an allow, else NOTHING."""
     known = {name.lower(): value for name, value in context.items()}
     decision = Decision.NOTHING
     for document in documents:
@@ -75,7 +75,7 @@ def decide(documents: Iterable[Any], action: str, resource: str, context: Contex
 
 
 def statements(document: Any) -> list[Statement]:
-    """Return the statements of a document. Raises MalformedPolicyError where AWS would not have taken it."""
+    """Return the statements of a document. Raises MalformedPolicyError where AWS would have refused it."""
     raw = _mapping(document, "a policy")
     version = raw.get("Version", "2008-10-17")
     if version not in VERSIONS:

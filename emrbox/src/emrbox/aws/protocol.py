@@ -1,4 +1,4 @@
-"""AWS JSON 1.1 by botocore's own service model: what does not fit does not pass, in either direction."""
+"""AWS JSON 1.1 by botocore's own service model: requests and answers are checked against it."""
 
 from __future__ import annotations
 

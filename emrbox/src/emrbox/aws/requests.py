@@ -1,4 +1,4 @@
-"""What is refused before a service sees it: calls without a readable signature, text that it may not hold.
+"""Calls that are refused before a service handles them: no readable signature, or text that is not allowed.
 
 moto answers such calls with a server error, also without a signature, or stores what it cannot return. Codes
 and statuses: "Common errors" of each service's API reference, EC2's "Error codes", S3's "Error responses".
@@ -70,7 +70,7 @@ def impossible(protocol: str) -> Refusal:
 
 
 def refusal(request: Request, body: bytes, protocol: str) -> Refusal | None:
-    """Return why a call goes no further; None if it may."""
+    """Return why a call is refused; None if it is not."""
     authorization = request.headers.get("Authorization")
     if authorization is None:
         return _PRESIGNED if "X-Amz-Signature" in request.args else Refusal(*_MISSING[protocol])
@@ -86,14 +86,14 @@ def refusal(request: Request, body: bytes, protocol: str) -> Refusal | None:
 
 
 def _text_refusal(body: bytes, query: bytes, protocol: str) -> Refusal | None:
-    """Refuse what an answer in XML cannot say again, and tags that are AWS's own or too long."""
+    """Refuse what an XML answer cannot contain, and tags that are reserved or too long."""
     try:
         pairs = parse_qsl(b"&".join((body, query)).decode(), keep_blank_values=True, errors="strict")
     except ValueError:
         return Refusal(_IMPOSSIBLE[protocol], "The request is not a form in UTF-8.", 400)
     values = dict(pairs)
     if len(values) < len(pairs):
-        # Which one counts differs between readers: one that is not looked at here could take effect.
+        # Parsers differ in which one they use: one that is not checked here could take effect.
         return Refusal(_IMPOSSIBLE[protocol], "A parameter is in the request more than once.", 400)
     if any(NOT_XML_TEXT.search(text) for pair in values.items() for text in pair):
         return Refusal(_IMPOSSIBLE[protocol], "A value holds a character that XML does not allow.", 400)

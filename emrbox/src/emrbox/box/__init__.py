@@ -1,1 +1,1 @@
-"""One box: its first process, what it is put together from, and how it is started and ended."""
+"""One box: its first process, its parts, and how it is started and ended."""

@@ -1,4 +1,4 @@
-"""One box put together: EC2, EMR, the event bus, the faults that are injected into them, and the server."""
+"""The parts of one box: EC2, EMR, the event bus, the faults that are injected into them, and the server."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _END_SECONDS = 60.0
 
 
 def up(home: Path) -> BoxState:
-    """Start the box, or find it started. Returns when its endpoint answers."""
+    """Start the box unless it runs. Returns when its endpoint answers."""
     if not sys.platform.startswith("linux"):
         raise BoxError(f"emrbox needs Linux, this is {sys.platform}: use a Debian 12 virtual machine")
     if os.geteuid() != 0:
@@ -185,7 +185,7 @@ def _last_lines(home: Path) -> str:
 
 
 def _end(running: BoxState) -> None:
-    # The kernel takes the network apart a moment after the last process.
+    # The kernel removes the network a moment after the last process.
     veth = Path("/sys/class/net", running.interface or "none")
     for number in (signal.SIGTERM, signal.SIGKILL):
         _kill(running.pid, number)

@@ -33,7 +33,7 @@ def check(home: Path) -> None:
     if probe.returncode:
         said = probe.stderr.decode(errors="replace").strip()
         raise BoxError(
-            f"this machine makes no namespaces ({said}): a container without CAP_SYS_ADMIN? Use a VM"
+            f"this machine does not allow namespaces ({said}): a container without CAP_SYS_ADMIN? Use a VM"
         )
     free_gb = shutil.disk_usage(home).free / 1e9
     if free_gb < _NEEDED_GB:

@@ -102,7 +102,7 @@ def first_process(listening: socket.socket, control: socket.socket) -> None:
 
 
 def serve(config: BoxConfig, listening: socket.socket) -> None:
-    """Put the network, EC2 and EMR together and answer until the end."""
+    """Make the network, EC2 and EMR, and serve until the process ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         _serve(config, listening)

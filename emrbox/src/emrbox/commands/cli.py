@@ -31,24 +31,24 @@ def parser() -> argparse.ArgumentParser:
         epilog="The box's state is in .emrbox of the checkout, or in $EMRBOX_HOME.",
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="start the box, or find it started; returns when it answers")
-    commands.add_parser("down", help="end the box with all that runs in it")
+    commands.add_parser("up", help="start the box unless it runs; returns when it answers")
+    commands.add_parser("down", help="end the box and everything in it")
     status = commands.add_parser("status", help="what runs (exit code 3: no box)")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
     commands.add_parser("env", help='shell lines for other AWS clients: eval "$(emrbox env)"')
-    logs = commands.add_parser("logs", help="what the box has logged")
-    logs.add_argument("-f", "--follow", action="store_true", help="stay, and print what comes")
+    logs = commands.add_parser("logs", help="the box's log")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     connect = commands.add_parser(
         "connect",
         help="stdin and stdout to a port of a node, for ssh -o ProxyCommand='emrbox connect %%h %%p'",
     )
     connect.add_argument("host", help="its address in the box")
     connect.add_argument("port", type=int)
-    images = commands.add_parser("images", help="what nodes are made of")
+    images = commands.add_parser("images", help="build, list or remove the images of nodes")
     images.add_argument(
         "action",
         choices=("build", "list", "prune"),
-        help="build what is missing, show what there is, or remove what this version does not use",
+        help="build missing images, list them, or remove those that this version does not use",
     )
     switches.add_parsers(commands)
     return main

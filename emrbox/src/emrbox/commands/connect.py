@@ -1,8 +1,8 @@
 """From the host to a port of a node, as ssh's ProxyCommand: stdin and stdout are the connection.
 
 A box that root has started is joined to its host by a veth, and the node is simply connected to. A box of an
-ordinary user has no veth, because only root can put one into the host's network: this process then goes into
-the box's network namespace first. Its user may, because the user namespace that owns it is theirs.
+ordinary user has no veth, because only root can put one into the host's network: this process then joins
+the box's network namespace first, which the user owns.
 """
 
 from __future__ import annotations

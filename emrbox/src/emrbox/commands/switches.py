@@ -29,16 +29,16 @@ def add_parsers(commands: Commands) -> None:
     clock = commands.add_parser("clock", help="the time of hollow clusters")
     actions = clock.add_subparsers(dest="action", metavar="show|advance|freeze|real")
     actions.add_parser("show", help="the time, and whether it is frozen (the default)")
-    advance = actions.add_parser("advance", help="move on; all that falls due is done on return")
+    advance = actions.add_parser("advance", help="move it forward; all that was due is done on return")
     advance.add_argument("seconds", type=float)
     actions.add_parser("freeze", help="stop it")
     actions.add_parser("real", help="let it run at the rate of real time, from where it is")
     hollow = commands.add_parser("hollow", help="clusters without nodes, whose steps are scripted")
-    hollow.add_argument("all", nargs="?", choices=("on", "off"), help="take every launch for hollow, or not")
+    hollow.add_argument("all", nargs="?", choices=("on", "off"), help="make all new clusters hollow, or not")
     hollow.add_argument(
         "--steps", metavar="FILE", help="a JSON list of {step, cluster, seconds, exit_code, …}"
     )
-    delays = commands.add_parser("delays", help="how long starting and ending takes")
+    delays = commands.add_parser("delays", help="how long clusters take to start and end")
     delays.add_argument("profile", nargs="?", help="none, or real: as on AWS")
     delays.add_argument("--seed", type=int, default=0)
     delays.add_argument("--scale", type=float, default=1.0, help="0.1: ten times quicker")
@@ -55,19 +55,19 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _add_fault_parsers(actions: Commands) -> None:
-    actions.add_parser("list", help="those that are on, and how often each has acted")
-    actions.add_parser("kinds", help="the kinds there are, with their parameters")
-    actions.add_parser("clear", help="switch all off")
-    remove = actions.add_parser("remove", help="switch one off; what it did to nodes is undone")
+    actions.add_parser("list", help="list active faults, and how often each has acted")
+    actions.add_parser("kinds", help="list the kinds of faults with their parameters")
+    actions.add_parser("clear", help="remove all")
+    remove = actions.add_parser("remove", help="remove one; its effects on nodes are undone")
     remove.add_argument("id")
-    add = actions.add_parser("add", help="switch one on: emrbox fault add slow --operation 'List*' seconds=3")
+    add = actions.add_parser("add", help="add one: emrbox fault add slow --operation 'List*' seconds=3")
     add.add_argument("kind")
     add.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="parameters of the kind")
     for name in ("service", "operation", "cluster", "principal"):
-        add.add_argument(f"--{name}", help="pattern, as a shell has them")
+        add.add_argument(f"--{name}", help="shell pattern")
     add.add_argument("--count", type=int, help="how often it acts")
-    add.add_argument("--probability", type=float, help="of each chance, above 0 to 1")
-    add.add_argument("--seed", type=int, help="of the probability and of choices")
+    add.add_argument("--probability", type=float, help="probability that it acts, above 0 to 1")
+    add.add_argument("--seed", type=int, help="seed of the random generator")
 
 
 def _show(document: Any) -> int:
@@ -118,7 +118,7 @@ def _fault(home: Path, arguments: argparse.Namespace) -> int:
 
 
 def fault_document(arguments: argparse.Namespace) -> Document:
-    """Return what the command line asks for, as the API takes it."""
+    """Return the fault of the command line as the API takes it."""
     names = ("service", "operation", "cluster", "principal", "count", "probability", "seed")
     document: Document = {"kind": arguments.kind}
     document |= {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}

@@ -1,4 +1,4 @@
-"""The settings that a cluster has before anyone configures it.
+"""The default settings of a cluster.
 
 Names of folders and ports follow EMR (emr-facts 3.3, 6.3, 10); sizes follow a small machine
 that runs the whole cluster: many small containers instead of few big ones.

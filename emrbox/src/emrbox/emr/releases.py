@@ -35,7 +35,7 @@ SILENT_CLASSIFICATIONS = {
     "emrfs-site": "/usr/share/aws/emr/emrfs/conf/emrfs-site.xml",
 }
 PROPERTIES_CLASSIFICATIONS = frozenset({"spark-defaults", "spark-log4j2", "spark-metrics", "hadoop-log4j"})
-# Only says how others are derived.
+# Only a rule by which others are derived.
 SWITCH_CLASSIFICATIONS = frozenset({"spark"})
 CLASSIFICATIONS = (
     ENV_CLASSIFICATIONS
@@ -48,7 +48,7 @@ CLASSIFICATIONS = (
 
 @dataclass(frozen=True)
 class InstanceType:
-    """What ListSupportedInstanceTypes says about a type, and what normalized instance hours count."""
+    """An instance type in ListSupportedInstanceTypes, and its normalized instance hours."""
 
     name: str
     vcpu: int

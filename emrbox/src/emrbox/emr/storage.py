@@ -1,4 +1,4 @@
-"""The EBS volumes of instance groups: asked for, or EMR's defaults (emr-facts 2.6). Records, not disks."""
+"""The EBS volumes of instance groups: as requested, or EMR's defaults (emr-facts 2.6). Records, not disks."""
 
 from __future__ import annotations
 

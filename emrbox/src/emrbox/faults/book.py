@@ -1,4 +1,4 @@
-"""Which faults are on: added, counted down, removed."""
+"""The active faults: added, counted down, removed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MOST = 10 * 365 * 86400  # ten years, if it is a time
 
 @dataclass
 class Fault:
-    """One fault. The scope's members are patterns as a shell has them; `cluster` is for ids and names.
+    """One fault. The scope's members are shell patterns; `cluster` is for ids and names.
 
-    `count` is how often it still acts, None without end; each chance is taken with `probability`, drawn from
+    `count` is how often it still acts, None without end; it acts with `probability`, drawn from
     a random generator of its own that starts with `seed`.
     """
 
@@ -74,7 +74,7 @@ class FaultBook:
         self._faults: dict[str, Fault] = {}
 
     def add(self, document: Document) -> Fault:
-        """Switch a fault on. Raises ValueError or TypeError with what is wrong in the document."""
+        """Add a fault. Raises ValueError or TypeError with what is wrong in the document."""
         fault = _read(document, f"f-{next(self._numbers)}")
         with self._lock:
             self._faults[fault.id] = fault
@@ -83,7 +83,7 @@ class FaultBook:
         return fault
 
     def remove(self, fault_id: str) -> None:
-        """Switch one off; ValueError if there is none."""
+        """Remove a fault; ValueError if there is none."""
         with self._lock:
             fault = self._faults.pop(fault_id, None)
         if fault is None:
@@ -92,12 +92,12 @@ class FaultBook:
             listener(fault)
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Remove all."""
         for fault in self.all():
             self.remove(fault.id)
 
     def all(self) -> list[Fault]:
-        """Return all that are on, also those that have acted as often as they should."""
+        """Return all active faults, also those that have acted as often as they should."""
         with self._lock:
             return list(self._faults.values())
 
@@ -118,7 +118,7 @@ class FaultBook:
             ]
 
     def spend(self, fault: Fault) -> bool:
-        """Take one chance: whether the fault acts now. It counts down if it does."""
+        """Decide whether the fault acts now; if so, count it."""
         with self._lock:
             if fault.id not in self._faults or fault.count == 0:
                 return False

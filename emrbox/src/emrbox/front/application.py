@@ -121,7 +121,7 @@ class Application:
         return response(received.request.environ, start_response)
 
     def _moto_answer(self, received: _Received) -> Response:
-        """Let moto answer; what it cannot is status 500, and moto or this has logged why."""
+        """Return moto's answer; status 500 for what it cannot answer, after an entry in the log."""
         environ = received.request.environ
         one_at_a_time = self._one_at_a_time if received.service in ONE_AT_A_TIME else nullcontext()
         try:

@@ -1,4 +1,4 @@
-"""Every call as one JSON line: who asked for what, and how it ended. Never a secret, never a body."""
+"""The call log: a JSON line for each call with caller, operation and result. No secrets, no bodies."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class CallLog:
     def page(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the calls that a query asks for: newest first, `limit` at most.
 
-        `service`, `operation`, `principal`, `client`, `error` are patterns as a shell has them; `status` is a
+        `service`, `operation`, `principal`, `client`, `error` are shell patterns; `status` is a
         number, or its first digits; `since` is an ISO 8601 time or seconds back from now.
         """
         if unknown := set(query) - {*PATTERNS, "since", "status", "limit"}:
@@ -98,7 +98,7 @@ class CallLog:
 
 
 def _fits(value: str | None, pattern: str) -> bool:
-    """Whether a call has this, as wanted: `error=*` asks for the calls that have an error."""
+    """Whether a call fits a filter: `error=*` asks for the calls that have an error."""
     return value is not None and fnmatchcase(value, pattern)
 
 

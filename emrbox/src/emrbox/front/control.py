@@ -47,7 +47,7 @@ class Control:
         return {"now": now, "frozen": self._clock.frozen, "pending": self._clock.pending}
 
     def _change_clock(self, document: Document) -> Document:
-        """{"frozen": true | false} and {"advance_seconds": 7200}; all that falls due is done on return."""
+        """{"frozen": true | false} and {"advance_seconds": 7200}; all that was due is done on return."""
         _refuse_unknown(document, "frozen", "advance_seconds")
         frozen, seconds = document.get("frozen"), document.get("advance_seconds", 0)
         if frozen is not None and not isinstance(frozen, bool):

@@ -73,7 +73,7 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
     disable_nagle_algorithm = True
 
     def log(self, *_arguments: Any) -> None:
-        """Say nothing: the call log has it."""
+        """Log nothing: the call log has the request."""
 
 
 def create_server(

@@ -1,4 +1,4 @@
-"""Content-addressed results: each is built aside, renamed when whole, and never changed again."""
+"""A content-addressed cache: an image is built in a temporary folder, then renamed, and never changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one thing. `inputs` is a hash of everything that decides what comes out.
+    """How to build one image. `inputs` is a hash of everything that the result depends on.
 
     `proof` is a file in it: if it is missing, a cleaner of ~/.cache has emptied the folder.
     """
@@ -40,7 +40,7 @@ class Recipe:
 
     @property
     def is_built(self) -> bool:
-        """Whether it is there, whole."""
+        """Whether it is there and complete."""
         return (self.path / self.proof).exists()
 
 
@@ -68,7 +68,7 @@ def _pieces(parts: Iterable[Path | str]) -> Iterator[tuple[str, int, bytes]]:
 
 
 def ensure(recipe: Recipe, report: Report) -> Path:
-    """Return the finished thing's folder, building it first if it is not there."""
+    """Return the image's folder; build it first if it is not there."""
     if recipe.is_built:
         return recipe.path
     cache_home().mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def hold(folders: Iterable[Path]) -> None:
 
 
 def prune(wanted: Iterable[Recipe], report: Report) -> None:
-    """Remove every finished thing of these kinds that none of the recipes makes; what a box uses stays."""
+    """Remove the images of these kinds that none of the recipes makes; images that a box uses stay."""
     recipes = list(wanted)
     keep = {recipe.path.name for recipe in recipes}
     for folder in sorted(cache_home().glob("*")):

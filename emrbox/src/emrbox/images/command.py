@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-# A tool and its mounts end with this process, however it ends: mmdebstrap would go on, and leave mounts.
+# A tool and its mounts end with this process, however it ends: mmdebstrap would continue, and leave mounts.
 _ALONE = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
@@ -42,5 +42,5 @@ def run(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(result.stdout + result.stderr)
         last = (result.stderr.strip() or result.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise BoxError(f"{log.stem} failed with exit code {result.returncode}: {last} (all it said: {log})")
+        raise BoxError(f"{log.stem} failed with exit code {result.returncode}: {last} (full output: {log})")
     return result.stdout

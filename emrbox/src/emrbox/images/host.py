@@ -1,4 +1,4 @@
-"""What making images needs of the host."""
+"""What building images needs on the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node's file tree, read and written from outside while the node does with it what it likes.
+"""A node's file tree, read and written from outside while the node may change it at any time.
 
 Every path is resolved by the kernel as the node itself would resolve it (openat2(2) with RESOLVE_IN_ROOT): no
 link, `..` or folder that is swapped meanwhile leads out of the tree. What is done to a name is done below the
@@ -63,7 +63,7 @@ class Tree:
         raise KeyError(f"no user {user} in {self._root}")
 
     def status(self, path: str) -> Status | None:
-        """Return what stat says of a file, a link's target included; None if there is none."""
+        """Return the stat result of a file, or of a link's target; None if there is none."""
         with contextlib.suppress(OSError), _closing(self._open(path, os.O_PATH)) as descriptor:
             return os.fstat(descriptor)
         return None

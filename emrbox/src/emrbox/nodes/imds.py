@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: Hadoop asks every few seconds."""
+        """Log nothing: Hadoop sends a request every few seconds."""
 
 
 class MetadataServer:

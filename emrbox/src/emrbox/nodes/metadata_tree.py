@@ -1,4 +1,4 @@
-"""What instance metadata says of a node: facts in, a tree of paths and texts out.
+"""The instance metadata of a node: a tree of paths and texts, made from facts.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
 """
@@ -28,7 +28,7 @@ class RoleCredentials:
 
 @dataclass(frozen=True)
 class InstanceFacts:
-    """What EC2 knows of an instance and its node may ask. `tags` is None when metadata does not show them."""
+    """What EC2 knows of an instance and shows its node. `tags` is None when metadata does not show them."""
 
     account_id: str
     region: str

@@ -192,7 +192,7 @@ class Node:
         self.run(["sh", "-c", "kill -CONT -1"])
 
     def _first_process(self) -> int:
-        """Return the pid, as the box sees it, of the node's first process."""
+        """Return the pid in the box's namespace of the node's first process."""
         holder = self._holder
         if holder is not None:
             with contextlib.suppress(OSError):
@@ -235,7 +235,7 @@ class Node:
                     stderr=stderr,
                     env=environment,
                     start_new_session=True,
-                    # Else Python would use vfork: who stops the child in the node would stop the box.
+                    # Else Python would use vfork, and stopping the child in the node would stop the box.
                     extra_groups=(),
                 )
 

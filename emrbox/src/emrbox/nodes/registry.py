@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NodeRegistry:
-    """Knows every node from the moment it is asked for until it is removed."""
+    """Holds every node from its launch until it is removed."""
 
     def __init__(self, config: BoxConfig, metadata: MetadataListener) -> None:
         self._config = config
@@ -51,20 +51,20 @@ class NodeRegistry:
         return any(node.spec.address == address and node.is_running for node in self.nodes())
 
     def mark_running(self, instance_id: str) -> None:
-        """Say that the node's sshd answers."""
+        """Record that the node's sshd answers."""
         with self._changed:
             self._ready.add(instance_id)
             self._changed.notify_all()
 
     def mark_ended(self, instance_id: str, why: str) -> None:
-        """Say that the node does not run, and why; it can be started again."""
+        """Record that the node does not run, and why; it can be started again."""
         with self._changed:
             self._ready.discard(instance_id)
             self._failures[instance_id] = why
             self._changed.notify_all()
 
     def remove(self, instance_id: str, why: str) -> None:
-        """Forget a node after its end."""
+        """Remove a node after its end."""
         self.mark_ended(instance_id, why)
         with self._changed:
             self._nodes.pop(instance_id, None)

@@ -74,7 +74,7 @@ def test_a_slow_answer_is_held_back(endpoint: Any) -> None:
     assert time.monotonic() - began >= 0.3
 
 
-def test_throttling_lets_the_published_burst_through(endpoint: Any) -> None:
+def test_throttling_allows_the_published_burst(endpoint: Any) -> None:
     emr = endpoint.client("emr")
     fault = add(endpoint, "throttle", parameters={"scale": 0.1})
     emr.list_clusters()
@@ -96,7 +96,7 @@ def test_a_refused_termination_is_only_that(endpoint: Any) -> None:
     emr.list_clusters()
 
 
-def test_faults_are_listed_with_how_often_they_acted_and_mistakes_are_told(endpoint: Any) -> None:
+def test_faults_are_listed_with_how_often_they_acted_and_invalid_changes_are_refused(endpoint: Any) -> None:
     add(endpoint, "error", count=3, operation="ListClusters")
     with pytest.raises(ClientError):
         endpoint.client("emr").list_clusters()

@@ -226,7 +226,7 @@ def test_a_function_that_does_not_permit_eventbridge_is_not_called(world: World)
     assert "policy does not let events.amazonaws.com invoke it" in world.last_delivery()
 
 
-def test_invoke_answers_with_errors_and_time_outs_as_lambda_words_them(world: World) -> None:
+def test_invoke_answers_with_lambda_s_errors_and_time_outs(world: World) -> None:
     client = world.aws("lambda")
     world.function("fail", "fail")
     answer = client.invoke(FunctionName="fail", Payload=b"{}", LogType="Tail")

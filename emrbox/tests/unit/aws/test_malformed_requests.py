@@ -67,14 +67,14 @@ class Emr:
         self.application = Application(config, EmrService(store))
 
     def send(
-        self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, spoil: bool = False
+        self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, tamper: bool = False
     ) -> tuple[int, dict[str, Any]]:
-        """Sign and send one request; `spoil` changes it after it was signed."""
+        """Sign and send one request; `tamper` changes it after it was signed."""
         target = f"ElasticMapReduce.{operation}"
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         request = AWSRequest("POST", URL, headers=headers, data=body)
         SigV4Auth(credentials, "elasticmapreduce", "us-east-1").add_auth(request)
-        if spoil:
+        if tamper:
             body += b" "
         environ = {
             "REQUEST_METHOD": "POST",
@@ -126,11 +126,11 @@ def emr(tmp_path: Path, empty_moto: None) -> Iterator[Emr]:  # noqa: ARG001  its
 
 
 class Writer:
-    """Writes requests that fit the model, then spoils them."""
+    """Writes requests that fit the model, then breaks them."""
 
     def __init__(self, cluster_id: str, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311  # repeatable, not secret
-        self.ways: Counter[str] = Counter()  # in which requests were spoilt
+        self.ways: Counter[str] = Counter()  # in which requests were broken
         self._known = {
             "ClusterId": cluster_id,
             "JobFlowId": cluster_id,
@@ -174,12 +174,12 @@ class Writer:
         if operation.input_shape is None or self.random.random() < 0.05:
             return self._not_a_request()
         request = self.fitting(operation.input_shape)
-        spoil = self.random.choice(
+        break_one = self.random.choice(
             (self._leave_out, self._add, self._mistype, self._mistype, self._exceed, self._grow)
         )
-        while not spoil(request, operation.input_shape):
-            spoil = self.random.choice((self._add, self._mistype))
-        self.ways[spoil.__name__] += 1
+        while not break_one(request, operation.input_shape):
+            break_one = self.random.choice((self._add, self._mistype))
+        self.ways[break_one.__name__] += 1
         return json.dumps(request).encode()
 
     def _not_a_request(self) -> bytes:
@@ -325,5 +325,5 @@ def test_a_request_that_was_changed_after_signing_is_refused(emr: Emr) -> None:
     for operation in OPERATIONS:
         shape = operation.input_shape
         body = json.dumps(writer.fitting(shape) if shape else {}).encode()
-        status, answer = emr.send(operation.name, body, spoil=True)
+        status, answer = emr.send(operation.name, body, tamper=True)
         assert (status, answer["__type"]) == (400, "InvalidSignatureException")

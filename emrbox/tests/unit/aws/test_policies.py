@@ -139,7 +139,7 @@ def test_what_cannot_be_compared_denies(condition: dict[str, Any], denied: bool)
         (ARN + "${aws:TagKeys}", ARN + "a", REFUSED),
     ],
 )
-def test_variables_are_what_the_request_says(pattern: str, resource: str, expected: Decision) -> None:
+def test_variables_have_the_values_of_the_request(pattern: str, resource: str, expected: Decision) -> None:
     context: dict[str, Any] = {"aws:username": "ann", "aws:TagKeys": ("a", "b")}
     assert decision(allow(Resource=pattern), resource=resource, **context) is expected
 

@@ -129,7 +129,9 @@ def test_a_service_role_that_may_not_tag_leaves_the_clusters_tags_as_they_are(
         ("InternalError", "INTERNAL_ERROR", "no (InternalError)"),
     ],
 )
-def test_ec2s_refusals_are_told_in_emrs_words(launch: Launch, refusal: str, code: str, message: str) -> None:
+def test_ec2s_refusals_are_reported_in_emrs_words(
+    launch: Launch, refusal: str, code: str, message: str
+) -> None:
     launch.ec2.refusal = refusal
     with pytest.raises(StartFailureError) as failure:
         launch()

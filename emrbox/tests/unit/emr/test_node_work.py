@@ -89,7 +89,7 @@ def test_a_step_has_four_logs_and_pushes_them_with_its_yarn_applications(tmp_pat
     assert (logs / "stdout").read_text().startswith("out\n")
 
 
-def test_a_failed_step_says_what_its_output_says(tmp_path: Path) -> None:
+def test_a_failed_step_reports_the_error_in_its_output(tmp_path: Path) -> None:
     run, logs = start(tmp_path, "bash", "-c", "echo 'ValueError: no rows' >&2; exit 4")
     outcome = run.wait()
     assert outcome.exit_code == 4
@@ -156,7 +156,7 @@ def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> Non
         run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None)
 
 
-def test_a_folder_that_vanishes_while_it_is_looked_through_spoils_nothing(
+def test_a_folder_that_is_removed_while_it_is_listed_breaks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     containers = tmp_path / log_pusher.CONTAINERS_FOLDER.lstrip("/")

@@ -36,7 +36,7 @@ def call(operation: str = "ListClusters", *clusters: str, service: str = "elasti
         ({"kind": "error", "parameters": {"status": 1.5}}, "whole number"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_with_the_reason(document: Any, says: str) -> None:
+def test_an_invalid_fault_is_refused_with_the_reason(document: Any, says: str) -> None:
     with pytest.raises((ValueError, TypeError), match=says):
         FaultBook().add(document)
 

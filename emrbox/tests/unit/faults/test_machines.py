@@ -118,7 +118,7 @@ def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest
     assert body == b"said"
 
 
-def test_the_command_line_says_what_the_api_takes() -> None:
+def test_the_command_line_sends_what_the_api_takes() -> None:
     words = ["fault", "add", "slow", "seconds=1.5", "--operation", "List*", "--count", "2", "--seed", "7"]
     document = fault_document(cli.parser().parse_args(words))
     assert document == {

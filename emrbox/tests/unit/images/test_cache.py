@@ -50,7 +50,7 @@ def test_what_a_killed_build_left_is_removed(cache: Path) -> None:
     assert not (cache / ".building-thing-abc").exists()
 
 
-def test_a_thing_that_somebody_has_emptied_is_built_again() -> None:
+def test_an_image_that_was_emptied_is_built_again() -> None:
     recipe = Recipe("thing", "because", "3" * 64, build, proof="file")
     (ensure(recipe, lambda _: None) / "file").unlink()
     assert not recipe.is_built

@@ -70,7 +70,7 @@ def client() -> Iterator[Client]:
     server.remove(listening)
 
 
-def test_nothing_is_told_without_a_token(client: Client) -> None:
+def test_imds_answers_nothing_without_a_token(client: Client) -> None:
     assert client.ask("GET", "meta-data/instance-id")[0] == 401
     assert client.ask("GET", "meta-data/instance-id", X_aws_ec2_metadata_token="guess")[0] == 401
 

@@ -12,7 +12,7 @@ from emrbox.aws.errors import AwsError, invalid_request, validation_error
 
 
 class Extent(StrEnum):
-    """How far an operation is true in effect."""
+    """To which extent an operation does what EMR does."""
 
     REAL = "real"
     PARTLY = "partly"

@@ -1,4 +1,4 @@
-"""RunJobFlow's request turned into a cluster's first record."""
+"""The records of a new cluster, made from RunJobFlow's request."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def new_step(step: dict[str, Any], now: datetime) -> Step:
 
 
 def new_group(config: dict[str, Any], now: datetime) -> Group:
-    """Make the record of one asked-for instance group."""
+    """Make the record of one requested instance group."""
     return Group(
         id=ids.group_id(),
         name=config.get("Name", config["InstanceRole"].title()),

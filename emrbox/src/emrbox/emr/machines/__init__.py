@@ -1,1 +1,1 @@
-"""What makes a state true on real nodes: instances, daemons, bootstrap actions, steps, logs."""
+"""Clusters on real nodes: instances, daemons, bootstrap actions, steps, logs."""

@@ -94,7 +94,7 @@ class Capacity:
         ]
 
     def _mark(self, launched: list[dict[str, Any]], group: Group) -> None:
-        """Set the tags that only AWS sets, and that EC2 refuses from everybody else."""
+        """Set the tags that only AWS sets, and that EC2 refuses from others."""
         volumes = [m["Ebs"]["VolumeId"] for i in launched for m in i.get("BlockDeviceMappings", [])]
         tags = {JOB_FLOW_TAG: self._cluster.id, ROLE_TAG: group.role}
         self._backend.create_tags([*(i["InstanceId"] for i in launched), *volumes], tags)
@@ -222,7 +222,7 @@ class Capacity:
         return [cluster.security_groups[kind], *additional]
 
     def _check_roles(self) -> None:
-        """See that the service role exists, trusts EMR, and may pass the instances' role on (emr-facts 9)."""
+        """Check that the service role exists, trusts EMR, and may pass the instances' role (emr-facts 9)."""
         account_id = self._cluster.account_id
         name = self._cluster.service_role.rpartition("/")[2]
         arn = ids.role_arn(self._cluster.service_role, account_id)
@@ -274,7 +274,7 @@ def _insufficient_permissions(role_name: str) -> Ending:
 
 
 def trusts_emr(document: str, cluster_id: str, account_id: str) -> bool:
-    """Whether a role's trust policy lets EMR take it on for a cluster, its conditions included."""
+    """Whether a role's trust policy lets EMR assume it for a cluster, its conditions included."""
     context = {
         "aws:SourceAccount": account_id,
         "aws:SourceArn": ids.cluster_arn(cluster_id, account_id),

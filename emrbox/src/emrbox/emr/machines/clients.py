@@ -1,4 +1,4 @@
-"""boto3 clients that act as a role, through the box's own endpoint: so the role's policies really decide."""
+"""boto3 clients that act as a role, through the box's own endpoint: so the role's policies are enforced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDFS and YARN on a cluster's nodes: started all at once, ready when they say so themselves."""
+"""HDFS and YARN on a cluster's nodes: started at the same time, ready when their own APIs report it."""
 
 from __future__ import annotations
 

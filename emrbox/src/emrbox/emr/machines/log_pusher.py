@@ -43,7 +43,7 @@ class _Log:
 class LogPusher:
     """Copies what has changed since the last time. A cluster without a log URI has no logs in S3.
 
-    `late` says for each file after how many seconds it is to appear there; 0 is at once.
+    `late` returns for each file the seconds after which it appears there; 0 is at once.
     """
 
     def __init__(self, cluster: Cluster, endpoint_url: str, late: Callable[[], float] = lambda: 0.0) -> None:

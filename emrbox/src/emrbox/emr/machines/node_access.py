@@ -19,7 +19,7 @@ T = TypeVar("T")
 Stream = int | IO[Any] | None
 MAXIMUM_AT_ONCE = 8
 
-# What a process of EMR's finds around it on a node. The AWS CLI needs the endpoint named.
+# The environment of EMR's processes on a node. The AWS CLI needs the endpoint named.
 NODE_ENVIRONMENT = {
     "AWS_ENDPOINT_URL": f"http://{AWS_HOST_NAME}",
     "AWS_REGION": REGION,

@@ -30,7 +30,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGKILL to a command that runs in a node and to all below it; what has detached lives on."""
+    """Send SIGKILL to a command that runs in a node and to all below it; detached processes keep running."""
     for pid in reversed(descendants(process.pid)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -47,7 +47,7 @@ def write_aws_config(member: Member) -> None:
 
 
 def write_info(cluster: Cluster, member: Member) -> None:
-    """Write the files that scripts read to learn where they are (emr-facts 2.8)."""
+    """Write the files that describe the node and its cluster to scripts (emr-facts 2.8)."""
     master = cluster.master.instances[0]
     core = next((g for g in cluster.groups if g.role == "CORE"), None)
     instance = {

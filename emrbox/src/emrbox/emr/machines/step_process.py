@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COMMAND_RUNNER = "command-runner.jar"
 SCRIPT_RUNNER = re.compile(r"s3://[a-z0-9-]+\.elasticmapreduce/libs/script-runner/script-runner\.jar")
 SUBMITTED = re.compile(rb"Submitted application (application_\d+_\d+)")
-# Said before YARN has it, and followed by the former only when YARN has accepted it.
+# Printed before YARN has it; the message above follows only when YARN has accepted it.
 SUBMITTING = re.compile(rb"Submitt(?:ed|ing) application (application_\d+_\d+)")
 EXCEPTION = re.compile(
     rb"^(?:Exception in thread .*|Caused by: .*|[\w.]+(?:Error|Exception)\b.*)$", re.MULTILINE
@@ -134,7 +134,7 @@ class StepProcess:
     def _say(self, line: str) -> None:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         with self._lock:
-            if not self._controller.closed:  # a word about a step that is over comes too late
+            if not self._controller.closed:  # the step is over already
                 write_all(self._controller, f"{moment} {line}\n".encode(errors="replace"))
 
     def _applications(self, naming: re.Pattern[bytes]) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class StepProcess:
                 yield line
 
     def _failure(self) -> FailureDetails:
-        """EMR names a cause it recognises; else "Unknown Error." and where to look (emr-facts 1.3)."""
+        """Return the cause that EMR recognises, else "Unknown Error." and the log's URI (emr-facts 1.3)."""
         tail = b"".join(self._lines("stderr", last=TAIL_BYTES))
         matches = EXCEPTION.findall(tail)
         message = matches[-1].decode(errors="replace").strip()[:MESSAGE_LENGTH] if matches else None

@@ -63,7 +63,7 @@ def failure(cluster: Cluster) -> str | None:
 
 
 def is_hollow(cluster: Cluster) -> bool:
-    """Whether the cluster has no nodes and lives by the movable clock."""
+    """Whether the cluster has no nodes and uses the movable clock."""
     return isinstance(cluster.clock, MovableClock)
 
 

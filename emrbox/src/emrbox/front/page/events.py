@@ -1,4 +1,4 @@
-"""EMR's events for the status page: what was said, and who got it."""
+"""EMR's events for the status page: message and deliveries."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def node_log(config: BoxConfig, cluster: Cluster, instance: str, path: str) -> D
 
 
 def applications(config: BoxConfig, cluster: Cluster, step_id: str) -> list[str]:
-    """Return the YARN applications that a step has said it submitted, in its stderr on the primary node."""
+    """Return the YARN applications that a step has submitted, by its stderr on the primary node."""
     found: list[str] = []
     for instance in cluster.master.instances:
         with suppress(ValueError):

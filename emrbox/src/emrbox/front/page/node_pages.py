@@ -5,7 +5,7 @@
 Browsers take every name below `localhost` for this machine, so nothing has to be set up, and a box without
 root, whose nodes the host cannot reach, shows its pages too. Each port of each node is an origin of its own:
 what a node serves is foreign content, and can read neither the status page nor another node's. Pages are only
-read here, by GET and HEAD; links by the nodes' own names, which the host does not know, are put right.
+read here, by GET and HEAD; links by the nodes' own names, which the host does not know, are rewritten.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REWRITTEN = frozenset({"text/html", "application/json"})
 MOST_REWRITTEN_BYTES = 16_000_000
 CHUNK_BYTES = 64 * 1024
 ASKED = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match", "User-Agent")
-# The body's length and form are this server's; a node has no business with the browser's cookies.
+# The body's length and form are this server's; a node must not set the browser's cookies.
 NOT_PASSED_ON = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "set-cookie", "transfer-encoding"}
 )

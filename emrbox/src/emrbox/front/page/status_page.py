@@ -1,4 +1,4 @@
-"""What the status page asks for: its own files, the box's state, a cluster's logs."""
+"""The status page: its files, and the data that it requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILES = {
     **{name: (name, "text/javascript; charset=utf-8") for name in ("dom.js", "logs.js", "page.js")},
     "page.css": ("page.css", "text/css; charset=utf-8"),
 }
-# Nothing but these files and this endpoint: names in the box are foreign data.
+# Nothing but these files and this endpoint: names in the box are untrusted data.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
