@@ -22,7 +22,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_tool_that_fails_is_named_with_its_last_line_and_the_rest_is_kept() -> None:
     with pytest.raises(BoxError, match="exit code 3: no network") as failed:
         run(["sh", "-c", "echo first; echo no network >&2; exit 3"])
-    log = Path(str(failed.value).rpartition("it said: ")[2].rstrip(")"))
+    log = Path(str(failed.value).rpartition("full output: ")[2].rstrip(")"))
     assert log.read_text() == "first\nno network\n"
     assert run(["echo", "said"]) == "said\n"
 
