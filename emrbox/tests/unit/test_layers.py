@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,8 +31,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "entry points": {"", "box", "commands"},
 }
 ENTRY_POINTS = {"emrbox.__main__", "emrbox.pytest_plugin"}
-# Of the engine of hollow clusters: it asks the book of faults itself, and the store knows it by name.
-KNOWN_EXCEPTIONS = {("emr.hollow", "faults"), ("emr.life", "emr.hollow")}
 
 
 def module_name(file: Path) -> str:
@@ -69,7 +66,7 @@ def imported(module: str) -> set[str]:
 def test_a_module_imports_only_what_its_package_may(module: str) -> None:
     own = package_of(module)
     others = {package_of(name) for name in imported(module)} - {own}
-    assert {other for other in others - MAY_IMPORT[own] if (own, other) not in KNOWN_EXCEPTIONS} == set()
+    assert others - MAY_IMPORT[own] == set()
 
 
 def test_dependencies_go_one_way() -> None:
@@ -82,10 +79,3 @@ def test_the_table_has_every_package_and_no_other() -> None:
     folders = {file.parent for file in MODULES.values()}
     packages = {".".join(folder.relative_to(PACKAGE).parts) for folder in folders}
     assert packages == set(MAY_IMPORT) - {"entry points"}
-
-
-def test_every_exception_is_still_needed() -> None:
-    used = chain.from_iterable(
-        ((package_of(module), package_of(other)) for other in imported(module)) for module in MODULES
-    )
-    assert set(used) >= KNOWN_EXCEPTIONS

@@ -13,7 +13,9 @@ from emrbox.aws.metadata import MotoFacts
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.delays import Delays
 from emrbox.emr.hollow.hollow import Hollow
-from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.clock import MovableClock, SystemClock
+from emrbox.emr.life.drivers import ThreadDriver, ThreadJobs
+from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.capacity import role_of_profile
@@ -22,8 +24,8 @@ from emrbox.faults.book import FaultBook
 from emrbox.faults.calls import CallFaults
 from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.events import EventFaults
-from emrbox.faults.lag import LaggingReads
-from emrbox.faults.machines import with_faults
+from emrbox.faults.lag import LaggingView
+from emrbox.faults.machines import FaultyNodes
 from emrbox.faults.real_machines import RealMachines
 from emrbox.front.control import Control
 from emrbox.front.own_api import OwnApi
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.config import BoxConfig
-    from emrbox.emr.life.layer import NodeLayer
     from emrbox.emr.life.model import Cluster, HasStatus, Watcher
     from emrbox.emr.life.states import State
     from emrbox.emr.machines.node_access import Machines
@@ -52,13 +53,19 @@ def create_box(config: BoxConfig) -> Server:
     faults = FaultBook()
     bus = EventBus(functions.send, EventFaults(faults).delays_of)
     bus.install()
-    hollow = Hollow(Delays(), faults)
+    hollow = create_hollow(faults)
     emr = create_emr(config, registry, hollow, faults, bus)
     own = OwnApi()
     Control(hollow, faults, Accounts([instances, emr])).add_to(own)
     page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
     page.add_to(own)
     return create_server(config, emr, own, [page.nodes.site], CallFaults(faults))
+
+
+def create_hollow(faults: FaultBook) -> Hollow:
+    """Return the hollow clusters of a box."""
+    clock = MovableClock()
+    return Hollow(Delays(), lambda layer, cluster: FaultyNodes(layer, cluster, faults, clock.now), clock)
 
 
 def create_emr(
@@ -74,15 +81,15 @@ def create_emr(
     clock = SystemClock()
     real = RealMachines(machines)
 
-    def layer_of(cluster: Cluster) -> NodeLayer:
+    def driver_of(cluster: Cluster) -> ThreadDriver:
         def logs_late() -> float:
             fault = faults.acting("logs-late", (cluster.id, cluster.name))
             return float(fault.parameters["seconds"]) if fault else 0.0
 
         nodes = RealNodes(cluster, machines, f"http://{config.gateway}", clock, logs_late)
-        return with_faults(
-            nodes, cluster, faults, delays=hollow.delays, now=clock.now, on_boot=real.delay_sshd
-        )
+        layer = FaultyNodes(nodes, cluster, faults, clock.now, real.delay_sshd)
+        engine = Engine(cluster, layer, ThreadJobs(cluster), hollow.delays.pick)
+        return ThreadDriver(cluster, engine, clock)
 
     def publish(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
         event = event_of(cluster, subject, before, now)
@@ -95,6 +102,6 @@ def create_emr(
         for watcher in watchers:
             watcher(cluster, subject, before, now)
 
-    store = Store(clock, layer_of, role_of_profile, hollow, watch)
+    store = Store(clock, driver_of, role_of_profile, hollow, watch)
     watchers.append(ClusterFaults(faults, store.all, bus.publish, hollow=hollow, real=real).watch)
-    return EmrService(store, LaggingReads(faults))
+    return EmrService(store, LaggingView(faults))

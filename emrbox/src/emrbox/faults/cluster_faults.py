@@ -51,7 +51,7 @@ class ClusterFaults:
         book.on_remove.append(self._removed)
 
     def watch(self, cluster: Cluster, subject: object, *_: object) -> None:
-        """Take note of a new state, under the cluster's condition: act soon, from elsewhere."""
+        """Take note of a new state, under the cluster's lock: act soon, from elsewhere."""
         if isinstance(subject, Cluster) and self._book.of(*ONCE):
             _later(cluster, 0, lambda: self._check(cluster))
 
@@ -81,8 +81,8 @@ class ClusterFaults:
         machines = self._hollow if _is_hollow(cluster) else self._real
         if machines is None or not self._book.is_on(fault) or cluster.status.ended is not None:
             return
-        with cluster.changed:
-            instances = [member.instance for member in chosen(fault, cluster)]
+        with cluster.lock:
+            instances = [instance for _, instance in chosen(fault, cluster)]
         if isinstance(fault.kind, ClusterKind):
             fault.kind.act(
                 Target(

@@ -1,71 +1,48 @@
-"""Faults and delays of a cluster's start and end, around its machines, whatever they are."""
+"""Faults of a cluster's start, resizes and end, around its machines, whatever they are."""
 
 from __future__ import annotations
 
-import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from emrbox.emr.life import endings
+from emrbox.emr.life.endings import FailedNode
 from emrbox.emr.life.layer import StartFailureError
 from emrbox.emr.life.states import CLUSTER_READY
-from emrbox.emr.machines.bootstrap import failure_ending
-from emrbox.emr.machines.node_access import Member
+from emrbox.emr.life.wrapped_layer import WrappedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from emrbox.emr.hollow.delays import Delays
     from emrbox.emr.life.layer import Checkpoint, NodeLayer
     from emrbox.emr.life.model import Cluster, Group, Instance
     from emrbox.faults.book import Fault, FaultBook
 
-LOOK_SECONDS = 0.1
 
+class FaultyNodes(WrappedLayer):
+    """The machines of one cluster with the book's faults.
 
-def with_faults(
-    layer: NodeLayer,
-    cluster: Cluster,
-    book: FaultBook,
-    *,
-    delays: Delays | None = None,
-    now: Callable[[], datetime] | None = None,
-    on_boot: Callable[[Fault, Iterable[Instance]], None] | None = None,
-) -> NodeLayer:
-    """Return the machines with the book's faults.
-
-    `delays` makes starting and ending take real time; `now` lets an end be stuck (a hollow cluster's engine
-    asks for both itself); `on_boot` acts on the instances of a booted cluster.
+    `now` is the cluster's time; `on_boot` acts on the instances that have just booted.
     """
-    return cast("NodeLayer", _FaultyNodes(layer, cluster, book, delays=delays, now=now, on_boot=on_boot))
-
-
-class _FaultyNodes:
-    """All that is not named here is the inner layer's."""
 
     def __init__(
         self,
         inner: NodeLayer,
         cluster: Cluster,
         book: FaultBook,
-        *,
-        delays: Delays | None,
-        now: Callable[[], datetime] | None,
-        on_boot: Callable[[Fault, Iterable[Instance]], None] | None,
+        now: Callable[[], datetime],
+        on_boot: Callable[[Fault, Iterable[Instance]], None] | None = None,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._cluster = cluster
         self._names = (cluster.id, cluster.name)
         self._book = book
-        self._delays = delays
         self._now = now
         self._on_boot = on_boot
+        self._stuck_end: StuckEnd | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def launch(self, group: Group, *rest: Any) -> list[Instance]:
+    def launch(self, group: Group, count: int) -> list[Instance]:
         """Launch, unless EC2 has no capacity."""
         for fault in self._faults("no-capacity"):
             values = fault.parameters
@@ -74,7 +51,7 @@ class _FaultyNodes:
                 raise StartFailureError(endings.without_capacity(self._cluster, group))
         if self._cluster.status.state in CLUSTER_READY and self._has_no_core(group):
             raise StartFailureError(endings.without_capacity(self._cluster, group))
-        return self._inner.launch(group, *rest)
+        return super().launch(group, count)
 
     def _has_no_core(self, group: Group) -> bool:
         return any(
@@ -88,14 +65,12 @@ class _FaultyNodes:
 
     def boot(self, check: Checkpoint) -> None:
         """Boot; sshd may come late."""
-        self._wait("starting", check)
-        self._inner.boot(check)
+        super().boot(check)
         self._after_boot({i.ec2_id for i in self._cluster.instances})
 
     def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
         """Boot nodes that were launched later; sshd may come late."""
-        self._wait("resizing", check)
-        self._inner.boot_more(group, instances, check)
+        super().boot_more(group, instances, check)
         self._after_boot({i.ec2_id for i in instances})
 
     def _after_boot(self, booted: set[str]) -> None:
@@ -106,20 +81,20 @@ class _FaultyNodes:
 
     def bootstrap(self, check: Checkpoint) -> None:
         """Run the bootstrap actions; one may fail."""
-        self._wait("bootstrapping", check)
-        self._inner.bootstrap(check)
+        super().bootstrap(check)
         for fault in self._faults("bootstrap-fails"):
             number = fault.parameters["action"]
             if 1 <= number <= len(self._cluster.bootstrap_actions):
-                members = chosen(fault, self._cluster)
-                if members and self._book.spend(fault):
-                    failed = [(member, fault.parameters["exit_code"]) for member in members]
+                nodes = chosen(fault, self._cluster)
+                if nodes and self._book.spend(fault):
+                    code = fault.parameters["exit_code"]
+                    failed = [FailedNode(i.ec2_id, code, is_master=g.role == "MASTER") for g, i in nodes]
                     action = self._cluster.bootstrap_actions[number - 1]
-                    raise StartFailureError(failure_ending(number, action, failed))
+                    raise StartFailureError(endings.by_bootstrap_action(number, action, failed))
 
     def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
         """Let nodes join that were launched later; a bootstrap action may fail on some."""
-        failed = self._inner.join(group, instances, check)
+        failed = super().join(group, instances, check)
         for fault in self._faults("bootstrap-fails"):
             wanted = self._cluster.bootstrap_actions and group.role in roles_of(fault)
             if wanted and self._book.spend(fault):
@@ -127,21 +102,10 @@ class _FaultyNodes:
                 failed += [i for i in instances if i not in failed][:count]
         return failed
 
-    def shut_down(self) -> None:
-        """End the machines, when the delay and faults let them."""
-        self._wait("terminating", lambda: None)
-        if self._now is not None:
-            stuck = StuckEnd(self._book, self._cluster, self._now)
-            while stuck():
-                time.sleep(LOOK_SECONDS)
-        self._inner.shut_down()
-
-    def _wait(self, phase: str, check: Checkpoint) -> None:
-        if self._delays is not None:
-            deadline = time.monotonic() + self._delays.pick(phase)
-            while (left := deadline - time.monotonic()) > 0:
-                check()
-                time.sleep(min(LOOK_SECONDS, left))
+    def may_shut_down(self) -> bool:
+        """Whether no fault holds the end."""
+        self._stuck_end = self._stuck_end or StuckEnd(self._book, self._cluster, self._now)
+        return not self._stuck_end() and super().may_shut_down()
 
     def _faults(self, kind: str) -> list[Fault]:
         return [fault for fault in self._book.of(kind) if fault.covers(self._names)]
@@ -169,10 +133,10 @@ def roles_of(fault: Fault) -> set[str]:
     return {role.strip().upper() for role in fault.parameters["role"].split(",")}
 
 
-def chosen(fault: Fault, cluster: Cluster) -> list[Member]:
+def chosen(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
     """Return the nodes that a fault acts on: by role, and as many as it says, drawn from its own chance."""
     found = [
-        Member(group, instance, cast("Any", None))
+        (group, instance)
         for group in cluster.groups
         if group.role in roles_of(fault) and fnmatchcase(group.market, fault.parameters.get("market", "*"))
         for instance in group.instances

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,50 +11,37 @@ import pytest
 from emrbox.aws.auth import Caller
 from emrbox.emr import ids
 from emrbox.emr.api.service import EmrService
+from emrbox.emr.life import states
+from emrbox.emr.life.clock import MovableClock
 from emrbox.emr.life.decisions import newest_first
+from emrbox.emr.life.drivers import ClockDriver
+from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
-from emrbox.emr.life.layer import StepOutcome
+from emrbox.emr.life.layer import Pace, StepOutcome
 from emrbox.emr.life.model import FailureDetails, Instance, Status
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.life.store import Store
+from emrbox.emr.machines.real_nodes import PACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from emrbox.emr.life.procedures import Job
 
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.time = START
-        self.is_over = False
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-    def wait(self, changed: threading.Condition, _seconds: float) -> None:
-        changed.wait(None if self.is_over else 0.002)
+MOST_SECONDS = 200
 
 
 @dataclass
 class ScriptedRun:
     """A step that ends when the test says so, or when it is cancelled."""
 
-    over: threading.Event = field(default_factory=threading.Event)
-    code: int = 0
+    report: Callable[[StepOutcome], None]
     ignores_interrupt: bool = False
 
-    def wait(self) -> StepOutcome:
-        self.over.wait()
-        failure = FailureDetails("Unknown Error.", None, None) if self.code else None
-        return StepOutcome(self.code, failure)
-
     def end(self, code: int) -> None:
-        self.code = code
-        self.over.set()
+        failure = FailureDetails("Unknown Error.", None, None) if code else None
+        self.report(StepOutcome(code, failure))
 
     def interrupt(self) -> None:
         if not self.ignores_interrupt:
@@ -68,11 +53,11 @@ class ScriptedRun:
 
 @dataclass
 class ScriptedMachines:
-    """Machines of one cluster. `gate` holds the start back until it is set."""
+    """Machines of one cluster. Nodes boot, and are decommissioned, only while it is open."""
 
     cluster: Any
-    clock: ManualClock
-    gate: threading.Event = field(default_factory=threading.Event)
+    clock: MovableClock
+    is_open: bool = True
     failure: Exception | None = None
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -84,6 +69,21 @@ class ScriptedMachines:
     protected: bool | None = None
     is_shut_down: bool = False
     tags: list[Any] = field(default_factory=list)
+    held: list[Job[Any]] = field(default_factory=list)
+    pace: Pace = PACE
+
+    def start_job(self, job: Job[Any]) -> None:
+        if not self.is_open and job.name.startswith(("boot", "late boot", "decommission")):
+            self.held.append(job)
+        else:
+            job.run()
+
+    def run_held_jobs(self) -> None:
+        """Run them when they may go on; each finds out itself that its cluster is ending."""
+        if self.is_open or self.cluster.status.state not in states.CLUSTER_LIVE:
+            while self.held:
+                self.held.pop().run()
+                self.cluster.wake()
 
     def launch(self, group: Any, count: int) -> list[Instance]:
         if self.no_capacity:
@@ -101,7 +101,7 @@ class ScriptedMachines:
         ]
 
     def boot_more(self, _group: Any, _instances: Any, check: Callable[[], None]) -> None:
-        self.hold(check)
+        check()
 
     def join(self, _group: Any, instances: Any, check: Callable[[], None]) -> list[Instance]:
         check()
@@ -113,8 +113,8 @@ class ScriptedMachines:
         return newest_first(group)
 
     def decommission(self, _group: Any, instances: Any, check: Callable[[], None]) -> None:
+        check()
         self.decommissioned += [i.ec2_id for i in instances]
-        self.hold(check)
 
     def end(self, instances: Any) -> None:
         self.ended += [i.ec2_id for i in instances]
@@ -122,12 +122,8 @@ class ScriptedMachines:
     def protect(self, *, protected: bool) -> None:
         self.protected = protected
 
-    def hold(self, check: Callable[[], None]) -> None:
-        while not self.gate.wait(None if self.clock.is_over else 0.002):
-            check()
-
     def boot(self, check: Callable[[], None]) -> None:
-        self.hold(check)
+        check()
         if self.failure:
             raise self.failure
 
@@ -137,8 +133,9 @@ class ScriptedMachines:
     def provision(self, check: Callable[[], None]) -> None:
         check()
 
-    def start_step(self, step: Any) -> ScriptedRun:
-        return self.runs.setdefault(step.id, ScriptedRun())
+    def start_step(self, step: Any, report: Callable[[StepOutcome], None]) -> ScriptedRun:
+        self.runs[step.id] = ScriptedRun(report)
+        return self.runs[step.id]
 
     def lost_instances(self) -> set[str]:
         return self.lost
@@ -151,6 +148,9 @@ class ScriptedMachines:
 
     def push_logs(self) -> None:
         pass
+
+    def may_shut_down(self) -> bool:
+        return True
 
     def shut_down(self) -> None:
         self.is_shut_down = True
@@ -188,23 +188,24 @@ class Emr:
     """EMR as a test uses it."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock = MovableClock(START)
+        self.clock.freeze()
         self.machines: dict[str, ScriptedMachines] = {}
         self.starts_at_once = True
         self.start_failure: Exception | None = None
         self.events: list[dict[str, Any]] = []
-        self.store = Store(self.clock, self._machines_of, self._role_of_profile, watcher=self._watch)
+        self.store = Store(self.clock, self._driver_of, self._role_of_profile, watcher=self._watch)
         self.service = EmrService(self.store)
         self.policy: dict[str, Any] = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         self.run_request = run_request
         self.step_request = step_request
 
-    def _machines_of(self, cluster: Any) -> ScriptedMachines:
-        machines = ScriptedMachines(cluster, self.clock, failure=self.start_failure)
-        if self.starts_at_once:
-            machines.gate.set()
+    def _driver_of(self, cluster: Any) -> ClockDriver:
+        machines = ScriptedMachines(
+            cluster, self.clock, is_open=self.starts_at_once, failure=self.start_failure
+        )
         self.machines[cluster.id] = machines
-        return machines
+        return ClockDriver(cluster, Engine(cluster, machines, machines.start_job), self.clock)
 
     def _watch(self, cluster: Any, subject: Any, before: Any, now: datetime) -> None:
         if (event := event_of(cluster, subject, before, now)) is not None:
@@ -217,7 +218,16 @@ class Emr:
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         caller = Caller("arn:aws:iam::123456789012:user/tester", lambda: [self.policy])
-        return self.service.call(operation, request, caller)
+        self.settle()
+        answer = self.service.call(operation, request, caller)
+        self.settle()
+        return answer
+
+    def settle(self) -> None:
+        """Let happen what happens at once."""
+        for machines in self.machines.values():
+            machines.run_held_jobs()
+        self.clock.advance(0)
 
     def launch(self, **changes: Any) -> str:
         return str(self.call("RunJobFlow", **run_request(**changes))["JobFlowId"])
@@ -245,15 +255,15 @@ class Emr:
         return runs[step_id]
 
     def wait_for(self, look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        deadline = time.monotonic() + 60  # for what hangs, not for what is slow
-        while not good(value := look()):
-            assert time.monotonic() < deadline, f"still {value}"
-            time.sleep(0.002)
-        return value
+        """Move the clock on, second by second, until what is looked at is good."""
+        for _ in range(MOST_SECONDS):
+            self.settle()
+            if good(value := look()):
+                return value
+            self.clock.advance(1)
+        raise AssertionError(f"still {value}")
 
 
 @pytest.fixture
-def emr() -> Iterator[Emr]:
-    made = Emr()
-    yield made
-    made.clock.is_over = True  # the engines that are left sleep from now on
+def emr() -> Emr:
+    return Emr()

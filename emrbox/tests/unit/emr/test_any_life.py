@@ -21,12 +21,12 @@ from emrbox.aws.errors import AwsError
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life import states
-from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.events import event_of
-from emrbox.emr.life.layer import StartFailureError
-from emrbox.emr.life.model import Ending, Reason
-from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, ReasonCode, StepState
+from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, StepState
 from emrbox.emr.life.store import Store
+from emrbox.faults.book import FaultBook
+from emrbox.faults.machines import FaultyNodes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +46,7 @@ TABLES: dict[type, dict[Any, Any]] = {
     StepState: states.STEP_TRANSITIONS,
 }
 FIRST = {ClusterState.STARTING, StepState.PENDING}
+ROLES = "MASTER,CORE,TASK"
 MOST_AT_ONCE = 2  # live clusters: many things are to happen to each
 CHANGING = {GroupState.PROVISIONING, GroupState.BOOTSTRAPPING, GroupState.RESIZING}
 
@@ -54,8 +55,12 @@ class World:
     """One box's EMR for all examples; each looks at its own clusters only."""
 
     def __init__(self) -> None:
-        self.hollow = Hollow()
-        self.hollow.clock.freeze()
+        self.faults = FaultBook()
+        clock = MovableClock()
+        clock.freeze()
+        self.hollow = Hollow(
+            wrap=lambda layer, cluster: FaultyNodes(layer, cluster, self.faults, clock.now), clock=clock
+        )
         self.moves: list[tuple[Any, Any, Any, datetime]] = []
         self.events: list[dict[str, Any]] = []
         store = Store(
@@ -109,11 +114,6 @@ flags = st.booleans()
 which = st.integers(0, 5)
 
 
-def no_capacity(*_: Any) -> None:
-    reason = Reason(ReasonCode.INTERNAL_ERROR, "EC2 is out of capacity")
-    raise StartFailureError(Ending(reason, with_errors=True))
-
-
 class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -121,6 +121,7 @@ class AnyLife(RuleBasedStateMachine):
         self.mistakes = Mistakes()
         logging.getLogger("emrbox").addHandler(self.mistakes)
         self.timelines: dict[str, dict[str, Any]] = {}
+        WORLD.faults.clear()
         WORLD.moves.clear()
         WORLD.events.clear()
 
@@ -248,18 +249,18 @@ class AnyLife(RuleBasedStateMachine):
         instances = instances[1:] if pick else instances  # seldom the master, which would be the end
         if instances:
             record = WORLD.store.cluster(cluster)
-            WORLD.store.engine(record)._layer.lose({instances[pick % len(instances)]["Ec2InstanceId"]})  # type: ignore[attr-defined]
-            with record.changed:
-                record.changed.notify_all()
+            lost = instances[pick % len(instances)]["Ec2InstanceId"]
+            WORLD.hollow.lose(record, [i for i in record.instances if i.ec2_id == lost], "")
             WORLD.hollow.clock.advance(0)
 
     @rule(which=which, there_is=st.sampled_from([False, False, True]))
     def capacity(self, *, which: int, there_is: bool) -> None:
         cluster = self.chosen(which)
-        layer = WORLD.store.engine(WORLD.store.cluster(cluster))._layer
-        vars(layer).pop("launch", None)
+        for fault in WORLD.faults.all():
+            if fault.cluster == cluster:
+                WORLD.faults.remove(fault.id)
         if not there_is:
-            vars(layer)["launch"] = no_capacity
+            WORLD.faults.add({"kind": "no-capacity", "cluster": cluster, "parameters": {"role": ROLES}})
 
     @rule(seconds=st.sampled_from([1, 59, 200, 3600, 86400]))
     def pass_time(self, seconds: int) -> None:
@@ -285,9 +286,9 @@ class AnyLife(RuleBasedStateMachine):
             engine = WORLD.store.engine(record)
             if record.status.state in states.CLUSTER_READY:
                 changing = {g.id for g in record.groups if g.status.state in CHANGING}
-                assert changing <= engine.resizing._busy, cluster_id
+                assert changing <= engine.resizing.busy, cluster_id
                 started = {s.id for s in record.steps if s.status.state in states.STEP_STARTED}
-                assert started <= set(engine.stepping._runs), cluster_id
+                assert started <= engine.stepping.under_way, cluster_id
 
     @invariant()
     def events_tell_of_moves_in_their_order(self) -> None:

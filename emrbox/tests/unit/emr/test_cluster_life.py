@@ -26,7 +26,7 @@ def test_a_cluster_that_is_not_kept_alive_ends_after_its_last_step(emr: Any) -> 
     emr.starts_at_once = False
     cluster_id = emr.launch(Instances={"KeepJobFlowAliveWhenNoSteps": False})
     (step,) = emr.add(cluster_id, emr.step_request())  # while STARTING
-    emr.machines[cluster_id].gate.set()
+    emr.machines[cluster_id].is_open = True
     emr.run_of(cluster_id, step).end(0)
     status = emr.until(cluster_id, "TERMINATED")["Status"]
     assert status["StateChangeReason"] == {"Code": "ALL_STEPS_COMPLETED", "Message": "Steps completed"}
@@ -89,7 +89,7 @@ def test_a_master_that_dies_while_the_cluster_starts_is_what_is_told(emr: Any) -
     emr.starts_at_once = False
     cluster_id = emr.launch()
     emr.machines[cluster_id].lost = {"i-master0"}
-    emr.machines[cluster_id].gate.set()
+    emr.machines[cluster_id].is_open = True
     status = emr.until(cluster_id, "TERMINATED_WITH_ERRORS")["Status"]
     assert status["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
     assert status["StateChangeReason"]["Message"] == states.MASTER_TERMINATED

@@ -17,7 +17,8 @@ from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
 from emrbox.faults.cluster_faults import ClusterFaults
-from emrbox.faults.lag import LaggingReads
+from emrbox.faults.lag import LaggingView
+from emrbox.faults.machines import FaultyNodes
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
 
@@ -33,9 +34,12 @@ class HollowEmr:
     def __init__(self, run_request: Any) -> None:
         self.faults = FaultBook()
         self.published: list[Any] = []
-        self.hollow = Hollow(faults=self.faults)
-        self.clock = self.hollow.clock
+        self.clock = MovableClock()
         self.clock.freeze()
+        self.hollow = Hollow(
+            wrap=lambda layer, cluster: FaultyNodes(layer, cluster, self.faults, self.clock.now),
+            clock=self.clock,
+        )
         self.start = self.clock.now()
         watchers: list[Any] = []
 
@@ -52,7 +56,7 @@ class HollowEmr:
         )
         faults = ClusterFaults(self.faults, store.all, self.published.append, hollow=self.hollow)
         watchers.append(faults.watch)
-        self._service = EmrService(store, LaggingReads(self.faults))
+        self._service = EmrService(store, LaggingView(self.faults))
         self._run_request = run_request
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:

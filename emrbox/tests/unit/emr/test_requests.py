@@ -11,6 +11,7 @@ import pytest
 from emrbox.aws.errors import AwsError
 from emrbox.emr.api import history
 from emrbox.emr.api.paging import page
+from emrbox.emr.life.layer import Pace
 from emrbox.emr.life.model import Status
 from emrbox.emr.life.states import InstanceState
 
@@ -142,13 +143,14 @@ def test_instances_are_listed_by_role_and_state(emr: Any) -> None:
 def test_ended_instances_are_listed_for_thirty_days_and_2000_in_all(emr: Any) -> None:
     cluster_id = emr.launch()
     emr.until(cluster_id, "WAITING")
+    emr.machines[cluster_id].pace = Pace()  # a month without checks
     record = emr.store.cluster(cluster_id)
 
     def ended() -> list[str]:
         found = history.instances(record, emr.clock.now())
         return [i.id for _, i in found if i.status.ended is not None]
 
-    with record.changed:
+    with record.lock:
         core = record.groups[1]
         for number in range(2000):
             when = emr.clock.now() + timedelta(seconds=number)

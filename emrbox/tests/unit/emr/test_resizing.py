@@ -55,10 +55,10 @@ def test_growing_shows_resizing_until_the_nodes_have_joined_and_tells_of_it(
     emr: Any, cluster_id: str
 ) -> None:
     machines = emr.machines[cluster_id]
-    machines.gate.clear()
+    machines.is_open = False
     resize(emr, cluster_id, "CORE", 4)
     until(emr, cluster_id, "CORE", "RESIZING", 4, 2)
-    machines.gate.set()
+    machines.is_open = True
     until(emr, cluster_id, "CORE", "RUNNING", 4, 4)
     details = [e["detail"] for e in emr.events if e["detail-type"] == "EMR Instance Group State Change"]
     assert [d["state"] for d in details] == ["RESIZING", "RUNNING"]
@@ -160,7 +160,7 @@ def test_a_node_that_fails_its_bootstrap_action_is_replaced_and_too_many_suspend
 
 def test_terminating_while_a_group_grows_leaves_nothing_behind(emr: Any, cluster_id: str) -> None:
     machines = emr.machines[cluster_id]
-    machines.gate.clear()
+    machines.is_open = False
     resize(emr, cluster_id, "CORE", 4)
     emr.wait_for(
         lambda: emr.call("ListInstances", ClusterId=cluster_id)["Instances"], lambda found: len(found) == 5

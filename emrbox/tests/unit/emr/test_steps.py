@@ -54,7 +54,7 @@ def test_terminate_cluster_on_failure_follows_the_table(
         Instances={"KeepJobFlowAliveWhenNoSteps": keep_alive, "TerminationProtected": protected}
     )
     failing, later = emr.add(cluster_id, emr.step_request("a", "TERMINATE_CLUSTER"), emr.step_request("b"))
-    emr.machines[cluster_id].gate.set()
+    emr.machines[cluster_id].is_open = True
     emr.run_of(cluster_id, failing).end(1)
     emr.until_step(cluster_id, later, "CANCELLED")
     cluster = emr.until(cluster_id, "TERMINATED_WITH_ERRORS" if ends else "WAITING")
@@ -69,7 +69,7 @@ def test_a_failed_step_that_continues_ends_an_auto_terminating_cluster_without_e
     emr.starts_at_once = False
     cluster_id = emr.launch(Instances={"KeepJobFlowAliveWhenNoSteps": False})
     (step,) = emr.add(cluster_id, emr.step_request())
-    emr.machines[cluster_id].gate.set()
+    emr.machines[cluster_id].is_open = True
     emr.run_of(cluster_id, step).end(1)
     status = emr.until(cluster_id, "TERMINATED")["Status"]
     assert status["StateChangeReason"] == {"Code": "STEP_FAILURE", "Message": "Steps completed with errors"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,33 +14,27 @@ from emrbox.commands import cli
 from emrbox.commands.switches import fault_document
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.hollow.delays import Delays
-from emrbox.emr.life.layer import InterruptedByEndError
+from emrbox.emr.hollow.nodes import HollowNodes
+from emrbox.emr.hollow.scripts import Scripts
+from emrbox.emr.life import endings
+from emrbox.emr.life.clock import MovableClock
+from emrbox.emr.life.drivers import ClockDriver
+from emrbox.emr.life.engine import Engine
+from emrbox.emr.life.wrapped_layer import WrappedLayer
 from emrbox.emr.machines import log_pusher
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
-from emrbox.faults.machines import with_faults
+from emrbox.faults.machines import FaultyNodes
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-
-class Machines:
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def boot(self, _check: Callable[[], None]) -> None:
-        self.done.append("boot")
-
-    def shut_down(self) -> None:
-        self.done.append("shut_down")
-
-    def busy(self) -> bool:
-        return True
+    from emrbox.emr.life.layer import NodeLayer
 
 
-def cluster() -> Any:
+def cluster(now: datetime | None = None) -> Any:
     groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
     request: dict[str, Any] = {
         "Name": "daily",
@@ -50,41 +43,77 @@ def cluster() -> Any:
         "JobFlowRole": "j",
     }
     request |= {"Instances": {"InstanceGroups": groups}, "LogUri": "s3://logs/emr"}
-    return new_cluster(request, "j", datetime.now(UTC))
+    return new_cluster(request, "j", now or datetime.now(UTC))
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
+class Life:
+    """A cluster that is driven by a clock that stands still, and what was asked of its machines."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.delays, self.book, self.clock = Delays(), FaultBook(), MovableClock()
+        self.clock.freeze()
+        self.cluster = cluster(self.clock.now())
+        self.cluster.keep_alive = True
+        nodes = Recorded(HollowNodes(self.cluster, self.clock, Scripts()), self.done)
+        self.layer = FaultyNodes(nodes, self.cluster, self.book, self.clock.now)
+        engine = Engine(self.cluster, self.layer, pick_delay=self.delays.pick)
+        self.driver = ClockDriver(self.cluster, engine, self.clock)
+        self.cluster.wake = self.driver.wake
+
+    def end(self) -> None:
+        self.cluster.end(endings.by_user(), self.clock.now())
+        self.cluster.wake()
+        self.clock.advance(0)
 
 
-def test_delays_take_real_time_and_a_termination_interrupts_them() -> None:
-    delays, machines = Delays(), Machines()
-    delays.change({"phases": {"starting": [0.2, 0.2]}})
-    layer = with_faults(machines, cluster(), FaultBook(), delays=delays)  # type: ignore[arg-type]  # a part of it
-    began = time.monotonic()
-    layer.boot(lambda: None)
-    assert time.monotonic() - began >= 0.2
-    assert layer.busy()  # what has no fault is the machines' own
+class Recorded(WrappedLayer):
+    def __init__(self, inner: NodeLayer, done: list[str]) -> None:
+        super().__init__(inner)
+        self._done = done
 
-    def ended() -> None:
-        raise InterruptedByEndError
+    def boot(self, check: Callable[[], None]) -> None:
+        self._done.append("boot")
+        super().boot(check)
 
-    with pytest.raises(InterruptedByEndError):
-        layer.boot(ended)
-    assert machines.done == ["boot"]
+    def shut_down(self) -> None:
+        self._done.append("shut_down")
+        super().shut_down()
+
+    def busy(self) -> bool:
+        return True
+
+
+def test_delays_take_the_clocks_time_and_a_termination_interrupts_them() -> None:
+    life = Life()
+    life.delays.change({"phases": {"starting": [60, 60]}})
+    life.driver.start()
+    life.clock.advance(59)
+    assert life.done == []
+    life.clock.advance(1)
+    assert life.done == ["boot"]
+    assert life.layer.busy()  # what has no fault is the machines' own
+
+    ended = Life()
+    ended.delays.change({"phases": {"starting": [60, 60]}})
+    ended.driver.start()
+    ended.clock.advance(59)
+    ended.end()
+    assert ended.done == ["shut_down"]
+    assert ended.cluster.status.state == "TERMINATED"
 
 
 def test_a_stuck_end_goes_on_when_the_fault_is_removed() -> None:
-    book, machines = FaultBook(), Machines()
-    fault = book.add({"kind": "termination-stuck", "cluster": "daily"})
-    layer = with_faults(machines, cluster(), book, now=now)  # type: ignore[arg-type]  # a part of it
-    ending = threading.Thread(target=layer.shut_down)
-    ending.start()
-    time.sleep(0.15)
-    assert machines.done == []
-    book.remove(fault.id)
-    ending.join(60)
-    assert machines.done == ["shut_down"]
+    life = Life()
+    fault = life.book.add({"kind": "termination-stuck", "cluster": "daily"})
+    life.driver.start()
+    life.clock.advance(0)
+    life.end()
+    life.clock.advance(600)
+    assert life.done == ["boot"]
+    life.book.remove(fault.id)
+    life.clock.advance(1)
+    assert life.done == ["boot", "shut_down"]
 
 
 def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

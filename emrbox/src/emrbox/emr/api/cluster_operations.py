@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emrbox.emr.life.model import Cluster, Group, Instance
-    from emrbox.emr.life.store import Store
+    from emrbox.emr.life.store import Clusters, Store
 
 Document = dict[str, Any]
 PROTECTED = "Could not shut down one or more job flows since they are termination protected."
@@ -36,14 +36,14 @@ def run_job_flow(store: Store, request: Document) -> Document:
     return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id)}
 
 
-def describe_cluster(store: Store, request: Document) -> Document:
+def describe_cluster(clusters: Clusters, request: Document) -> Document:
     """Everything about one cluster."""
-    cluster = store.cluster(request["ClusterId"])
-    with cluster.changed:
-        return {"Cluster": views.cluster_document(cluster, store.now(cluster))}
+    cluster = clusters.cluster(request["ClusterId"])
+    with cluster.lock:
+        return {"Cluster": views.cluster_document(cluster, clusters.now(cluster))}
 
 
-def list_clusters(store: Store, request: Document) -> Document:
+def list_clusters(clusters: Clusters, request: Document) -> Document:
     """Clusters by state and creation time, newest first, 50 a page."""
     wanted = set(request.get("ClusterStates", []))
     after, before = request.get("CreatedAfter"), request.get("CreatedBefore")
@@ -55,26 +55,26 @@ def list_clusters(store: Store, request: Document) -> Document:
             and (before is None or cluster.status.created < before)
         )
 
-    newest_first = store.all()[::-1]
+    newest_first = clusters.all()[::-1]
     shown, marker = page(newest_first, request.get("Marker"), lambda c: c.id, wanted=is_wanted)
     documents = []
     for cluster in shown:
-        with cluster.changed:
-            documents.append(views.cluster_summary(cluster, store.now(cluster)))
+        with cluster.lock:
+            documents.append(views.cluster_summary(cluster, clusters.now(cluster)))
     return views.present({"Clusters": documents, "Marker": marker})
 
 
-def list_instance_groups(store: Store, request: Document) -> Document:
+def list_instance_groups(clusters: Clusters, request: Document) -> Document:
     """Return the groups of a cluster, 50 a page."""
-    cluster = store.cluster(request["ClusterId"])
-    with cluster.changed:
+    cluster = clusters.cluster(request["ClusterId"])
+    with cluster.lock:
         shown, marker = page(cluster.groups, request.get("Marker"), lambda group: group.id)
         return views.present({"InstanceGroups": [views.group_document(g) for g in shown], "Marker": marker})
 
 
-def list_instances(store: Store, request: Document) -> Document:
+def list_instances(clusters: Clusters, request: Document) -> Document:
     """Return a cluster's instances by group, role and state."""
-    cluster = store.cluster(request["ClusterId"])
+    cluster = clusters.cluster(request["ClusterId"])
     if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
         raise invalid_request("Instance fleets and instance groups are mutually exclusive.")
     roles, wanted = set(request.get("InstanceGroupTypes", [])), set(request.get("InstanceStates", []))
@@ -90,16 +90,16 @@ def list_instances(store: Store, request: Document) -> Document:
             and (not wanted or instance.status.state in wanted)
         )
 
-    with cluster.changed:
-        found = history.instances(cluster, store.now(cluster))
+    with cluster.lock:
+        found = history.instances(cluster, clusters.now(cluster))
         shown, marker = page(found, request.get("Marker"), lambda pair: pair[1].id, wanted=is_wanted)
         documents = [views.instance_document(*pair) for pair in shown]
     return views.present({"Instances": documents, "Marker": marker})
 
 
-def list_bootstrap_actions(store: Store, request: Document) -> Document:
+def list_bootstrap_actions(clusters: Clusters, request: Document) -> Document:
     """Return a cluster's bootstrap actions, 50 a page."""
-    cluster = store.cluster(request["ClusterId"])
+    cluster = clusters.cluster(request["ClusterId"])
     numbered = list(enumerate(cluster.bootstrap_actions))
     shown, marker = page(numbered, request.get("Marker"), lambda pair: str(pair[0]))
     actions = [{"Name": a.name, "ScriptPath": a.path, "Args": list(a.args)} for _, a in shown]
@@ -113,11 +113,12 @@ def terminate_job_flows(store: Store, request: Document) -> Document:
     clusters = [store.job_flow(job_flow_id) for job_flow_id in request["JobFlowIds"]]
     refused = False
     for cluster in clusters:
-        with cluster.changed:
+        with cluster.lock:
             if cluster.termination_protected and cluster.status.state in states.CLUSTER_LIVE:
                 refused = True
             else:
                 cluster.end(endings.by_user(), store.now(cluster))
+                cluster.wake()
     if refused:
         raise validation_error(PROTECTED)
     return {}
@@ -164,12 +165,12 @@ def modify_cluster(store: Store, request: Document) -> Document:
     """Change how many steps run at once."""
     cluster = store.cluster(request["ClusterId"])
     level = request.get("StepConcurrencyLevel")
-    with cluster.changed:
+    with cluster.lock:
         _require_live(cluster)
         if level is not None:
             validation.check_step_concurrency(level)
             cluster.step_concurrency = level
-        cluster.changed.notify_all()
+        cluster.wake()
         return {"StepConcurrencyLevel": cluster.step_concurrency}
 
 
@@ -177,7 +178,7 @@ def add_tags(store: Store, request: Document) -> Document:
     """Set tags on a cluster that is not over."""
     cluster = store.cluster(request["ResourceId"])
     validation.check_tags(request["Tags"])
-    with cluster.changed:
+    with cluster.lock:
         _require_live(cluster)
         new = {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
         cluster.tags.update(new)
@@ -190,7 +191,7 @@ def remove_tags(store: Store, request: Document) -> Document:
     cluster = store.cluster(request["ResourceId"])
     for key in request["TagKeys"]:
         validation.check_tag_key(key)
-    with cluster.changed:
+    with cluster.lock:
         _require_live(cluster)
         for key in request["TagKeys"]:
             cluster.tags.pop(key, None)
@@ -203,28 +204,29 @@ def put_auto_termination_policy(store: Store, request: Document) -> Document:
     cluster = store.cluster(request["ClusterId"])
     policy = request.get("AutoTerminationPolicy", {})
     validation.check_idle_timeout(policy)
-    with cluster.changed:
+    with cluster.lock:
         _require_live(cluster)
         cluster.idle_timeout_seconds = policy.get("IdleTimeout", 3600)
-        cluster.changed.notify_all()
+        cluster.wake()
     return {}
 
 
-def get_auto_termination_policy(store: Store, request: Document) -> Document:
+def get_auto_termination_policy(clusters: Clusters, request: Document) -> Document:
     """Return the policy, or an empty answer when there is none."""
-    seconds = store.cluster(request["ClusterId"]).idle_timeout_seconds
+    seconds = clusters.cluster(request["ClusterId"]).idle_timeout_seconds
     return {} if seconds is None else {"AutoTerminationPolicy": {"IdleTimeout": seconds}}
 
 
 def remove_auto_termination_policy(store: Store, request: Document) -> Document:
     """Forget the policy."""
     cluster = store.cluster(request["ClusterId"])
-    with cluster.changed:
+    with cluster.lock:
         cluster.idle_timeout_seconds = None
+        cluster.wake()
     return {}
 
 
-def list_release_labels(_store: Store, request: Document) -> Document:
+def list_release_labels(_clusters: Clusters, request: Document) -> Document:
     """Return the labels that emrbox serves, filtered by prefix or application (`spark@4.0.2`)."""
     filters = request.get("Filters", {})
     prefix, application = filters.get("Prefix", ""), filters.get("Application", "").lower()
@@ -237,7 +239,7 @@ def list_release_labels(_store: Store, request: Document) -> Document:
     return {"ReleaseLabels": labels}
 
 
-def describe_release_label(_store: Store, request: Document) -> Document:
+def describe_release_label(_clusters: Clusters, request: Document) -> Document:
     """Return the applications of a release."""
     label = request.get("ReleaseLabel", "")
     release = releases.RELEASES.get(label)
@@ -248,7 +250,7 @@ def describe_release_label(_store: Store, request: Document) -> Document:
     return {"ReleaseLabel": label, "Applications": applications, "AvailableOSReleases": available}
 
 
-def list_supported_instance_types(_store: Store, request: Document) -> Document:
+def list_supported_instance_types(_clusters: Clusters, request: Document) -> Document:
     """Return the instance types that a release runs on."""
     label = request["ReleaseLabel"]
     if label not in releases.RELEASES:
@@ -273,10 +275,10 @@ def list_supported_instance_types(_store: Store, request: Document) -> Document:
 def _change_live(store: Store, job_flow_ids: list[str], change: Callable[[Cluster], None]) -> Document:
     clusters = [store.job_flow(job_flow_id) for job_flow_id in job_flow_ids]
     for cluster in clusters:
-        with cluster.changed:
+        with cluster.lock:
             if cluster.status.state in states.CLUSTER_LIVE:
                 change(cluster)
-                cluster.changed.notify_all()
+                cluster.wake()
     return {}
 
 

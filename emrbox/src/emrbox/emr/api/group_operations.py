@@ -29,14 +29,14 @@ def add_instance_groups(store: Store, request: Document) -> Document:
     """Add task groups to a cluster that is ready."""
     cluster = store.job_flow(request["JobFlowId"])
     configs = request["InstanceGroups"]
-    with cluster.changed:
+    with cluster.lock:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)
         validation.check_added_groups(configs, [group.role for group in cluster.groups])
         now = store.now(cluster)
         groups = [new_group(config, now) for config in configs]
         cluster.groups.extend(groups)
-        cluster.changed.notify_all()
+        cluster.wake()
     return {
         "JobFlowId": cluster.id,
         "InstanceGroupIds": [group.id for group in groups],
@@ -51,7 +51,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
     cluster = _cluster_of(store, request.get("ClusterId"), wanted)
     if cluster is None:
         return {}
-    with cluster.changed:
+    with cluster.lock:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)
         groups = [_group(cluster, group_id) for group_id in wanted]
@@ -63,7 +63,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
                 now = store.now(cluster)
                 group.resize = Resize(now, len(group.present), group.requested_count)
                 cluster.move(group, GroupState.RESIZING, now)
-        cluster.changed.notify_all()
+        cluster.wake()
     return {}
 
 

@@ -19,7 +19,7 @@ RECENT_STEPS_FOR = timedelta(days=7)
 
 
 def instances(cluster: Cluster, now: datetime) -> list[tuple[Group, Instance]]:
-    """Return the instances that are still shown, group by group; under the cluster's condition."""
+    """Return the instances that are still shown, group by group; under the cluster's lock."""
     pairs = [(group, instance) for group in cluster.groups for instance in group.instances]
     ended = [(i.status.ended, i.id) for _, i in pairs if i.status.ended is not None]
     room = max(0, MOST_INSTANCES - (len(pairs) - len(ended)))
@@ -28,7 +28,7 @@ def instances(cluster: Cluster, now: datetime) -> list[tuple[Group, Instance]]:
 
 
 def steps(cluster: Cluster, now: datetime) -> list[Step]:
-    """Return the steps that are still shown, oldest first; under the cluster's condition."""
+    """Return the steps that are still shown, oldest first; under the cluster's lock."""
     ended = [(s.status.ended, s.id) for s in cluster.steps if s.status.ended is not None]
     shown = {
         name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emrbox.aws import condition_keys
@@ -13,21 +13,18 @@ from emrbox.emr.api import group_operations as groups
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
 from emrbox.emr.life.states import CLUSTER_ENDED
-from emrbox.emr.life.store import Store
+from emrbox.emr.life.store import Clusters, Store
 
 if TYPE_CHECKING:
     from emrbox.aws.auth import Caller
     from emrbox.emr.life.model import Cluster
 
 Document = dict[str, Any]
-Operation = Callable[[Store, Document], Document]
+Read = Callable[[Clusters, Document], Document]
+Write = Callable[[Store, Document], Document]
 SERVICE = "elasticmapreduce"
 
-OPERATIONS: dict[str, Operation] = {
-    "AddInstanceGroups": groups.add_instance_groups,
-    "AddJobFlowSteps": steps.add_job_flow_steps,
-    "AddTags": clusters.add_tags,
-    "CancelSteps": steps.cancel_steps,
+READS: dict[str, Read] = {
     "DescribeCluster": clusters.describe_cluster,
     "DescribeReleaseLabel": clusters.describe_release_label,
     "DescribeStep": steps.describe_step,
@@ -39,6 +36,12 @@ OPERATIONS: dict[str, Operation] = {
     "ListReleaseLabels": clusters.list_release_labels,
     "ListSteps": steps.list_steps,
     "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
+}
+WRITES: dict[str, Write] = {
+    "AddInstanceGroups": groups.add_instance_groups,
+    "AddJobFlowSteps": steps.add_job_flow_steps,
+    "AddTags": clusters.add_tags,
+    "CancelSteps": steps.cancel_steps,
     "ModifyCluster": clusters.modify_cluster,
     "ModifyInstanceGroups": groups.modify_instance_groups,
     "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
@@ -53,19 +56,39 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-class OperationHook(Protocol):
-    """What can change the outcome of an operation from outside: the place where faults are injected."""
+class ReadView(Protocol):
+    """What reads show of the clusters: the place where faults of reads are injected."""
 
-    def call(self, function: Operation, operation: str, store: Store, request: Document) -> Document:
-        """Do the operation: `function` on the store, or on what the caller is to see of it."""
+    def clusters(self, store: Store, operation: str, named: Sequence[str]) -> Clusters:
+        """Return the clusters as a read sees them; `named` are the ids of those that it is about."""
+
+    def writing(self, store: Store, named: Sequence[str]) -> None:
+        """Take note of a write that is about to be done to these clusters."""
+
+    def launched(self, store: Store, cluster_id: str) -> None:
+        """Take note of a new cluster."""
+
+
+class PresentView:
+    """Reads show each cluster as it is."""
+
+    def clusters(self, store: Store, operation: str, named: Sequence[str]) -> Clusters:  # noqa: ARG002  # always
+        """Return the store itself."""
+        return store
+
+    def writing(self, store: Store, named: Sequence[str]) -> None:
+        """Do nothing: the past is not shown."""
+
+    def launched(self, store: Store, cluster_id: str) -> None:
+        """Do nothing: the past is not shown."""
 
 
 class EmrService:
     """The operations of EMR; each caller sees the clusters of its own account."""
 
-    def __init__(self, store: Store, hook: OperationHook | None = None) -> None:
+    def __init__(self, store: Store, view: ReadView | None = None) -> None:
         self._store = store
-        self._hook = hook
+        self._view = view or PresentView()
 
     @property
     def store(self) -> Store:
@@ -76,12 +99,16 @@ class EmrService:
         """Check that the caller may, then do it. Refusals are AwsError."""
         store = self._store.for_account(caller.account_id)
         _authorise(store, operation, request, caller)
-        function = OPERATIONS.get(operation)
-        if function is None:
+        named = ids.named_clusters(request)
+        if (read := READS.get(operation)) is not None:
+            return read(self._view.clusters(store, operation, named), request)
+        if (write := WRITES.get(operation)) is None:
             raise not_available(operation)
-        if self._hook is not None:
-            return self._hook.call(function, operation, store, request)
-        return function(store, request)
+        self._view.writing(store, named)
+        answer = write(store, request)
+        if operation == "RunJobFlow":
+            self._view.launched(store, answer["JobFlowId"])
+        return answer
 
     def clusters_named(self, body: bytes) -> list[str]:
         """Return ids and names of the clusters that a request's body mentions."""
@@ -153,12 +180,12 @@ def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
 
 
 def _tags_of(cluster: Cluster) -> dict[str, str]:
-    with cluster.changed:
+    with cluster.lock:
         return dict(cluster.tags)
 
 
 def _status_line(cluster: Cluster) -> Document:
-    with cluster.changed:
+    with cluster.lock:
         return {
             "id": cluster.id,
             "name": cluster.name,

@@ -13,7 +13,7 @@ from emrbox.emr.life.states import StepState
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Step
-    from emrbox.emr.life.store import Store
+    from emrbox.emr.life.store import Clusters, Store
 
 Document = dict[str, Any]
 OVER = "A job flow that is shutting down, terminated, or finished may not be modified."
@@ -26,7 +26,7 @@ def add_job_flow_steps(store: Store, request: Document) -> Document:
     cluster = store.job_flow(request["JobFlowId"])
     if request.get("ExecutionRoleArn"):
         raise validation_error("ExecutionRoleArn is not available in this region.")
-    with cluster.changed:
+    with cluster.lock:
         if cluster.status.state not in states.CLUSTER_LIVE:
             raise validation_error(OVER)
         active = len(cluster.active_steps)
@@ -35,13 +35,13 @@ def add_job_flow_steps(store: Store, request: Document) -> Document:
         cluster.steps.extend(steps)
         for step in steps:
             cluster.announce(step, None, store.now(cluster))
-        cluster.changed.notify_all()
+        cluster.wake()
     return {"StepIds": [step.id for step in steps]}
 
 
-def list_steps(store: Store, request: Document) -> Document:
+def list_steps(clusters: Clusters, request: Document) -> Document:
     """Return a cluster's steps, newest first, by state or by up to ten ids, 50 a page."""
-    cluster = store.cluster(request["ClusterId"])
+    cluster = clusters.cluster(request["ClusterId"])
     wanted, step_ids = set(request.get("StepStates", [])), request.get("StepIds", [])
     if wanted and step_ids:
         raise invalid_request("Cannot specify both StepIds and StepStates.")
@@ -51,8 +51,8 @@ def list_steps(store: Store, request: Document) -> Document:
     def is_wanted(step: Step) -> bool:
         return (not wanted or step.status.state in wanted) and (not step_ids or step.id in step_ids)
 
-    with cluster.changed:
-        newest_first = history.steps(cluster, store.now(cluster))[::-1]
+    with cluster.lock:
+        newest_first = history.steps(cluster, clusters.now(cluster))[::-1]
         known = {step.id for step in newest_first}
         for step_id in step_ids:
             if step_id not in known:
@@ -61,11 +61,11 @@ def list_steps(store: Store, request: Document) -> Document:
         return views.present({"Steps": [views.step_document(step) for step in shown], "Marker": marker})
 
 
-def describe_step(store: Store, request: Document) -> Document:
+def describe_step(clusters: Clusters, request: Document) -> Document:
     """Everything about one step."""
-    cluster = store.cluster(request["ClusterId"])
-    with cluster.changed:
-        for step in history.steps(cluster, store.now(cluster)):
+    cluster = clusters.cluster(request["ClusterId"])
+    with cluster.lock:
+        for step in history.steps(cluster, clusters.now(cluster)):
             if step.id == request["StepId"]:
                 return {"Step": views.step_document(step)}
     raise invalid_request(f"Step id '{request['StepId'][:60]}' is not valid.")
@@ -78,7 +78,7 @@ def cancel_steps(store: Store, request: Document) -> Document:
     if not 1 <= len(step_ids) <= MAXIMUM_CANCELLATIONS:
         raise invalid_request(f"Between 1 and {MAXIMUM_CANCELLATIONS} step IDs are required.")
     option = request.get("StepCancellationOption", "SEND_INTERRUPT")
-    with cluster.changed:
+    with cluster.lock:
         by_id = {step.id: step for step in cluster.steps}
         for step_id in step_ids:
             if step_id not in by_id:
@@ -87,7 +87,7 @@ def cancel_steps(store: Store, request: Document) -> Document:
         for step_id in step_ids:
             reason = _refusal(by_id[step_id])
             if reason is None:
-                store.engine(cluster).stepping.cancel(by_id[step_id], option)
+                store.engine(cluster).stepping.cancel(by_id[step_id], option, store.now(cluster))
             status = "SUBMITTED" if reason is None else "FAILED"
             answers.append(views.present({"StepId": step_id, "Status": status, "Reason": reason}))
     return {"CancelStepsInfoList": answers}

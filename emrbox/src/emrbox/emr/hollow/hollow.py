@@ -10,54 +10,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emrbox.emr.hollow.delays import Delays
-from emrbox.emr.hollow.engine import HollowEngine
 from emrbox.emr.hollow.nodes import HollowNodes
 from emrbox.emr.hollow.scripts import Scripts
 from emrbox.emr.life.clock import MovableClock
-from emrbox.faults.book import FaultBook
-from emrbox.faults.machines import StuckEnd, with_faults
+from emrbox.emr.life.drivers import ClockDriver
+from emrbox.emr.life.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from emrbox.emr.life.layer import NodeLayer
     from emrbox.emr.life.model import Cluster, Instance
-    from emrbox.faults.book import Fault
 
 
 class Hollow:
-    """The box's hollow clusters: their clock, their scripts, how long they take to start and end."""
+    """The box's hollow clusters: their clock, their scripts, how long they take to start and end.
 
-    def __init__(self, delays: Delays | None = None, faults: FaultBook | None = None) -> None:
-        self.clock = MovableClock()
+    `wrap` puts something around the machine layer of each cluster, faults for one.
+    """
+
+    def __init__(
+        self,
+        delays: Delays | None = None,
+        wrap: Callable[[NodeLayer, Cluster], NodeLayer] = lambda layer, _: layer,
+        clock: MovableClock | None = None,
+    ) -> None:
+        self.clock = clock or MovableClock()
         self.scripts = Scripts()
         self.delays = delays or Delays()
-        self._faults = faults or FaultBook()
+        self._wrap = wrap
         self._nodes: dict[str, HollowNodes] = {}
 
-    def engine(self, cluster: Cluster) -> HollowEngine:
+    def driver_of(self, cluster: Cluster) -> ClockDriver:
         """Return what drives a new hollow cluster."""
-        nodes = self._nodes[cluster.id] = HollowNodes(cluster, self.clock)
-        layer = with_faults(nodes, cluster, self._faults)
+        nodes = self._nodes[cluster.id] = HollowNodes(cluster, self.clock, self.scripts)
+        engine = Engine(cluster, self._wrap(nodes, cluster), pick_delay=self.delays.pick)
+        return ClockDriver(cluster, engine, self.clock)
 
-        def end() -> StuckEnd:
-            return StuckEnd(self._faults, cluster, self.clock.now)
+    def takes(self, tags: dict[str, str], account_id: str | None) -> bool:
+        """Whether a launch with these tags is hollow."""
+        return self.scripts.is_hollow(tags, account_id)
 
-        return HollowEngine(cluster, layer, self.clock, self.scripts, self.delays, end=end)
-
-    # -- as the hands of faults ----------------------------------------------------------------------------
-
-    def lose(self, cluster: Cluster, instances: Iterable[Instance], _code: str) -> None:
-        """Let instances be gone."""
-        self._nodes[cluster.id].lose({instance.ec2_id for instance in instances})
-        with cluster.changed:
-            cluster.changed.notify_all()
+    def lose(self, cluster: Cluster, instances: Iterable[Instance], code: str) -> None:  # noqa: ARG002  # EC2's
+        """Let instances be gone, as EC2 would."""
+        self._nodes[cluster.id].lose([instance.ec2_id for instance in instances])
 
     def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
         """Do nothing: there is no metadata to read."""
-
-    def spoil(self, fault: Fault, instances: Iterable[Instance]) -> None:
-        """Do nothing: there is no node."""
-
-    def mend(self, fault: Fault, instances: Iterable[Instance]) -> None:
-        """Do nothing: there is no node."""

@@ -17,13 +17,10 @@ LOG = logging.getLogger(__name__)
 
 
 class Clock(Protocol):
-    """A source of time that can also wait for a change."""
+    """A source of time."""
 
     def now(self) -> datetime:
         """Return the time, UTC."""
-
-    def wait(self, changed: threading.Condition, seconds: float) -> None:
-        """Wait, holding `changed`, until it is notified or `seconds` of this clock have passed."""
 
 
 class SystemClock:
@@ -33,21 +30,17 @@ class SystemClock:
         """Return the time, UTC."""
         return datetime.now(UTC)
 
-    def wait(self, changed: threading.Condition, seconds: float) -> None:
-        """Wait for a notification or the time to pass."""
-        changed.wait(seconds)
-
 
 class MovableClock:
     """The time of hollow clusters: real time plus what it was advanced by, or standing still.
 
     Work is handed to it with the moment it is due. One thread does it, in order, one piece at a time;
     `advance` does all that falls due on the way, each at its own moment, before it returns. The clock never
-    goes back.
+    goes back. It begins at `start`, or else at the present time.
     """
 
-    def __init__(self) -> None:
-        self._moment = datetime.now(UTC)  # the time at `_anchor`
+    def __init__(self, start: datetime | None = None) -> None:
+        self._moment = start or datetime.now(UTC)  # the time at `_anchor`
         self._anchor = time.monotonic()
         self._frozen = False
         self._queue: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -60,10 +53,6 @@ class MovableClock:
         """Return the time, UTC."""
         with self._changed:
             return self._now()
-
-    def wait(self, changed: threading.Condition, seconds: float) -> None:
-        """Wait for a notification or for real time to pass."""
-        changed.wait(seconds)
 
     @property
     def frozen(self) -> bool:

@@ -5,6 +5,7 @@ ErrorDetails' codes and the keys of their data: Management Guide, "Error codes w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.life import states
@@ -12,7 +13,9 @@ from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.states import ReasonCode
 
 if TYPE_CHECKING:
-    from emrbox.emr.life.model import Cluster, Group
+    from collections.abc import Sequence
+
+    from emrbox.emr.life.model import BootstrapAction, Cluster, Group
 
 PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
 _OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
@@ -32,6 +35,17 @@ EC2_REFUSALS = {
         "The subnet is not large enough: there are not enough free addresses for the instances.",
     ),
 }
+
+DOWNLOAD_FAILED = -1  # in place of an exit code
+
+
+@dataclass(frozen=True)
+class FailedNode:
+    """A node on which a bootstrap action has failed."""
+
+    ec2_id: str
+    exit_code: int
+    is_master: bool
 
 
 def error_detail(code: str, message: str, **data: str) -> dict[str, Any]:
@@ -58,6 +72,31 @@ def by_idle_policy() -> Ending:
 def by_bootstrap(message: str) -> Ending:
     """Return the end that a failed bootstrap action brings."""
     return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True)
+
+
+def by_bootstrap_action(number: int, action: BootstrapAction, failed: Sequence[FailedNode]) -> Ending:
+    """Return the end of a cluster on some of whose nodes a bootstrap action has failed."""
+    master = next((node for node in failed if node.is_master), None)
+    if master is None:
+        names = " and ".join(node.ec2_id for node in failed[:2])
+        which = f"{len(failed)} slave instance{'s' if len(failed) > 1 else ''} (including {names})"
+        return by_bootstrap(f"On {which}, bootstrap action {number} returned a non-zero return code")
+    data = {"primary_instance_id": master.ec2_id, "bootstrap_action": str(number)}
+    if master.exit_code == DOWNLOAD_FAILED:
+        code = "BOOTSTRAP_FAILURE_BA_DOWNLOAD_FAILED_PRIMARY"
+        message = (
+            f"Master instance ({master.ec2_id}) failed attempting to download bootstrap action {number} file "
+            "from S3"
+        )
+    else:
+        code = "BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE"
+        message = (
+            f"On the master instance ({master.ec2_id}), bootstrap action {number} returned a non-zero return "
+            "code"
+        )
+        data["return_code"] = str(master.exit_code)
+    detail = error_detail(code, message, **data, amazon_s3_path=action.path)
+    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=(detail,))
 
 
 def by_validation(message: str, *details: dict[str, Any]) -> Ending:

@@ -67,7 +67,7 @@ def event_of(
 ) -> Document | None:
     """Return EventBridge's whole event for the state that `subject` has just entered; None if there is none.
 
-    `before` is the state before, None for what has just been made. Called under the cluster's condition.
+    `before` is the state before, None for what has just been made. Called under the cluster's lock.
     """
     if isinstance(subject, Cluster):
         detail, kind = _cluster_detail(subject, now), CLUSTER_CHANGE

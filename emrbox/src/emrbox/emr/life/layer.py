@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from emrbox.emr.life.model import FailureDetails
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import Ending, FailureDetails, Group, Instance, Step
+    from emrbox.emr.life.model import Ending, Group, Instance, Step
 
 
 class StartFailureError(Exception):
@@ -36,12 +38,14 @@ class StepOutcome:
     failure: FailureDetails | None = None
     application_ids: tuple[str, ...] = ()
 
+    @classmethod
+    def of_problem(cls, problem: Exception) -> StepOutcome:
+        """Return the outcome of a step that emrbox could not run."""
+        return cls(1, FailureDetails("Unknown Error.", str(problem)[:500], None))
+
 
 class StepRun(Protocol):
-    """A running step."""
-
-    def wait(self) -> StepOutcome:
-        """Return when the step's process is over and its logs are pushed."""
+    """A running step. Both methods return at once, and may be called when it is over."""
 
     def interrupt(self) -> None:
         """Ask the process to stop (SIGTERM)."""
@@ -50,8 +54,26 @@ class StepRun(Protocol):
         """Kill the process and its descendants (SIGKILL)."""
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often the engine checks machines, in seconds; None is never."""
+
+    lost_instances: float | None = None  # beside every turn
+    idleness: float | None = None  # beside the moment at which the auto-termination policy would act
+    logs: float | None = None
+    first_step: float = 0.0  # how long a launch without steps that is not kept alive waits for one
+
+
 class NodeLayer(Protocol):
-    """The machines of one cluster. Its engine calls the methods, resizes from threads of their own."""
+    """The machines of one cluster, real, hollow or scripted.
+
+    Methods are jobs: they may block, and are not called under the cluster's lock unless they take no time.
+    Those that say "at once" are called under it.
+    """
+
+    @property
+    def pace(self) -> Pace:
+        """How often the machines are to be checked."""
 
     def launch(self, group: Group, count: int) -> list[Instance]:
         """Get instances for the group from EC2. Raises StartFailureError."""
@@ -84,13 +106,16 @@ class NodeLayer(Protocol):
         """Push the instances' logs and end them."""
 
     def protect(self, *, protected: bool) -> None:
-        """Set DisableApiTermination on the cluster's instances. Called from API threads."""
+        """Set DisableApiTermination on the cluster's instances, at once. Called from API threads."""
 
-    def start_step(self, step: Step) -> StepRun:
-        """Start a step on the master."""
+    def start_step(self, step: Step, report: Callable[[StepOutcome], None]) -> StepRun:
+        """Start a step on the master.
+
+        `report` is called, from any thread, when the step's process is over and its logs are pushed.
+        """
 
     def lost_instances(self) -> set[str]:
-        """Return the EC2 ids of instances that are no longer there."""
+        """Return, at once, the EC2 ids of instances that are no longer there."""
 
     def busy(self) -> bool:
         """Whether the cluster counts as active for the auto-termination policy, its steps left aside."""
@@ -101,5 +126,8 @@ class NodeLayer(Protocol):
     def push_logs(self) -> None:
         """Copy what is new in the logs to the log URI."""
 
+    def may_shut_down(self) -> bool:
+        """Return, at once, whether the machines can be ended now; the engine asks again if not."""
+
     def shut_down(self) -> None:
-        """Push the last logs and end every instance. Must not raise."""
+        """Push the last logs and end every instance."""

@@ -1,13 +1,14 @@
 """What EMR remembers: clusters with their groups, instances and steps. Plain data.
 
-A cluster and all in it is read and changed under its `changed` condition; `Status.move` knows the tables.
+A cluster and all in it is read and changed under its lock; `Status.move` knows the tables.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from emrbox.config import ACCOUNT_ID
@@ -198,6 +199,10 @@ class Ending:
     details: tuple[dict[str, Any], ...] = ()
 
 
+def no_driver() -> None:
+    """Ask nobody: nothing drives this cluster."""
+
+
 @dataclass
 class Cluster:
     """One cluster. `request` keeps RunJobFlow's own words for Describe*."""
@@ -233,7 +238,9 @@ class Cluster:
     )  # "Master", "Slave" -> the managed group's id
     core_count_at_start: int = 0  # what follows from it stays when the cluster is resized
     watcher: Watcher | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    # Asks the driver for a turn: called after a change of the records from outside of the engine.
+    wake: Callable[[], None] = no_driver
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def master(self) -> Group:
@@ -272,9 +279,15 @@ class Cluster:
         self.ending = ending
         self.error_details = list(ending.details)
         self.move(self, ClusterState.TERMINATING, now, ending.reason)
-        self.changed.notify_all()
+
+    def snapshot(self) -> Cluster:
+        """Return a copy of the records as they are now. Nothing drives it, and nobody hears of its states."""
+        with self.lock:
+            records = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NOT_RECORDS}
+            return Cluster(**copy.deepcopy(records), clock=self.clock)
 
 
+NOT_RECORDS = frozenset({"clock", "watcher", "wake", "lock"})
 # Hears of every state that is entered: cluster, what has it, its state before (None: just made), the time.
-# It is called under the cluster's condition and must neither wait nor raise.
+# It is called under the cluster's lock and must neither wait nor raise.
 Watcher = Callable[[Cluster, HasStatus[Any], states.State | None, "datetime"], None]

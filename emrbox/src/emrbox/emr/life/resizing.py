@@ -1,13 +1,13 @@
 """Groups that grow and shrink while their cluster runs, and lost core and task nodes that are replaced.
 
-A group is resized towards its requested count, one change after the other, by one piece of work at a time. A
+A group is resized towards its requested count, one change after the other, by one procedure at a time. A
 resize that cannot go on leaves the group SUSPENDED until it is resized again (emr-facts 1.2).
 """
 
 from __future__ import annotations
 
 import logging
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emrbox.emr.life import decisions, endings, states
@@ -16,11 +16,11 @@ from emrbox.emr.life.model import Reason, Resize
 from emrbox.emr.life.states import GroupState, InstanceState, ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from emrbox.emr.life.clock import Clock
-    from emrbox.emr.life.layer import NodeLayer
-    from emrbox.emr.life.model import Cluster, Group, Instance
+    from emrbox.emr.life.context import Context
+    from emrbox.emr.life.model import Group, Instance
+    from emrbox.emr.life.procedures import Procedure
 
 LOG = logging.getLogger(__name__)
 # How often nodes that fail their bootstrap actions are replaced. A guess: EMR's number is not documented.
@@ -28,44 +28,28 @@ TRIES = 3
 
 
 class Resizing:
-    """The resizes of one cluster. `in_background` runs a piece of work later, not in the caller's thread."""
+    """The resizes of one cluster. `leaving` gets the EC2 ids of instances that a resize ends."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        layer: NodeLayer,
-        clock: Clock,
-        in_background: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self._cluster = cluster
-        self._layer = layer
-        self._clock = clock
-        self._in_background = in_background
-        self._busy: set[str] = set()  # groups with work under way
-        self._quiet = threading.Condition()
-        self.leaving: set[str] = set()  # EC2 ids of instances that end because they are told to
+    def __init__(self, context: Context, leaving: set[str]) -> None:
+        self._context = context
+        self._cluster = context.cluster
+        self._leaving = leaving
+        self.busy: set[str] = set()  # ids of the groups whose resize is under way
 
     def start_due(self) -> None:
-        """Set every resize going that a group wants; under the cluster's condition."""
+        """Begin every resize that a group wants."""
         for group in self._cluster.groups:
-            if group.id in self._busy or not decisions.wants_resize(group):
+            if group.id in self.busy or not decisions.wants_resize(group):
                 continue
-            now = self._clock.now()
-            group.resize = Resize(now, len(group.present), group.requested_count)
+            group.resize = Resize(self._context.now, len(group.present), group.requested_count)
             if group.status.state is not GroupState.PROVISIONING:
-                self._cluster.move(group, GroupState.RESIZING, now)
-            with self._quiet:
-                self._busy.add(group.id)
-            self._in_background(lambda group=group: self._work(group))  # type: ignore[misc]  # a group a loop
+                self._context.move(group, GroupState.RESIZING)
+            self.busy.add(group.id)
+            self._context.procedures.begin(self._run(group))
 
-    def wait_quiet(self, timeout_seconds: float) -> None:
-        """Return when no resize is under way; each stops soon after its cluster has begun to end."""
-        with self._quiet:
-            self._quiet.wait_for(lambda: not self._busy, timeout_seconds)
-
-    def _work(self, group: Group) -> None:
+    def _run(self, group: Group) -> Procedure[None]:
         try:
-            self._resize(group)
+            yield from self._resize(group)
         except InterruptedByEndError:
             pass
         except StartFailureError as failure:
@@ -75,96 +59,82 @@ class Resizing:
             self._suspend(
                 group, Reason(ReasonCode.INTERNAL_ERROR, f"{type(problem).__name__}: {problem}"[:500])
             )
-        finally:
-            with self._quiet:
-                self._busy.discard(group.id)
-                self._quiet.notify_all()
-            with self._cluster.changed:
-                self._cluster.changed.notify_all()
+        self.busy.discard(group.id)
 
-    def _resize(self, group: Group) -> None:
+    def _resize(self, group: Group) -> Procedure[None]:
         tries = 0
         while True:
-            with self._cluster.changed:
-                self.check()
-                missing = group.requested_count - len(group.present)
-                doomed = [i for i in group.present if i.ec2_id in group.told_to_end]
-                if missing == 0 and not doomed:
-                    self._finish(group)
-                    return
-            if doomed:
-                self._let_go(group, doomed, graceful=False)
+            self._context.check()
+            missing = group.requested_count - len(group.present)
+            named = [i for i in group.present if i.ec2_id in group.told_to_end]
+            if named:
+                yield from self._remove(group, named, graceful=False)
             elif missing < 0:
-                self._let_go(group, self._layer.order_to_leave(group)[:-missing], graceful=True)
+                order = yield from self._context.do(
+                    "order to leave", partial(self._context.layer.order_to_leave, group)
+                )
+                yield from self._remove(group, order[:-missing], graceful=True)
+            elif missing == 0:
+                self._finish(group)
+                return
             elif tries == TRIES:
-                message = "Instances failed their bootstrap actions"
-                raise StartFailureError(endings.by_bootstrap(message))
-            elif self._add(group, missing):
+                raise StartFailureError(endings.by_bootstrap("Instances failed their bootstrap actions"))
+            elif (yield from self._add(group, missing)):
                 tries += 1
 
     def _finish(self, group: Group) -> None:
-        now = self._clock.now()
         if group.status.state is GroupState.PROVISIONING:
-            self._cluster.move(group, GroupState.BOOTSTRAPPING, now)
-        self._cluster.move(group, GroupState.RUNNING, now)
+            self._context.move(group, GroupState.BOOTSTRAPPING)
+        self._context.move(group, GroupState.RUNNING)
 
-    def _add(self, group: Group, count: int) -> int:
-        """Launch instances and let them join. Returns how many did not get through."""
-        instances = self._layer.launch(group, count)
+    def _add(self, group: Group, count: int) -> Procedure[int]:
+        """Launch instances and let them join. Returns how many failed a bootstrap action."""
+        instances = yield from self._context.do("launch", partial(self._context.layer.launch, group, count))
+        group.instances.extend(instances)
         try:
-            with self._cluster.changed:
-                group.instances.extend(instances)
-                self.check()
-            self._layer.boot_more(group, instances, self.check)
-            with self._cluster.changed:
-                self.check()
-                if group.status.state is GroupState.PROVISIONING:
-                    self._cluster.move(group, GroupState.BOOTSTRAPPING, self._clock.now())
-                self._move(instances, InstanceState.BOOTSTRAPPING)
-            failed = self._layer.join(group, instances, self.check)
+            failed = yield from self._bring_up(group, instances)
         except InterruptedByEndError:
             reason = Reason(ReasonCode.CLUSTER_TERMINATED, states.INSTANCE_TERMINATED_WITH_CLUSTER)
-            self._end(instances, reason)
+            yield from self._end(instances, reason)
             raise
         except Exception:
-            self._end(instances, Reason(ReasonCode.INTERNAL_ERROR, "The instance did not become ready."))
+            reason = Reason(ReasonCode.INTERNAL_ERROR, "The instance did not become ready.")
+            yield from self._end(instances, reason)
             raise
-        self._end(failed, Reason(ReasonCode.BOOTSTRAP_FAILURE, "A bootstrap action failed on the instance."))
-        with self._cluster.changed:
-            self.check()
-            self._move([i for i in instances if i not in failed], InstanceState.RUNNING)
+        reason = Reason(ReasonCode.BOOTSTRAP_FAILURE, "A bootstrap action failed on the instance.")
+        yield from self._end(failed, reason)
+        self._context.check()
+        self._context.move_instances([i for i in instances if i not in failed], InstanceState.RUNNING)
         return len(failed)
 
-    def _let_go(self, group: Group, instances: Sequence[Instance], *, graceful: bool) -> None:
-        self.leaving.update(i.ec2_id for i in instances)
-        if graceful:
-            self._layer.decommission(group, instances, self.check)
-        # Guess: the code and words of an instance that a resize has ended are not documented.
-        self._end(instances, Reason(message="Instance was terminated by a resize."))
+    def _bring_up(self, group: Group, instances: Sequence[Instance]) -> Procedure[list[Instance]]:
+        """Boot and bootstrap new instances. Returns those that failed a bootstrap action."""
+        context, layer = self._context, self._context.layer
+        yield from context.pause("resizing")
+        yield from context.do("late boot", partial(layer.boot_more, group, instances, context.check))
+        context.check()
+        if group.status.state is GroupState.PROVISIONING:
+            context.move(group, GroupState.BOOTSTRAPPING)
+        context.move_instances(instances, InstanceState.BOOTSTRAPPING)
+        return (yield from context.do("join", partial(layer.join, group, instances, context.check)))
 
-    def _end(self, instances: Sequence[Instance], reason: Reason) -> None:
+    def _remove(self, group: Group, instances: Sequence[Instance], *, graceful: bool) -> Procedure[None]:
+        self._leaving.update(i.ec2_id for i in instances)
+        if graceful:
+            call = partial(self._context.layer.decommission, group, instances, self._context.check)
+            yield from self._context.do("decommission", call)
+        # Guess: the code and words of an instance that a resize has ended are not documented.
+        yield from self._end(instances, Reason(message="Instance was terminated by a resize."))
+
+    def _end(self, instances: Sequence[Instance], reason: Reason) -> Procedure[None]:
         if not instances:
             return
-        self.leaving.update(i.ec2_id for i in instances)
-        self._layer.end(instances)
-        with self._cluster.changed:
-            self._move(instances, InstanceState.TERMINATED, reason)
-
-    def _move(
-        self, instances: Sequence[Instance], state: InstanceState, reason: Reason | None = None
-    ) -> None:
-        for instance in instances:
-            if instance.status.state is not InstanceState.TERMINATED:
-                self._cluster.move(instance, state, self._clock.now(), reason)
+        self._leaving.update(i.ec2_id for i in instances)
+        yield from self._context.do("end of instances", partial(self._context.layer.end, instances))
+        self._context.move_instances(instances, InstanceState.TERMINATED, reason)
 
     def _suspend(self, group: Group, reason: Reason) -> None:
-        with self._cluster.changed:
-            # Those that were to leave and did not are missed again when they are gone.
-            self.leaving.difference_update(i.ec2_id for i in group.present)
-            if self._cluster.status.state in states.CLUSTER_LIVE:
-                self._cluster.move(group, GroupState.SUSPENDED, self._clock.now(), reason)
-
-    def check(self) -> None:
-        """Raise InterruptedByEndError when the cluster is ending."""
-        if self._cluster.status.state not in states.CLUSTER_LIVE:
-            raise InterruptedByEndError
+        # Those that were to leave and did not are missed again when they are gone.
+        self._leaving.difference_update(i.ec2_id for i in group.present)
+        if self._context.is_live:
+            self._context.move(group, GroupState.SUSPENDED, reason)

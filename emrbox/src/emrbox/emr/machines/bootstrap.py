@@ -7,18 +7,18 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from emrbox.emr.life import endings
+from emrbox.emr.life.endings import DOWNLOAD_FAILED, FailedNode
 from emrbox.emr.life.layer import Checkpoint, StartFailureError
-from emrbox.emr.life.model import BootstrapAction, Ending, Reason
-from emrbox.emr.life.states import ReasonCode
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member, on_all
 from emrbox.emr.machines.processes import kill_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emrbox.emr.life.model import BootstrapAction
+
 LOGS = "/mnt/var/log/bootstrap-actions"
 LOOK_SECONDS = 0.05
-DOWNLOAD_FAILED = -1
 
 
 def run_bootstrap_actions(
@@ -30,7 +30,8 @@ def run_bootstrap_actions(
     """
     for number, action in enumerate(actions, 1):
         if failed := _failed(number, action, members, check):
-            raise StartFailureError(failure_ending(number, action, failed))
+            nodes = [_failed_node(member, code) for member, code in failed]
+            raise StartFailureError(endings.by_bootstrap_action(number, action, nodes))
 
 
 def bootstrap_late_nodes(
@@ -48,6 +49,10 @@ def _failed(
 ) -> list[tuple[Member, int]]:
     codes = on_all(lambda member: _run(member, number, action, check), members)
     return [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
+
+
+def _failed_node(member: Member, code: int) -> FailedNode:
+    return FailedNode(member.instance.ec2_id, code, is_master=member.is_master)
 
 
 def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint) -> int:
@@ -105,36 +110,3 @@ def _wait(process: subprocess.Popen[bytes], check: Checkpoint) -> int:
         process.wait()
         raise
     return process.returncode
-
-
-def failure_ending(number: int, action: BootstrapAction, failed: list[tuple[Member, int]]) -> Ending:
-    """Return how a cluster ends when an action has failed on some nodes with these exit codes."""
-    master = next(((m, code) for m, code in failed if m.is_master), None)
-    if master and master[1] == DOWNLOAD_FAILED:
-        instance = master[0].instance.ec2_id
-        message = (
-            f"Master instance ({instance}) failed attempting to download bootstrap action {number} file "
-            "from S3"
-        )
-        details = _details("BOOTSTRAP_FAILURE_BA_DOWNLOAD_FAILED_PRIMARY", message, number, action, master)
-    elif master:
-        instance = master[0].instance.ec2_id
-        message = (
-            f"On the master instance ({instance}), bootstrap action {number} returned a non-zero return code"
-        )
-        details = _details("BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE", message, number, action, master)
-    else:
-        names = " and ".join(member.instance.ec2_id for member, _ in failed[:2])
-        which = f"{len(failed)} slave instance{'s' if len(failed) > 1 else ''} (including {names})"
-        message = f"On {which}, bootstrap action {number} returned a non-zero return code"
-        details = ()
-    return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True, details=details)
-
-
-def _details(
-    code: str, message: str, number: int, action: BootstrapAction, master: tuple[Member, int]
-) -> tuple[dict[str, object], ...]:
-    data = {"primary_instance_id": master[0].instance.ec2_id, "bootstrap_action": str(number)}
-    if master[1] != DOWNLOAD_FAILED:
-        data["return_code"] = str(master[1])
-    return (endings.error_detail(code, message, **data, amazon_s3_path=action.path),)

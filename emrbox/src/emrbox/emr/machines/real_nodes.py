@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING
 
 from emrbox.emr.life.decisions import newest_first
+from emrbox.emr.life.layer import Pace, StepOutcome
 from emrbox.emr.machines.bootstrap import bootstrap_late_nodes, run_bootstrap_actions
 from emrbox.emr.machines.capacity import Capacity
 from emrbox.emr.machines.daemons import Daemons
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from emrbox.emr.life.layer import Checkpoint
     from emrbox.emr.life.model import Cluster, Group, Instance, Step
 
+LOG = logging.getLogger(__name__)
+# Instances are lost without a word; idleness asks YARN and HDFS; logs appear in S3 every 5 minutes
+# (emr-facts 3.2).
+PACE = Pace(lost_instances=1.0, idleness=5.0, logs=300.0)
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then says why
 BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
@@ -29,6 +36,8 @@ BUSY_FILE_SECONDS = 60.0
 
 class RealNodes:
     """The machines of one cluster."""
+
+    pace = PACE
 
     def __init__(
         self,
@@ -128,8 +137,22 @@ class RealNodes:
         """Set DisableApiTermination on the cluster's instances."""
         self._capacity.protect(protected=protected)
 
-    def start_step(self, step: Step) -> StepProcess:
+    def start_step(self, step: Step, report: Callable[[StepOutcome], None]) -> StepProcess:
         """Start a step on the master."""
+        process = self._step_process(step)
+
+        def wait() -> None:
+            try:
+                outcome = process.wait()
+            except Exception as problem:
+                LOG.exception("step %s of %s could not be waited for", step.id, self._cluster.id)
+                outcome = StepOutcome.of_problem(problem)
+            report(outcome)
+
+        threading.Thread(target=wait, name=f"emr-{step.id}", daemon=True).start()
+        return process
+
+    def _step_process(self, step: Step) -> StepProcess:
         master = self._master
 
         def push(application_ids: Sequence[str]) -> None:
@@ -168,6 +191,10 @@ class RealNodes:
     def push_logs(self) -> None:
         """Copy what is new in the logs to the log URI."""
         self._logs.push(self._members)
+
+    def may_shut_down(self) -> bool:
+        """Nothing holds them."""
+        return True
 
     def shut_down(self) -> None:
         """Push the last logs and end every instance."""

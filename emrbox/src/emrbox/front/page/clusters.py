@@ -68,7 +68,7 @@ def is_hollow(cluster: Cluster) -> bool:
 
 
 def _line(cluster: Cluster, now: datetime) -> Document:
-    with cluster.changed:
+    with cluster.lock:
         at = cluster.clock.now() if cluster.clock else now
         return {
             **plain(views.cluster_summary(cluster, at)),
@@ -85,7 +85,7 @@ def details(cluster: Cluster, now: datetime, submitted: Callable[[str], Sequence
 
     `submitted` returns the YARN applications that a running step has started so far, by its id.
     """
-    with cluster.changed:
+    with cluster.lock:
         at = cluster.clock.now() if cluster.clock else now
         hollow = is_hollow(cluster)
         document = {

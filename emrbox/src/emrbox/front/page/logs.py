@@ -33,7 +33,7 @@ GZIP = 16 + zlib.MAX_WBITS
 
 def listing(config: BoxConfig, cluster: Cluster) -> Document:
     """Return the logs that there are: by node, newest first, and in S3."""
-    with cluster.changed:
+    with cluster.lock:
         instances = [
             (group.role, instance.ec2_id) for group in cluster.groups for instance in group.instances
         ]
@@ -47,7 +47,7 @@ def listing(config: BoxConfig, cluster: Cluster) -> Document:
 
 def node_log(config: BoxConfig, cluster: Cluster, instance: str, path: str) -> Document:
     """Return the end of a file below /mnt/var/log of one of the cluster's nodes."""
-    with cluster.changed:
+    with cluster.lock:
         known = {one.ec2_id for one in cluster.instances}
     if instance not in known:
         raise ValueError("the cluster has no such instance")
