@@ -112,7 +112,7 @@ class FaultyNodes(WrappedLayer):
 
 
 class StuckEnd:
-    """Says, each time it is asked, whether a cluster's end is still stuck."""
+    """Whether a cluster's end is still stuck: the fault acts once, and may be removed meanwhile."""
 
     def __init__(self, book: FaultBook, cluster: Cluster, now: Callable[[], datetime]) -> None:
         self._book = book
@@ -134,7 +134,7 @@ def roles_of(fault: Fault) -> set[str]:
 
 
 def chosen(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
-    """Return the nodes that a fault acts on: by role, and as many as it says, drawn from its own chance."""
+    """Return the nodes that a fault acts on: by role, as many as it names, drawn by its own generator."""
     found = [
         (group, instance)
         for group in cluster.groups

@@ -34,7 +34,7 @@ MOST_SECONDS = 200
 
 @dataclass
 class ScriptedRun:
-    """A step that ends when the test says so, or when it is cancelled."""
+    """A step that ends by `end`, or when it is cancelled."""
 
     report: Callable[[StepOutcome], None]
     ignores_interrupt: bool = False
@@ -254,11 +254,11 @@ class Emr:
         self.wait_for(lambda: step_id in runs, bool)
         return runs[step_id]
 
-    def wait_for(self, look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        """Move the clock on, second by second, until what is looked at is good."""
+    def wait_for(self, read: Callable[[], Any], is_expected: Callable[[Any], bool]) -> Any:
+        """Move the clock on, second by second, until what is read is as expected."""
         for _ in range(MOST_SECONDS):
             self.settle()
-            if good(value := look()):
+            if is_expected(value := read()):
                 return value
             self.clock.advance(1)
         raise AssertionError(f"still {value}")

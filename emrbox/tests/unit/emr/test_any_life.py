@@ -52,7 +52,7 @@ CHANGING = {GroupState.PROVISIONING, GroupState.BOOTSTRAPPING, GroupState.RESIZI
 
 
 class World:
-    """One box's EMR for all examples; each looks at its own clusters only."""
+    """One box's EMR for all examples; each uses its own clusters only."""
 
     def __init__(self) -> None:
         self.faults = FaultBook()
@@ -291,11 +291,11 @@ class AnyLife(RuleBasedStateMachine):
                 assert started <= engine.stepping.under_way, cluster_id
 
     @invariant()
-    def events_tell_of_moves_in_their_order(self) -> None:
-        told = [(e["detail"], e["time"]) for e in WORLD.events]
-        assert [time for _, time in told] == sorted(time for _, time in told)
+    def events_report_moves_in_their_order(self) -> None:
+        sent = [(e["detail"], e["time"]) for e in WORLD.events]
+        assert [time for _, time in sent] == sorted(time for _, time in sent)
         entered = {(subject, str(after)) for subject, _, after, _ in WORLD.moves}
-        for detail, _ in told:
+        for detail, _ in sent:
             subject = detail.get("stepId") or detail.get("instanceGroupId") or detail["clusterId"]
             assert (subject, detail["state"]) in entered
             assert all(isinstance(value, str) for value in detail.values())

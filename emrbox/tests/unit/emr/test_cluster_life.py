@@ -1,4 +1,4 @@
-"""The life of a cluster, with machines that do what the test says."""
+"""The life of a cluster, with scripted machines."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_protected_cluster_is_not_terminated_but_the_others_of_the_call_are(em
     emr.until(protected, "TERMINATED")
 
 
-def test_a_failed_start_ends_with_errors_and_says_why(emr: Any) -> None:
+def test_a_failed_start_ends_with_errors_and_its_reason(emr: Any) -> None:
     reason = Reason(ReasonCode.BOOTSTRAP_FAILURE, "On the master instance (i-1), …")
     details = ({"ErrorCode": "BOOTSTRAP_FAILURE_X", "ErrorData": [], "ErrorMessage": "why"},)
     emr.start_failure = StartFailureError(Ending(reason, with_errors=True, details=details))
@@ -84,7 +84,7 @@ def test_an_unexpected_problem_ends_the_cluster_with_an_internal_error(emr: Any)
     assert status["StateChangeReason"]["Code"] == "INTERNAL_ERROR"
 
 
-def test_a_master_that_dies_while_the_cluster_starts_is_what_is_told(emr: Any) -> None:
+def test_a_master_that_dies_while_the_cluster_starts_is_the_reported_reason(emr: Any) -> None:
     emr.start_failure = OSError("no route to host")
     emr.starts_at_once = False
     cluster_id = emr.launch()

@@ -1,4 +1,4 @@
-"""The events that EMR sends, in its own words and order."""
+"""The events that EMR sends, their messages and their order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [event["detail"] for event in events if event["detail-type"] == kind]
 
 
-def test_a_clusters_life_is_told_in_order(emr: Any, events: list[dict[str, Any]]) -> None:
+def test_events_report_a_clusters_states_in_order(emr: Any, events: list[dict[str, Any]]) -> None:
     cluster_id = emr.launch()
     emr.until(cluster_id, "WAITING")
     (step,) = emr.add(cluster_id, emr.step_request())
@@ -26,22 +26,22 @@ def test_a_clusters_life_is_told_in_order(emr: Any, events: list[dict[str, Any]]
     emr.until(cluster_id, "WAITING")
     emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
     emr.until(cluster_id, "TERMINATED")
-    told = of(events, "EMR Cluster State Change")
-    assert [d["state"] for d in told] == ["STARTING", "WAITING", "RUNNING", "WAITING", "TERMINATED"]
-    assert told[0]["message"] == (
+    sent = of(events, "EMR Cluster State Change")
+    assert [d["state"] for d in sent] == ["STARTING", "WAITING", "RUNNING", "WAITING", "TERMINATED"]
+    assert sent[0]["message"] == (
         f"Amazon EMR cluster {cluster_id} (test) was requested at 2026-11-01 12:00 UTC and is being created."
     )
-    assert "finished running all pending steps at" in told[3]["message"]
-    assert told[-1]["message"] == (
+    assert "finished running all pending steps at" in sent[3]["message"]
+    assert sent[-1]["message"] == (
         f"Amazon EMR Cluster {cluster_id} (test) has terminated at 2026-11-01 12:00 UTC with a reason of "
         "USER_REQUEST."
     )
-    assert json.loads(told[-1]["stateChangeReason"]) == {
+    assert json.loads(sent[-1]["stateChangeReason"]) == {
         "code": "USER_REQUEST",
         "message": "Terminated by user request",
     }
-    assert told[0]["stateChangeReason"] == '{"code":""}'
-    assert {d["severity"] for d in told} == {"INFO"}
+    assert sent[0]["stateChangeReason"] == '{"code":""}'
+    assert {d["severity"] for d in sent} == {"INFO"}
     steps = of(events, "EMR Step Status Change")
     assert [d["state"] for d in steps] == ["PENDING", "RUNNING", "COMPLETED"]
     assert steps[2]["message"].endswith("and took 0 minutes to complete.")

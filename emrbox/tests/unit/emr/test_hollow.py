@@ -24,7 +24,7 @@ HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
 
 
 def script(name: str = "work", action: str = "CONTINUE", **options: Any) -> dict[str, Any]:
-    """A step that says how long it takes and how it ends."""
+    """A step with a script of its own."""
     words = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", str(value))]
     jar = {"Jar": "command-runner.jar", "Args": ["emrbox-script", *words]}
     return {"Name": name, "ActionOnFailure": action, "HadoopJarStep": jar}
@@ -346,7 +346,7 @@ def test_all_core_nodes_are_lost_once_the_cluster_waits_and_it_goes_on_waiting(e
     assert emr.core_count(emr.launch()) == 2
 
 
-def test_lost_core_nodes_are_replaced_where_ec2_has_room(emr: HollowEmr) -> None:
+def test_lost_core_nodes_are_replaced_where_ec2_has_capacity(emr: HollowEmr) -> None:
     cluster_id = emr.launch()
     emr.hollow.delays.change({"phases": {"resizing": [300, 300]}})
     emr.faults.add({"kind": "core-lost", "parameters": {"replaced": 1}})

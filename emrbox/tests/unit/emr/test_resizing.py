@@ -51,7 +51,7 @@ def test_a_task_group_is_added_while_the_cluster_runs(emr: Any, cluster_id: str)
     assert "ReadyDateTime" in timeline
 
 
-def test_growing_shows_resizing_until_the_nodes_have_joined_and_tells_of_it(
+def test_growing_shows_resizing_until_the_nodes_have_joined_and_sends_events(
     emr: Any, cluster_id: str
 ) -> None:
     machines = emr.machines[cluster_id]

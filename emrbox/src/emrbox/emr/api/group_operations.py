@@ -120,7 +120,7 @@ def _named(change: Document) -> set[str]:
 def _apply(group: Group, change: Document) -> None:
     policy = change.get("ShrinkPolicy", {})
     group.requested_count = _count_after(group, change)
-    group.told_to_end |= _named(change)
+    group.ids_to_terminate |= _named(change)
     instances = policy.get("InstanceResizePolicy", {})
     group.first_ids = set(instances.get("InstancesToTerminate", []))
     group.protected_ids = set(instances.get("InstancesToProtect", []))

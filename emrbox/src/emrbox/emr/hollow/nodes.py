@@ -32,7 +32,7 @@ FIRST_STEP_SECONDS = 15.0
 
 
 class HollowNodes:
-    """What stands where machines would be. `lose` ends some of them."""
+    """The layer of a cluster without machines. `lose` ends some of its instances."""
 
     pace = Pace(first_step=FIRST_STEP_SECONDS)
     _numbers = itertools.count()
@@ -44,7 +44,7 @@ class HollowNodes:
         self._lost: set[str] = set()
 
     def launch(self, group: Group, count: int) -> list[Instance]:  # noqa: ARG002  # every group has the same
-        """Make instances for the group; there is always room."""
+        """Make instances for the group; there is always capacity."""
         self._cluster.availability_zone = self._cluster.availability_zone or ZONE
         return [self._instance() for _ in range(count)]
 
@@ -100,13 +100,13 @@ class HollowNodes:
         """EC2 has no such instances to protect."""
 
     def start_step(self, step: Step, report: Callable[[StepOutcome], None]) -> ScriptedStep:
-        """Play the step's script by the clock."""
+        """Run the step's script by the clock."""
         running = ScriptedStep(self._cluster, step, self._scripts.of(self._cluster, step), report)
         running.start(self._clock)
         return running
 
     def lost_instances(self) -> set[str]:
-        """Return what `lose` was told."""
+        """Return the instances that were lost."""
         return self._lost
 
     def busy(self) -> bool:

@@ -1,10 +1,10 @@
 """What the steps of hollow clusters do: how long they take and how they end.
 
-A step says it itself, `command-runner.jar` with the arguments
+A step can contain its own script: `command-runner.jar` with the arguments
 
     emrbox-script --seconds 7200 --exit-code 1 --message "java.lang.OutOfMemoryError"
 
-or, where the steps are those of a program under test, a rule says it by the names of cluster and step. Any
+or, where the steps are those of a program under test, a rule sets it by the names of cluster and step. Any
 other step of a hollow cluster succeeds at once.
 """
 
@@ -29,7 +29,7 @@ MOST_EXIT_CODE = 255
 
 @dataclass(frozen=True)
 class Script:
-    """One step's part. `message` is FailureDetails.Message; `applications` YARN applications are named."""
+    """What one step does. `message` is FailureDetails.Message; `applications` YARN applications are named."""
 
     seconds: float = 0.0
     exit_code: int = 0
@@ -54,7 +54,7 @@ class Rule:
     account: str = "*"
 
     def fits(self, cluster: Cluster, step: Step) -> bool:
-        """Whether it speaks of this step."""
+        """Whether the rule is for this step."""
         names = (cluster.name, cluster.id)
         return (
             fnmatchcase(step.name, self.step)
@@ -73,7 +73,7 @@ class Scripts:
         self._accounts: set[str] = set()
 
     def is_hollow(self, tags: dict[str, str], account_id: str | None = None) -> bool:
-        """Whether a launch with these tags is hollow: its tag says so, or else its account, or the box."""
+        """Whether a launch with these tags is hollow: by its tag, else by its account or the box's setting."""
         value = tags.get(HOLLOW_TAG)
         if value is None:
             return self.all_launches or account_id in self._accounts
@@ -90,7 +90,7 @@ class Scripts:
             self._rules = [rule for rule in self._rules if rule.account != account_id]
 
     def of(self, cluster: Cluster, step: Step) -> Script:
-        """Return a step's script. What a step says itself comes first, then the newest rule that fits."""
+        """Return a step's script: its own, or else that of the newest rule that fits."""
         if step.args[:1] == (COMMAND,):
             return from_arguments(step.args[1:])
         with self._lock:
@@ -124,7 +124,7 @@ class Scripts:
 
 
 def from_arguments(arguments: Sequence[str]) -> Script:
-    """Read a step's own script. What cannot be read fails the step at once and says why."""
+    """Read a step's own script. One that cannot be read fails the step, with the reason as message."""
     parser = _Parser(prog=COMMAND, add_help=False, exit_on_error=False)
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--exit-code", type=int, default=0)

@@ -1,4 +1,4 @@
-"""A step of a hollow cluster: nothing runs, and the clock ends it as its script says."""
+"""A step of a hollow cluster: nothing runs, and the clock ends it by its script."""
 
 from __future__ import annotations
 

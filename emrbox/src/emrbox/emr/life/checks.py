@@ -21,7 +21,7 @@ LOST_MESSAGE = "Instance was terminated."
 
 
 class Checks:
-    """The checks of one cluster that is ready, as often as its machine layer's pace says.
+    """The checks of one cluster that is ready, in the intervals of its machine layer's pace.
 
     `leaving` has the EC2 ids of instances that emrbox itself ends, which are not lost.
     """
@@ -47,11 +47,12 @@ class Checks:
         except Exception:
             LOG.exception("the instances of %s could not be checked", cluster.id)
             return
-        gone = [i for i in cluster.instances if i.ec2_id in lost]
-        context.move_instances(
-            gone, InstanceState.TERMINATED, Reason(ReasonCode.INSTANCE_FAILURE, LOST_MESSAGE)
-        )
-        if gone and (ending := decisions.ending_by_lost_instances(cluster)):
+        if not lost:
+            return
+        reason = Reason(ReasonCode.INSTANCE_FAILURE, LOST_MESSAGE)
+        gone = [instance for instance in cluster.instances if instance.ec2_id in lost]
+        context.move_instances(gone, InstanceState.TERMINATED, reason)
+        if ending := decisions.ending_by_lost_instances(cluster):
             cluster.end(ending, context.now)
 
     def note_activity(self) -> None:

@@ -34,7 +34,7 @@ class SystemClock:
 class MovableClock:
     """The time of hollow clusters: real time plus what it was advanced by, or standing still.
 
-    Work is handed to it with the moment it is due. One thread does it, in order, one piece at a time;
+    Work is scheduled with the moment it is due. One thread does it, in order, one piece at a time;
     `advance` does all that falls due on the way, each at its own moment, before it returns. The clock never
     goes back. It begins at `start`, or else at the present time.
     """
@@ -125,7 +125,7 @@ class MovableClock:
             return work
 
     def _follow(self) -> None:
-        """Do the work as its time comes, for ever."""
+        """Do the work as it falls due. Does not return."""
         while True:
             with self._changed:
                 while not self._queue or self._queue[0][0] > self._now():

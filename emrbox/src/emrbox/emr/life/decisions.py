@@ -67,9 +67,9 @@ def wants_resize(group: Group) -> bool:
     """Whether a group of a ready cluster should change its size now. A suspended one waits to be resized."""
     if group.role == "MASTER" or group.status.state is GroupState.SUSPENDED:
         return False
-    doomed = any(i.ec2_id in group.told_to_end for i in group.present)
+    has_named = any(i.ec2_id in group.ids_to_terminate for i in group.present)
     is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
-    return is_due or doomed or len(group.present) != group.requested_count
+    return is_due or has_named or len(group.present) != group.requested_count
 
 
 def newest_first(group: Group) -> list[Instance]:

@@ -32,9 +32,9 @@ class Driver(Protocol):
 
 
 class ClockDriver:
-    """Takes turns as work of the movable clock: many wishes for one soon make one.
+    """Takes turns as work of the movable clock. Several requests for a turn now are one turn.
 
-    The turn at a later moment is replaced when another turn sets another moment.
+    A turn that is due later is replaced when another turn sets another moment.
     """
 
     def __init__(self, cluster: Cluster, engine: Engine, clock: MovableClock) -> None:

@@ -1,4 +1,4 @@
-"""How clusters end, in EMR's words: reason code, message, ErrorDetails (emr-facts 1.1).
+"""How clusters end, as EMR reports it: reason code, message, ErrorDetails (emr-facts 1.1).
 
 ErrorDetails' codes and the keys of their data: Management Guide, "Error codes with ErrorDetail information".
 """
@@ -105,13 +105,13 @@ def by_validation(message: str, *details: dict[str, Any]) -> Ending:
 
 
 def by_ec2_refusal(code: str, message: str) -> Ending:
-    """Return the end of a cluster whose instances EC2 refuses for a reason that is nobody's mistake."""
+    """Return the end of a cluster whose instances EC2 refuses for another reason than the request."""
     reason = Reason(*EC2_REFUSALS.get(code, (ReasonCode.INTERNAL_ERROR, f"{message} ({code})")))
     return Ending(reason, with_errors=True)
 
 
 def without_capacity(cluster: Cluster, group: Group) -> Ending:
-    """Return the end of a cluster for whose group EC2 has no room."""
+    """Return the end of a cluster for whose group EC2 has no capacity."""
     zone = cluster.availability_zone or "us-east-1a"
     message = f"EC2 is out of capacity for {group.instance_type} in availability zone {zone}."
     data = {"instance_type": group.instance_type, "availability_zone": zone}

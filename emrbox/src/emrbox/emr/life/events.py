@@ -1,7 +1,7 @@
-"""EMR's events for EventBridge: what a new state says to the world.
+"""EMR's events for EventBridge: one for each new state that has one.
 
 Shapes, severities and messages: emr-facts 5.2, 5.3 and the tables of "Monitoring Amazon EMR events with
-CloudWatch" in the Management Guide. No event tells of BOOTSTRAPPING, TERMINATING or a group's first start.
+CloudWatch" in the Management Guide. There is none for BOOTSTRAPPING, TERMINATING and a group's first start.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _group_message(cluster: Cluster, group: Group, before: State | None, now: da
             f"{group.running_count}. The resize started at {_at(resize.started)} and took "
             f"{_minutes(resize.started, now)} minutes to complete."
         )
-    if group.status.state is GroupState.SUSPENDED:  # a guess after ARRESTED's words
+    if group.status.state is GroupState.SUSPENDED:  # a guess after ARRESTED's message
         why = group.status.reason.message or "unknown"
         return f"I{where[1:]} was suspended at {_at(now)} for the following reason: {why}."
     return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class StartFailureError(Exception):
-    """The cluster cannot start; `ending` says why in EMR's words."""
+    """The cluster cannot start; `ending` is the cluster's end."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.reason.message)
@@ -67,8 +67,8 @@ class Pace:
 class NodeLayer(Protocol):
     """The machines of one cluster, real, hollow or scripted.
 
-    Methods are jobs: they may block, and are not called under the cluster's lock unless they take no time.
-    Those that say "at once" are called under it.
+    The methods are called as jobs: they may block. Those that are documented as "at once" must not, because
+    the engine and the API call them under the cluster's lock.
     """
 
     @property

@@ -173,7 +173,7 @@ class Group:
     status: Status[GroupState]
     instances: list[Instance] = field(default_factory=list)
     resize: Resize | None = None
-    told_to_end: set[str] = field(default_factory=set)  # EC2 ids that ModifyInstanceGroups named
+    ids_to_terminate: set[str] = field(default_factory=set)  # EC2 ids, from ModifyInstanceGroups
     first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
     protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
     decommission_seconds: int = 3600  # emr-facts 2.5
@@ -200,12 +200,12 @@ class Ending:
 
 
 def no_driver() -> None:
-    """Ask nobody: nothing drives this cluster."""
+    """Do nothing: this cluster has no driver."""
 
 
 @dataclass
 class Cluster:
-    """One cluster. `request` keeps RunJobFlow's own words for Describe*."""
+    """One cluster. `request` is RunJobFlow's, for Describe*."""
 
     id: str
     name: str
@@ -232,7 +232,7 @@ class Cluster:
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None
     master_dns: str | None = None
-    clock: Clock | None = None  # the box's, unless it says
+    clock: Clock | None = None  # None: the box's
     security_groups: dict[str, str] = field(
         default_factory=dict
     )  # "Master", "Slave" -> the managed group's id
@@ -260,7 +260,7 @@ class Cluster:
     def move(self, subject: HasStatus[S], state: S, now: datetime, reason: Reason | None = None) -> None:
         """Move the cluster, or a group, instance or step of it: the one place where states change.
 
-        The watcher hears of every new state; a new reason for the present state is no news.
+        The watcher is called for every new state, not for a new reason of the present state.
         """
         before = subject.status.state
         subject.status.move(state, now, reason)
@@ -268,7 +268,7 @@ class Cluster:
             self.announce(subject, before, now)
 
     def announce(self, subject: HasStatus[Any], before: states.State | None, now: datetime) -> None:
-        """Tell the watcher of a new state; `before` is None for what has just been made."""
+        """Call the watcher for a new state; `before` is None for what has just been made."""
         if self.watcher is not None:
             self.watcher(self, subject, before, now)
 
@@ -281,13 +281,13 @@ class Cluster:
         self.move(self, ClusterState.TERMINATING, now, ending.reason)
 
     def snapshot(self) -> Cluster:
-        """Return a copy of the records as they are now. Nothing drives it, and nobody hears of its states."""
+        """Return a copy of the records as they are now. It has no driver and no watcher."""
         with self.lock:
             records = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NOT_RECORDS}
             return Cluster(**copy.deepcopy(records), clock=self.clock)
 
 
 NOT_RECORDS = frozenset({"clock", "watcher", "wake", "lock"})
-# Hears of every state that is entered: cluster, what has it, its state before (None: just made), the time.
+# Called for every state that is entered: cluster, what has it, its state before (None: just made), the time.
 # It is called under the cluster's lock and must neither wait nor raise.
 Watcher = Callable[[Cluster, HasStatus[Any], states.State | None, "datetime"], None]

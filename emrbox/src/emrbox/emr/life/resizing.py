@@ -66,7 +66,7 @@ class Resizing:
         while True:
             self._context.check()
             missing = group.requested_count - len(group.present)
-            named = [i for i in group.present if i.ec2_id in group.told_to_end]
+            named = [i for i in group.present if i.ec2_id in group.ids_to_terminate]
             if named:
                 yield from self._remove(group, named, graceful=False)
             elif missing < 0:
@@ -123,7 +123,7 @@ class Resizing:
         if graceful:
             call = partial(self._context.layer.decommission, group, instances, self._context.check)
             yield from self._context.do("decommission", call)
-        # Guess: the code and words of an instance that a resize has ended are not documented.
+        # Guess: the code and message of an instance that a resize has ended are not documented.
         yield from self._end(instances, Reason(message="Instance was terminated by a resize."))
 
     def _end(self, instances: Sequence[Instance], reason: Reason) -> Procedure[None]:

@@ -49,7 +49,7 @@ class Shutdown:
         self._finish()
 
     def _close(self) -> None:
-        """Let no step go on."""
+        """Close the groups and the unfinished steps."""
         cluster = self._cluster
         master_gone = decisions.ending_by_lost_instances(cluster) is not None and bool(cluster.instances)
         for group in cluster.groups:

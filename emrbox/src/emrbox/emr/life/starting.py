@@ -78,7 +78,7 @@ class Starting:
             context.move_instances(group.instances, InstanceState.BOOTSTRAPPING)
 
     def _become_ready(self) -> None:
-        """Enter the first ready state, which says at once what the cluster does."""
+        """Enter RUNNING or WAITING, whichever fits what there is to do."""
         context, cluster = self._context, self._cluster
         context.check()
         for group in cluster.groups:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import Step
 
 LOG = logging.getLogger(__name__)
-KILL = "TERMINATE_PROCESS"  # the StepCancellationOption that does not ask
+KILL = "TERMINATE_PROCESS"  # the StepCancellationOption for SIGKILL
 
 
 class Stepping:
@@ -71,7 +71,7 @@ class Stepping:
     def cancel(self, step: Step, option: str, now: datetime) -> None:
         """Cancel a step as CancelSteps says (emr-facts 1.5); under the cluster's lock, outside of turns.
 
-        A step that was only asked to stop can still be killed.
+        A step that has got SIGTERM can still be killed.
         """
         if step.status.state is StepState.PENDING:
             self._cluster.move(step, StepState.CANCELLED, now)
@@ -83,7 +83,7 @@ class Stepping:
         self._cluster.wake()
 
     def close(self, *, master_gone: bool) -> None:
-        """Let no step go on: the cluster ends."""
+        """Close every unfinished step: the cluster ends."""
         for step in self._cluster.active_steps:
             cut_off = master_gone and step.status.state in states.STEP_STARTED
             # Guess (emr-facts open doubt 2): cancelled by an end, interrupted by the master's death.
@@ -94,7 +94,7 @@ class Stepping:
                 run.kill()
 
     def _finish(self, step: Step, outcome: StepOutcome) -> None:
-        """Record how a step has ended, and do what its ActionOnFailure says."""
+        """Record how a step has ended, and follow its ActionOnFailure."""
         move = self._context.move
         if step.status.state not in states.STEP_STARTED:
             return  # the cluster's end has already closed it
@@ -121,7 +121,7 @@ class Stepping:
 
 
 def _stop(run: StepRun, option: str) -> None:
-    """Do what the StepCancellationOption says."""
+    """Stop a step as its StepCancellationOption requires."""
     if option == KILL:
         run.kill()
     else:

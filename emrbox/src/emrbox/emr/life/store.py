@@ -76,8 +76,8 @@ class Store(Clusters):
 
     `driver_of` returns what drives a cluster on real machines; `role_of_profile` returns the role of an
     instance profile or raises KeyError if there is none; `hollow` takes the clusters that have no machines;
-    `watcher` hears of every state that is entered. As made it shows all accounts' clusters; `for_account`
-    returns it as one account sees it.
+    `watcher` is called for every state that is entered. A new store shows all accounts' clusters;
+    `for_account` returns it as one account sees it.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Store(Clusters):
         return view
 
     def add(self, cluster: Cluster) -> None:
-        """Remember a new cluster and set it going."""
+        """Record a new cluster and start its driver."""
         cluster.account_id = self._account_id or ACCOUNT_ID
         cluster.watcher = self._watcher
         with cluster.lock:
@@ -137,9 +137,11 @@ class Store(Clusters):
             with cluster.lock:
                 cluster.end(endings.by_user(), self.now(cluster))
             cluster.wake()
+        with self._lock:
+            drivers = [self._drivers[c.id] for c in clusters if c.id in self._drivers]
         deadline = time.monotonic() + within_seconds
-        for cluster in clusters:
-            self._drivers[cluster.id].wait_over(max(0.0, deadline - time.monotonic()))
+        for driver in drivers:
+            driver.wait_over(max(0.0, deadline - time.monotonic()))
         with self._lock:
             for cluster in clusters:
                 self._clusters.pop(cluster.id, None)

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import BootstrapAction
 
 LOGS = "/mnt/var/log/bootstrap-actions"
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 def run_bootstrap_actions(
     actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
 ) -> None:
-    """Run all actions on all nodes. Raises StartFailureError in EMR's words when one fails.
+    """Run all actions on all nodes. Raises StartFailureError when one fails.
 
     Guess: EMR gives up when too many nodes have failed, and here one is too many while a cluster starts.
     """
@@ -104,7 +104,7 @@ def _wait(process: subprocess.Popen[bytes], check: Checkpoint) -> int:
     try:
         while process.poll() is None:
             check()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     except BaseException:
         kill_tree(process)
         process.wait()

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster, Group, Instance, Step
 
 LOG = logging.getLogger(__name__)
-# Instances are lost without a word; idleness asks YARN and HDFS; logs appear in S3 every 5 minutes
-# (emr-facts 3.2).
+# EC2 does not report lost instances; the check of idleness calls YARN and HDFS; logs appear in S3 every
+# 5 minutes (emr-facts 3.2).
 PACE = Pace(lost_instances=1.0, idleness=5.0, logs=300.0)
-BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then says why
+BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then reports why
 BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
 # A file that was touched longer ago does not count (a guess: the guide gives no time).
@@ -173,7 +173,7 @@ class RealNodes:
         return self._capacity.lost()
 
     def busy(self) -> bool:
-        """Look for an active YARN application, a tenth of HDFS in use, the busy file (emr-facts 1.6)."""
+        """Whether YARN has an application, HDFS is a tenth full or the busy file is there (emr-facts 1.6)."""
         if self._daemons is None:
             return True
         metrics = self._daemons.metrics()
