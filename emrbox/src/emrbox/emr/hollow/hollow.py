@@ -1,8 +1,8 @@
 """Hollow clusters: no nodes, scripted steps, a clock that can be moved.
 
-A launch is hollow when its tag `emrbox:hollow` is true, or when the box's setting makes all launches hollow and
-the tag is not false. All of EMR's API works on it as on any cluster. EC2 does not know its instances, and it
-writes no logs.
+A launch is hollow when its tag `emrbox:hollow` is true, or when the box's setting makes all launches hollow
+and the tag is not false. All of EMR's API works on it as on any cluster. EC2 does not know its instances, and
+it writes no logs.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Scripts:
         self._accounts: set[str] = set()
 
     def is_hollow(self, tags: dict[str, str], account_id: str | None = None) -> bool:
-        """Whether a launch with these tags is hollow: by its tag, else by its account or the box's setting."""
+        """Whether a launch with these tags is hollow: by its tag, else by account or the box's setting."""
         value = tags.get(HOLLOW_TAG)
         if value is None:
             return self.all_launches or account_id in self._accounts

@@ -58,8 +58,8 @@ class Engine:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing left to drive."""
-        return self._cluster.status.state in states.CLUSTER_ENDED
+        """Whether there is nothing left to drive: also no resize that may still get instances."""
+        return self._cluster.status.state in states.CLUSTER_ENDED and not self.resizing.busy
 
     def turn(self, now: datetime) -> datetime | None:
         """Do what is due. Returns when the next turn is due; None if only `wake` can ask for it.
