@@ -68,10 +68,7 @@ class MovableClock:
         """Do `work` when `due` has come; soon, if it is past."""
         with self._changed:
             heapq.heappush(self._queue, (due, next(self._numbers), work))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._follow, name="emr-hollow", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            self._notify()
 
     def call_later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do `work` in `seconds` of this clock."""
@@ -91,7 +88,7 @@ class MovableClock:
             with self._changed:
                 self._moment, self._anchor = target, time.monotonic()
                 self._frozen = was_frozen
-                self._changed.notify_all()
+                self._notify()
 
     def freeze(self) -> None:
         """Stand still until `run` or `advance`."""
@@ -105,7 +102,14 @@ class MovableClock:
         with self._working, self._changed:
             self._moment, self._anchor = self._now(), time.monotonic()
             self._frozen = frozen
-            self._changed.notify_all()
+            self._notify()
+
+    def _notify(self) -> None:
+        """Let the thread check what is due. A clock that stands still needs none."""
+        if self._thread is None and self._queue and not self._frozen:
+            self._thread = threading.Thread(target=self._follow, name="emr-hollow", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def _now(self) -> datetime:
         return self._now_of(self._frozen)
