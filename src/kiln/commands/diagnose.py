@@ -1,26 +1,47 @@
-"""`kiln diagnose`: why a step failed, on one screen."""
+"""`kiln diagnose`: why a step or a playbook failed, on one screen."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.commands import shared
-from kiln.commands.logs import chosen, described
+from kiln.commands import chosen, failed_phase, shared
 from kiln.diagnosis import diagnose
 from kiln.display import failure, terminal
 
 if TYPE_CHECKING:
     import argparse
 
+    from kiln.commands.chosen import Chosen
+    from kiln.ledger.schema import Phase, Run
+
 
 def main(arguments: argparse.Namespace) -> int:
     """Show the cause."""
-    context, access, cluster, step = chosen(arguments, failed_first=True)
-    lines = diagnose.screen(context.effects, cluster, step, shared.ssh_of(access, cluster.id))
+    asked = chosen.run(arguments)
+    phase = None if arguments.step else failed_phase.of_run(asked.known.run)
+    if asked.known.run and phase:
+        return _show_phase(arguments, asked, asked.known.run, phase)
+    cluster, step = asked.step(arguments.step, failed_first=True)
+    lines = diagnose.screen(asked.context.effects, cluster, step, shared.ssh_of(asked.access, cluster.id))
     if failure.wants_json(arguments):
-        shared.print_json(described("diagnose", cluster, step) | {"lines": lines})
+        shared.print_json(chosen.described("diagnose", cluster, step) | {"lines": lines})
         return 0
     terminal.out(f"step {step.name} ({step.id}) of cluster {cluster.id} ({cluster.state}): {step.state}")
     for line in lines:
         terminal.out(f"  {line}")
+    return 0
+
+
+def _show_phase(arguments: argparse.Namespace, asked: Chosen, run: Run, phase: Phase) -> int:
+    lines = failed_phase.lines(run, phase)
+    commands = failed_phase.next_commands(asked.known.identity, phase, live=asked.known.is_live)
+    if failure.wants_json(arguments):
+        head = {"version": 1, "kind": "diagnose", "phase": phase.name}
+        shared.print_json(head | {"lines": lines, "next": commands})
+        return 0
+    terminal.out(f"phase {phase.name} of run {run.run_id}: failed after {phase.seconds:.0f} s")
+    for line in lines:
+        terminal.out(f"  {line}")
+    for command in commands:
+        terminal.out(f"  next  {command}")
     return 0

@@ -1,4 +1,4 @@
-"""`kiln list`: live clusters by their tags, past runs by their ledgers."""
+"""`kiln list`: live clusters by their names, past runs by their ledgers and AWS."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from kiln import paths
 from kiln.aws.effects import MOST_OBJECTS
 from kiln.commands import shared
 from kiln.display import failure, terminal
-from kiln.emr import clusters
+from kiln.emr import clusters, verdicts
 from kiln.emr.descriptions import described, line
 from kiln.errors import KilnError
+from kiln.identity import Identity, name_of, of_name
 from kiln.ledger import store
 from kiln.ledger.schema import decode
 from kiln.settings import files, resolve
@@ -19,7 +20,8 @@ from kiln.settings.model import Account
 if TYPE_CHECKING:
     import argparse
 
-    from kiln.aws.effects import Cluster, Effects, ObjectSummary
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, ObjectSummary
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,8 +31,9 @@ def main(arguments: argparse.Namespace) -> int:
     account = resolve.part(question, Account)
     context = shared.context_of(account)
     names = [arguments.pipeline] if arguments.pipeline else files.pipelines(root, arguments.env)
-    live = [found for name in names for found in clusters.named(context, arguments.env, name)]
-    past = past_runs(context.effects, account.kiln_state_uri, arguments.env, names, arguments.limit)
+    live = clusters.named(context, arguments.env, arguments.pipeline)
+    asked = Asked(account.kiln_state_uri, arguments.env, names, frozenset(one.name for one in live))
+    past = past_runs(context, asked, arguments.limit)
     if failure.wants_json(arguments):
         document = {"version": 1, "kind": "list", "environment": arguments.env}
         rows = {"runs": past.rows, "runs_left_out": past.left_out, "problems": past.problems}
@@ -47,11 +50,21 @@ def main(arguments: argparse.Namespace) -> int:
 def _show(live: list[Cluster], past: Past) -> None:
     terminal.out(f"{len(live)} live clusters" if len(live) != 1 else "1 live cluster")
     for cluster in live:
-        terminal.out(f"  {cluster.tags.get('pipeline')}  {line(cluster)}")
+        of = of_name(cluster.name)
+        terminal.out(f"  {of.pipeline if of else ''}  {line(cluster)}")
     for run in past.rows:
         terminal.out(f"  {run['created_at']}  {run['pipeline']}  {run['run_id']}  {run['verdict']}")
     for problem in past.problems:
         terminal.err(f"note: {problem}")
+
+
+class Asked(NamedTuple):
+    """Whose past runs are listed; `live` are the names of the clusters that AWS has now."""
+
+    state_uri: str
+    environment: str
+    pipelines: list[str]
+    live: frozenset[str]
 
 
 class Past(NamedTuple):
@@ -70,13 +83,16 @@ class _Found(NamedTuple):
     stored: ObjectSummary
 
 
-def past_runs(effects: Effects, state_uri: str, environment: str, pipelines: list[str], limit: int) -> Past:
-    """Read the latest ledgers. One that cannot be read is a row with the verdict `unreadable`."""
+def past_runs(context: Context, asked: Asked, limit: int) -> Past:
+    """Read the latest ledgers. One that cannot be read is a row with the verdict `unreadable`.
+
+    A run that nobody concluded (playbooks, a killed driver) gets the verdict that follows from AWS.
+    """
     found: list[_Found] = []
     problems = []
-    for pipeline in pipelines:
-        prefix = store.folder(state_uri, environment, pipeline)
-        stored = effects.list_objects(prefix)
+    for pipeline in asked.pipelines:
+        prefix = store.folder(asked.state_uri, asked.environment, pipeline)
+        stored = context.effects.list_objects(prefix)
         if len(stored) >= MOST_OBJECTS:
             problems.append(f"{prefix} has more ledgers than the first {MOST_OBJECTS} that were listed")
         names = [(one.uri.removeprefix(prefix), one) for one in stored]
@@ -85,19 +101,24 @@ def past_runs(effects: Effects, state_uri: str, environment: str, pipelines: lis
     found.sort(key=lambda one: one.stored.modified_at, reverse=True)
     rows = []
     for one in found[:limit]:
-        row, problem = _row(effects, one)
+        row, problem = _row(context, asked, one)
         rows.append(row)
         problems += [problem] if problem else []
     return Past(rows, len(found) - len(rows), problems)
 
 
-def _row(effects: Effects, one: _Found) -> tuple[dict[str, Any], str]:
+def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], str]:
     row: dict[str, Any] = {"pipeline": one.pipeline, "run_id": one.run_id}
     try:
-        stored = effects.get_object(one.stored.uri)
+        stored = context.effects.get_object(one.stored.uri)
         if stored is None:
             return row | {"created_at": "", "verdict": "removed", "exit_code": None}, ""
         run = decode(stored, one.stored.uri)
     except KilnError as error:
         return row | {"created_at": "", "verdict": "unreadable", "exit_code": None}, error.message
-    return row | {"created_at": run.created_at, "verdict": run.verdict, "exit_code": run.exit_code}, ""
+    row |= {"created_at": run.created_at, "exit_code": run.exit_code}
+    try:
+        identity = Identity(environment=asked.environment, pipeline=one.pipeline, run_id=one.run_id)
+        return row | {"verdict": verdicts.shown(context, run, live=name_of(identity) in asked.live)}, ""
+    except KilnError as error:
+        return row | {"verdict": run.verdict}, f"run {one.run_id}: {error.message}"

@@ -1,22 +1,18 @@
-"""`kiln logs` and the search for a step that it shares with `kiln diagnose`."""
+"""`kiln logs`: a step's logs, the driver's first."""
 
 from __future__ import annotations
 
 import codecs
-import os
 import shlex
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kiln import paths, run_ids
-from kiln.commands import shared
+from kiln.commands import chosen, shared
 from kiln.diagnosis import logs
 from kiln.display import failure, terminal
 from kiln.emr import states, steps
-from kiln.errors import ClusterNotFoundError, UsageError
-from kiln.settings import resolve
-from kiln.settings.model import Access
+from kiln.errors import ClusterNotFoundError
 
 if TYPE_CHECKING:
     import argparse
@@ -31,13 +27,15 @@ _LINE_BYTES = 64 * 1024
 
 def main(arguments: argparse.Namespace) -> int:
     """Print a step's logs, the driver's first."""
-    context, access, cluster, step = chosen(arguments, failed_first=False)
-    ssh = shared.ssh_of(access, cluster.id)
+    asked = chosen.run(arguments)
+    context = asked.context
+    cluster, step = asked.step(arguments.step, failed_first=False)
+    ssh = shared.ssh_of(asked.access, cluster.id)
     if arguments.follow and step.state not in states.STEP_ENDED:
         return _follow(context, cluster, step, ssh)
     found = _found(context, cluster, step, ssh)
     if failure.wants_json(arguments):
-        shared.print_json(described("logs", cluster, step) | {"logs": found})
+        shared.print_json(chosen.described("logs", cluster, step) | {"logs": found})
         return 0
     for log in found:
         terminal.err(f"==> {log.address} <==")
@@ -57,41 +55,6 @@ def _found(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> list[log
         if step_logs or driver:
             return [*driver, *step_logs]
     return []
-
-
-def chosen(arguments: argparse.Namespace, *, failed_first: bool) -> tuple[Context, Access, Cluster, Step]:
-    """Return the step that is meant: the named one, else the one that failed, else the last."""
-    run_id = run_ids.given(arguments.run_id, os.environ)
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
-    access = resolve.part(question, Access)
-    context = shared.context_of(access)
-    known = shared.find_run(context, access, arguments.env, arguments.pipeline, run_id)
-    found = [
-        (cluster_id, step)
-        for cluster_id in known.cluster_ids
-        for step in steps.listed_if_any(context, cluster_id)
-        if arguments.step in {None, step.name, step.id}
-    ]
-    if not found:
-        if arguments.step:
-            raise UsageError(f"run {known.identity.run_id} has no step {arguments.step}")
-        raise ClusterNotFoundError(f"run {known.identity.run_id} has no steps yet")
-    failed = [pair for pair in found if pair[1].state in {"FAILED", "INTERRUPTED", "CANCELLED"}]
-    cluster_id, step = (failed or found)[-1] if failed_first else found[-1]
-    return context, access, context.effects.describe_cluster(cluster_id), step
-
-
-def described(kind: str, cluster: Cluster, step: Step) -> dict[str, Any]:
-    """Return the head of the JSON of a command that is about one step."""
-    return {
-        "version": 1,
-        "kind": kind,
-        "cluster_id": cluster.id,
-        "cluster_state": cluster.state,
-        "step": step.name,
-        "step_id": step.id,
-        "state": step.state,
-    }
 
 
 def _follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:

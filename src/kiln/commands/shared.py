@@ -63,6 +63,11 @@ class Known:
     trouble: str = ""
 
     @property
+    def is_live(self) -> bool:
+        """Return whether AWS has a cluster with the run's name that still costs money."""
+        return bool(self.found)
+
+    @property
     def cluster_ids(self) -> list[str]:
         """Return the ids of all clusters of the run, oldest first."""
         remembered = self.run.cluster_ids if self.run else []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import paths, run_ids
-from kiln.commands import shared
+from kiln.commands import failed_phase, shared
 from kiln.display import failure, terminal
-from kiln.emr import clusters, states, steps
+from kiln.emr import clusters, states, steps, verdicts
 from kiln.emr.descriptions import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kiln.aws.context import Context
+    from kiln.aws.effects import Step
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -40,19 +41,17 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
     seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
-    by_states = states.verdict_of_steps(step.state for step in seen)
-    if live and by_states is states.Verdict.NO_STEP:
-        by_states = states.Verdict.RUNNING
+    failed = failed_phase.of_run(known.run)
     return {
         "version": 1,
         "kind": "status",
         "environment": known.identity.environment,
         "pipeline": known.identity.pipeline,
         "run_id": known.identity.run_id,
-        "verdict": known.run.verdict if known.run else by_states.value,
+        "verdict": _verdict(context, known, seen, live=live),
         "live": live,
         "message": known.run.message if known.run else known.trouble,
-        "clusters": [described(cluster) for cluster in found],
+        "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
         "steps": [
             {
                 "name": step.name,
@@ -64,8 +63,17 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
             for step in seen
         ],
         "phases": msgspec.to_builtins(known.run.phases) if known.run else [],
+        "next": failed_phase.next_commands(known.identity, failed, live=live) if failed else [],
         "ledger": known.ledger_uri,
     }
+
+
+def _verdict(context: Context, known: shared.Known, seen: list[Step], *, live: bool) -> str:
+    """Return the run's verdict; without a ledger that of the steps that AWS lists."""
+    if known.run is not None:
+        return verdicts.shown(context, known.run, live=live)
+    by_states = states.verdict_of_steps(step.state for step in seen)
+    return (states.Verdict.RUNNING if live and by_states is states.Verdict.NO_STEP else by_states).value
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -73,10 +81,15 @@ def _show(document: dict[str, Any]) -> None:
     if document["message"]:
         terminal.out(f"  {document['message']}")
     for cluster in document["clusters"]:
-        terminal.out(f"  cluster {cluster['id']}  {cluster['state']}")
+        reason = f"  ({cluster['reason']})" if cluster["reason"] else ""
+        terminal.out(f"  cluster {cluster['id']}  {cluster['state']}{reason}")
     for step in document["steps"]:
         took = f"  {step['seconds']:.0f} s" if step["seconds"] is not None else ""
         terminal.out(f"  step {step['name']} ({step['id']})  {step['state']}{took}")
     for phase in document["phases"]:
         terminal.out(f"  phase {phase['name']}  {phase['status']}  {phase['seconds']:.0f} s")
+        if phase["message"] and phase["message"] != document["message"]:
+            terminal.out(f"    {phase['message']}")
+    for command in document["next"]:
+        terminal.out(f"  next  {command}")
     terminal.out(f"  ledger {document['ledger']}")

@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 def listed(
     context: Context,
     environment: str,
-    pipeline: str,
+    pipeline: str | None = None,
     run_id: str | None = None,
     wanted: Iterable[str] = states.CLUSTER_LIVE,
 ) -> list[ClusterSummary]:
     """Return the clusters that have a run's name, or that of any run of a pipeline, oldest first: one call.
+
+    Without `pipeline` those of any pipeline of the environment.
 
     ListClusters shows no tags. A name cannot be changed after the launch and says which run a cluster is of.
     """
 
     def fits(summary: ClusterSummary) -> bool:
         of = identity.of_name(summary.name)
-        if of is None or (of.environment, of.pipeline) != (environment, pipeline):
+        if of is None or of.environment != environment:
             return False
-        return run_id in {None, of.run_id}
+        return pipeline in {None, of.pipeline} and run_id in {None, of.run_id}
 
     return sorted(filter(fits, context.effects.list_clusters(wanted)), key=age)
 
@@ -39,7 +41,7 @@ def listed(
 def named(
     context: Context,
     environment: str,
-    pipeline: str,
+    pipeline: str | None = None,
     run_id: str | None = None,
     wanted: Iterable[str] = states.CLUSTER_LIVE,
 ) -> list[Cluster]:

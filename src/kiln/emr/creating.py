@@ -35,7 +35,7 @@ T = TypeVar("T")
 LAG_SECONDS = 60.0
 LAG_INTERVAL_SECONDS = 3.0
 # All tries of a creating call, and the time-outs of the last one, take less.
-_UNSETTLED_SECONDS = CREATE_SECONDS + LAG_SECONDS
+UNSETTLED_SECONDS = CREATE_SECONDS + LAG_SECONDS
 
 
 def appear(
@@ -71,7 +71,7 @@ def unsettled_seconds(age_seconds: float) -> float:
 
     That process may still be waiting for AWS to take the call (throttled), or for an answer.
     """
-    return max(LAG_SECONDS, _UNSETTLED_SECONDS - max(0.0, age_seconds))
+    return max(LAG_SECONDS, UNSETTLED_SECONDS - max(0.0, age_seconds))
 
 
 def create(

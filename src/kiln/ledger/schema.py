@@ -6,7 +6,7 @@ somebody has written.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -17,8 +17,6 @@ from kiln.errors import PreflightError
 from kiln.identity import CLUSTER_ID, STEP_ID
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from kiln.aws.effects import StoredObject
 
 VERSION = 1
@@ -53,12 +51,18 @@ class StepEntry(msgspec.Struct, kw_only=True):
 
 
 class Phase(msgspec.Struct, kw_only=True):
-    """A part of a run. `status` is ok or failed; not `changed`: all of it had been done before."""
+    """A part of a run. `status` is ok or failed; not `changed`: all of it had been done before.
+
+    `message`, `details` and `fix` are those of the error.
+    """
 
     name: str
     status: str
     seconds: float
     changed: bool = False
+    message: str = ""
+    details: Annotated[list[str], Meta(max_length=100)] = []
+    fix: str = ""
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -83,6 +87,8 @@ class Run(msgspec.Struct, kw_only=True):
     verdict: str = "running"
     exit_code: int | None = None
     failed_phase: str | None = None
+    # How many launches and steps the verdict covers (`begun` at that time); later ones are not part of it.
+    concluded: int | None = None
     message: str = ""
     attempts: Annotated[list[Attempt], _MOST_ATTEMPTS] = []
     steps: Annotated[list[StepEntry], _MOST_STEPS] = []
@@ -92,9 +98,22 @@ class Run(msgspec.Struct, kw_only=True):
 
     @property
     def launch_is_open(self) -> bool:
-        """Tell whether the last launch was meant but its outcome never recorded."""
+        """Return whether the last launch was intended but its outcome never recorded."""
         last = self.attempts[-1] if self.attempts else None
         return last is not None and last.cluster_id is None and last.end_state is None
+
+    @property
+    def begun(self) -> int:
+        """Return how many launches and steps were begun."""
+        return len(self.attempts) + len(self.steps)
+
+    @staticmethod
+    def age_of(moment: str, now: datetime) -> float:
+        """Return how many seconds ago a time of a ledger is; one that cannot be read is long ago."""
+        try:
+            return (now - datetime.fromisoformat(moment)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return RETENTION.total_seconds()
 
     @property
     def cluster_ids(self) -> list[str]:

@@ -6,12 +6,11 @@ condition on the version that was read, so that two writers cannot lose each oth
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kiln.clock import timestamp
 from kiln.errors import ConditionFailedError, KilnError, UnansweredError
-from kiln.ledger.schema import RETENTION, Event, LedgerUnreadableError, Run, decode, encode
+from kiln.ledger.schema import Event, LedgerUnreadableError, Run, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +47,7 @@ class Ledger:
 
     def age_seconds(self, moment: str) -> float:
         """Return how long ago a time of the ledger is; a time that cannot be read is long ago."""
-        try:
-            return (self._clock.now() - datetime.fromisoformat(moment)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return RETENTION.total_seconds()
+        return Run.age_of(moment, self._clock.now())
 
     def read(self) -> Run | None:
         """Return the run, or None when nothing was ever written. Raises LedgerUnreadableError."""

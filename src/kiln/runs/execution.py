@@ -114,8 +114,10 @@ class Execution:
             with self.reporter.phase(name):
                 entry.changed = work()
             entry.status = "ok"
-        except BaseException:
+        except BaseException as error:
             self.result.phase = name
+            if isinstance(error, KilnError):
+                entry.message, entry.details, entry.fix = error.message, list(error.details), error.fix
             raise
         finally:
             entry.seconds = round(self.context.clock.monotonic() - started, 1)

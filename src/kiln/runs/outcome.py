@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import phases
-from kiln.emr import states, steps
+from kiln.emr import states, verdicts
 from kiln.emr.states import Verdict
 from kiln.errors import InterruptedRunError, caught
 from kiln.exit_codes import ExitCode
@@ -17,7 +16,7 @@ from kiln.runs import outputs
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.errors import KilnError
-    from kiln.ledger.schema import Run, StepEntry
+    from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
     from kiln.runs.result import Result
     from kiln.runs.selection import Selection
@@ -74,29 +73,9 @@ class Outcome:
             return Verdict.FAILED
         if self.selection.whole:
             return states.verdict_of_steps(step.state for step in self.result.steps)
-        return self._verdict_of_ledger() if self.selection.ends else Verdict.RUNNING
-
-    def _verdict_of_ledger(self) -> Verdict:
-        """Judge a run whose actions came one by one: by the last try of each of its phases and steps."""
-        run = self.ledger.read_if_possible()
-        done, entries = (run.phases, run.steps) if run else ([], [])
-        last = {entry.name: entry.status for entry in done if entry.name != phases.TERMINATE.name}
-        latest = {entry.name: self._state_of(entry) for entry in entries}
-        if not latest and self.result.cluster_id:
-            # The ledger may be gone, and others may have added steps.
-            seen = self.context.effects.list_steps(self.result.cluster_id)
-            latest = {step.name: step.state for step in seen}
-        by_steps = states.verdict_of_steps(latest.values())
-        if "failed" in last.values() and by_steps is not Verdict.CANCELLED:
-            return Verdict.FAILED
-        return by_steps
-
-    def _state_of(self, entry: StepEntry) -> str:
-        """Return how a step ended. AWS is asked about one whose driver ended before it did."""
-        if entry.state in states.STEP_ENDED or entry.step_id is None:
-            return entry.state or "INTERRUPTED"
-        seen = steps.seen_if_any(self.context, entry.cluster_id, entry.step_id)
-        return seen.state if seen else "INTERRUPTED"
+        if not self.selection.ends:
+            return Verdict.RUNNING
+        return verdicts.of_ended(self.context, self.ledger.read_if_possible(), self.result.cluster_id)
 
     def _remember(self) -> None:
         result = self.result
@@ -104,6 +83,7 @@ class Outcome:
         def change(run: Run) -> None:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
             run.failed_phase = result.phase
+            run.concluded = run.begun
             run.data_date = self.data_date or run.data_date
             # Actions come one by one: what an earlier one left stays in the ledger.
             filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}

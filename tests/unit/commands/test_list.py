@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln import cli
+from kiln.aws.context import Context
 from kiln.commands import list as command
 from kiln.commands import shared
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
-    from kiln.aws.context import Context
     from kiln.ledger.store import Ledger
 
 STATE = "s3://state/kiln"
@@ -27,10 +27,12 @@ KEYS = ("environment", "pipeline", "run_id", "created_at")
 
 
 def past(objects: dict[str, bytes], limit: int = 20, **faults: dict[int, str]) -> command.Past:
-    aws = FakeAws(VirtualClock())
+    clock = VirtualClock()
+    aws = FakeAws(clock)
     aws.objects = {FOLDER + name: body for name, body in objects.items()}
     aws.faults = faults.get("faults", {})
-    return command.past_runs(aws, STATE, "local", ["model_building"], limit)
+    asked = command.Asked(STATE, "local", ["model_building"], frozenset())
+    return command.past_runs(Context(aws=aws, clock=clock), asked, limit)
 
 
 def good(**more: Any) -> bytes:
@@ -53,7 +55,7 @@ def test_no_ledger_hides_another(bodies: list[bytes]) -> None:
         "pipeline": "model_building",
         "run_id": "good",
         "created_at": "x",
-        "verdict": "running",
+        "verdict": "no_step",
         "exit_code": None,
     }
     unreadable = [row for row in found.rows if row["verdict"] == "unreadable"]
@@ -63,7 +65,7 @@ def test_no_ledger_hides_another(bodies: list[bytes]) -> None:
 
 def test_a_ledger_that_s3_does_not_hand_out_is_a_row_too() -> None:
     found = past({"a.json": good(), "b.json": good()}, faults={1: "refused"})
-    assert sorted(row["verdict"] for row in found.rows) == ["running", "unreadable"]
+    assert sorted(row["verdict"] for row in found.rows) == ["no_step", "unreadable"]
     assert found.problems == ["refused"]
 
 

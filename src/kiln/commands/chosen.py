@@ -1,0 +1,74 @@
+"""The run and the step that `logs` and `diagnose` are about."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kiln import paths, run_ids
+from kiln.commands import shared
+from kiln.emr import steps
+from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.settings import resolve
+from kiln.settings.model import Access
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+
+_FAILED = frozenset({"FAILED", "INTERRUPTED", "CANCELLED"})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run, and how its nodes are reached."""
+
+    context: Context
+    access: Access
+    known: shared.Known
+
+    def steps(self) -> list[tuple[str, Step]]:
+        """Return all steps of the run with the ids of their clusters, oldest first."""
+        ids = self.known.cluster_ids
+        return [(one, step) for one in ids for step in steps.listed_if_any(self.context, one)]
+
+    def step(self, wanted: str | None, *, failed_first: bool) -> tuple[Cluster, Step]:
+        """Return the step with that name or id, else the one that failed, else the last.
+
+        Raises UsageError for a step that the run does not have, ClusterNotFoundError when it has none.
+        """
+        run_id = self.known.identity.run_id
+        found = [pair for pair in self.steps() if wanted in {None, pair[1].name, pair[1].id}]
+        if not found:
+            if wanted:
+                raise UsageError(f"run {run_id} has no step {wanted}")
+            raise ClusterNotFoundError(f"run {run_id} has no steps yet")
+        failed = [pair for pair in found if pair[1].state in _FAILED]
+        cluster_id, step = (failed or found)[-1] if failed_first else found[-1]
+        return self.context.effects.describe_cluster(cluster_id), step
+
+
+def run(arguments: argparse.Namespace) -> Chosen:
+    """Return the run that the command line means."""
+    run_id = run_ids.given(arguments.run_id, os.environ)
+    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    access = resolve.part(question, Access)
+    context = shared.context_of(access)
+    known = shared.find_run(context, access, arguments.env, arguments.pipeline, run_id)
+    return Chosen(context, access, known)
+
+
+def described(kind: str, cluster: Cluster, step: Step) -> dict[str, Any]:
+    """Return the head of the JSON of a command that is about one step."""
+    return {
+        "version": 1,
+        "kind": kind,
+        "cluster_id": cluster.id,
+        "cluster_state": cluster.state,
+        "step": step.name,
+        "step_id": step.id,
+        "state": step.state,
+    }
