@@ -22,7 +22,7 @@ _LOG_URI = re.compile(r"s3[an]?://[A-Za-z0-9._-]{3,255}(/[^\x00-\x1f\x7f]*)?")
 
 
 def normal_log_uri(uri: str) -> str:
-    """Return `s3://…/` for what DescribeCluster gives back as `s3n://…` (observed on real clusters)."""
+    """Return `s3://…/` for what DescribeCluster gives back as `s3n://…` (docs/aws_facts.md 2.1)."""
     if not _LOG_URI.fullmatch(uri):
         return ""
     return f"s3://{uri.partition('://')[2].rstrip('/')}/"

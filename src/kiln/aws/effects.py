@@ -56,7 +56,7 @@ class Instance(Value, frozen=True, kw_only=True):
 
 
 class StepRequest(Value, frozen=True, kw_only=True):
-    """A step to add. `action_on_failure` is always sent: the API's own default ends the cluster."""
+    """A step to add. `action_on_failure` is always sent (docs/aws_facts.md 1.4)."""
 
     name: str
     jar: str
@@ -114,7 +114,7 @@ class Effects(Protocol):
     """All that kiln does to AWS or asks of it."""
 
     def run_job_flow(self, request: Mapping[str, Any]) -> str:
-        """Launch a cluster and return its id. Never retried: RunJobFlow has no idempotency token."""
+        """Launch a cluster and return its id. There is no idempotency token (docs/aws_facts.md 1.7)."""
 
     def describe_cluster(self, cluster_id: str) -> Cluster:
         """Return one cluster."""
@@ -128,7 +128,7 @@ class Effects(Protocol):
         """Return the active nodes."""
 
     def add_steps(self, cluster_id: str, steps: Sequence[StepRequest]) -> list[str]:
-        """Add steps and return their ids, in order. Never retried."""
+        """Add steps and return their ids, in order. There is no idempotency token."""
 
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[Step]:
         """Return the given steps (at most 10 ids a call, as the API has it), or all, oldest first."""

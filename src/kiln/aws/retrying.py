@@ -42,7 +42,7 @@ class Operation(NamedTuple):
 
 _READ = Operation(Repeat.ALWAYS, "it changes nothing")
 _CREATE = Operation(
-    Repeat.WITHOUT_EFFECT, "the API has no idempotency token; emr/creating.py looks for a lost effect"
+    Repeat.WITHOUT_EFFECT, "no idempotency token (docs/aws_facts.md 1.7); emr/creating.py finds a lost effect"
 )
 OPERATIONS: dict[str, Operation] = {
     "run_job_flow": _CREATE,
@@ -50,8 +50,10 @@ OPERATIONS: dict[str, Operation] = {
     "put_object": Operation(
         Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
     ),
-    "cancel_steps": Operation(Repeat.ALWAYS, "idempotent (API reference, CancelSteps)"),
-    "terminate_cluster": Operation(Repeat.ALWAYS, "harmless on a cluster that is ending or has ended"),
+    "cancel_steps": Operation(Repeat.ALWAYS, "idempotent (docs/aws_facts.md 1.5)"),
+    "terminate_cluster": Operation(
+        Repeat.ALWAYS, "harmless on a cluster that has ended (docs/aws_facts.md 1.6)"
+    ),
     "set_termination_protection": Operation(Repeat.ALWAYS, "twice is the same as once"),
     "describe_cluster": _READ,
     "list_clusters": _READ,

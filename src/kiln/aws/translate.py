@@ -71,9 +71,8 @@ _NO_CREDENTIALS = (
     aws.TokenRetrievalError,
 )
 _UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
-# How EMR says that it does not know what a call names (mrjob's and moto's sources; the model of
-# InvalidRequestException has ErrorCode, which the job-flow operations' ValidationException lacks). Only these
-# operations name a cluster: the same words from another one, such as RunJobFlow, mean something else.
+# How EMR says that it does not know what a call names (docs/aws_facts.md 1.7). Only these operations name a
+# cluster: the same words from another one, such as RunJobFlow, mean something else.
 _OF_CLUSTERS = frozenset(
     {"DescribeCluster", "ListInstances", "ListInstanceGroups", "ListSteps", "DescribeStep", "CancelSteps"}
 )

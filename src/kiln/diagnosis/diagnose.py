@@ -1,4 +1,4 @@
-"""The cause of a failed step on one screen, by mrjob's method: step log, application, driver, traceback."""
+"""The cause of a failed step on one screen: step log, application, driver, error (docs/aws_facts.md 3.4)."""
 
 from __future__ import annotations
 

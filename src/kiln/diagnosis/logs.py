@@ -1,6 +1,6 @@
 """Where a step's logs are and how they are read: over SSH while the nodes live, from S3 after.
 
-Layout (AWS EMR Management Guide, mrjob): step files in /mnt/var/log/hadoop/steps/<step>/ on the master and
+Layout (docs/aws_facts.md 3.2, 3.3): step files in /mnt/var/log/hadoop/steps/<step>/ on the master and
 <LogUri>/<cluster>/steps/<step>/*.gz; containers in
 /mnt/var/log/hadoop-yarn/containers/<application>/<container>/ on their node and
 <LogUri>/<cluster>/containers/<application>/<container>/*.gz.

@@ -1,4 +1,4 @@
-"""The one procedure for calls that create: RunJobFlow and AddJobFlowSteps have no idempotency token.
+"""The one procedure for calls that create: they have no idempotency token (docs/aws_facts.md 1.7).
 
 - Refused for being too many, or never sent: the call had no effect; kiln.aws.retrying repeats it.
 - Answered: what AWS says to have created is waited for, because reads may lag behind writes.

@@ -1,7 +1,7 @@
 """EMR's states as tables, and the verdicts that follow from them.
 
-Source: emr 2009-03-31 service model for the names; AWS EMR Management Guide for their meaning. A state that
-is not in these tables is neither live nor ended: callers keep polling until their deadline.
+Source: docs/aws_facts.md 1.1-1.3. A state that is not in these tables is neither live nor ended: callers keep
+polling until their deadline.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
     from kiln.settings.model import StepSettings
 
-IDS_PER_CALL = 10  # ListSteps takes no more
+IDS_PER_CALL = 10  # docs/aws_facts.md 1.5
 _CANCEL_WAIT_SECONDS = 60.0
 
 

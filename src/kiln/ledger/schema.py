@@ -123,7 +123,7 @@ class Run(msgspec.Struct, kw_only=True):
     def expected_ids(self, now: datetime) -> list[str]:
         """Return the ids of the clusters that AWS must know: launched, end not recorded, not too old.
 
-        EMR forgets ended clusters after two months (Management Guide, "View cluster status").
+        EMR forgets ended clusters after two months (docs/aws_facts.md 1.8).
         """
         young = timestamp(now - RETENTION)
         attempts = [one for one in self.attempts if one.cluster_id and one.ended_at is None]
