@@ -140,7 +140,7 @@ class StoredLogs:
         except KilnError as error:
             return [Log(address=prefix, text="", note=f"cannot be listed: {error.message}")]
         newest = sorted(found, key=lambda one: one.modified_at)[-_MOST_FILES:]
-        logs = [self._read(one) for one in found if one in newest]
+        logs = [self._read(one) for one in sorted(newest, key=_rank)]
         if len(found) > len(newest):
             note = f"{len(found) - len(newest)} older files are not shown"
             logs.append(Log(address=prefix, text="", note=note))
@@ -162,6 +162,12 @@ class StoredLogs:
         else:
             found, note = unpack.Unpacked(stored.body, stored.size), _left_out(stored.size)
         return Log(address=one.uri, text=found.body.decode(errors="replace"), note=note.removeprefix("; "))
+
+
+def _rank(one: ObjectSummary) -> tuple[int, str]:
+    """Return a key that sorts a step's files as they are read: what the job wrote comes before the rest."""
+    name = one.uri.rpartition("/")[2].partition(".")[0]
+    return STEP_FILES.index(name) if name in STEP_FILES else len(STEP_FILES), one.uri
 
 
 def _left_out(total: int) -> str:

