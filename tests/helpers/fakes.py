@@ -76,6 +76,7 @@ class FakeCluster:
     created: float
     fails_with: tuple[str, str] | None = None
     ended_at: float | None = None
+    ended_because: tuple[str, str] = ("USER_REQUEST", "Terminated by user request")
     protected: bool = False
     steps: list[FakeStep] = field(default_factory=list)
 
@@ -115,6 +116,7 @@ class FakeAws:
         self.step_seconds = 20.0
         self.step_outcomes: dict[str, str] = {}
         self.never_ends = False
+        self.ignores_cancel = False
         # Reads of EMR show what was this many seconds ago, as emrbox's fault `lag` has it.
         self.lag = 0.0
         self.nodes: dict[str, list[effects.Instance]] = {}
@@ -174,16 +176,19 @@ class FakeAws:
         return one
 
     def _seen(self, one: FakeCluster) -> effects.Cluster:
-        code, message = one.fails_with or ("", "")
         state = self.state(one, self.lag)
-        failed = state == "TERMINATED_WITH_ERRORS"
+        code, message = "", ""
+        if state == "TERMINATED_WITH_ERRORS":
+            code, message = one.fails_with or ("", "")
+        elif state in {"TERMINATING", "TERMINATED"}:
+            code, message = one.ended_because
         return effects.Cluster(
             id=one.id,
             name=one.request["Name"],
             state=state,
             created_at=START + timedelta(seconds=one.created),
-            reason_code=code if failed else "",
-            reason_message=message if failed else "",
+            reason_code=code,
+            reason_message=message,
             tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]},
             log_uri="s3://logs/emr/",
             termination_protected=one.protected,
@@ -260,7 +265,7 @@ class FakeAws:
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
         with self._call("CancelSteps"):
             for step in self._cluster(cluster_id).steps:
-                if step.id in step_ids and step.cancelled_at is None:
+                if step.id in step_ids and step.cancelled_at is None and not self.ignores_cancel:
                     step.cancelled_at = self.clock.seconds
 
     def terminate_cluster(self, cluster_id: str) -> None:
@@ -325,6 +330,7 @@ class FakePlaybooks:
         self.ran: list[str] = []
         self.seconds: dict[str, float] = {}
         self.fail: dict[str, PlaybookError] = {}
+        self.during: dict[str, Callable[[], None]] = {}
 
     def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         assert isinstance(arguments, list)
@@ -334,6 +340,7 @@ class FakePlaybooks:
         supervision.tick()
         if phase.launches:
             changed = self.launch(supervision)
+        self.during.get(name, lambda: None)()
         taken = self.seconds.get(name, 0.0)
         self.context.clock.wait(min(taken, supervision.seconds), supervision.stop.event)
         if taken > supervision.seconds:

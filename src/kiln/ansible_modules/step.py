@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln.emr import add_steps, descriptions, ownership, steps
+from kiln.emr import add_steps, descriptions, ownership, step_endings, steps
 from kiln.errors import ClusterNotFoundError
 from kiln.ledger.store import Ledger
 from kiln.settings import typed
@@ -46,7 +46,7 @@ def _shown_step(seen: Step) -> Options:
         "id": seen.id,
         "name": seen.name,
         "state": seen.state,
-        "failure": steps.failure_text(seen).removeprefix(": "),
+        "failure": step_endings.failure_text(seen).removeprefix(": "),
     }
 
 

@@ -10,7 +10,7 @@ import msgspec
 from kiln import paths, run_ids
 from kiln.commands import failed_phase, shared
 from kiln.display import failure, terminal
-from kiln.emr import clusters, states, steps, verdicts
+from kiln.emr import clusters, states, step_endings, steps, verdicts
 from kiln.emr.descriptions import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -58,7 +58,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
                 "id": step.id,
                 "state": step.state,
                 "seconds": steps.seconds(step),
-                "failure": steps.failure_text(step).removeprefix(": "),
+                "failure": step_endings.failure_text(step).removeprefix(": "),
             }
             for step in seen
         ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln.diagnosis import error_text, logs
-from kiln.emr import steps
+from kiln.emr import step_endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ def screen(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> list[str
         [f"(from {cause.address})"] if cause.address else ["no log says why (S3 gets logs every few minutes)"]
     )
     lines += [f"note: {note}" for note in cause.notes]
-    reported = steps.failure_text(step).removeprefix(": ")
+    reported = step_endings.failure_text(step).removeprefix(": ")
     lines += [f"EMR says: {reported}"] if reported else []
     if cluster.log_uri:
         base = f"{cluster.log_uri}{cluster.id}/"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kiln import identity
 from kiln.aws.effects import Cluster
+from kiln.emr import states
 from kiln.emr.ownership import identity_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ def describe_change(cluster: Cluster) -> str:
     """Return a cluster's state as a line for people."""
     reason = f" ({cluster.reason_message.strip()})" if cluster.reason_message.strip() else ""
     return f"cluster {cluster.id}: {cluster.state}{reason}"
+
+
+def end_of(cluster: Cluster) -> str:
+    """Return how a cluster ended, or is ending, as a clause."""
+    if cluster.reason_code == states.USER_REQUEST:
+        return f"cluster {cluster.id} was terminated by user request"
+    why = ": ".join(filter(None, (cluster.reason_code, cluster.reason_message.strip())))
+    return f"cluster {cluster.id} is {cluster.state} ({why or 'AWS gives no reason'})"
 
 
 def described(cluster: Cluster) -> dict[str, str]:

@@ -22,6 +22,9 @@ CLUSTER_USABLE = CLUSTER_STARTING | CLUSTER_UP
 # What still costs money. TERMINATING belongs to it: nothing is ended before DescribeCluster says so.
 CLUSTER_LIVE = CLUSTER_USABLE | CLUSTER_ENDING
 
+# The reason code of a cluster that somebody ended.
+USER_REQUEST = "USER_REQUEST"
+
 STEP_QUEUED = frozenset({"PENDING"})
 STEP_ACTIVE = frozenset({"PENDING", "RUNNING", "CANCEL_PENDING"})
 STEP_ENDED = frozenset({"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"})

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln.aws.effects import Step, StepRequest
-from kiln.emr import states, waiting
+from kiln.emr import states, step_endings, waiting
 from kiln.errors import (
     ClusterNotFoundError,
     DeadlineError,
     KilnError,
-    StepCancelledError,
-    StepFailedError,
     StepNotFoundError,
 )
 
@@ -94,7 +92,7 @@ def wait(
     *,
     timeout_seconds: float,
     interval_seconds: float,
-    on_look: Callable[[Step], None] | None = None,
+    on_poll: Callable[[Step], None] | None = None,
 ) -> Step:
     """Wait for a step's end and return it COMPLETED.
 
@@ -107,10 +105,10 @@ def wait(
         nonlocal last
         # Reads may lag behind: a step that was there is taken to be as it was.
         last = seen_if_any(bounded, cluster_id, step.id) or last
-        # Asked only when the step says nothing new: a cluster may die under a step that never ends.
+        # Asked only when the step says nothing new: a cluster may end under a step that never does.
         state = "" if last.state in states.STEP_ENDED else _state_of(bounded, cluster_id)
-        if on_look is not None:
-            on_look(last)
+        if on_poll is not None:
+            on_poll(last)
         return last, state
 
     def done(answer: tuple[Step, str]) -> bool:
@@ -118,7 +116,7 @@ def wait(
         return seen.state in states.STEP_ENDED or cluster_state in states.CLUSTER_ENDED
 
     try:
-        seen, cluster_state = waiting.until(
+        seen, _ = waiting.until(
             context,
             poll,
             done,
@@ -128,12 +126,8 @@ def wait(
             on_change=lambda answer: context.report(f"step {step.name}: {answer[0].state}"),
         )
     except DeadlineError as error:
-        cancel(context, cluster_id, step)
-        error.fix = (
-            "it was cancelled; if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
-        )
-        raise
-    _judge(seen, cluster_state)
+        raise _late(error, _cancel(context, cluster_id, step)) from error
+    step_endings.judge(context, cluster_id, seen)
     return seen
 
 
@@ -153,7 +147,7 @@ def run_to_end(
     timeout_seconds: float,
     interval_seconds: float,
 ) -> Step:
-    """Wait for a step and write down how it ended, well or badly."""
+    """Wait for a step and record how it ended. Raises what `wait` raises."""
     last = [step]
     try:
         return wait(
@@ -162,44 +156,43 @@ def run_to_end(
             step,
             timeout_seconds=timeout_seconds,
             interval_seconds=interval_seconds,
-            on_look=lambda seen: last.__setitem__(0, seen),
+            on_poll=lambda seen: last.__setitem__(0, seen),
         )
     finally:
         record(ledger, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
 
 
-def _judge(step: Step, cluster_state: str) -> None:
-    verdict = states.verdict_of_steps([step.state])
-    if verdict is states.Verdict.SUCCEEDED:
-        return
-    if verdict is states.Verdict.CANCELLED:
-        raise StepCancelledError(f"step {step.name} ({step.id}) was cancelled")
-    if verdict is states.Verdict.RUNNING:
-        raise StepFailedError(
-            f"step {step.name} ({step.id}) was {step.state} when its cluster ended ({cluster_state})"
-        )
-    raise StepFailedError(f"step {step.name} ({step.id}) ended {step.state}{failure_text(step)}")
-
-
-def failure_text(step: Step) -> str:
-    """Return what EMR itself knows about a failure, as the end of a sentence."""
-    said = (step.failure_reason, step.failure_message)
-    known = [text for text in said if text and text.rstrip(".") != "Unknown Error"]
-    return f": {'; '.join(known)}" if known else ""
-
-
 def cancel(context: Context, cluster_id: str, step: Step) -> None:
-    """Ask for a step's end and give it a moment. It may still end otherwise: EMR gives no guarantee."""
-    patient = context.unstoppable()
+    """Ask for a step's end and wait a minute for it. It may end otherwise: EMR gives no guarantee."""
+    problem = _cancel(context, cluster_id, step)
+    if problem:
+        context.report(f"step {step.name} was not cancelled: {problem}")
+
+
+def _cancel(context: Context, cluster_id: str, step: Step) -> str:
+    """Return why a step has not ended after it was asked to; nothing when it has."""
+    teardown = context.unstoppable()
     try:
-        patient.effects.cancel_steps(cluster_id, [step.id])
+        teardown.effects.cancel_steps(cluster_id, [step.id])
         waiting.until(
-            patient,
+            teardown,
             lambda bounded: seen_if_any(bounded, cluster_id, step.id),
             lambda seen: seen is not None and seen.state in states.STEP_ENDED,
-            what=f"the cancelling of step {step.name}",
+            what="its cancellation",
             timeout_seconds=_CANCEL_WAIT_SECONDS,
             interval_seconds=2.0,
         )
     except KilnError as error:
-        context.report(f"step {step.name} could not be cancelled: {error.message}")
+        return error.message
+    return ""
+
+
+def _late(error: DeadlineError, problem: str) -> DeadlineError:
+    """Return the error for a step that took too long; `problem` says why it was not cancelled."""
+    raised = "if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
+    if not problem:
+        return DeadlineError(error.message, fix=f"it was cancelled; {raised}")
+    return DeadlineError(
+        f"{error.message}, and may still run: {problem}",
+        fix=f"it delays the next step until it ends or the cluster does (action terminate); {raised}",
+    )

@@ -7,10 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln import phases
-from kiln.emr import clusters, descriptions, finding, terminate
+from kiln.emr import cluster_endings, clusters, descriptions, finding, terminate
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.waiting import Waiting
-from kiln.errors import DeadlineError, InterruptedRunError, KilnError, NotTerminatedError, caught
+from kiln.errors import (
+    DeadlineError,
+    InterruptedRunError,
+    KilnError,
+    NotTerminatedError,
+    PlaybookError,
+    caught,
+)
 from kiln.ledger.schema import Phase as PhaseEntry
 from kiln.playbooks.runner import Supervision
 from kiln.runs.outcome import Outcome
@@ -134,7 +141,12 @@ class Execution:
             on_cluster=self._works_on,
         )
         if not self.in_launch:
-            return self.playbooks.run(row, self.arguments, supervision)
+            try:
+                return self.playbooks.run(row, self.arguments, supervision)
+            except PlaybookError as error:
+                raise cluster_endings.cause_of(
+                    self.context, self.ledger, self.result.cluster_id, error
+                ) from error
         watcher = LaunchWatcher(self.context, self.ledger, self.limits.interval_seconds)
         changed = self.playbooks.run(row, self.arguments, replace(supervision, tick=watcher))
         self.in_launch = False
