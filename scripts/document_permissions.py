@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import generated_pages
 import yaml
+from generated_pages import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 TABLE = CHECKOUT / "iam/who_may_what.yml"
 PAGE = CHECKOUT / "docs/permissions.md"
 HEAD = """\
@@ -66,19 +66,10 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> int:
-    """Write the page, or say that it differs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the page differs")
-    check = parser.parse_args().check
-    wanted = page(yaml.safe_load(TABLE.read_text()))
-    if PAGE.is_file() and PAGE.read_text() == wanted:
-        return 0
-    if not check:
-        PAGE.write_text(wanted)
-    print(f"{PAGE.relative_to(CHECKOUT)} {'is out of date' if check else 'written'}", file=sys.stderr)
-    return int(check)
+def pages() -> dict[Path, str]:
+    """Return the page by its path."""
+    return {PAGE: page(yaml.safe_load(TABLE.read_text()))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_pages.main(__doc__, pages))

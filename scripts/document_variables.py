@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections import defaultdict
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import generated_pages
 import yaml
+from generated_pages import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = """\
 # Variables
@@ -149,20 +150,5 @@ def pages(root: Path) -> dict[Path, str]:
     return written
 
 
-def main() -> int:
-    """Write the pages, or say which differ."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
-    check = parser.parse_args().check
-    stale = {
-        path: text for path, text in pages(CHECKOUT).items() if not path.exists() or path.read_text() != text
-    }
-    for path, text in stale.items():
-        if not check:
-            path.write_text(text)
-        print(f"{path.relative_to(CHECKOUT)} {'is out of date' if check else 'written'}", file=sys.stderr)
-    return 1 if check and stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_pages.main(__doc__, lambda: pages(CHECKOUT)))

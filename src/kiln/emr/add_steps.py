@@ -64,13 +64,13 @@ def _add(
 ) -> Step:
     intent = StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now())
 
-    def mean(run: Run) -> None:
-        # The write has a condition on what is read here, so of two processes one comes to add the step.
+    def intend(run: Run) -> None:
+        # The write has a condition on what is read here, so only one of two processes adds the step.
         if next(entries_of(run, step.name, cluster_id), None) != newest:
             raise _ChangedError(f"another process has added step {step.name}")
         run.steps.append(intent)
 
-    ledger.update(mean)
+    ledger.update(intend)
     try:
         step_id = creating.create(
             context,
@@ -90,16 +90,13 @@ def _add(
 
 
 def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
-    """Return a step that AWS has said to have, as soon as it shows it."""
-    what = f"waiting for step {name} to show up"
-    seen = creating.appear(context, lambda: seen_if_any(context, cluster_id, step_id), what)
-    if seen is None:
-        raise UnknownOutcomeError(
-            f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LAG_SECONDS:.0f} s",
-            fix="run the same action with the same run id again: it waits for that step",
-            exit_code=ExitCode.STEP_FAILED,
-        )
-    return seen
+    """Return a step that was added, as soon as AWS shows it."""
+    missing = UnknownOutcomeError(
+        f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LAG_SECONDS:.0f} s",
+        fix="run the same action with the same run id again: it waits for that step",
+        exit_code=ExitCode.STEP_FAILED,
+    )
+    return creating.shown(context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing)
 
 
 def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: AwsError) -> KilnError:
@@ -129,8 +126,8 @@ def _attached(
     """Return the run's step if it need not be added again, and the newest entry of the ledger about it."""
     newest = _newest(ledger, cluster_id, step)
     if newest is not None and newest.step_id is None and newest.state != REFUSED:
-        # Another process has meant to add it. What does not show up now has not been added.
-        what = f"looking for step {step.name}, which nobody recorded"
+        # Another process intended to add it. What does not show up now has not been added.
+        what = f"searching for step {step.name}, whose addition has no recorded outcome"
         seconds = creating.unsettled_seconds(ledger.age_seconds(newest.intent_at))
         creating.appear(context, lambda: _settled(context, cluster_id, step, ledger), what, seconds)
         newest = _newest(ledger, cluster_id, step)
@@ -167,7 +164,7 @@ def _newest(ledger: Ledger, cluster_id: str, step: StepSettings) -> StepEntry | 
 
 
 def _settled(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
-    """Return the id of a step that was meant: as its process has recorded it, or as EMR shows it."""
+    """Return the id of an intended step: as its process has recorded it, or as EMR shows it."""
     newest = _newest(ledger, cluster_id, step)
     if newest is None or newest.state == REFUSED:
         return "none"

@@ -66,11 +66,8 @@ def seen(context: Context, cluster_id: str) -> Cluster | None:
 
 def shown(context: Context, cluster_id: str) -> Cluster:
     """Return a cluster that exists, as soon as AWS shows it. Raises ClusterNotFoundError."""
-    what = f"waiting for cluster {cluster_id} to show up"
-    found = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), what)
-    if found is None:
-        raise ClusterNotFoundError(
-            f"AWS has not shown cluster {cluster_id} for {creating.LAG_SECONDS:.0f} s",
-            fix="run the terminate action: it ends the cluster by its id",
-        )
-    return found
+    missing = ClusterNotFoundError(
+        f"AWS has not shown cluster {cluster_id} for {creating.LAG_SECONDS:.0f} s",
+        fix="run the terminate action: it ends the cluster by its id",
+    )
+    return creating.shown(context, lambda: seen(context, cluster_id), f"cluster {cluster_id}", missing)

@@ -2,7 +2,7 @@
 
 - Refused for being too many, or never sent: the call had no effect; kiln.aws.retrying repeats it.
 - Answered: what AWS says to have created is waited for, because reads may lag behind writes.
-- No answer: the effect is searched for, longer than reads lag, and adopted when it is found. When it is not,
+- No answer: the effect is searched for, longer than reads lag, and adopted when found. When it is not,
   the outcome is unknown, and the call is not repeated. The next command for that run searches again.
 """
 
@@ -66,6 +66,14 @@ def appear(
         return None
 
 
+def shown(context: Context, find: Callable[[], T | None], subject: str, missing: KilnError) -> T:
+    """Return what is known to exist, as soon as reads show it. Raises `missing` when they do not."""
+    found = appear(context, find, f"waiting for {subject} to show up")
+    if found is None:
+        raise missing
+    return found
+
+
 def unsettled_seconds(age_seconds: float) -> float:
     """Return how long to search for what another process intended to create, `age_seconds` ago.
 
@@ -96,7 +104,7 @@ def create(
         on_no_effect()
         raise
     except UnansweredError as lost:
-        context.report(f"{lost.message}; looking for {what}")
+        context.report(f"{lost.message}; searching for {what}")
         return _found(context, find, what=what, exit_code=exit_code, lost=lost)
     except KilnError:
         on_no_effect()
@@ -112,7 +120,7 @@ def _found(
     lost: UnansweredError,
 ) -> str:
     try:
-        found = appear(context, find, f"looking for {what}")
+        found = appear(context, find, f"searching for {what}")
     except (UnansweredError, ThrottledError):
         found = None
     if found is not None:
@@ -120,6 +128,6 @@ def _found(
     raise UnknownOutcomeError(
         f"AWS gave no answer ({lost.message}), and {what} did not show up in {LAG_SECONDS:.0f} s: "
         "whether it exists is not known, so it was not asked for a second time",
-        fix="run the same action with the same run id again: it looks for it first",
+        fix="run the same action with the same run id again: it searches first",
         exit_code=exit_code,
     ) from lost

@@ -33,12 +33,11 @@ def usable(context: Context, run: Identity, ledger: Ledger | None) -> list[Clust
         found = ownership.of_run(context, run, remembered)
         return None if not found.mine and expected.intersection(found.unseen) else found
 
-    found = creating.appear(context, find, f"waiting for the cluster of run {run.run_id} to show up")
-    if found is None:
-        raise ClusterNotFoundError(
-            f"the ledger of run {run.run_id} has {', '.join(sorted(expected))}, which AWS does not show",
-            fix="run the same action again; if the error stays, find that cluster in the console",
-        )
+    missing = ClusterNotFoundError(
+        f"the ledger of run {run.run_id} has {', '.join(sorted(expected))}, which AWS does not show",
+        fix="run the same action again; if the error stays, find that cluster in the console",
+    )
+    found = creating.shown(context, find, f"the cluster of run {run.run_id}", missing)
     if found.disputed and not found.mine:
         raise contradicting(found.disputed, run)
     return [one for one in found.mine if one.state in states.CLUSTER_USABLE]

@@ -25,7 +25,7 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
     """Make sure that the run has a cluster; return it, and whether it was launched now.
 
     Intent first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
-    UnknownOutcomeError (both 11), or ThrottledError when AWS never let us.
+    UnknownOutcomeError (both 11), or ThrottledError when AWS took no call.
     """
     known = attached(context, identity, ledger)
     if known is not None:
@@ -70,13 +70,13 @@ def close_intent(ledger: Ledger, end_state: str) -> None:
 def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | None:
     """Return the run's usable cluster if there is one.
 
-    A launch that another process has meant, and whose outcome nobody recorded, is looked for first: when it
-    does not show up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
+    The launch of another process that has no recorded outcome is searched for first: when it does not show
+    up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
     """
     run = ledger.read()
     found = finding.usable(context, identity, ledger)
     if not found and run is not None and run.launch_is_open:
-        what = "looking for a cluster whose launch nobody recorded"
+        what = "searching for a cluster whose launch has no recorded outcome"
         seconds = creating.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))
         found = creating.appear(context, lambda: _tagged(context, identity) or None, what, seconds) or []
     return found[0] if found else None

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
 
 
+# For how long the end of a cluster may wait for its ledger.
+_LEDGER_SECONDS = 30.0
+
+
 def end_run(
     context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str] = ()
 ) -> list[Cluster]:
@@ -38,7 +42,7 @@ def end_run(
     Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
     ledger = ledger.on(context.effects)
-    found, expected = _clusters_of_run(context, identity, ledger, limits, launched)
+    found, expected, launch_is_open = _clusters_of_run(context, identity, ledger, limits, launched)
     for over in (one for one in found.ended if one.id in expected):
         _record_end(ledger, over)
     ended: list[Cluster] = []
@@ -53,7 +57,7 @@ def end_run(
     refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
-    if not ended and (run := ledger.read_if_possible()) and run.launch_is_open:
+    if not ended and launch_is_open:
         launch.close_intent(ledger, NOT_FOUND)
     return ended
 
@@ -121,7 +125,7 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
 
 
 def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
-    """Return the error for a cluster whose end nobody has confirmed."""
+    """Return the error for a cluster whose end AWS has not confirmed."""
     return NotTerminatedError(
         f"AWS did not confirm that cluster {cluster_id} ended: {why}",
         fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
@@ -150,8 +154,11 @@ def _ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
 
 def _clusters_of_run(
     context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str]
-) -> tuple[Found, set[str]]:
-    """Return what AWS shows of the run's clusters, and the ids that it must know. These are waited for."""
+) -> tuple[Found, set[str], bool]:
+    """Return the run's clusters, the ids that AWS must know, and whether a launch may still be going on.
+
+    Clusters that AWS must know are waited for, and so is the cluster of such a launch.
+    """
     started = context.clock.monotonic()
     try:
         run, is_open = _remembered(context, ledger)
@@ -166,7 +173,7 @@ def _clusters_of_run(
             context,
             lambda bounded: ownership.of_run(bounded, identity, run.cluster_ids if run else (), launched),
             done,
-            what=f"looking for the clusters of run {identity.run_id}",
+            what=f"the search for the clusters of run {identity.run_id}",
             timeout_seconds=max(limits.timeout_seconds, creating.LAG_SECONDS * 2),
             interval_seconds=min(limits.interval_seconds, creating.LAG_INTERVAL_SECONDS),
         )
@@ -176,13 +183,13 @@ def _clusters_of_run(
             fix=error.fix or "run the terminate action again when AWS answers",
             details=(f"clusters of such a run are named {name_of(identity)}",),
         ) from error
-    return found, expected
+    return found, expected, is_open
 
 
 def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
-    """Return the ledger, and whether a launch may be on its way that it does not know the outcome of."""
+    """Return the ledger, and whether there may be a launch without a recorded outcome."""
     try:
-        run = ledger.read()
+        run = ledger.on(context.within(_LEDGER_SECONDS).effects).read()
     except KilnError as error:
         context.report(f"{error.message}: going on by name and tags")
         return None, True
