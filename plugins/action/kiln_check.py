@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError
-from kiln.settings import check, files
+from kiln.settings import check, inventories
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
@@ -25,8 +25,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         asked = self._task.args
         extra = [str(argument) for argument in context.CLIARGS.get("extra_vars", ())]
         try:
-            files.check_environment(Path(asked["checkout"]), asked["environment"])
-            files.check_pipeline(Path(asked["checkout"]), asked["environment"], asked["pipeline"])
+            inventories.check_environment(Path(asked["checkout"]), asked["environment"])
+            inventories.check_pipeline(Path(asked["checkout"]), asked["environment"], asked["pipeline"])
             check.check(Path(asked["checkout"]), asked["environment"], asked["pipeline"], extra, by_hand=True)
         except KilnError as error:
             return result | failure(error)

@@ -10,7 +10,7 @@ from kiln import cli, phases
 from kiln.errors import UsageError
 from kiln.phases import Need, Work
 from kiln.runs import selection
-from kiln.settings import files
+from kiln.settings import inventories
 from kiln.settings.model import StepSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def test_an_action_is_no_name_for_a_step_or_a_pipeline(tmp_path: Path, name: str
         f"all: {{children: {{local: {{children: {{pipelines: {{children: {{{name}: {{}}}}}}}}}}}}}}\n"
     )
     with pytest.raises(UsageError, match=f"{name} is reserved"):
-        files.check_pipeline(tmp_path, "local", name)
+        inventories.check_pipeline(tmp_path, "local", name)
 
 
 def test_the_help_names_every_action(capsys: pytest.CaptureFixture[str]) -> None:

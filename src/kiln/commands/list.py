@@ -14,7 +14,7 @@ from kiln.errors import KilnError
 from kiln.identity import Identity, name_of, of_name
 from kiln.ledger import store
 from kiln.ledger.schema import decode
-from kiln.settings import files, resolve
+from kiln.settings import inventories, resolve
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> int:
     question = resolve.Question(root=root, environment=arguments.env, pipeline=arguments.pipeline or "")
     account = resolve.part(question, Account)
     context = shared.context_of(account)
-    names = [arguments.pipeline] if arguments.pipeline else files.pipelines(root, arguments.env)
+    names = [arguments.pipeline] if arguments.pipeline else inventories.pipelines(root, arguments.env)
     live = clusters.named(context, arguments.env, arguments.pipeline)
     asked = Asked(account.kiln_state_uri, arguments.env, names, frozenset(one.name for one in live))
     past = past_runs(context, asked, arguments.limit)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kiln.errors import UsageError
-from kiln.settings import files, names, secret_references, typed
+from kiln.settings import files, inventories, names, secret_references, typed, yaml_files
 from kiln.settings.model import driver_variables
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check(
     sources = files.chain(root, environment, pipeline, extra)
     options, model = role_options(root), driver_variables()
     known = model.keys() | options.keys() | role_defaults(root) | _COMMON
-    pipelines = files.pipelines(root, environment)
+    pipelines = inventories.pipelines(root, environment)
     for source in sources:
         for key, value in source.values.items():
             if source.label.startswith("-e") and key in _OWN_OPTIONS and not by_hand:
@@ -107,7 +107,7 @@ def _check_name(
 
 def is_open(value: Any) -> bool:
     """Return whether a value holds a template or a tagged text anywhere: its type is not known yet."""
-    if isinstance(value, files.Tagged):
+    if isinstance(value, yaml_files.Tagged):
         return True
     if isinstance(value, str):
         return "{{" in value or "{%" in value

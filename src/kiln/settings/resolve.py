@@ -12,7 +12,7 @@ import msgspec
 
 from kiln import paths
 from kiln.errors import UsageError
-from kiln.settings import check, files, lock_file, model, names, typed
+from kiln.settings import check, files, inventories, lock_file, model, names, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,15 +57,15 @@ def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
 
 def part(question: Question, kind: type[M]) -> M:
     """Return only one part of the settings, such as where AWS is; the others may be wrong or unset."""
-    files.check_environment(question.root, question.environment)
+    inventories.check_environment(question.root, question.environment)
     if question.pipeline:
-        files.check_pipeline(question.root, question.environment, question.pipeline)
+        inventories.check_pipeline(question.root, question.environment, question.pipeline)
     return _typed(kind, "", _ask(question, model.variables(kind)), [])
 
 
 def _checked(question: Question) -> list[files.Source]:
-    files.check_environment(question.root, question.environment)
-    files.check_pipeline(question.root, question.environment, question.pipeline)
+    inventories.check_environment(question.root, question.environment)
+    inventories.check_pipeline(question.root, question.environment, question.pipeline)
     return check.check(question.root, question.environment, question.pipeline, question.extra)
 
 

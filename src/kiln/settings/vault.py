@@ -15,7 +15,7 @@ import yaml
 
 from kiln import paths
 from kiln.errors import PreflightError
-from kiln.settings import files, secret_references
+from kiln.settings import files, inventories, secret_references, yaml_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ def read(root: Path, environment: str) -> dict[str, Any]:
     if not file.is_file():
         raise PreflightError(f"{_shown(root, file)} does not exist", fix=init)
     text = _ansible_vault(root, password, "view", str(file))
-    held = files.parse_yaml(text, _shown(root, file), secret=True)
+    held = yaml_files.parse_yaml(text, _shown(root, file), secret=True)
     if not isinstance(held or {}, dict):
         raise PreflightError(
             f"{_shown(root, file)} holds no variables", fix="ansible-vault edit it: vault_name: value"
@@ -150,7 +150,7 @@ def init(root: Path, environment: str) -> Made:
 
     A vault that is there is never made anew: without its password that is an error.
     """
-    files.check_environment(root, environment)
+    inventories.check_environment(root, environment)
     file, password = paths.vault_file(root, environment), paths.vault_password_file(root, environment)
     if not password.is_file():
         if file.is_file():
@@ -178,7 +178,7 @@ def _lacking(root: Path, environment: str, held: dict[str, Any]) -> Made:
     """Return which secrets of an environment's pipelines the vault lacks."""
     generated: set[str] = set()
     missing: set[str] = set()
-    for pipeline in files.pipelines(root, environment):
+    for pipeline in inventories.pipelines(root, environment):
         sources = files.chain(root, environment, pipeline, ())
         lacking = wanted(sources) - held.keys()
         (generated if generates(sources) else missing).update(lacking)

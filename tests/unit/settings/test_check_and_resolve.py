@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kiln.errors import UsageError
-from kiln.settings import check, files, model, resolve
+from kiln.settings import check, inventories, model, resolve
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -134,10 +134,10 @@ def test_templates_vaults_and_a_pipelines_own_variables_pass(root: Path) -> None
 
 def test_unknown_environments_and_pipelines_say_what_there_is(root: Path) -> None:
     with pytest.raises(UsageError) as environment:
-        files.check_environment(root, "locla")
+        inventories.check_environment(root, "locla")
     assert "did you mean local?" in environment.value.message
     with pytest.raises(UsageError) as pipeline:
-        files.check_pipeline(root, "local", "modle_building")
+        inventories.check_pipeline(root, "local", "modle_building")
     assert "did you mean model_building?" in pipeline.value.message
     assert "daily_transform" in pipeline.value.fix
 
@@ -147,12 +147,12 @@ def test_a_pipeline_has_a_name_of_its_own(root: Path, name: str) -> None:
     hosts = root / "inventory/local/hosts.yml"
     hosts.write_text(HOSTS.replace("daily_transform", name))
     with pytest.raises(UsageError, match=f"{name} is reserved"):
-        files.check_pipeline(root, "local", name)
+        inventories.check_pipeline(root, "local", name)
 
 
 def test_the_real_files_of_this_checkout_pass() -> None:
-    for environment in files.environments(CHECKOUT):
-        for pipeline in files.pipelines(CHECKOUT, environment):
+    for environment in inventories.environments(CHECKOUT):
+        for pipeline in inventories.pipelines(CHECKOUT, environment):
             check.check(CHECKOUT, environment, pipeline, [])
 
 

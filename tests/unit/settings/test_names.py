@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln.errors import UsageError, caught
-from kiln.settings import check, files, names, resolve
+from kiln.settings import check, files, inventories, names, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,21 +48,22 @@ def refused(work: Any) -> UsageError:
 )
 def test_a_listed_pipeline_with_a_name_that_cannot_be_used_is_one_line(tmp_path: Path, name: str) -> None:
     root = checkout(tmp_path, name)
-    error = refused(lambda: files.check_pipeline(root, "local", name))
+    error = refused(lambda: inventories.check_pipeline(root, "local", name))
     assert "inventory/local/hosts.yml: the pipeline name" in error.message
 
 
 def test_an_environment_with_a_name_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     root = checkout(tmp_path, "model_building", environment="Pre-Prod")
     assert (
-        "the environment name Pre-Prod" in refused(lambda: files.check_environment(root, "Pre-Prod")).message
+        "the environment name Pre-Prod"
+        in refused(lambda: inventories.check_environment(root, "Pre-Prod")).message
     )
 
 
 def test_a_pipeline_or_environment_may_be_named_as_the_folder_of_packed_environments(tmp_path: Path) -> None:
     """Nodes may write below <state>/envs/ only: no ledger, which are below <state>/ledger/, lies there."""
-    files.check_pipeline(checkout(tmp_path / "pipeline", "envs"), "local", "envs")
-    files.check_environment(checkout(tmp_path / "environment", "daily", environment="envs"), "envs")
+    inventories.check_pipeline(checkout(tmp_path / "pipeline", "envs"), "local", "envs")
+    inventories.check_environment(checkout(tmp_path / "environment", "daily", environment="envs"), "envs")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "x\n", "{x}"])
