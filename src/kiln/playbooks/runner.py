@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from kiln.errors import DeadlineError, PlaybookError
-from kiln.exit_codes import ExitCode  # noqa: TC001  # msgspec reads Event's annotations
 from kiln.identity import CLUSTER_ID
+from kiln.playbooks.events import Event, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,19 +49,6 @@ class Supervision:
     seconds: float
     tick: Callable[[], None] = _nothing
     on_cluster: Callable[[str], None] = _nothing
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `playbook_process`. `exit_code` stands in failures of kiln's own modules and actions only."""
-
-    event: str = ""
-    task: str = ""
-    host: str = ""
-    cluster_id: str = ""
-    message: str = ""
-    fix: str = ""
-    details: tuple[str, ...] = ()
-    exit_code: ExitCode | None = None
 
 
 class Playbooks(Protocol):
@@ -174,14 +161,6 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             fix=first.fix or f"read {shown}",
             exit_code=first.exit_code or phase.failure,
         )
-
-
-def event_of(line: str) -> Event:
-    """Return the event that a line holds; an empty one when it holds none."""
-    try:
-        return msgspec.convert(json.loads(line), Event)
-    except (ValueError, RecursionError, msgspec.ValidationError):
-        return Event()
 
 
 def _errors_in(log: Path) -> tuple[str, ...]:

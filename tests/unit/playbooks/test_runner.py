@@ -20,7 +20,7 @@ from kiln import paths
 from kiln.errors import DeadlineError, InterruptedRunError, PlaybookError
 from kiln.exit_codes import ExitCode
 from kiln.phases import Phase, Work
-from kiln.playbooks.process import descendants
+from kiln.playbooks.process_tree import descendants
 from kiln.playbooks.runner import AnsibleRunner, Supervision
 from kiln.stop import Stop
 

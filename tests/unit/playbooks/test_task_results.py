@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kiln.exit_codes import ExitCode
 from kiln.phases import Phase, Work
-from kiln.playbooks.process import OWN_ACTIONS, event_line
-from kiln.playbooks.runner import AnsibleRunner, Event, event_of
+from kiln.playbooks.events import OWN_ACTIONS, Event, event_line, event_of
+from kiln.playbooks.runner import AnsibleRunner
 
 if TYPE_CHECKING:
     from kiln.errors import PlaybookError

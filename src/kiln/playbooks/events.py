@@ -1,0 +1,97 @@
+"""The lines that a playbook's process writes for its driver, one an event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from kiln.exit_codes import ExitCode
+
+_FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
+# What runs on the control host. Results of all other tasks are made on a node, and may say anything.
+OWN_ACTIONS = frozenset(
+    {
+        "emr_cluster",
+        "emr_cluster_info",
+        "emr_node_digest",
+        "emr_node_lock_file",
+        "emr_step",
+        "emr_target_nodes",
+        "kiln_check",
+        "model_repo_archive",
+        "node_secrets_file",
+    }
+)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `process`. `exit_code` stands in failures of kiln's own modules and actions only."""
+
+    event: str = ""
+    task: str = ""
+    host: str = ""
+    cluster_id: str = ""
+    message: str = ""
+    fix: str = ""
+    details: tuple[str, ...] = ()
+    exit_code: ExitCode | None = None
+
+
+def event_of(line: str) -> Event:
+    """Return the event that a line holds; an empty one when it holds none."""
+    try:
+        return msgspec.convert(json.loads(line), Event)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        return Event()
+
+
+def event_line(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the line about an event of ansible-runner; None for what the driver need not know."""
+    kind, data = event.get("event", ""), event.get("event_data", {})
+    if kind == "playbook_on_task_start":
+        return {"event": "task", "task": data.get("task", ""), "play": data.get("play", "")}
+    where = {"task": data.get("task", ""), "host": data.get("host", "")}
+    result, action = data.get("res") or {}, data.get("task_action")
+    launched = _launched(action, result)
+    if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
+        return {"event": "failed"} | where | launched | _failure(action, result)
+    if kind == "runner_on_ok" and result.get("changed"):
+        return {"event": "changed"} | where | launched
+    return {"event": "cluster"} | launched if launched else None
+
+
+def _launched(action: object, result: dict[str, Any]) -> dict[str, str]:
+    """Return the id of the cluster that a launch has come to, also when it failed after that."""
+    if action != "emr_cluster":
+        return {}
+    cluster = result.get("cluster")
+    found = (cluster.get("id") if isinstance(cluster, dict) else None) or result.get("cluster_id")
+    return {"cluster_id": found} if isinstance(found, str) and found else {}
+
+
+def _failure(action: object, result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a failed task said; an item's failure in a loop stands in `results`."""
+    items = result.get("results")
+    of_items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    inner = next((item for item in of_items if item.get("failed")), result)
+    if "censored" in inner:
+        return {"message": "its output is hidden, because it holds secrets"}
+    said = [str(inner.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr")]
+    text = "\n".join(part for part in said if part) or "no message"
+    return {"message": text} | (_own_failure(inner) if action in OWN_ACTIONS else {})
+
+
+def _own_failure(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of kiln's own failure (`modules.report.failure`), or nothing when it is not one."""
+    code, message, fix, details = (result.get(key) for key in ("exit_code", "message", "fix", "details"))
+    is_whole = (
+        type(code) is int
+        and code in _FAILURE_CODES
+        and isinstance(message, str)
+        and isinstance(fix, str)
+        and isinstance(details, list)
+        and all(isinstance(line, str) for line in details)
+    )
+    return {"exit_code": code, "message": message, "fix": fix, "details": details} if is_whole else {}
