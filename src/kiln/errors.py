@@ -51,12 +51,6 @@ class LaunchError(KilnError):
     exit_code = ExitCode.LAUNCH
 
 
-class CapacityError(LaunchError):
-    """AWS had no nodes for the cluster, or took them away."""
-
-    exit_code = ExitCode.CAPACITY
-
-
 class PlaybookError(KilnError):
     """An Ansible task failed."""
 

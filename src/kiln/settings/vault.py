@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _SECRET_BYTES = 24
 _SECONDS = 60
 _GENERATES = "kiln_vault_generates_secrets"
-PREFIX = "vault_"
 
 
 def wanted(sources: Sequence[files.Source]) -> set[str]:
