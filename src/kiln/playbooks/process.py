@@ -1,8 +1,8 @@
 """The process that runs one playbook through ansible-runner, and ends all that it started when it goes.
 
 `python -m kiln.playbooks.process` reads one JSON document from stdin (see `Order`) and writes one JSON line
-for each event to stdout. It asks the kernel for a signal when its driver dies, and to inherit orphans: no worker
-of Ansible and no module outlives it.
+for each event to stdout. It asks the kernel for a signal when its driver dies, and to inherit orphans: no
+worker of Ansible and no module outlives it.
 """
 
 from __future__ import annotations
