@@ -1,4 +1,4 @@
-"""A copy of the Ansible rooms in a folder of the test's own, and Ansible run in it as from a checkout."""
+"""A copy of the Ansible folders of this checkout, and Ansible run in it as from a checkout."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ROOMS = ("playbooks", "roles", "plugins", "inventory", "group_vars", "requirements")
+FOLDERS = ("playbooks", "roles", "plugins", "inventory", "group_vars", "requirements")
 
 
 class AnsibleCopy:
-    """The rooms, to be changed at will."""
+    """A copy that a test may change."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, root / room, symlinks=True)
+        for folder in FOLDERS:
+            shutil.copytree(CHECKOUT / folder, root / folder, symlinks=True)
         shutil.copy(CHECKOUT / "ansible.cfg", root)
 
     def write(self, name: str, text: str) -> None:

@@ -34,7 +34,7 @@ def argument_spec(options: Options, *, optional: bool = False) -> Options:
             spec.pop("required", None)
         if "options" in spec:
             spec["options"] = argument_spec(spec["options"])
-        # Names with `key` in them look like secrets to Ansible; none of these is one.
+        # Ansible takes names with `key` in them for secrets; none of these is one.
         found[name] = spec | {"no_log": False}
     return found
 

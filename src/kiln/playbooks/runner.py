@@ -93,7 +93,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         return changed
 
     def log_file(self, name: str) -> Path:
-        """Return where the output of a playbook lies."""
+        """Return the file of a playbook's output."""
         return self.folder / f"{name}.log"
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:

@@ -34,13 +34,13 @@ class Outcome:
 
     def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
         """Say how it went. A cluster that may still cost money is reported before all else."""
-        news = ending or error
-        if news is not None:
-            self.result.take_over(news, error)
+        failure = ending or error
+        if failure is not None:
+            self.result.take_over(failure, error)
         # What AWS says now completes the result; failing to read it does not change the exit code.
         caught(self._add_cluster)
         caught(self._add_outputs)
-        caught(lambda: self._judge(news))
+        caught(lambda: self._judge(failure))
         caught(self._remember)
         return self.result
 
@@ -63,13 +63,15 @@ class Outcome:
         wanted = [phase.step for phase in self.selection.phases if phase.step and phase.name in done]
         self.result.outputs.extend(outputs.collect(self.context.effects, wanted))
 
-    def _judge(self, news: KilnError | None) -> None:
-        self.result.verdict = self._verdict(news).value
+    def _judge(self, failure: KilnError | None) -> None:
+        self.result.verdict = self._verdict(failure).value
 
-    def _verdict(self, news: KilnError | None) -> Verdict:
-        if isinstance(news, InterruptedRunError) or (news and news.exit_code is ExitCode.STEP_CANCELLED):
+    def _verdict(self, failure: KilnError | None) -> Verdict:
+        if isinstance(failure, InterruptedRunError) or (
+            failure and failure.exit_code is ExitCode.STEP_CANCELLED
+        ):
             return Verdict.CANCELLED
-        if news is not None:
+        if failure is not None:
             return Verdict.FAILED
         if self.selection.whole:
             return states.verdict_of_steps(step.state for step in self.result.steps)

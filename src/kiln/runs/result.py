@@ -51,9 +51,9 @@ class Result(msgspec.Struct, kw_only=True):
     ledger: str = ""
     next: list[str] = []
 
-    def take_over(self, news: KilnError, first: KilnError | None) -> None:
-        """Take over what went wrong; `first` is what had gone wrong before the worse news."""
-        before = f" (before that: {first.message})" if first is not None and first is not news else ""
-        self.exit_code, self.exit_name = int(news.exit_code), news.exit_code.name.lower()
-        self.message, self.fix = news.message + before, news.fix
-        self.details = self.details or list(news.details)
+    def take_over(self, failure: KilnError, first: KilnError | None) -> None:
+        """Put a failure into the result; `first` is the one that came before, when this one outweighs it."""
+        before = f" (before that: {first.message})" if first is not None and first is not failure else ""
+        self.exit_code, self.exit_name = int(failure.exit_code), failure.exit_code.name.lower()
+        self.message, self.fix = failure.message + before, failure.fix
+        self.details = self.details or list(failure.details)

@@ -128,7 +128,7 @@ class Account(Model, frozen=True, kw_only=True):
 
 
 class Ending(Account, frozen=True, kw_only=True):
-    """An account, and the patience for the end of a cluster: what the terminate action needs."""
+    """An account, and the deadline for the end of a cluster: what the terminate action needs."""
 
     kiln_terminate_timeout_seconds: Seconds
     kiln_poll_interval_seconds: Annotated[float, Meta(gt=0)]
@@ -143,7 +143,7 @@ class Access(Ending, frozen=True, kw_only=True):
 
 
 class Driver(Access, frozen=True, kw_only=True):
-    """The driver's own settings and those that it hands on to nobody."""
+    """The driver's own settings."""
 
     kiln_environment: Text
     kiln_owner: Text

@@ -123,7 +123,7 @@ def read(root: Path, environment: str) -> dict[str, Any]:
         what = "is a folder" if password.is_dir() else "does not exist"
         fix = f"{init}, or set KILN_VAULT_PASSWORD_FILE"
         if file.is_file():
-            fix = f"get it from whoever made {_shown(root, file)}, or set KILN_VAULT_PASSWORD_FILE"
+            fix = f"get it from the person who made {_shown(root, file)}, or set KILN_VAULT_PASSWORD_FILE"
         raise PreflightError(f"the vault's password file {_shown(root, password)} {what}", fix=fix)
     check_password_file(root, password)
     if not file.is_file():
@@ -155,7 +155,7 @@ def init(root: Path, environment: str) -> Made:
         if file.is_file():
             raise PreflightError(
                 f"{_shown(root, file)} exists, its password file {_shown(root, password)} does not",
-                fix="get the password file from whoever made the vault, or remove the vault",
+                fix="get the password file from the person who made the vault, or remove the vault",
             )
         if password.is_relative_to(root / ".kiln"):
             paths.private_folder(root, "vault")

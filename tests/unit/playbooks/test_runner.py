@@ -59,12 +59,12 @@ def supervised(reporter: Silence, *, stop: Stop, seconds: float = 3600, **more: 
 
 
 def run(playbooks: AnsibleRunner, stop: Stop | None = None) -> list[str]:
-    heard = Silence()
-    playbooks.run(TRY, ["-e", '{"word": "it\'s"}'], supervised(heard, stop=stop or Stop()))
-    return heard.lines
+    reported = Silence()
+    playbooks.run(TRY, ["-e", '{"word": "it\'s"}'], supervised(reported, stop=stop or Stop()))
+    return reported.lines
 
 
-def test_only_changes_are_told_and_all_is_in_the_log(root: Path) -> None:
+def test_only_changes_are_reported_and_all_is_in_the_log(root: Path) -> None:
     playbooks = runner(
         root,
         """
@@ -202,11 +202,11 @@ def test_a_cluster_is_known_to_the_driver_as_soon_as_a_task_has_launched_it(root
     )
     (root / "ansible.cfg").write_text("[defaults]\ngathering = explicit\nlibrary = library\n")
     tasks = "- emr_cluster: {fails: false, id: j-1ABC}\n- emr_cluster: {fails: false, id: 'j-1; x'}\n"
-    heard: list[str] = []
+    reported: list[str] = []
     playbooks = runner(root, tasks + "- emr_cluster: {fails: true, id: j-2ABC}\n")
     with pytest.raises(PlaybookError):
-        playbooks.run(TRY, [], supervised(Silence(), stop=Stop(), on_cluster=heard.append))
-    assert heard == ["j-1ABC", "j-2ABC"]
+        playbooks.run(TRY, [], supervised(Silence(), stop=Stop(), on_cluster=reported.append))
+    assert reported == ["j-1ABC", "j-2ABC"]
 
 
 def test_kill_9_of_the_driver_ends_the_playbook_too(root: Path) -> None:

@@ -97,7 +97,7 @@ def calls_of_a_whole_run() -> int:
     return len(world.aws.calls)
 
 
-def spoil_at(world: World, call: int, *how: Callable[[World], None]) -> None:
+def change_at(world: World, call: int, *how: Callable[[World], None]) -> None:
     def before(at: int) -> None:
         if at == call:
             for change in how:
@@ -113,12 +113,12 @@ def assert_ended_or_said(world: World, exit_code: int) -> None:
 
 @pytest.mark.parametrize("ledger", LEDGERS)
 @pytest.mark.parametrize("tags", TAGS)
-def test_a_whole_run_ends_its_cluster_whenever_they_are_spoilt(tags: str, ledger: str) -> None:
+def test_a_whole_run_ends_its_cluster_whenever_they_change(tags: str, ledger: str) -> None:
     # Each pair at every eighth call, and all the pairs together at every call.
     first = (list(TAGS).index(tags) + list(LEDGERS).index(ledger)) % 8
     for call in range(first, calls_of_a_whole_run(), 8):
         world = World()
-        spoil_at(world, call, TAGS[tags], LEDGERS[ledger])
+        change_at(world, call, TAGS[tags], LEDGERS[ledger])
         result = world.run()
         assert_ended_or_said(world, result.exit_code)
         assert len(world.aws.clusters) <= 1

@@ -206,7 +206,7 @@ def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Ques
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A checkout whose settings a test may spoil."""
+    """A checkout whose settings a test may change."""
     root = tmp_path / "checkout"
     root.mkdir()
     for name in ("ansible.cfg", "group_vars", "inventory", "playbooks", "plugins", "roles", "requirements"):

@@ -61,7 +61,7 @@ def test_an_environment_with_a_name_that_cannot_be_used_is_one_line(tmp_path: Pa
 
 
 def test_a_pipeline_or_environment_may_be_named_as_the_folder_of_packed_environments(tmp_path: Path) -> None:
-    """Nodes may write below <state>/envs/ only: no ledger, which are below <state>/ledger/, lies there."""
+    """Nodes may write below <state>/envs/ only: ledgers are elsewhere, below <state>/ledger/."""
     inventories.check_pipeline(checkout(tmp_path / "pipeline", "envs"), "local", "envs")
     inventories.check_environment(checkout(tmp_path / "environment", "daily", environment="envs"), "envs")
 

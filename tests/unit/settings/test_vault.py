@@ -196,7 +196,7 @@ def test_a_password_of_another_user_is_refused(root: Path) -> None:
 def test_a_vault_whose_password_is_gone_is_not_advised_to_be_made_anew(root: Path) -> None:
     vault.init(root, "prod")
     (root / ".kiln/vault/prod.password").unlink()
-    assert "get it from whoever made vault/prod.yml" in refused(root, "prod").fix
+    assert "get it from the person who made vault/prod.yml" in refused(root, "prod").fix
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o777 & ~0o700])
