@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup demo test lint unit box clients clients_quick end_to_end docs bench soak down clean
+.PHONY: help setup test_setup demo check test lint unit box clients clients_quick end_to_end docs bench soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -16,12 +16,16 @@ test_setup: ## the same, with what only the tests need: a browser and other peop
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
 	@$(BIN)/python examples/demo/demo.py
 
+check: setup ## before each commit: lint, and the tests that start no Ansible: two minutes on two cores
+	@scripts/lint
+	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout
+
 test: test_setup lint unit box clients_quick end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
 
-unit: setup ## tests without a box: seconds
+unit: setup ## tests without a box, with all hostile values: minutes
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout tests/permissions emrbox/tests/unit
 
 box: test_setup ## tests of emrbox with real nodes: minutes

@@ -68,6 +68,7 @@ def test_ansibles_secrets_lie_in_the_processs_own_folder(tmp_path: Path) -> None
     assert "ANSIBLE_REMOTE_TEMP" not in environment
 
 
+@pytest.mark.processes
 def test_what_sigkill_leaves_of_a_playbooks_secrets_is_gone_after_the_next_start(tmp_path: Path) -> None:
     """The copy module's content stands in a temporary file while its module waits for a FIFO."""
     os.mkfifo(tmp_path / "fifo")
@@ -156,6 +157,7 @@ def test_a_user_without_home_gets_the_passwd_databases(
         paths.clean_environment(tmp_path)
 
 
+@pytest.mark.processes
 def test_without_home_the_cache_is_not_at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     class Cache(Model, frozen=True, kw_only=True):
         kiln_cache_dir: str

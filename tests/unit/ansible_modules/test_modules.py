@@ -269,8 +269,9 @@ def assert_same(documented: dict[str, Any], options: dict[str, Any]) -> None:
             assert_same(reported["suboptions"], option["options"])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", SPECS)
-def test_the_documentation_tells_the_options_that_there_are(name: str, documentation: dict[str, Any]) -> None:
+def test_the_documentation_has_the_options_that_there_are(name: str, documentation: dict[str, Any]) -> None:
     documented = documentation[name]
     assert_same(documented["doc"]["options"], SPECS[name])
     assert documented["doc"]["author"]

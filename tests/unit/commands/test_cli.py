@@ -105,6 +105,7 @@ def test_a_checkout_that_cannot_be_written_is_said_in_one_line(
     assert f"{tmp_path}/.kiln: Permission denied" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_an_inherited_ansible_inventory_is_not_executed(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\necho '{{}}'\n")

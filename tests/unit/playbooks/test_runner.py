@@ -27,6 +27,8 @@ from kiln.stop import Stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.processes
+
 TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 
 

@@ -142,7 +142,12 @@ class World:
         pytest.fail(f"stuck in {self.cluster.status.state}")
 
     def records(self) -> list[Any]:
-        subjects: list[Any] = [self.cluster, *self.cluster.groups, *self.cluster.instances, *self.cluster.steps]
+        subjects: list[Any] = [
+            self.cluster,
+            *self.cluster.groups,
+            *self.cluster.instances,
+            *self.cluster.steps,
+        ]
         return [(s.id, s.status.state, s.status.reason, s.status.ready, s.status.ended) for s in subjects]
 
 

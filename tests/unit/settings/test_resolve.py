@@ -1,0 +1,97 @@
+"""Values of settings as Ansible resolves them, and errors for those that have none."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kiln.errors import UsageError
+from kiln.settings import model, resolve
+
+pytestmark = pytest.mark.processes
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def question() -> resolve.Question:
+    return resolve.Question(
+        root=CHECKOUT,
+        environment="local",
+        pipeline="model_building",
+        run_id="r-7",
+        date="2026-11-20",
+        extra=("model_building_database_host=db.example", "emr_cluster_core_count=3"),
+    )
+
+
+def test_ansible_resolves_precedence_templates_and_extra_variables(question: resolve.Question) -> None:
+    driver, shape = resolve.run_settings(question)
+    assert driver.kiln_environment == "local"
+    assert shape.core_count == 3
+    arguments = driver.steps[0].args
+    assert "db.example" in arguments
+    assert "2026-11-20" in arguments
+    assert any(argument.endswith("/r-7") for argument in arguments)
+
+
+def test_a_shell_in_which_ansible_does_not_work_is_no_hindrance(
+    question: resolve.Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for locale in ("C", "xx_XX.UTF-8"):  # without UTF-8, and one that the machine does not have
+        monkeypatch.setenv("LC_ALL", locale)
+        driver, _ = resolve.run_settings(question)
+        assert driver.kiln_environment == "local"
+
+
+def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Question) -> None:
+    bare = msgspec.structs.replace(question, extra=(), pipeline="")
+    assert resolve.part(bare, model.Account).kiln_state_uri.startswith("s3://")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout whose settings a test may change."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("ansible.cfg", "group_vars", "inventory", "playbooks", "plugins", "roles", "requirements"):
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, symlinks=True)
+        else:
+            shutil.copy(source, root / name)
+    return root
+
+
+def test_a_variable_that_nobody_set_is_named_with_what_to_do(question: resolve.Question, copy: Path) -> None:
+    file = copy / "group_vars/local/main.yml"
+    kept = [line for line in file.read_text().splitlines() if not line.startswith("kiln_state_uri")]
+    file.write_text("\n".join(kept) + "\n")
+    with pytest.raises(UsageError) as error:
+        resolve.run_settings(msgspec.structs.replace(question, root=copy))
+    assert "kiln_state_uri is not set" in error.value.message
+    assert "group_vars/local/main.yml" in error.value.fix
+
+
+def test_all_that_has_no_value_is_said_at_once(question: resolve.Question) -> None:
+    with pytest.raises(UsageError, match="has no value") as error:
+        resolve.run_settings(msgspec.structs.replace(question, environment="stage", extra=()))
+    said = " ".join((error.value.message, *error.value.details))
+    assert {"emr_cluster_key_pair", "kiln_state_uri", "model_repo_url"} <= set(said.split())
+
+
+def test_a_lock_file_that_is_not_there_is_named_itself(question: resolve.Question) -> None:
+    extra = ("emr_node_python_requirements=requirements/gone.txt",)
+    with pytest.raises(UsageError, match=r"emr_node_python_requirements is requirements/gone\.txt"):
+        resolve.run_settings(msgspec.structs.replace(question, extra=extra))
+
+
+def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_asked_for(
+    question: resolve.Question, copy: Path
+) -> None:
+    (copy / "group_vars/local/main.yml").write_text("kiln_environment: [local\n")
+    with pytest.raises(UsageError, match=r"group_vars/local/main\.yml, line \d+ is not valid YAML"):
+        resolve.part(msgspec.structs.replace(question, root=copy, extra=()), model.Account)
