@@ -18,7 +18,7 @@ demo: setup ## the whole job for real on this machine: launch, provision, deploy
 
 check: setup ## before each commit: lint, and the tests that start no Ansible: two minutes on two cores
 	@scripts/lint
-	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout
+	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout emrbox/tests/unit
 
 test: test_setup lint unit box clients_quick end_to_end ## everything that CI checks
 
