@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import role_variables
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -76,3 +77,78 @@ def test_what_scripts_write_is_up_to_date(name: str) -> None:
     script = CHECKOUT / f"scripts/{name}.py"
     checked = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, f"{checked.stderr}run {script.relative_to(CHECKOUT)}"
+
+
+# Read by a role and no option of it, each with the reason.
+NO_OPTIONS = {
+    # An option is evaluated, and nothing may evaluate what refers to secrets (roles/node_secrets/README.md).
+    ("node_secrets", "main", "node_secrets_values"),
+}
+ENTRIES = [
+    (role, entry)
+    for role in ROLES
+    for entry in read(CHECKOUT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+]
+
+
+@pytest.mark.parametrize(("role", "entry"), ENTRIES)
+def test_every_variable_that_a_role_reads_is_an_option_of_it(role: str, entry: str) -> None:
+    spec = read(CHECKOUT / "roles" / role / "meta/argument_specs.yml")["argument_specs"][entry]
+    wanted = role_variables.read_by(CHECKOUT / "roles" / role, entry)
+    missing = {name for name in wanted if (role, entry, name) not in NO_OPTIONS} - set(
+        spec.get("options", {})
+    )
+    assert missing == set()
+
+
+@pytest.mark.parametrize(("role", "entry"), ENTRIES)
+def test_every_option_of_a_role_is_read_by_it(role: str, entry: str) -> None:
+    spec = read(CHECKOUT / "roles" / role / "meta/argument_specs.yml")["argument_specs"][entry]
+    read_by = role_variables.read_by(CHECKOUT / "roles" / role, entry)
+    assert set(spec.get("options", {})) - read_by == set()
+
+
+def test_variables_are_found_wherever_a_task_reads_them(tmp_path: Path) -> None:
+    files = {
+        "tasks/main.yml": """
+- name: Block
+  when: in_when and not (in_not | default(true))
+  block:
+    - name: Inner
+      ansible.builtin.include_tasks:
+        file: more.yml
+      loop: "{{ in_loop + [item] }}"
+      vars: {local: 1}
+- name: Name it
+  ansible.builtin.set_fact:
+    made: "{{ __r_internal ~ local }}"
+  when: made is not defined
+""",
+        "tasks/more.yml": """
+- name: More
+  ansible.builtin.assert:
+    that:
+      - in_that is regex('^{x}$')
+      - "{{ in_braces | map(attribute='y') }}"
+  register: done
+- name: Use it
+  ansible.builtin.debug:
+    msg: "{% set own = in_set %}{{ own }}{{ done.changed }}{{ hostvars.a.b }}{{ ansible_limit }}"
+""",
+        "vars/main.yml": "__r_internal: '{{ __r_deeper }}'\n__r_deeper: '{{ in_vars }}'\n__r_unused: '{{ no }}'\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert role_variables.read_by(tmp_path, "main") == {
+        *("in_when", "in_not", "in_loop", "in_that", "in_braces", "in_set", "in_vars", "made"),
+        "local",  # a task's vars are its own: another task reads it too
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_has_a_comment(role: str) -> None:
+    lines = (CHECKOUT / "roles" / role / "defaults/main.yml").read_text().splitlines()
+    names = read(CHECKOUT / "roles" / role / "defaults/main.yml") or {}
+    places = {line.partition(":")[0]: number for number, line in enumerate(lines) if line[:1].isalpha()}
+    assert [name for name in names if not lines[places[name] - 1].startswith("# ")] == []
