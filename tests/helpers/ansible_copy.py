@@ -31,13 +31,22 @@ class AnsibleCopy:
     def append(self, name: str, text: str) -> None:
         self.write(name, (self.root / name).read_text() + text)
 
-    def run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, tool: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a tool of Ansible in the checkout, or in `cwd` with its configuration, as scripts/kiln does."""
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))
         }
+        if cwd is not None:
+            environment["ANSIBLE_CONFIG"] = str(self.root / "ansible.cfg")
         command = [str(Path(sys.executable).parent / tool), *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=environment, check=False, capture_output=True, text=True, timeout=180
+            command,
+            cwd=cwd or self.root,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
 
     def settings(self, environment: str, keys: list[str], *extra: str) -> dict[str, Any]:

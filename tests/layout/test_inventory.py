@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ansible_copy import AnsibleCopy
 
@@ -143,10 +144,62 @@ def test_a_half_tagged_instance_disturbs_nobody(ansible_copy: AnsibleCopy, endpo
     assert hosts_of(groups, "tag_incomplete") == set(odd)
 
 
+def replace_in(ansible_copy: AnsibleCopy, file: str, *names: str) -> None:
+    """Remove variables from a file of group_vars."""
+    lines = (ansible_copy.root / file).read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(tuple(f"{name}:" for name in names))]
+    assert len(lines) - len(kept) == len(names)
+    ansible_copy.write(file, "".join(kept))
+
+
+def test_an_account_that_is_moved_and_templated_is_found(
+    ansible_copy: AnsibleCopy, endpoint: str, ec2: Any, tmp_path: Path
+) -> None:
+    nodes = cluster(ec2, FIRST)
+    point_to(ansible_copy, endpoint)
+    replace_in(ansible_copy, "group_vars/local/main.yml", "aws_region", "aws_profile", "aws_config_file")
+    ansible_copy.write(
+        "group_vars/local/account.yml",
+        """
+regions_of_the_test: {local: us-east-1}
+aws_region: "{{ regions_of_the_test[kiln_environment] }}"
+aws_profile: "{{ ['kiln', kiln_environment] | join('_') }}"
+aws_config_file: "{{ kiln_state_dir }}/local/aws/config"
+""",
+    )
+    inventory = ansible_copy.root / "inventory/local"
+    for cwd in (None, tmp_path):
+        shown = ansible_copy.run("ansible-inventory", "-i", str(inventory), "--graph", cwd=cwd)
+        assert shown.returncode == 0, shown.stderr
+        assert nodes["MASTER"][0] in shown.stdout
+
+
+@pytest.mark.parametrize("environment", ["stage", "prod"])
+def test_the_profile_of_another_environment_is_resolved_as_in_a_playbook(
+    ansible_copy: AnsibleCopy, environment: str
+) -> None:
+    replace_in(ansible_copy, f"group_vars/{environment}/main.yml", "aws_profile")
+    ansible_copy.append("group_vars/all/aws.yml", '\naws_profile: "of_{{ kiln_environment }}"\n')
+    asked = ("ansible-inventory", "-i", f"inventory/{environment}", "--graph")
+    refused = ansible_copy.run(*asked)
+    assert f"The config profile (of_{environment}) could not be found" in refused.stderr
+    by_hand = ansible_copy.run(*asked, "-e", "aws_profile=by_hand")
+    assert "The config profile (by_hand) could not be found" in by_hand.stderr
+
+
+def test_a_setting_of_the_inventory_that_is_not_set_is_named(ansible_copy: AnsibleCopy) -> None:
+    replace_in(ansible_copy, "group_vars/stage/main.yml", "aws_region")
+    refused = ansible_copy.run("ansible-inventory", "-i", "inventory/stage", "--graph")
+    assert refused.returncode != 0
+    assert "aws_region is not set for stage: set it in group_vars/stage/main.yml" in " ".join(
+        refused.stderr.split()
+    )
+
+
 def test_no_local_aws_is_an_error_that_says_so(ansible_copy: AnsibleCopy) -> None:
     missing = ansible_copy.run("ansible-inventory", "-i", "inventory/local", "--list")
     assert missing.returncode != 0
-    assert "the local AWS is not set up: run `make demo`" in missing.stderr
+    assert "the local AWS is not set up: run `make local`" in missing.stderr
 
     point_to(ansible_copy, "http://127.0.0.1:9")
     down = ansible_copy.run("ansible-playbook", "-i", "inventory/local", "playbooks/provision.yml")

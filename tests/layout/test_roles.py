@@ -133,9 +133,13 @@ def test_variables_are_found_wherever_a_task_reads_them(tmp_path: Path) -> None:
   register: done
 - name: Use it
   ansible.builtin.debug:
-    msg: "{% set own = in_set %}{{ own }}{{ done.changed }}{{ hostvars.a.b }}{{ ansible_limit }}"
+    msg: "{% set own = in_set %}{{ own }}{{ done.changed }}{{ hostvars.a.b }}"
 """,
-        "vars/main.yml": "__r_internal: '{{ __r_deeper }}'\n__r_deeper: '{{ in_vars }}'\n__r_unused: '{{ no }}'\n",
+        "vars/main.yml": """
+__r_internal: "{{ __r_deeper }}"
+__r_deeper: "{{ in_vars }}"
+__r_unused: "{{ not_read }}"
+""",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
