@@ -39,8 +39,10 @@ from ansible import context
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseFileInventoryPlugin
 from ansible.plugins.inventory.yaml import InventoryModule as YamlInventory
+from ansible.release import __version__
 from ansible.utils.context_objects import CLIArgs
 
+CORE_MINIMUM = (2, 19)
 CONTROL_HOST = "localhost"
 TARGET = "emr_target"
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
@@ -54,6 +56,12 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
 
     def verify_file(self, path: str) -> bool:
         """Accept files with the name hosts.yml."""
+        if tuple(int(part) for part in __version__.split(".")[:2]) < CORE_MINIMUM:
+            # Before other plugins fail on what an old version lacks.
+            self.display.warning(
+                f"This is Ansible core {__version__}; Kiln needs {'.'.join(map(str, CORE_MINIMUM))} or later. "
+                f"Use the checkout's own: export PATH={str(PLAYBOOKS.parent)!r}/.venv/bin:$PATH"
+            )
         return bool(BaseFileInventoryPlugin.verify_file(self, path)) and Path(path).name == "hosts.yml"
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:  # noqa: FBT001, FBT002  # Ansible's signature
