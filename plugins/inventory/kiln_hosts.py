@@ -58,8 +58,9 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
         """Accept files with the name hosts.yml."""
         if tuple(int(part) for part in __version__.split(".")[:2]) < CORE_MINIMUM:
             # Before other plugins fail on what an old version lacks.
+            needed = ".".join(map(str, CORE_MINIMUM))
             self.display.warning(
-                f"This is Ansible core {__version__}; Kiln needs {'.'.join(map(str, CORE_MINIMUM))} or later. "
+                f"This is Ansible core {__version__}; Kiln needs {needed} or later. "
                 f"Use the checkout's own: export PATH={str(PLAYBOOKS.parent)!r}/.venv/bin:$PATH"
             )
         return bool(BaseFileInventoryPlugin.verify_file(self, path)) and Path(path).name == "hosts.yml"

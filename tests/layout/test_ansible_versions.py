@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ansible_collections
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -75,10 +75,10 @@ def test_the_collections_for_awx_are_those_of_the_lock_file() -> None:
     }
     assert used == set(allowed)
     for name, versions in allowed.items():
-        (root,) = ansible_collections.__path__
+        (root,) = importlib.import_module("ansible_collections").__path__
         manifest = json.loads((Path(root) / name.replace(".", "/") / "MANIFEST.json").read_text())
         installed = manifest["collection_info"]["version"]
-        # The ends of the range are what the two lock files have; the environment here is made from one of them.
+        # The ends of the range are what the two lock files have, of which one made this environment.
         assert installed in {one.version for one in versions}, f"ansible {version('ansible')} has {installed}"
 
 
