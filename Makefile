@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup demo check test lint unit box clients clients_quick end_to_end docs bench soak down clean
+.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick end_to_end docs bench soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -12,6 +12,9 @@ setup: ## what a fresh machine needs (both commands of the README call it)
 
 test_setup: ## the same, with what only the tests need: a browser and other people's clients
 	@scripts/setup --tests
+
+local: setup ## the local account of the demo without a run: go on by hand, with playbooks or scripts/kiln
+	@$(BIN)/python examples/demo/local.py
 
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
 	@$(BIN)/python examples/demo/demo.py

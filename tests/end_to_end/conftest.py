@@ -6,9 +6,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from local import make_local_account
 from local_world import CHECKOUT, DATE, MESSAGES, SEED, World
-
-from demo import make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def world() -> Iterator[World]:
     emrbox = CHECKOUT / ".venv/bin/emrbox"
     was_up = subprocess.run([emrbox, "status"], check=False, capture_output=True).returncode == 0
-    session, folder = make_world(MESSAGES, SEED, DATE, {})
+    session, folder = make_local_account(MESSAGES, SEED, DATE, {})
     made = World(session, folder)
     if live := [cluster["Name"] for cluster in made.live_clusters()]:
         pytest.fail(f"these tests end every cluster in this checkout's local AWS, and there are {live}")
