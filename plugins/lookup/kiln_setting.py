@@ -44,6 +44,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ansible.cli import CLI
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
@@ -84,5 +85,7 @@ def _variables(environment: str) -> dict[str, Any]:
     loader.set_basedir(str(CHECKOUT / "playbooks"))
     source = CHECKOUT / "inventory" / environment / "hosts.yml"
     inventory = InventoryManager(loader=loader, sources=[str(source)])
-    manager = VariableManager(loader=loader, inventory=inventory)
+    # Ansible keeps the version that the first manager of a process is given, for all plays.
+    version = CLI.version_info(gitinfo=False)
+    manager = VariableManager(loader=loader, inventory=inventory, version_info=version)
     return dict(manager.get_vars(host=inventory.get_host("localhost")))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from ansible.release import __version__ as ansible_version
 from moto.moto_api._internal.models import moto_api_backend
 from moto.server import ThreadedMotoServer
 
@@ -172,6 +173,19 @@ aws_config_file: "{{ kiln_state_dir }}/local/aws/config"
         shown = ansible_copy.run("ansible-inventory", "-i", str(inventory), "--graph", cwd=cwd)
         assert shown.returncode == 0, shown.stderr
         assert nodes["MASTER"][0] in shown.stdout
+
+
+def test_reading_the_account_changes_nothing_of_the_play(
+    ansible_copy: AnsibleCopy, endpoint: str, ec2: Any
+) -> None:
+    cluster(ec2, FIRST)
+    point_to(ansible_copy, endpoint)
+    template = "msg={{ ansible_version.full }},{{ ansible_forks }},{{ playbook_dir }}"
+    said = ansible_copy.run(
+        *("ansible", "-i", "inventory/local", "localhost", "-m", "ansible.builtin.debug", "-a", template)
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert f"{ansible_version},20,{ansible_copy.root / 'playbooks'}" in said.stdout
 
 
 @pytest.mark.parametrize("environment", ["stage", "prod"])
