@@ -67,7 +67,7 @@ def policy(name: str, values: Mapping[str, str]) -> str:
 
 
 def ensure(create: Callable[..., Any], exists_code: str, **arguments: Any) -> None:
-    """Create something, and be content when AWS says that it is there already."""
+    """Create something; that it exists already is no error."""
     try:
         create(**arguments)
     except ClientError as error:
@@ -125,7 +125,7 @@ def make_managed_policy(iam: IAMClient, arn: str, document: str) -> str:
 
 
 def operator_works(endpoint_url: str) -> bool:
-    """Tell whether the keys of an earlier set-up are still this account's."""
+    """Return whether the keys of an earlier set-up are still this account's."""
     config = configparser.ConfigParser()
     config.read(AWS_CONFIG)
     section = f"profile {PROFILE}"

@@ -73,9 +73,7 @@ def main() -> int:
         session, folder = make_local_account(arguments.messages, arguments.seed, arguments.date, timings)
         code, result = run_pipeline(arguments.date)
         if code:
-            print(
-                f"demo: the pipeline ended with exit code {code}; what it said stands above", file=sys.stderr
-            )
+            print(f"demo: the pipeline ended with exit code {code}; its output is above", file=sys.stderr)
             return code
         quality = evaluate(session, folder, result["run_id"])
     except SetupError as error:

@@ -1,4 +1,4 @@
-"""What the demo says at its end: where the time went, what came out, how good it is, what still runs."""
+"""The summary at the end of the demo: times, outputs, their quality, and what still runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def models_table(quality: dict[str, Any], outputs: Path) -> Table:
 
 
 def still_running(session: boto3.Session) -> list[str]:
-    """Ask the account what is alive; return lines that say so."""
+    """Return lines about the clusters and instances that still run."""
     pages = session.client("emr").get_paginator("list_clusters").paginate(ClusterStates=LIVE)
     clusters = [cluster["Name"] for page in pages for cluster in page["Clusters"]]
     described = session.client("ec2").describe_instances()["Reservations"]
@@ -95,7 +95,7 @@ def still_running(session: boto3.Session) -> list[str]:
     names = ", ".join(others)
     return [
         f"[bold]still running[/] of this and any run: {of_runs} {counts}",
-        f"  The local AWS stays up to look around in, with the team's {names} in it; `make down` ends both.",
+        f"  The local AWS stays up, with the team's {names} in it; `make down` ends both.",
     ]
 
 

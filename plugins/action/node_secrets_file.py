@@ -86,7 +86,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         document = json.dumps(secrets, indent=4, sort_keys=True) + "\n"
         arguments = {"path": path, "content": document, "owner": str(self._task.args["owner"])}
         answer = self._execute_module(module_args=arguments, task_vars=variables)
-        # What a module says that did not come to its own end is not passed on: it may quote its arguments.
+        # The answer of a module that did not end by itself is not passed on: it may quote its arguments.
         if answer.get("path") == path:
             return {key: answer[key] for key in ("changed", "failed", "msg", "path") if key in answer}
         return {

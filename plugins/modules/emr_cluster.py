@@ -14,7 +14,7 @@ description:
   - Makes sure that the cluster of a run exists, or that it is gone.
   - The intent is written to the run's ledger in S3 before the cluster is launched, and tags that carry the
     run are part of the launch call. A second call with the same run id finds the same cluster.
-  - Nothing is reported as ended before DescribeCluster says so.
+  - Nothing is reported as ended before DescribeCluster shows it.
 options:
   state:
     description:
@@ -39,7 +39,7 @@ options:
   cluster_id:
     description:
       - With O(state=absent), the cluster to end, when it is known already.
-      - Refused when its name and tags say another O(pipeline), O(environment) or O(run_id).
+      - Refused when its name and tags are of another O(pipeline), O(environment) or O(run_id).
     type: str
   allow_second:
     description:
@@ -111,12 +111,13 @@ options:
     type: int
   max_lifetime_seconds:
     description: >-
-      After this time the cluster counts as expired (tag expires_at) and may be reaped. Required
-      to launch.
+      After this time the cluster counts as expired (tag expires_at). Nothing in Kiln ends it then
+      by itself. Required to launch.
     type: int
   termination_protected:
     description: >-
-      Protect the cluster against termination by others. Kiln clears it before it ends a cluster.
+      Protect the cluster against termination by others. Kiln clears the protection before it ends
+      a cluster.
     type: bool
     default: false
   step_concurrency_level:
@@ -268,7 +269,7 @@ from kiln.ansible_modules import answer, cluster, options
 
 
 def main() -> None:
-    """Hand the options to kiln."""
+    """Call kiln with the options."""
     module = AnsibleModule(
         argument_spec=options.CLUSTER, required_if=options.CLUSTER_REQUIRED_IF, supports_check_mode=True
     )

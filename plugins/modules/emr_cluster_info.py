@@ -155,7 +155,7 @@ from kiln.ansible_modules import answer, cluster_info, options
 
 
 def main() -> None:
-    """Hand the options to kiln."""
+    """Call kiln with the options."""
     module = AnsibleModule(
         argument_spec=options.CLUSTER_INFO,
         required_one_of=[["cluster_id", "pipeline"]],

@@ -35,7 +35,7 @@ attributes:
     description: Keeps nothing.
   diff_mode:
     support: none
-    description: A digest says nothing to people.
+    description: A digest is not readable by people.
 """
 
 EXAMPLES = r"""
@@ -106,7 +106,7 @@ def work(context: Context, module: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Hand the options to kiln."""
+    """Call kiln with the options."""
     module = AnsibleModule(argument_spec=options.ENVIRONMENT_DIGEST, supports_check_mode=True)
     answer.answer(module, work)
 

@@ -117,7 +117,7 @@ steps:
       type: str
       sample: COMPLETED
     failure:
-      description: What EMR says about a failure; empty without one.
+      description: What EMR reports about a failure; empty without one.
       type: str
 message:
   description: What is wrong, in one line. C(msg) has it too, with RV(details) and RV(fix) below.
@@ -148,7 +148,7 @@ from kiln.ansible_modules import answer, options, step
 
 
 def main() -> None:
-    """Hand the options to kiln."""
+    """Call kiln with the options."""
     module = AnsibleModule(argument_spec=options.STEP, supports_check_mode=True)
     answer.answer(module, step.work)
 

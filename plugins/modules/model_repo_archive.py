@@ -118,7 +118,7 @@ def work(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Hand the options to kiln."""
+    """Call kiln with the options."""
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},

@@ -76,7 +76,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 class UnpackError(Exception):
-    """The archive is not what was sent, or cannot be unpacked; the message says why."""
+    """The archive is not what was sent, or cannot be unpacked; the message has the reason."""
 
 
 def digest_of(path: Path) -> str:
@@ -160,7 +160,7 @@ def replace(module: Any, archive: Path, sha256: str, dest: Path) -> None:
 
 
 def main() -> None:
-    """Unpack, or say why not."""
+    """Unpack, or fail with the reason."""
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path", "required": True},

@@ -72,7 +72,7 @@ _MODE = 0o600
 
 
 def is_right(path: Path, content: bytes, owner: pwd.struct_passwd) -> bool:
-    """Tell whether the file is there with this content, for this user only."""
+    """Return whether the file is there with this content, for this user only."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -17,12 +17,12 @@ if [[ ! -e $marker ]]; then
   # In an empty folder: pip takes a requirement for a file of the current folder when one has its name.
   (cd "$packed" && PYTHONPATH=$wheels "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
     --no-index --find-links "$wheels" --require-hashes --no-deps --no-compile --only-binary :all: -r "$wheels/requirements.txt")
-  # A lock file that lacks a package is said here, not by a step an hour later.
+  # Report a lock file that lacks a package here, before a step fails.
   PYTHONPATH=$wheels "$environment/bin/python" -m pip --disable-pip-version-check check >&2
   # Jobs run as another user and cannot write there: without this every Python worker compiles what it imports again.
   # Tests are never imported by a job, and some do not compile on purpose.
   "$environment/bin/python" -m compileall -q -j 0 -x '/tests?/' "$environment/lib"
-  # On the disk before the marker says so.
+  # Everything must be on the disk before the marker is.
   sync -f "$environment"
   touch "$marker"
 fi

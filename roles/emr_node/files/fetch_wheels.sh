@@ -10,7 +10,7 @@ incoming=$(mktemp -d "$parent/.incoming-XXXXXX")
 trap 'rm -rf "$incoming" "$incoming.tar"' EXIT
 # pip reads requirements in the locale's encoding otherwise.
 export PYTHONUTF8=1
-# The control host may be another system: what fits is said, not guessed. Amazon Linux 2023 has glibc 2.34.
+# The control host may be another system: the platform is named, not detected. Amazon Linux 2023 has glibc 2.34.
 platforms=()
 for glibc in 2_34 2_31 2_28 2_27 2_24 2_17; do
   platforms+=(--platform "manylinux_${glibc}_$architecture")

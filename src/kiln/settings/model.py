@@ -95,11 +95,15 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     max_lifetime_seconds: Annotated[
         int,
         Meta(ge=60),
-        doc("After this time the cluster counts as expired (tag expires_at) and may be reaped."),
+        doc(
+            "After this time the cluster counts as expired (tag expires_at). Nothing in Kiln ends it then by itself."
+        ),
     ]
     termination_protected: Annotated[
         bool,
-        doc("Protect the cluster against termination by others. Kiln clears it before it ends a cluster."),
+        doc(
+            "Protect the cluster against termination by others. Kiln clears the protection before it ends a cluster."
+        ),
     ] = False
     step_concurrency_level: Annotated[
         int, Meta(ge=1, le=256), doc("How many steps may run side by side, 1 to 256.")
