@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDERS = ("playbooks", "roles", "plugins", "inventory", "group_vars", "requirements")
 
@@ -30,6 +32,11 @@ class AnsibleCopy:
 
     def append(self, name: str, text: str) -> None:
         self.write(name, (self.root / name).read_text() + text)
+
+    def pipelines(self, environment: str) -> list[str]:
+        """Return the pipelines that the environment's inventory lists, sorted."""
+        tree = yaml.safe_load((self.root / "inventory" / environment / "hosts.yml").read_text())
+        return sorted(tree["all"]["children"][environment]["children"]["pipelines"]["children"])
 
     def run(self, tool: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a tool of Ansible in the checkout, or in `cwd` with its configuration, as scripts/kiln does."""

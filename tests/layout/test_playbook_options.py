@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml"))
-PIPELINE = next(
-    iter(
-        yaml.safe_load((CHECKOUT / "inventory/local/hosts.yml").read_text())["all"]["children"]["local"][
-            "children"
-        ]["pipelines"]["children"]
-    )
-)
+PIPELINE = "model_building"
 MASTER, CORES = "10.0.0.5", ("10.0.0.6", "10.0.0.7")
 NODES = (MASTER, *CORES)
 TAG_GROUP = f"tag_cluster_name_kiln_local_{PIPELINE}_r1"

@@ -48,7 +48,8 @@ def test_an_unknown_key_of_a_file_is_refused(ansible_copy: AnsibleCopy) -> None:
 
 def test_an_unknown_pipeline_is_refused_with_what_there_is(ansible_copy: AnsibleCopy) -> None:
     said = launch(ansible_copy, "-e", "pipeline=model_bilding")
-    assert 'Unknown pipeline "model_bilding". In local there are: model_building.' in said
+    listed = ", ".join(ansible_copy.pipelines("local"))
+    assert f'Unknown pipeline "model_bilding". In local there are: {listed}.' in said
 
 
 def test_a_listed_pipeline_with_a_name_that_cannot_be_used_is_refused(ansible_copy: AnsibleCopy) -> None:

@@ -92,7 +92,8 @@ def test_a_pipeline_that_the_environment_does_not_list_is_refused(ansible_copy: 
         )
         assert refused.returncode != 0
         said = " ".join(refused.stdout.split())
-        assert f'Unknown pipeline "{name}". In local there are: model_building.' in said
+        listed = ", ".join(ansible_copy.pipelines("local"))
+        assert f'Unknown pipeline "{name}". In local there are: {listed}.' in said
         assert not (ansible_copy.root / "x").exists()
 
 
