@@ -96,13 +96,15 @@ class ClusterShape(Model, frozen=True, kw_only=True):
         int,
         Meta(ge=60),
         doc(
-            "After this time the cluster counts as expired (tag expires_at). Nothing in Kiln ends it then by itself."
+            "After this time the cluster counts as expired (tag expires_at). "
+            "Nothing in Kiln ends it then by itself."
         ),
     ]
     termination_protected: Annotated[
         bool,
         doc(
-            "Protect the cluster against termination by others. Kiln clears the protection before it ends a cluster."
+            "Protect the cluster against termination by others. "
+            "Kiln clears the protection before it ends a cluster."
         ),
     ] = False
     step_concurrency_level: Annotated[
