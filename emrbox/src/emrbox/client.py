@@ -47,5 +47,6 @@ class Client:
         finally:
             connection.close()
         if answer.status >= _FIRST_ERROR_STATUS:
-            raise RefusedError(str(document.get("error", document)))
+            reason = document.get("error", document) if isinstance(document, dict) else document
+            raise RefusedError(str(reason))
         return document

@@ -168,7 +168,7 @@ def _wait_ready(home: Path, running: BoxState) -> None:
 
 def _is_ready(running: BoxState) -> bool:
     try:
-        return bool(Client(running.endpoint, timeout_seconds=5).get("health")["healthy"])
+        return bool(Client(running.endpoint, timeout_seconds=5).get("health") == {"healthy": True})
     except BoxError:
         return False
 

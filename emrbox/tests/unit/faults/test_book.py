@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from emrbox.aws.call_hook import CallFacts
+from emrbox.faults import full_disk, node_kinds
 from emrbox.faults.book import FaultBook
 from emrbox.faults.buckets import PUBLISHED, Buckets
 from emrbox.faults.call_kinds import THROTTLED
 from emrbox.faults.calls import CallFaults
 from emrbox.faults.events import EventFaults
+from emrbox.faults.kind import CallKind, ClusterKind, EventKind, Kind, NodeKind, Where
 from emrbox.faults.kinds import KINDS
 
 
@@ -50,6 +52,32 @@ def test_every_kind_can_be_added_as_it_is_and_removed() -> None:
     assert book.all() == []
     with pytest.raises(ValueError, match="there is no fault"):
         book.remove("f-1")
+
+
+def test_every_kind_of_a_hook_names_the_function_that_does_it() -> None:
+    types = {
+        Where.CALL: CallKind,
+        Where.EVENT: EventKind,
+        Where.CLUSTER: ClusterKind,
+        Where.NODE: NodeKind,
+    }
+    others = [kind.name for kind in KINDS.values() if not isinstance(kind, types.get(kind.where, Kind))]
+    assert others == ["lag"]  # LaggingReads acts on operations, not on calls
+
+
+def test_a_disk_that_cannot_be_filled_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[Any] = []
+
+    def fill(_node: Any, _paths: Any, mounted: Any) -> None:
+        mounted.append("layer")
+        raise OSError("no")
+
+    monkeypatch.setattr(full_disk, "fill", fill)
+    monkeypatch.setattr(full_disk, "empty", lambda _node, mounted: undone.extend(mounted))
+    fault = FaultBook().add({"kind": "disk-full"})
+    with pytest.raises(OSError, match="no"):
+        node_kinds.fill_disk(fault, "node")  # type: ignore[arg-type]  # nothing is done with it
+    assert undone == ["layer"]
 
 
 def test_a_fault_acts_only_in_its_scope_and_as_often_as_its_count() -> None:
