@@ -1,4 +1,4 @@
-// The status page: asks once a second what is so, and shows what has changed.
+// The status page: requests the box's state once a second, and shows what has changed.
 "use strict";
 
 const EVERY_MS = 1000;
@@ -13,13 +13,13 @@ function showTotals(state) {
     ["active steps", state.totals.steps],
     ["ended clusters", state.totals.ended],
     ["clusters with failures", state.totals.failed, "bad", () => find("failed")],
-    ["faults on", state.faults.length, "warn"],
+    ["active faults", state.faults.length, "warn"],
   ];
   show("totals", tiles, () => tiles.map(([name, value, kind, act]) =>
     h(act && value ? "button" : "div", { onclick: act && value ? act : () => {} }, h("b", { class: value ? kind : null }, value), h("span", { class: "quiet" }, name))));
   const box = `${state.box.endpoint} · nodes in ${state.box.network} · ${state.box.home}`;
   const moved = state.clock && state.clusters.some((one) => one.Hollow);
-  const hollow = moved ? ` · hollow clusters' time ${day(state.clock.now)}${state.clock.frozen ? ", standing still" : ""}` : "";
+  const hollow = moved ? ` · hollow clusters' time ${day(state.clock.now)}${state.clock.frozen ? ", frozen" : ""}` : "";
   show("box", box + hollow, () => box + hollow);
 }
 
@@ -29,7 +29,7 @@ function showClusters(state) {
   place("find").hidden = total < 2;
   show("clusters", [state.clusters, current, state.matching, total], () => {
     if (!total) return firstSteps(state.box);
-    if (!state.matching) return h("p", { class: "empty" }, "None has that in its name, id, state or failure.");
+    if (!state.matching) return h("p", { class: "empty" }, "No cluster has this in its name, id, state or failure.");
     const items = state.clusters.map((cluster) =>
       h("button", { type: "button", "aria-current": String(cluster.Id === current), onclick: () => choose(cluster.Id) },
         h("span", { class: "name" }, cluster.Name),
@@ -43,7 +43,7 @@ function showClusters(state) {
     const left = state.matching - items.length;
     return [
       h("div", { class: "list", "data-keep": "clusters" }, items),
-      left > 0 ? h("p", { class: "quiet" }, `and ${left} more: name one above`) : null,
+      left > 0 ? h("p", { class: "quiet" }, `and ${left} more: use the search`) : null,
     ].filter(Boolean);
   });
 }
@@ -202,14 +202,14 @@ function callTable(calls) {
 }
 
 function faultTable(faults) {
-  if (!faults.length) return h("p", { class: "empty" }, "None is on. ", h("span", { class: "mono" }, "emrbox fault --help"));
+  if (!faults.length) return h("p", { class: "empty" }, "No fault is active. ", h("span", { class: "mono" }, "emrbox fault --help"));
   return table("faults", [
     ["Fault", (one) => [h("span", {}, one.kind), h("br"), h("span", { class: "mono quiet id" }, one.id)]],
     ["Scope", (one) => ["service", "operation", "cluster", "principal"].filter((name) => one[name] && one[name] !== "*").map((name) => h("span", { class: "tag" }, `${name}=${one[name]}`))],
     ["Parameters", (one) => Object.entries(one.parameters || {}).map(([name, value]) => h("span", { class: "tag" }, `${name}=${value}`))],
-    ["Chance", (one) => (one.probability < 1 ? `${one.probability}, seed ${one.seed}` : "always"), "tight"],
+    ["Probability", (one) => (one.probability < 1 ? `${one.probability}, seed ${one.seed}` : "always"), "tight"],
     ["Acted", (one) => one.fired, "tight number"],
-    ["Still", (one) => (one.count === null ? "without end" : one.count), "tight number"],
+    ["Remaining", (one) => (one.count === null ? "unlimited" : one.count), "tight number"],
   ], faults);
 }
 
