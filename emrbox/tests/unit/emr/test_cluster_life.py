@@ -109,6 +109,21 @@ def test_a_cluster_is_over_even_when_its_machines_do_not_end_as_they_should(
     emr.until(cluster_id, "TERMINATED")
 
 
+def test_the_machines_end_even_when_a_step_cannot_be_killed(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_id = emr.launch()
+    (step,) = emr.add(cluster_id, emr.step_request())
+
+    def fail() -> None:
+        raise PermissionError("kill")
+
+    monkeypatch.setattr(emr.run_of(cluster_id, step), "kill", fail)
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    emr.until(cluster_id, "TERMINATED")
+    assert emr.machines[cluster_id].is_shut_down
+
+
 @pytest.mark.parametrize("protected", [False, True])
 def test_a_cluster_ends_from_any_state_that_it_can_be_in(emr: Any, *, protected: bool) -> None:
     emr.starts_at_once = False

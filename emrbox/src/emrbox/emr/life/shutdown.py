@@ -34,6 +34,18 @@ class Shutdown:
 
     def run(self) -> Procedure[None]:
         """Stop what is under way, end the machines, close the records."""
+        try:
+            yield from self._stop_work()
+        except Exception:
+            LOG.exception("the work of %s did not end as it should", self._cluster.id)
+        try:
+            yield from self._context.do("shut down", self._context.layer.shut_down)
+        except Exception:
+            LOG.exception("the machines of %s did not end as they should", self._cluster.id)
+        self._finish()
+
+    def _stop_work(self) -> Procedure[None]:
+        """Return when the machines can be ended."""
         context = self._context
         self._close()
         yield Until(None, lambda: self._starting.is_over)  # it stops soon, and may still get instances
@@ -42,11 +54,6 @@ class Shutdown:
         yield Until(context.now + timedelta(seconds=context.pick_delay("terminating")))
         while not context.layer.may_shut_down():
             yield Until(context.now + timedelta(seconds=RETRY_SECONDS))
-        try:
-            yield from context.do("shut down", context.layer.shut_down)
-        except Exception:
-            LOG.exception("the machines of %s did not end as they should", self._cluster.id)
-        self._finish()
 
     def _close(self) -> None:
         """Close the groups and the unfinished steps."""
