@@ -14,6 +14,7 @@ ABSENT = {
     "emr_node_os_packages": [],
     "emr_cluster_configurations": [],
     "emr_cluster_core_count": 1,
+    "emr_cluster_ebs_root_volume_size_gb": 50,
     "node_secrets_values": {},
     "steps": [],
 }
@@ -24,5 +25,9 @@ def test_what_a_pipeline_leaves_out_is_not_done(world: World) -> None:
     assert finished.code == 0, finished.said
     assert finished.result["verdict"] == "no_step"
     assert finished.result["cluster_state"] == "TERMINATED"
+    launched = world.session.client("emr").describe_cluster(ClusterId=finished.result["cluster_id"])[
+        "Cluster"
+    ]
+    assert launched["EbsRootVolumeSize"] == 50
     phases = [(phase["name"], phase["changed"]) for phase in finished.result["phases"]]
     assert phases == [("launch", True), ("provision", False), ("deploy", False), ("terminate", True)]

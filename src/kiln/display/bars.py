@@ -1,4 +1,4 @@
-"""Live bars on a terminal: one row a phase of the plan, above them the lines of what changed."""
+"""Live bars on a terminal: one row for each phase, above them the lines of what changed."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import re
 import signal
 import subprocess
 import sys
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from kiln.errors import DeadlineError, PlaybookError
+from kiln.errors import DeadlineError
 from kiln.identity import CLUSTER_ID
 from kiln.playbooks.events import Event, event_of
+from kiln.playbooks.failures import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.stop import Stop
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
 
@@ -89,7 +88,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             _end(child)
             raise
         if child.wait() != 0:
-            raise self.error(phase, failures)
+            raise failure_of(phase, failures, self.log_file(phase.name), self.root)
         return changed
 
     def log_file(self, name: str) -> Path:
@@ -137,41 +136,6 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         if line is None:
             return None
         return event_of(line)
-
-    def error(self, phase: Phase, failures: list[Event]) -> PlaybookError:
-        """Return the error of a playbook from its failed tasks, in order; its first word is the phase."""
-        name, log = phase.name, self.log_file(phase.name)
-        shown = log.relative_to(self.root) if log.is_relative_to(self.root) else log
-        if not failures:
-            return PlaybookError(
-                f"{name}: playbooks/{name}.yml failed",
-                details=_errors_in(log),
-                fix=f"read {shown}",
-                exit_code=phase.failure,
-            )
-        first = failures[0]
-        head, *rest = first.message.splitlines() or ["no message"]
-        details = first.details or rest
-        more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
-        # Kiln's own errors, which have an exit code, say it all; any other task is named.
-        where = "" if first.exit_code else f"task '{first.task}' failed on {first.host}{more}: "
-        return PlaybookError(
-            f"{name}: {where}{head}",
-            details=tuple(details[:20]),
-            fix=first.fix or f"read {shown}",
-            exit_code=first.exit_code or phase.failure,
-        )
-
-
-def _errors_in(log: Path) -> tuple[str, ...]:
-    """Return Ansible's own errors (an inventory that cannot be read), which are no task's."""
-    lines = (
-        [_COLOUR.sub("", line) for line in log.read_text(errors="replace").splitlines()]
-        if log.is_file()
-        else []
-    )
-    errors = [line for line in lines if "[ERROR]" in line or line.startswith("ERROR!")]
-    return tuple((errors or lines)[-5:])
 
 
 def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:

@@ -66,7 +66,7 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     """What is launched. Field names are the variables' names without `emr_cluster_`.
 
     A new field needs its default in roles/emr_cluster/defaults/main.yml and its place in emr/request.py;
-    `make docs` writes the rest (docs/decisions/0009-launch-options.md).
+    `make docs` writes the rest (docs/decisions: launch options).
     """
 
     release_label: Annotated[Text, doc("EMR release, such as emr-spark-8.0.0.")]

@@ -20,6 +20,7 @@ from kiln import paths
 from kiln.errors import DeadlineError, InterruptedRunError, PlaybookError
 from kiln.exit_codes import ExitCode
 from kiln.phases import Phase, Work
+from kiln.playbooks.failures import failure_of
 from kiln.playbooks.process_tree import descendants
 from kiln.playbooks.runner import AnsibleRunner, Supervision
 from kiln.stop import Stop
@@ -137,10 +138,9 @@ def test_an_answer_that_a_node_has_made_up_is_a_failed_task(root: Path, answer: 
 
 
 def test_a_log_that_is_not_text_is_shown_all_the_same(root: Path) -> None:
-    playbooks = runner(root, "- ansible.builtin.fail: {}")
-    playbooks.folder.mkdir(parents=True)
-    playbooks.log_file("try").write_bytes(b"[ERROR]: \xff\n")
-    assert playbooks.error(TRY, []).details == ("[ERROR]: \ufffd",)
+    log = root / "try.log"
+    log.write_bytes(b"[ERROR]: \xff\n")
+    assert failure_of(TRY, [], log, root).details == ("[ERROR]: \ufffd",)
 
 
 class Sleeper:

@@ -11,10 +11,11 @@ from hostile import documents, many
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiln import phases
 from kiln.exit_codes import ExitCode
 from kiln.phases import Phase, Work
 from kiln.playbooks.events import OWN_ACTIONS, Event, event_line, event_of
-from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.failures import failure_of
 
 if TYPE_CHECKING:
     from kiln.errors import PlaybookError
@@ -35,10 +36,17 @@ def error_of(folder: Path, result: Any, action: str = "ansible.builtin.command")
     """Return the error of a playbook in which one task has failed with this result."""
     data = {"task": "t", "host": "h", "task_action": action, "res": result}
     line = json.dumps(event_line({"event": "runner_on_failed", "event_data": data}))
-    runner = AnsibleRunner(
-        root=folder, inventory=folder, folder=folder, environment={}, vault_password_file=folder / "x"
-    )
-    return runner.error(TRY, [event_of(line)])
+    return failure_of(TRY, [event_of(line)], folder / "try.log", folder)
+
+
+@pytest.mark.parametrize("row", phases.BEFORE_STEPS, ids=lambda row: str(row.name))
+def test_a_failed_task_has_the_exit_code_of_its_phase_and_names_the_phase(
+    row: phases.Phase, tmp_path: Path
+) -> None:
+    for failures in ([], [Event(task="t", host="h", message="no space")]):
+        error = failure_of(row, failures, tmp_path / "x.log", tmp_path)
+        assert error.exit_code is row.failure
+        assert error.message.startswith(f"{row.name}: ")
 
 
 @many
