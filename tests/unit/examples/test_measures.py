@@ -96,6 +96,7 @@ def test_nothing_found_scores_zero() -> None:
     assert (score.precision, score.recall) == (0.0, 0.0)
 
 
+@pytest.mark.processes
 def test_truth_given_back_as_output_scores_one(small_day: Path, tmp_path: Path) -> None:
     truth = small_day / "truth"
     tables = {
@@ -132,6 +133,7 @@ def test_truth_given_back_as_output_scores_one(small_day: Path, tmp_path: Path) 
         assert score["recall"] == 1.0, name
 
 
+@pytest.mark.processes
 def test_a_missing_output_is_one_clear_line(small_day: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(EVALUATE), "--truth", str(small_day / "truth"), "--outputs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
