@@ -46,10 +46,12 @@ def installed(tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.processes
 def test_the_installed_package_makes_the_same_images_as_the_checkout(installed: Path, tmp_path: Path) -> None:
     assert images(installed, tmp_path) == images(CHECKOUT / "emrbox/src", tmp_path)
 
 
+@pytest.mark.processes
 def test_the_installed_package_has_its_data_its_command_and_its_pytest_plugin(installed: Path) -> None:
     assert (installed / "emrbox/front/page/static/index.html").exists()
     assert (installed / "emrbox/images/base/customize.sh").exists()
@@ -58,11 +60,13 @@ def test_the_installed_package_has_its_data_its_command_and_its_pytest_plugin(in
     assert "emrbox.pytest_plugin" in points.read_text()
 
 
+@pytest.mark.processes
 def test_the_installed_package_is_emrbox_without_kiln(installed: Path) -> None:
     assert {path.name.split("-")[0] for path in installed.iterdir()} - {"bin", ".lock"} == {"emrbox"}
 
 
 @pytest.mark.parametrize("folder", ["", "emrbox", "emrbox/tests"])
+@pytest.mark.processes
 def test_the_folder_of_the_project_does_not_hide_the_package(folder: str) -> None:
     """Python puts the current folder first on its path, and emrbox/ would be a namespace package there."""
     finished = subprocess.run(
