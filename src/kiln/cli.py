@@ -32,7 +32,7 @@ _RUNS = 20
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Raises one-line errors."""
 
     def error(self, message: str) -> NoReturn:
         from kiln.errors import UsageError  # noqa: PLC0415  # --help does not need it
@@ -123,7 +123,7 @@ def _command_of(arguments: argparse.Namespace) -> int:
 
 
 def _unread(argv: Sequence[str]) -> argparse.Namespace:
-    """Return what can be said of a command line that could not be read: how its error has to be shown."""
+    """Return what is needed to show the error of a command line that could not be parsed."""
     wants = "json" if {"json", "-ojson", "--output=json"} & set(argv) else None
     return argparse.Namespace(command=argv[0] if argv else "", env="", output=wants)
 
@@ -164,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read has seen enough; nothing is left to be flushed at exit either.
+        # The reader of the pipe has closed it; there must be nothing to flush at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as caught:  # noqa: BLE001  # people get one line, whatever it is

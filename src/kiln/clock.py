@@ -1,4 +1,4 @@
-"""Time as an object that is handed in, so that tests can move it."""
+"""Time as an object, so that tests can move it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class KilnError(Exception):
 
     `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of
     clusters, a step's traceback) that are shown below the line. `cluster_id` is a cluster that had been
-    launched when the error came: whoever ends the run has to end it.
+    launched when the error came: the end of the run has to end it.
     """
 
     exit_code = ExitCode.INTERNAL

@@ -73,7 +73,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ExitCode.DEADLINE,
         "A deadline was reached",
-        "Look at where the time went; raise the `…_timeout_seconds` of that phase.",
+        "Find the phase that took the time; raise the `…_timeout_seconds` of that phase.",
     ),
     Row(ExitCode.LOCKED, "Another run holds the lock", "Reserved: this version takes no lock."),
     Row(
@@ -89,7 +89,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ExitCode.NOT_TERMINATED,
         "AWS did not confirm that the cluster ended: it may still cost money",
-        "Run the `terminate` action again and look at the cluster in the console.",
+        "Run the `terminate` action again and check the cluster in the console.",
     ),
     Row(
         ExitCode.SKIP,

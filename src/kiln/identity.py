@@ -48,9 +48,9 @@ def of_name(name: str) -> Identity | None:
 
 
 def is_confirmed_by(tags: Mapping[str, str], identity: Identity) -> bool:
-    """Tell whether tags say that a cluster is Kiln's and of this pipeline and environment.
+    """Return whether tags mark a cluster as Kiln's, of this pipeline and environment.
 
-    Which run it is of, the name says: unlike a tag it cannot be changed.
+    The name identifies the run: unlike a tag it cannot be changed.
     """
     expected = {
         "managed_by": MANAGED_BY,

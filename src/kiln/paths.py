@@ -1,4 +1,4 @@
-"""Where things lie, and the clean environment in which Ansible is called."""
+"""Locations of files, and the clean environment in which Ansible is called."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def checkout() -> Path:
-    """Return the checkout this kiln belongs to: what scripts/kiln says, else where the source lies."""
-    said = os.environ.get("KILN_CHECKOUT")
-    return Path(said) if said else Path(__file__).resolve().parents[2]
+    """Return the checkout of this kiln: KILN_CHECKOUT (set by scripts/kiln), else that of the source."""
+    given = os.environ.get("KILN_CHECKOUT")
+    return Path(given) if given else Path(__file__).resolve().parents[2]
 
 
 def program() -> str:
@@ -85,8 +85,8 @@ def vault_file(root: Path, environment: str) -> Path:
 
 def vault_password_file(root: Path, environment: str) -> Path:
     """Return where the vault's password is expected: KILN_VAULT_PASSWORD_FILE, else below .kiln/."""
-    said = os.environ.get("KILN_VAULT_PASSWORD_FILE")
-    return Path(said) if said else root / ".kiln" / "vault" / f"{environment}.password"
+    given = os.environ.get("KILN_VAULT_PASSWORD_FILE")
+    return Path(given) if given else root / ".kiln" / "vault" / f"{environment}.password"
 
 
 def tool(name: str) -> str:
@@ -99,7 +99,7 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
 
     An inherited ANSIBLE_INVENTORY, for example, would make Ansible run files of the current directory. The
     locale is set: Ansible does not work without UTF-8, nor in one that the machine does not have. Temporary
-    files lie in a folder of this process's own, in memory where the machine has such a place.
+    files are written to a folder of this process, in memory where the machine has such a place.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
@@ -117,9 +117,9 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
 
 def home() -> str:
     """Return the user's home: HOME, or the passwd database's where that is not set. Raises PreflightError."""
-    said = os.environ.get("HOME", "")
-    if Path(said).is_absolute():
-        return said
+    given = os.environ.get("HOME", "")
+    if Path(given).is_absolute():
+        return given
     try:
         return pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError as error:
@@ -132,7 +132,7 @@ def home() -> str:
 
 
 def _temporary_places(root: Path) -> list[Path]:
-    """Return where secrets may lie for a moment, the best first: memory, the checkout, the system's own."""
+    """Return where secrets may be stored for a moment, the best first: memory, the checkout, the system's."""
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     memory = Path("/dev/shm")  # noqa: S108  # only a private folder below it is used
     places = [runtime] if runtime.is_absolute() else []

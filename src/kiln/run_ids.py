@@ -1,4 +1,4 @@
-"""Run ids: given, or Airflow's, or made of time and chance."""
+"""Run ids: given, or Airflow's, or made of time and a random number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def made(now: datetime) -> str:
 
 
 def given(argument: str | None, environment: Mapping[str, str]) -> str | None:
-    """Return the run id that somebody said, or None. Raises UsageError when it cannot be a name."""
+    """Return the given run id, or None. Raises UsageError when it cannot be a name."""
     run_id = argument if argument is not None else environment.get(AIRFLOW_VARIABLE) or None
     if run_id is not None and not RUN_ID.fullmatch(run_id):
         shown = repr(run_id) if len(run_id) <= _SHOWN else f"{run_id[:_SHOWN]!r}…"

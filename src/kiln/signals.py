@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and a closed terminal as a wish to stop; each time people are told what is going on."""
+"""SIGINT, SIGTERM and a closed terminal as a request to stop; each one is reported."""
 
 from __future__ import annotations
 

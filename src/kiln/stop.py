@@ -18,7 +18,7 @@ class Stop:
         self.count = 0
 
     def request(self, number: int) -> None:
-        """Remember the first signal and wake whoever waits."""
+        """Remember the first signal and end every wait."""
         self.count += 1
         if self.signal is None:
             self.signal = number

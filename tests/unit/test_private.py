@@ -128,7 +128,7 @@ def holds_canary(file: Path) -> bool:
 
 
 def uses(folder: Path) -> bool:
-    """Tell whether a process works on the playbooks of a folder."""
+    """Return whether a process works on the playbooks of a folder."""
     found = False
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -34,13 +34,13 @@ class Boto:
     """`kiln.aws.effects.Effects` on the account that a profile stands for.
 
     An empty `profile` means botocore's usual chain (environment, instance role). With `config_file` only
-    that file is read, so that nothing of the caller's own ~/.aws can be meant by mistake.
+    that file is read, so that nothing of the caller's own ~/.aws is used by mistake.
     """
 
     def __init__(self, *, region: str, profile: str = "", config_file: Path | None = None) -> None:
         core = session.core_of(profile, config_file)
         self._session = session.session_of(core, region, profile, config_file)
-        # Said explicitly, so that an AWS_ENDPOINT_URL of the caller's shell cannot send the keys elsewhere.
+        # Passed explicitly, so that an AWS_ENDPOINT_URL of the caller's shell cannot send the keys elsewhere.
         self._endpoint = core.get_scoped_config().get("endpoint_url") if config_file else None
 
     @cached_property
@@ -167,7 +167,7 @@ class Boto:
     def _is_absent(self, error: AwsError, uri: str) -> bool:
         """Return whether a refusal means that there is no such object.
 
-        S3 says AccessDenied for a key that is not there to who may not list the bucket
+        S3 answers AccessDenied for a missing key when the caller may not list the bucket
         (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html), and iam/operator.json allows
         listing of a few prefixes only.
         """

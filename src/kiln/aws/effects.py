@@ -1,8 +1,8 @@
-"""The one narrow door to AWS: every effect of kiln is a method here, and every answer a small frozen value.
+"""The interface to AWS: every effect of kiln is a method here, and every answer a small frozen value.
 
-The real door is `kiln.aws.Boto`; unit tests hand in a fake. All methods raise errors of `kiln.errors`:
-`ThrottledError`, `UnansweredError` (the effect may have happened), `ClusterNotFoundError`, `PreflightError`
-(no credentials), else `AwsError`.
+The implementation by boto3 is `kiln.aws.boto.Boto`; unit tests use a fake. All methods raise errors of
+`kiln.errors`: `ThrottledError`, `UnansweredError` (the effect may have happened), `ClusterNotFoundError`,
+`PreflightError` (no credentials), else `AwsError`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterSummary(Value, frozen=True, kw_only=True):
-    """What ListClusters tells: no tags."""
+    """A cluster as ListClusters shows it: without tags."""
 
     id: str
     name: str
@@ -30,7 +30,7 @@ class ClusterSummary(Value, frozen=True, kw_only=True):
 
 
 class Cluster(ClusterSummary, frozen=True, kw_only=True):
-    """What DescribeCluster tells."""
+    """A cluster as DescribeCluster shows it."""
 
     reason_code: str = ""
     reason_message: str = ""
@@ -65,7 +65,7 @@ class StepRequest(Value, frozen=True, kw_only=True):
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """What ListSteps tells."""
+    """A step as ListSteps shows it."""
 
     id: str
     name: str
@@ -80,9 +80,9 @@ class Step(Value, frozen=True, kw_only=True):
     failure_log: str = ""
 
 
-# What is read of an object unless the caller says otherwise: more than any ledger has.
+# How many bytes of an object are read by default: more than any ledger has.
 MOST_BYTES = 8 * 1024 * 1024
-# How many objects are listed unless the caller says otherwise: 20 pages, some seconds.
+# How many objects are listed by default: 20 pages, some seconds.
 MOST_OBJECTS = 20_000
 
 
@@ -98,12 +98,12 @@ class StoredObject(Value, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether `body` is all of it."""
+        """Return whether `body` is the whole object."""
         return len(self.body) == self.size
 
 
 class ObjectSummary(Value, frozen=True, kw_only=True):
-    """What ListObjectsV2 tells. `uri` is `s3://bucket/key`, `size` is bytes."""
+    """An object as ListObjectsV2 shows it. `uri` is `s3://bucket/key`, `size` is bytes."""
 
     uri: str
     size: int

@@ -50,7 +50,7 @@ def state(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """Return what somebody has written; it may be missing."""
+    """Return a text that people can choose; it may be missing."""
     return value if isinstance(value, str) else ""
 
 

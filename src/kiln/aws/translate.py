@@ -71,8 +71,8 @@ _NO_CREDENTIALS = (
     aws.TokenRetrievalError,
 )
 _UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyConnectionError)
-# How EMR says that it does not know what a call names (docs/aws_facts.md 1.7). Only these operations name a
-# cluster: the same words from another one, such as RunJobFlow, mean something else.
+# How EMR answers a call with an unknown id (docs/aws_facts.md 1.7). Only these operations name a
+# cluster: the same text from another one, such as RunJobFlow, has another meaning.
 _OF_CLUSTERS = frozenset(
     {"DescribeCluster", "ListInstances", "ListInstanceGroups", "ListSteps", "DescribeStep", "CancelSteps"}
 )
@@ -115,7 +115,7 @@ def translate(error: Exception, operation: str, endpoint: str) -> KilnError:
 
 
 def _names_unknown(operation: str, code: str, detail: str, message: str) -> type[KilnError] | None:
-    """Return the error for an answer that says that there is no such cluster, or no such step."""
+    """Return the error for an answer that there is no such cluster, or no such step."""
     if operation in _OF_CLUSTERS and code == "InvalidRequestException":
         if detail == "NoSuchCluster" or _UNKNOWN_CLUSTER.search(message):
             return ClusterNotFoundError

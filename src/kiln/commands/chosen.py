@@ -52,7 +52,7 @@ class Chosen:
 
 
 def run(arguments: argparse.Namespace) -> Chosen:
-    """Return the run that the command line means."""
+    """Return the run that the command line names, or leaves open."""
     run_id = run_ids.given(arguments.run_id, os.environ)
     question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     access = resolve.part(question, Access)

@@ -86,7 +86,7 @@ class _Found(NamedTuple):
 def past_runs(context: Context, asked: Asked, limit: int) -> Past:
     """Read the latest ledgers. One that cannot be read is a row with the verdict `unreadable`.
 
-    A run that nobody concluded (playbooks, a killed driver) gets the verdict that follows from AWS.
+    A run without a recorded end (playbooks, a killed driver) gets the verdict that follows from AWS.
     """
     found: list[_Found] = []
     problems = []

@@ -1,4 +1,4 @@
-"""What the commands share: the account, the run that is meant, JSON on stdout."""
+"""What the commands share: the account, the run that the command line names, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Known:
     run: Run | None
     found: tuple[ClusterSummary, ...]
     ledger_uri: str
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -77,7 +77,7 @@ class Known:
 def find_run(
     context: Context, account: Account, environment: str, pipeline: str, run_id: str | None
 ) -> Known:
-    """Return the run that is meant: the named one, else the only live one, else the latest in the ledger."""
+    """Return a run: the named one, else the only live one, else the latest in the ledger."""
     live = clusters.listed(context, environment, pipeline, run_id)
     if run_id is None and len(live) > 1:
         raise finding.not_one(context, live, environment, pipeline, None)
@@ -89,10 +89,10 @@ def find_run(
             fix=paths.command("run", pipeline, "--env", environment),
         )
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
-    book = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
-    run, trouble = _remembered(book)
-    known = Known(identity=identity, run=run, found=tuple(live), ledger_uri=book.uri, trouble=trouble)
-    if run is None and not live and not trouble:
+    ledger = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
+    run, problem = _remembered(ledger)
+    known = Known(identity=identity, run=run, found=tuple(live), ledger_uri=ledger.uri, problem=problem)
+    if run is None and not live and not problem:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run {chosen} in {environment}",
             fix=paths.command("list", pipeline, "--env", environment),
@@ -100,10 +100,10 @@ def find_run(
     return known
 
 
-def _remembered(book: Ledger) -> tuple[Run | None, str]:
+def _remembered(ledger: Ledger) -> tuple[Run | None, str]:
     """Return the run as its ledger has it, and why it could not be read."""
     try:
-        return book.read(), ""
+        return ledger.read(), ""
     except KilnError as error:
         return None, error.message
 

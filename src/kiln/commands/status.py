@@ -50,7 +50,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "run_id": known.identity.run_id,
         "verdict": _verdict(context, known, seen, live=live),
         "live": live,
-        "message": known.run.message if known.run else known.trouble,
+        "message": known.run.message if known.run else known.problem,
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
         "steps": [
             {

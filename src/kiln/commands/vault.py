@@ -1,4 +1,4 @@
-"""`kiln vault init`: what an environment needs to hand secrets out."""
+"""`kiln vault init`: an environment's vault, its password file and what is missing in it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _GENERAL_CODES = frozenset({0, 1, 255})
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong: the lines to show, and the log they come from (empty when no log said anything)."""
+    """The cause of a failure: the lines to show, and the log they come from (empty when there is none)."""
 
     lines: tuple[str, ...]
     address: str
@@ -31,8 +31,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 def of_logs(found: Sequence[logs.Log], code: int | None = None) -> Cause | None:
     """Return the cause that logs hold: a Python traceback, the job's last words, or a Java error.
 
-    `code` is what the process left with. One that only a job itself chooses says that its own words count
-    more than the errors that Spark logs after it.
+    `code` is what the process left with. After one that only the job itself can have chosen, its own
+    last lines count more than the errors that Spark logs after it.
     """
     cause = _first(found, error_text.last_traceback)
     if cause is None and code is not None and code not in _GENERAL_CODES:
@@ -54,14 +54,14 @@ def _last_words(found: Sequence[logs.Log], code: int | None) -> Cause | None:
     # A script writes its errors to stderr. Spark logs there: its jobs rather print.
     prints = any(error_text.has_records(log.text) for log in streams)
     streams.sort(key=lambda log: _stream(log) == ("stderr" if prints else "stdout"))
-    said = [log for log in streams if error_text.own_words(log.text, 1)]
-    most = error_text.TAIL // max(1, min(2, len(said)))
-    lines = [line for log in said[:2] for line in error_text.own_words(log.text, most)]
+    written = [log for log in streams if error_text.own_words(log.text, 1)]
+    most = error_text.TAIL // max(1, min(2, len(written)))
+    lines = [line for log in written[:2] for line in error_text.own_words(log.text, most)]
     if not lines:
         return None
     if code:
         lines.append(error_text.exit_line(code))
-    return Cause(lines=tuple(lines), address=" and ".join(log.address for log in said[:2]))
+    return Cause(lines=tuple(lines), address=" and ".join(log.address for log in written[:2]))
 
 
 def _stream(log: logs.Log) -> str:
@@ -103,15 +103,17 @@ def _tail(found: Sequence[logs.Log]) -> Cause | None:
 
 
 def screen(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> list[str]:
-    """Return the cause, the logs' addresses and what EMR says, as lines for one screen."""
+    """Return the cause, the logs' addresses and EMR's own reason, as lines for one screen."""
     cause = of_step(logs.sources(effects, cluster, ssh), step.id)
     lines = [*cause.lines]
     lines += (
-        [f"(from {cause.address})"] if cause.address else ["no log says why (S3 gets logs every few minutes)"]
+        [f"(from {cause.address})"]
+        if cause.address
+        else ["no log has the cause (S3 gets logs every 5 minutes)"]
     )
     lines += [f"note: {note}" for note in cause.notes]
     reported = step_endings.failure_text(step).removeprefix(": ")
-    lines += [f"EMR says: {reported}"] if reported else []
+    lines += [f"EMR's reason: {reported}"] if reported else []
     if cluster.log_uri:
         base = f"{cluster.log_uri}{cluster.id}/"
         lines += [f"step logs:      {base}steps/{step.id}/", f"container logs: {base}containers/"]

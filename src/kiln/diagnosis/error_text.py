@@ -1,4 +1,4 @@
-"""What a log's text says about a failure: a Python traceback, a Java error, own words, an exit code."""
+"""The signs of a failure in a log: a Python traceback, a Java error, the last lines, an exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINES = 30
 TAIL = 12
 _MOST_FRAMES = 400
 _SHOWN_FRAMES = 2
-# Nobody reads more of a line on one screen, and a pattern's time may grow with the square of its length.
+# A screen does not show more of a line, and a pattern's time may grow with the square of its length.
 _LINE_CHARACTERS = 2000
 
 
@@ -39,7 +39,7 @@ def _block(lines: list[str], start: int) -> list[str]:
 
 
 def _wrapped(line: str) -> bool:
-    """Return whether an error only says that something else failed, as Spark's launchers do."""
+    """Return whether an error only reports that something else failed, as Spark's launchers do."""
     return "SparkException: Application application_" in line or "Py4JJavaError" in line
 
 

@@ -74,7 +74,7 @@ class NodeLogs:
         return self._files(self._master, f"{STEPS_FOLDER}/{shlex.quote(step_id)}", STEP_FILES)
 
     def driver(self, application: str) -> list[Log]:
-        """Look for the first container on every node at once."""
+        """Search every node at once for the first container."""
         folder = f"{_CONTAINERS}/{application}/container_*_000001"
         with ThreadPoolExecutor(max_workers=8) as pool:
             found = pool.map(lambda node: self._files(node, folder, ("stdout", "stderr")), self._nodes)
@@ -147,7 +147,7 @@ class StoredLogs:
         return [log for log in logs if log.text.strip() or log.note]
 
     def _read(self, one: ObjectSummary) -> Log:
-        """Read the end of one file; what is wrong with it is said in its note."""
+        """Read the end of one file; its note has what is wrong with it."""
         packed = one.uri.endswith(".gz")
         most = _MOST_PACKED_BYTES if packed else _LIMITS.kept
         try:
@@ -183,7 +183,7 @@ def application_of(step_logs: Sequence[Log]) -> str | None:
 
 
 def sources(effects: Effects, cluster: Cluster, ssh: Ssh) -> list[Source]:
-    """Return where to look, best first: live nodes, then S3."""
+    """Return the places that have logs, the best first: live nodes, then S3."""
     stored = StoredLogs(effects, cluster.log_uri, cluster.id)
     try:
         nodes = [node for node in effects.list_instances(cluster.id) if node.state == "RUNNING"]

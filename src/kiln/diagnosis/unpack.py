@@ -28,7 +28,7 @@ class Limits(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """The end of a log: `total` bytes were unpacked; `problem` says why there may be more, or nothing."""
+    """The end of a log: `total` bytes were unpacked; `problem` is why there may be more, or empty."""
 
     body: bytes
     total: int
@@ -36,7 +36,7 @@ class Unpacked(NamedTuple):
 
 
 class _BreakError(Exception):
-    """A gzip file cannot be unpacked further; the message says why."""
+    """A gzip file cannot be unpacked further; the message is the reason."""
 
 
 def gunzip_end(packed: bytes, limits: Limits) -> Unpacked:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WAITING, _RUNNING, _DONE, _FAILED = "waiting", "running", "done", "failed"
 _MARKS = {_WAITING: ("·", "dim"), _DONE: ("✔", "green"), _FAILED: ("✘", "red")}
 _WIDTH = 24
-# A phase that takes longer than last time must not look done.
+# A phase that takes longer than last time must not be shown as done.
 _ALMOST = 0.99
 
 
@@ -45,7 +45,7 @@ class _Mark(ProgressColumn):
 
 
 class _Fill(ProgressColumn):
-    """A bar that fills in the time that the phase took last; it swings when nobody knows."""
+    """A bar that fills in the time that the phase took last; it swings when that is unknown."""
 
     def render(self, task: Task) -> RenderableType:
         state, elapsed = task.fields["state"], task.elapsed or 0.0
@@ -83,7 +83,7 @@ class Bars:
         self._phase = ""
         self._progress = Progress(
             _Mark(),
-            # No markup anywhere: tasks, tags and messages are not ours.
+            # No markup anywhere: tasks, tags and messages are other people's text.
             TextColumn("{task.description}", markup=False, table_column=Column(min_width=10, no_wrap=True)),
             _Fill(table_column=Column(width=_WIDTH)),
             _Took(table_column=Column(min_width=5, justify="right")),

@@ -1,4 +1,4 @@
-"""How a command that failed says so: on stderr for people, as one line of JSON for programs."""
+"""The error of a command: on stderr for people, as one line of JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def wants_json(arguments: argparse.Namespace) -> bool:
-    """Tell whether stdout gets one line of JSON; from `run` also when it is no terminal (Airflow's XCom)."""
+    """Return whether stdout gets one line of JSON; from `run` also without a terminal (Airflow's XCom)."""
     return arguments.output == "json" or (arguments.command == "run" and not sys.stdout.isatty())
 
 

@@ -26,7 +26,7 @@ def listed(
 
     Without `pipeline` those of any pipeline of the environment.
 
-    ListClusters shows no tags. A name cannot be changed after the launch and says which run a cluster is of.
+    ListClusters shows no tags. A name cannot be changed after the launch; it identifies the run.
     """
 
     def fits(summary: ClusterSummary) -> bool:
@@ -45,7 +45,7 @@ def named(
     run_id: str | None = None,
     wanted: Iterable[str] = states.CLUSTER_LIVE,
 ) -> list[Cluster]:
-    """Return the same clusters with all that DescribeCluster says: a call for each."""
+    """Return the same clusters as DescribeCluster shows them: one call for each."""
     wanted = frozenset(wanted)
     found = [seen(context, one.id) for one in listed(context, environment, pipeline, run_id, wanted)]
     return [one for one in found if one and one.state in wanted]

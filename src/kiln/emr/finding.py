@@ -47,7 +47,7 @@ def contradicting(found: Sequence[Cluster], run: Identity) -> ClusterNotFoundErr
     """Return the error for live clusters that may or may not be the run's."""
     return ClusterNotFoundError(
         ownership.contradiction(found, run),
-        fix="docs/operations/failed_run.md says how to find out",
+        fix="see docs/operations/failed_run.md",
         details=tuple(line(one) for one in found),
     )
 

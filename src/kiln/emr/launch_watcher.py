@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LaunchWatcher:
-    """Called again and again; looks once an interval, and tells what has changed through `context.report`."""
+    """Called repeatedly; polls once an interval, and passes changes to `context.report`."""
 
     def __init__(self, context: Context, ledger: Ledger, interval_seconds: float) -> None:
         self._context = context
@@ -25,18 +25,18 @@ class LaunchWatcher:
         self._shown = ""
 
     def __call__(self) -> None:
-        """Look, if it is time."""
+        """Poll, if it is time."""
         now = self._context.clock.monotonic()
         if now < self._next:
             return
         self._next = now + self._interval
         try:
-            self._look()
+            self._poll()
         except KilnError:
-            # The playbook is the one that decides.
+            # This is display only: the playbook fails when the launch does.
             self._interval *= 2
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         # One attempt of each call: the events of the playbook wait meanwhile.
         once = self._context.within(0)
         if self._cluster_id is None:
@@ -47,7 +47,7 @@ class LaunchWatcher:
         self.show(once.effects.describe_cluster(self._cluster_id))
 
     def show(self, cluster: Cluster) -> None:
-        """Tell a cluster's state, once."""
+        """Report a cluster's state, once."""
         line = describe_change(cluster)
         if line != self._shown:
             self._shown = line

@@ -71,6 +71,6 @@ def _is_mine(cluster: Cluster, run: Identity, remembered: Sequence[str]) -> bool
 
 
 def contradiction(found: Sequence[Cluster], run: Identity) -> str:
-    """Return the line that says which clusters may or may not be the run's."""
+    """Return a line that names the clusters that may or may not be the run's."""
     ids = " ".join(one.id for one in found)
     return f"name, tags and ledger contradict each other about whether {ids} belongs to run {run.run_id}"

@@ -1,7 +1,7 @@
 """The ledger's schema: one JSON document a run.
 
-What is read back is checked in `decode`: form, sizes, ids. Texts in it (messages, names of steps) stay what
-somebody has written.
+What is read back is checked in `decode`: form, sizes, ids. Texts in it (messages, names of steps) are not
+trusted to be more than text.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 class LedgerUnreadableError(PreflightError):
-    """The object is there but is no ledger that this version understands. The tags still tell a lot."""
+    """The object is no ledger that this version can read. Name and tags still identify clusters."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, fix="correct or remove that object; status and terminate work without it")

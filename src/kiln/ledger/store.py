@@ -1,4 +1,4 @@
-"""The store of a run's ledger in S3: what was meant, what was done, when, and the verdict. AWS is the truth.
+"""The store of a run's ledger in S3: intents, results, times and the verdict. AWS's own answers come first.
 
 One JSON object a run, `<state_uri>/ledger/<environment>/<pipeline>/<run_id>.json`, only ever written with a
 condition on the version that was read, so that two writers cannot lose each other's lines.

@@ -77,7 +77,7 @@ def _git(verb: str, *arguments: str) -> None:
     finished = git_remote.run(arguments, FETCH_SECONDS, "the git remote of model_repo_url")
     if finished.returncode != 0:
         raise PreflightError(
-            f"git {verb} of the model repo failed: {git_remote.said(finished)}",
+            f"git {verb} of the model repo failed: {git_remote.reported(finished)}",
             fix="check model_repo_url and the space in kiln_cache_dir",
         )
 

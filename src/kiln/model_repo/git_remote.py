@@ -32,7 +32,7 @@ _NETWORK_LOCATION = re.compile(
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 # git-check-ref-format(1), with the signs of a glob pattern: ls-remote takes patterns.
 _NO_BRANCH = re.compile(r"\.\.|@\{|//|[ ~^:?*\[\\]|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
-# GIT_DIR or GIT_PROXY_COMMAND of the caller's shell must not decide; where git's configuration lies may.
+# GIT_DIR or GIT_PROXY_COMMAND of the caller's shell must not decide; the place of git's configuration may.
 _KEPT = ("GIT_CONFIG", "GIT_SSL_")
 # git's own, and a server's as git hosts write it.
 _REASONS = ("fatal:", "ERROR:")
@@ -100,7 +100,7 @@ def resolve(url: str, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> 
     finished = run(command, timeout_seconds, f"the git remote {url} (model_repo_url)")
     if finished.returncode not in {0, _NO_SUCH_REF}:
         raise PreflightError(
-            f"the git remote {url} (model_repo_url) cannot be read: {said(finished)}",
+            f"the git remote {url} (model_repo_url) cannot be read: {reported(finished)}",
             fix="check model_repo_url and that this machine may read it",
         )
     # ls-remote compares the ends of names: refs/foo/refs/heads/main is listed for refs/heads/main.
@@ -173,7 +173,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def said(finished: subprocess.CompletedProcess[str]) -> str:
+def reported(finished: subprocess.CompletedProcess[str]) -> str:
     """Return git's reason for what went wrong, as one line that is safe on a terminal.
 
     That is the first line that git marks as one; ssh's warnings and a server's greeting come before it.

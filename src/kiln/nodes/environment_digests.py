@@ -1,8 +1,8 @@
 """Digests of packed Python environments, in S3 where nodes cannot write.
 
-Nodes build and pack environments and may write below `<state>/envs/` (iam/instance_profile.json), so what
-lies there proves nothing by itself. The control host learns an archive's SHA-256 from the node that built it,
-and keeps it below `<state>/digests/`; every node compares before root unpacks anything.
+Nodes build and pack environments and may write below `<state>/envs/` (iam/instance_profile.json), so an
+archive there is not trusted. The control host gets its SHA-256 from the node that built it, and keeps
+it below `<state>/digests/`; every node compares before root unpacks anything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(NamedTuple):
-    """Where a packed environment and its digest lie. `state_uri` is s3://bucket/prefix."""
+    """Where a packed environment and its digest are stored. `state_uri` is s3://bucket/prefix."""
 
     state_uri: str
     environment: str

@@ -1,4 +1,4 @@
-"""The nodes that a run works on: what EMR's ListInstances says of exactly its cluster, checked."""
+"""The nodes that a run works on: those that ListInstances shows for its cluster, checked."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 def _wrong(cluster_id: str, problem: str) -> ClusterNotFoundError:
     return ClusterNotFoundError(
         f"ListInstances of cluster {ascii(cluster_id)[:60]}: {problem}",
-        fix="look at the cluster in EMR; no playbook runs on it",
+        fix="check the cluster in the EMR console; no playbook runs on it",
     )
 
 

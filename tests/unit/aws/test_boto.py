@@ -73,7 +73,7 @@ def aws(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boto:
 
 
 @pytest.mark.parametrize("text", ["garbage [", "[profile test]\nkey\n", "\xff"])
-def test_a_config_file_that_is_none_is_said(tmp_path: Path, text: str) -> None:
+def test_a_config_file_that_is_none_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "config").write_bytes(text.encode("latin-1"))
     with pytest.raises(PreflightError, match="config"):
         Boto(region="us-east-1", profile="test", config_file=tmp_path / "config")

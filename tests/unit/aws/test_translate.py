@@ -69,7 +69,7 @@ def test_the_code_of_an_unknown_cluster_counts_whatever_the_words_are() -> None:
     assert isinstance(error, ClusterNotFoundError)
 
 
-def test_a_call_that_was_never_sent_is_told_from_one_without_answer() -> None:
+def test_a_call_that_was_never_sent_is_reported_from_one_without_answer() -> None:
     assert isinstance(
         translate(EndpointConnectionError(endpoint_url="https://x"), "RunJobFlow", "https://x"),
         UnreachableError,

@@ -88,13 +88,13 @@ def test_a_fault_in_kiln_is_one_line_and_its_traceback_a_file(
     monkeypatch.setenv("KILN_CHECKOUT", str(tmp_path))
     monkeypatch.setattr(cli, "_command_of", fails)
     assert cli.main(["list", "--env", "local"]) == 1
-    said = capsys.readouterr().err
-    assert "fault in kiln: ZeroDivisionError: oops" in said
-    assert "Traceback" not in said
+    shown = capsys.readouterr().err
+    assert "fault in kiln: ZeroDivisionError: oops" in shown
+    assert "Traceback" not in shown
     assert "in fails" in (tmp_path / ".kiln/fault.log").read_text()
 
 
-def test_a_checkout_that_cannot_be_written_is_said_in_one_line(
+def test_a_checkout_that_cannot_be_written_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fails(_arguments: object) -> int:

@@ -81,7 +81,7 @@ def run(monkeypatch: pytest.MonkeyPatch, context: Context, *arguments: str) -> i
     return cli.main(["list", "model_building", "--env", "local", *arguments])
 
 
-def test_what_is_not_shown_is_said_with_the_command_that_shows_it(
+def test_what_is_not_shown_is_reported_with_the_command_that_shows_it(
     context: Context,
     aws: FakeAws,
     ledger: Ledger,
@@ -91,14 +91,14 @@ def test_what_is_not_shown_is_said_with_the_command_that_shows_it(
     ledger.note("begun")
     aws.objects |= {f"{FOLDER}{number}\x1b[2J.json": b"damaged \x1b[2J" for number in range(4)}
     assert run(monkeypatch, context, "-n", "2") == 0
-    said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 3
-    assert "3 older runs are not shown; all: kiln list model_building --env local --limit 5" in said.err
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 3
+    assert "3 older runs are not shown; all: kiln list model_building --env local --limit 5" in shown.err
     assert run(monkeypatch, context, "--limit", "9") == 0
-    said = capsys.readouterr()
-    assert "unreadable" in said.out
-    assert "not shown" not in said.err
-    assert "\x1b" not in said.out + said.err
+    shown = capsys.readouterr()
+    assert "unreadable" in shown.out
+    assert "not shown" not in shown.err
+    assert "\x1b" not in shown.out + shown.err
     assert run(monkeypatch, context, "-o", "json", "-n", "1") == 0
     document = json.loads(capsys.readouterr().out)
     assert (len(document["runs"]), document["runs_left_out"]) == (1, 4)

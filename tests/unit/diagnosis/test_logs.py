@@ -143,7 +143,7 @@ def test_one_file_that_cannot_be_read_does_not_hide_the_others() -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_listed_is_said() -> None:
+def test_a_folder_that_cannot_be_listed_is_reported() -> None:
     aws = FakeAws(VirtualClock())
     aws.every_call = "refused"
     (log,) = logs.StoredLogs(aws, LOG_URI, "j-1").step("s-1")
@@ -178,7 +178,7 @@ def test_a_followed_log_is_copied_line_by_line_and_shown_escaped(capsys: pytest.
     body = "é\x1b[2J\u202e\n".encode() + b"\xff" + b"a" * 200_000 + b"\nlast"
     copy = command._Copy(io.BytesIO(body))
     copy.run()
-    said = capsys.readouterr().out
-    assert said.startswith("é\\x1b[2J\\u202e\n\ufffda")
-    assert said.endswith("a\nlast")
+    shown = capsys.readouterr().out
+    assert shown.startswith("é\\x1b[2J\\u202e\n\ufffda")
+    assert shown.endswith("a\nlast")
     assert copy.error is None

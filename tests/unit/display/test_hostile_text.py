@@ -91,26 +91,26 @@ def test_bars_draw_hostile_text_as_it_stands(text: str, note: str) -> None:
 
 def test_a_log_of_changes_has_one_line_a_change(capsys: pytest.CaptureFixture[str]) -> None:
     Lines(VirtualClock(), {}).line(HOSTILE)
-    said = capsys.readouterr().err
-    assert unseen(said) == {"\n"}
-    assert said.count("\n") == 1
+    shown = capsys.readouterr().err
+    assert unseen(shown) == {"\n"}
+    assert shown.count("\n") == 1
 
 
 def test_an_error_keeps_its_lines_apart(capsys: pytest.CaptureFixture[str]) -> None:
     failure.show(KilnError(HOSTILE, details=(HOSTILE, "b"), fix=HOSTILE))
-    said = capsys.readouterr().err
-    assert unseen(said) == {"\n"}
-    assert said.count("\n") == 4
+    shown = capsys.readouterr().err
+    assert unseen(shown) == {"\n"}
+    assert shown.count("\n") == 4
 
 
 def test_a_modules_failure_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
     class Module:
         def __init__(self) -> None:
             self.params = {"aws_config_file": "", "region": "us-east-1", "profile": ""}
-            self.said: dict[str, Any] = {}
+            self.shown: dict[str, Any] = {}
 
-        def fail_json(self, **said: Any) -> None:
-            self.said = said
+        def fail_json(self, **shown: Any) -> None:
+            self.shown = shown
 
     def work(*_: Any) -> Any:
         raise KilnError(HOSTILE, details=(HOSTILE,), fix=HOSTILE)
@@ -118,9 +118,9 @@ def test_a_modules_failure_is_safe_to_print(monkeypatch: pytest.MonkeyPatch) -> 
     module = Module()
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     answer.answer(module, work)
-    assert unseen(module.said["msg"]) == {"\n"}
-    assert module.said["msg"].count("\n") == 2
-    fields = [module.said["message"], module.said["fix"], *module.said["details"]]
+    assert unseen(module.shown["msg"]) == {"\n"}
+    assert module.shown["msg"].count("\n") == 2
+    fields = [module.shown["message"], module.shown["fix"], *module.shown["details"]]
     assert not unseen("".join(fields))
 
 

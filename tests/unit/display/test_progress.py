@@ -54,8 +54,8 @@ def test_a_log_gets_one_line_a_change(clock: VirtualClock, capsys: pytest.Captur
         clock.seconds = 61
         lines.now("nothing")
         lines.line("step sd: RUNNING")
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [
         "   0:00 sd         started (last time 1:05)",
         "   1:01 sd         step sd: RUNNING",
         "   1:01 sd         done in 1:01",

@@ -83,7 +83,7 @@ def test_a_launch_that_shows_no_effect_is_unknown_and_not_repeated_by_itself(
     assert clock.seconds >= creating.LAG_SECONDS
 
 
-def test_the_next_launch_of_the_run_looks_for_the_lost_one_first(
+def test_the_next_launch_of_the_run_searches_for_the_lost_one_first(
     context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
 ) -> None:
     lose_the_first(aws, "RunJobFlow")
@@ -191,7 +191,7 @@ def test_own_protection_is_cleared_before_the_end(
     assert aws.calls.index("SetTerminationProtection") < aws.calls.index("TerminateJobFlows")
 
 
-def test_foreign_protection_is_left_alone_and_said(
+def test_foreign_protection_is_left_alone_and_reported(
     context: Context, aws: FakeAws, identity: Identity
 ) -> None:
     foreign = launched(aws, identity, managed_by="somebody else")

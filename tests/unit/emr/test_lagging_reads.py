@@ -101,7 +101,7 @@ def test_a_cluster_is_ended_while_reads_do_not_show_it_yet(lag: float) -> None:
     assert world.aws.live() == []
 
 
-def test_a_signal_before_the_launch_leaves_nothing_to_look_for() -> None:
+def test_a_signal_before_the_launch_leaves_nothing_to_search_for() -> None:
     world = World()
 
     def interrupt(_: int) -> None:
@@ -126,7 +126,7 @@ def test_a_cluster_that_aws_does_not_show_is_not_called_gone() -> None:
     assert world.aws.live() == []
 
 
-def test_a_launched_cluster_that_never_shows_up_is_asked_to_end_and_said() -> None:
+def test_a_launched_cluster_that_never_shows_up_is_asked_to_end_and_reported() -> None:
     world = World()
     world.aws.lag = 1000
     result = world.run()
@@ -152,7 +152,7 @@ def test_what_the_ledger_remembers_of_long_ago_is_not_waited_for() -> None:
     assert world.clock.seconds < before + 10
 
 
-def test_a_launch_that_did_not_show_up_is_looked_for_once() -> None:
+def test_a_launch_that_did_not_show_up_is_searched_for_once() -> None:
     world = World("launch")
     lose(world, (True,), "lost_before")
     assert world.run().exit_code == ExitCode.LAUNCH
@@ -175,10 +175,10 @@ def test_a_process_that_waits_takes_the_step_that_another_has_added_meanwhile() 
         world.run("launch")
         meant = StepEntry(name=STEP.name, cluster_id="j-0001", intent_at=world.ledger.now())
         world.ledger.update(functools.partial(intend, meant))
-        looks = itertools.count(1)
+        reads = itertools.count(1)
 
-        def the_other_goes_on(_: int, world: World = world, looks: Any = looks, after: int = after) -> None:
-            if world.aws.calls[-1] == "ListSteps" and next(looks) == after:
+        def the_other_goes_on(_: int, world: World = world, reads: Any = reads, after: int = after) -> None:
+            if world.aws.calls[-1] == "ListSteps" and next(reads) == after:
                 world.aws.before_call = lambda _: None
                 (step_id,) = world.aws.add_steps("j-0001", [steps.request(STEP)])
                 steps.record(world.ledger, step_id, name=STEP.name, cluster_id="j-0001")
@@ -214,7 +214,7 @@ def test_a_step_that_was_lost_is_added_by_the_next_try_when_it_never_shows_up() 
     assert steps_of(world) == ["sd"]
 
 
-def test_a_refused_launch_leaves_nothing_to_look_for() -> None:
+def test_a_refused_launch_leaves_nothing_to_search_for() -> None:
     world = World()
     world.aws.before_call = lambda at: world.aws.faults.update(
         {at: "refused"} if world.aws.calls[-1] == "RunJobFlow" else {}

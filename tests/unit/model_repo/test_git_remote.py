@@ -172,9 +172,9 @@ def test_a_program_of_the_caller_that_prints_a_token_is_kept(
         ([], "git exited with 128"),
     ],
 )
-def test_the_line_with_the_reason_is_said(lines: list[str], words: str) -> None:
+def test_the_line_with_the_reason_is_reported(lines: list[str], words: str) -> None:
     finished = subprocess.CompletedProcess(["git"], 128, "", "\n".join(lines))
-    assert git_remote.said(finished) == words
+    assert git_remote.reported(finished) == words
 
 
 def members(archive: Path) -> set[str]:

@@ -17,7 +17,7 @@ MODULE = Path(__file__).resolve().parents[3] / "plugins/modules/model_repo_relea
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """An archive with one file, as the role hands it over, beside the folder of releases."""
+    """An archive with one file, as the role gives it to the module, beside the folder of releases."""
     (tmp_path / "models/releases").mkdir(parents=True)
     (tmp_path / "job.py").write_text("print()\n")
     path = tmp_path / "models/.incoming-1.tar"
