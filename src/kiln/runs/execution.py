@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from kiln.settings.model import StepSettings
 
 
+# For how long the outcome of a run is read and recorded while AWS does not answer.
+_CONCLUDE_SECONDS = 60.0
+
+
 @dataclass
 class Execution:
     """One `kiln run`, from its first effect to its exit code.
@@ -87,12 +91,22 @@ class Execution:
         """Do it. Never raises a KilnError: the result holds it."""
         started = self.context.clock.monotonic()
         self.ends_at = started + self.limits.run_seconds
+        everything = self.context
+        if self.limits.run_seconds:
+            self._work_on(everything.within(self.limits.run_seconds))
         error = caught(self._all_phases)
         ending = None
         if self._must_end(error):
             ending = _unconfirmed(caught(lambda: self._timed(phases.TERMINATE.name, self._end)))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
+        self._work_on(everything.unstoppable().within(_CONCLUDE_SECONDS))
         return self.outcome.conclude(error, ending)
+
+    def _work_on(self, context: Context) -> None:
+        """Do what follows on the terms of a context: its deadline, its stop request."""
+        self.context = context
+        self.ledger = self.ledger.on(context.effects)
+        self.outcome = replace(self.outcome, context=context, ledger=self.ledger)
 
     def _all_phases(self) -> None:
         for phase in self.selection.phases:

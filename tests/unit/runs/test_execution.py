@@ -388,3 +388,27 @@ def test_a_launch_with_lost_answers_never_leaves_two_clusters(faults: dict[int, 
     world.aws.faults = faults
     world.run()
     assert len(world.aws.live()) <= 1
+
+
+def throttle_for(world: World, seconds: float) -> None:
+    end = world.clock.seconds + seconds
+    world.aws.before_call = lambda at: world.aws.faults.update(
+        {at: "throttled"} if world.clock.seconds < end else {}
+    )
+
+
+def test_throttling_that_ends_before_the_runs_deadline_fails_nothing() -> None:
+    world = World("sd")
+    world.run("launch")
+    throttle_for(world, 500)
+    assert world.run().exit_code == ExitCode.OK
+
+
+def test_no_call_is_repeated_after_the_runs_deadline() -> None:
+    world = World("sd", limits=msgspec.structs.replace(LIMITS, run_seconds=100))
+    world.run("launch")
+    before = world.clock.seconds
+    throttle_for(world, 1e6)
+    result = world.run()
+    assert result.exit_code == ExitCode.THROTTLED
+    assert world.clock.seconds < before + 100 + 70
