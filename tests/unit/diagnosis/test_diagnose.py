@@ -4,6 +4,10 @@ import gzip
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from hostile import many, texts
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kiln.aws import effects
 from kiln.aws.convert import normal_log_uri
 from kiln.diagnosis import diagnose, error_text, logs
@@ -191,3 +195,35 @@ def test_the_log_address_that_aws_gives_back_is_normalised() -> None:
     assert normal_log_uri("s3n://bucket/emr") == "s3://bucket/emr/"
     assert normal_log_uri("s3://bucket/emr/") == "s3://bucket/emr/"
     assert normal_log_uri("") == ""
+
+
+LINES = st.one_of(
+    texts(),
+    st.sampled_from(
+        [
+            "Traceback (most recent call last):",
+            "26/11/21 08:10:59 ERROR ApplicationMaster: User application exited with status 999",
+            "ERROR Execution failed with code '137'",
+            "Caused by: a.b.CException: x",
+            "Submitted application application_1_2",
+            "\tat a.b.C(D.java:1)",
+        ]
+    ),
+)
+FILES = st.lists(
+    st.builds(
+        lambda name, lines: log(f"place/{name}", "\n".join(lines)),
+        st.sampled_from(["stderr.gz", "stdout", "controller.gz", "syslog", ""]),
+        st.lists(LINES, max_size=3),
+    ),
+    max_size=2,
+)
+
+
+@many
+@given(FILES, FILES)
+def test_no_log_is_a_fault_and_a_cause_fits_on_a_screen(step: list[logs.Log], driver: list[logs.Log]) -> None:
+    cause = diagnose.of_step([Place(step, driver), Place([], [])], "s-1")
+    assert len(cause.lines) <= 40
+    assert all("\n" not in line for line in cause.lines)
+    assert bool(cause.lines) == bool(cause.address)
