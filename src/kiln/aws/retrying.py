@@ -1,16 +1,20 @@
-"""The one place that repeats calls to AWS: which may be repeated, for how long, and why.
-
-botocore makes one attempt of each call. docs/decisions/0010 has the reasons.
-"""
+"""The one place that repeats calls to AWS: botocore makes one attempt of each (docs/decisions/0010)."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kiln.aws.effects import MOST_BYTES, MOST_OBJECTS
+from kiln.aws.operations import (
+    CREATE_SECONDS,
+    FIRST_CONTACT_SECONDS,
+    OPERATIONS,
+    THROTTLED_SECONDS,
+    UNANSWERED_SECONDS,
+    Repeat,
+)
 from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError, UnreachableError
 
 if TYPE_CHECKING:
@@ -25,52 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Repeat(Enum):
-    """When a call may be made again."""
-
-    ALWAYS = "always"
-    WITHOUT_EFFECT = "when it was refused for being too many, or never sent"
-    AFTER_READ = "when a read shows that it had no effect"
-
-
-class Operation(NamedTuple):
-    """When an operation may be repeated, and why."""
-
-    repeat: Repeat
-    why: str
-
-
-_READ = Operation(Repeat.ALWAYS, "it changes nothing")
-_CREATE = Operation(
-    Repeat.WITHOUT_EFFECT, "no idempotency token (docs/aws_facts.md 1.7); emr/creating.py finds a lost effect"
-)
-OPERATIONS: dict[str, Operation] = {
-    "run_job_flow": _CREATE,
-    "add_steps": _CREATE,
-    "put_object": Operation(
-        Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
-    ),
-    "cancel_steps": Operation(Repeat.ALWAYS, "idempotent (docs/aws_facts.md 1.5)"),
-    "terminate_cluster": Operation(
-        Repeat.ALWAYS, "harmless on a cluster that has ended (docs/aws_facts.md 1.6)"
-    ),
-    "set_termination_protection": Operation(Repeat.ALWAYS, "twice is the same as once"),
-    "describe_cluster": _READ,
-    "list_clusters": _READ,
-    "list_instances": _READ,
-    "list_steps": _READ,
-    "get_object": _READ,
-    "list_objects": _READ,
-    "caller_identity": _READ,
-}
-
-# For how long one call is repeated, in seconds; a deadline of the caller may be earlier.
-THROTTLED_SECONDS = 600.0
-# Another process that finds the intent of a launch or a step has to wait for longer than this.
-CREATE_SECONDS = 120.0
-UNANSWERED_SECONDS = 180.0
-# A wrong endpoint or no network at all should be reported at once.
-FIRST_CONTACT_SECONDS = 5.0
 # A shorter disturbance is not worth a line.
 _REPORT_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.5

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from kiln.aws.retrying import CREATE_SECONDS
+from kiln.aws.operations import CREATE_SECONDS
 from kiln.emr import waiting
 from kiln.errors import (
     ClusterNotFoundError,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import creating, launch, ownership, states, waiting
+from kiln.emr import creating, ending_search, launch, ownership, states, waiting
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     DeadlineError,
-    KilnError,
     NotTerminatedError,
     ThrottledError,
     UnansweredError,
 )
-from kiln.identity import MANAGED_BY, name_of
+from kiln.identity import MANAGED_BY
 from kiln.ledger.schema import NOT_FOUND, Event
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
 
 
-# For how long the end of a cluster may wait for its ledger.
-_LEDGER_SECONDS = 30.0
-
-
 def end_run(
     context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str] = ()
 ) -> list[Cluster]:
@@ -42,7 +37,8 @@ def end_run(
     Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
     ledger = ledger.on(context.effects)
-    found, expected, launch_is_open = _clusters_of_run(context, identity, ledger, limits, launched)
+    search = ending_search.search(context, identity, ledger, limits, launched)
+    found, expected = search.found, search.expected
     for over in (one for one in found.ended if one.id in expected):
         _record_end(ledger, over)
     ended: list[Cluster] = []
@@ -57,7 +53,7 @@ def end_run(
     refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
-    if not ended and launch_is_open:
+    if not ended and search.launch_is_open:
         launch.close_intent(ledger, NOT_FOUND)
     return ended
 
@@ -150,50 +146,6 @@ def _ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
         raise
     except (ClusterNotFoundError, AwsError):
         return
-
-
-def _clusters_of_run(
-    context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str]
-) -> tuple[Found, set[str], bool]:
-    """Return the run's clusters, the ids that AWS must know, and whether a launch may still be going on.
-
-    Clusters that AWS must know are waited for, and so is the cluster of such a launch.
-    """
-    started = context.clock.monotonic()
-    try:
-        run, is_open = _remembered(context, ledger)
-        expected = {*launched, *(run.expected_ids(context.clock.now()) if run else ())}
-
-        def done(found: Found) -> bool:
-            waited_for = expected & set(found.unseen)
-            complete = not waited_for and (found.mine or found.disputed or not is_open)
-            return bool(complete) or context.clock.monotonic() - started >= creating.LAG_SECONDS
-
-        found = waiting.until(
-            context,
-            lambda bounded: ownership.of_run(bounded, identity, run.cluster_ids if run else (), launched),
-            done,
-            what=f"the search for the clusters of run {identity.run_id}",
-            timeout_seconds=max(limits.timeout_seconds, creating.LAG_SECONDS * 2),
-            interval_seconds=min(limits.interval_seconds, creating.LAG_INTERVAL_SECONDS),
-        )
-    except (AwsError, ThrottledError, DeadlineError) as error:
-        raise NotTerminatedError(
-            f"AWS did not say whether run {identity.run_id} still has a cluster: {error.message}",
-            fix=error.fix or "run the terminate action again when AWS answers",
-            details=(f"clusters of such a run are named {name_of(identity)}",),
-        ) from error
-    return found, expected, is_open
-
-
-def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:
-    """Return the ledger, and whether there may be a launch without a recorded outcome."""
-    try:
-        run = ledger.on(context.within(_LEDGER_SECONDS).effects).read()
-    except KilnError as error:
-        context.report(f"{error.message}: going on by name and tags")
-        return None, True
-    return run, run is not None and run.launch_is_open
 
 
 def _record_end(ledger: Ledger, cluster: Cluster) -> None:

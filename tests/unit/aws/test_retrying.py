@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kiln.aws import retrying
+from kiln.aws import operations
 from kiln.aws.effects import Effects
-from kiln.aws.retrying import OPERATIONS, Repeat
+from kiln.aws.operations import OPERATIONS, Repeat
 from kiln.errors import (
     AwsError,
     ConditionFailedError,
@@ -123,11 +123,11 @@ def test_other_calls_without_an_answer_are_repeated(context: Context, operation:
 
 
 LIMITS = [
-    *((name, "throttled", retrying.CREATE_SECONDS) for name in CREATING),
-    *((name, "unreachable", retrying.CREATE_SECONDS) for name in CREATING),
-    *((name, "throttled", retrying.THROTTLED_SECONDS) for name in OTHERS),
-    *((name, "unreachable", retrying.UNANSWERED_SECONDS) for name in OTHERS),
-    *((name, "unanswered", retrying.UNANSWERED_SECONDS) for name in OTHERS),
+    *((name, "throttled", operations.CREATE_SECONDS) for name in CREATING),
+    *((name, "unreachable", operations.CREATE_SECONDS) for name in CREATING),
+    *((name, "throttled", operations.THROTTLED_SECONDS) for name in OTHERS),
+    *((name, "unreachable", operations.UNANSWERED_SECONDS) for name in OTHERS),
+    *((name, "unanswered", operations.UNANSWERED_SECONDS) for name in OTHERS),
 ]
 
 

@@ -1,0 +1,54 @@
+"""Which calls to AWS may be repeated, for how long, and why: the table behind kiln.aws.retrying."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Repeat(Enum):
+    """When a call may be made again."""
+
+    ALWAYS = "always"
+    WITHOUT_EFFECT = "when it was refused for being too many, or never sent"
+    AFTER_READ = "when a read shows that it had no effect"
+
+
+class Operation(NamedTuple):
+    """When an operation may be repeated, and why."""
+
+    repeat: Repeat
+    why: str
+
+
+_READ = Operation(Repeat.ALWAYS, "it changes nothing")
+_CREATE = Operation(
+    Repeat.WITHOUT_EFFECT, "no idempotency token (docs/aws_facts.md 1.7); emr/creating.py finds a lost effect"
+)
+OPERATIONS: dict[str, Operation] = {
+    "run_job_flow": _CREATE,
+    "add_steps": _CREATE,
+    "put_object": Operation(
+        Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
+    ),
+    "cancel_steps": Operation(Repeat.ALWAYS, "idempotent (docs/aws_facts.md 1.5)"),
+    "terminate_cluster": Operation(
+        Repeat.ALWAYS, "harmless on a cluster that has ended (docs/aws_facts.md 1.6)"
+    ),
+    "set_termination_protection": Operation(Repeat.ALWAYS, "twice is the same as once"),
+    "describe_cluster": _READ,
+    "list_clusters": _READ,
+    "list_instances": _READ,
+    "list_steps": _READ,
+    "get_object": _READ,
+    "list_objects": _READ,
+    "caller_identity": _READ,
+}
+
+# For how long one call is repeated, in seconds; a deadline of the caller may be earlier.
+THROTTLED_SECONDS = 600.0
+# Another process that finds the intent of a launch or a step has to wait for longer than this.
+CREATE_SECONDS = 120.0
+UNANSWERED_SECONDS = 180.0
+# A wrong endpoint or no network at all should be reported at once.
+FIRST_CONTACT_SECONDS = 5.0
