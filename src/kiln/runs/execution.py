@@ -91,22 +91,24 @@ class Execution:
         """Do it. Never raises a KilnError: the result holds it."""
         started = self.context.clock.monotonic()
         self.ends_at = started + self.limits.run_seconds
-        everything = self.context
+        given = self.context
         if self.limits.run_seconds:
-            self._work_on(everything.within(self.limits.run_seconds))
+            self._use(given.within(self.limits.run_seconds))
         error = caught(self._all_phases)
         ending = None
         if self._must_end(error):
+            self._use(given.unstoppable())
             ending = _unconfirmed(caught(lambda: self._timed(phases.TERMINATE.name, self._end)))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
-        self._work_on(everything.unstoppable().within(_CONCLUDE_SECONDS))
+        self._use(given.unstoppable().within(_CONCLUDE_SECONDS))
         return self.outcome.conclude(error, ending)
 
-    def _work_on(self, context: Context) -> None:
-        """Do what follows on the terms of a context: its deadline, its stop request."""
+    def _use(self, context: Context) -> None:
+        """Use this context, with its deadline and its stop request, from now on."""
         self.context = context
         self.ledger = self.ledger.on(context.effects)
         self.outcome = replace(self.outcome, context=context, ledger=self.ledger)
+        self.steps = replace(self.steps, context=context, ledger=self.ledger)
 
     def _all_phases(self) -> None:
         for phase in self.selection.phases:
@@ -200,7 +202,7 @@ class Execution:
         return self.selection.ends
 
     def _end(self) -> bool:
-        context = replace(self.context.unstoppable(), report=self.reporter.line)
+        context = replace(self.context, report=self.reporter.line)
         waiting = Waiting(
             timeout_seconds=self.limits.terminate_seconds,
             interval_seconds=self.limits.interval_seconds,
