@@ -31,8 +31,8 @@ class Inventory(Constructable):  # type: ignore[misc]  # Ansible publishes no ty
         self.inventory.add_host(HOST, group="aws_ec2")
         self.templar = Templar(loader=DataLoader())
         said = SAID
-        variables = {"ec2_tags": tags}
-        self.inventory.set_variable(HOST, "ec2_tags", tags)
+        variables = {"instance_tags": tags}
+        self.inventory.set_variable(HOST, "instance_tags", tags)
         self._set_composite_vars(said["compose"], variables, HOST, strict=said["strict"])
         self._add_host_to_composed_groups(said["groups"], variables, HOST, strict=said["strict"])
         self._add_host_to_keyed_groups(said["keyed_groups"], variables, HOST, strict=said["strict"])
