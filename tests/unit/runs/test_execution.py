@@ -361,7 +361,7 @@ def test_one_fault_at_any_call_leaves_no_cluster_unless_it_says_so(call: int, ki
     interrupt=st.none() | st.integers(0, LONGEST),
     outcome=st.sampled_from(["COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"]),
 )
-def test_many_faults_and_a_signal_never_leak_and_never_lie(
+def test_many_faults_and_a_signal_leave_no_cluster_and_no_false_success(
     faults: dict[int, str], interrupt: int | None, outcome: str
 ) -> None:
     world = World()
