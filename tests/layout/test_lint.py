@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOOLS = ("ruff", "mypy", "yamllint", "shellcheck", "ansible-lint")
@@ -50,3 +51,13 @@ def test_what_one_tool_finds_is_shown_and_hides_nothing_of_the_others(root: Path
     assert "a.py:1: wrong type\n" in finished.stderr
     assert "b.yml:2: no name\n" in finished.stderr
     assert finished.stderr.endswith("lint: findings by mypy ansible-lint\n")
+
+
+def test_tools_end_with_the_script(root: Path) -> None:
+    replace(root, "mypy", f"echo $$ >{root}/pid.new; mv {root}/pid.new {root}/pid; exec sleep 4242")
+    script = subprocess.Popen([root / "scripts/lint"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until((root / "pid").exists)
+    script.terminate()
+    script.wait()
+    pid = int((root / "pid").read_text())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())
