@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import EndpointConnectionError
-from measure_demo import pss_bytes
+from measure_command import pss_bytes
 
 from emrbox.box import lifecycle, state
 from emrbox.pytest_plugin import Box

@@ -20,6 +20,9 @@ def root(tmp_path: Path) -> Path:
     shutil.copy(CHECKOUT / "scripts/lint", tmp_path / "scripts")
     for name in TOOLS:
         replace(tmp_path, name, f"touch {tmp_path}/ran-{name}")
+    plugins = tmp_path / "scripts/lint_plugins"
+    plugins.write_text("#!/bin/sh\n")
+    plugins.chmod(0o755)
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     return tmp_path
 

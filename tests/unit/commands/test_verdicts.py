@@ -15,7 +15,7 @@ from kiln import cli
 from kiln.ansible_modules import cluster, options, step
 from kiln.commands import shared
 from kiln.errors import KilnError, PlaybookError
-from kiln.settings import files, resolve
+from kiln.settings import inventories, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def world() -> World:
 def show(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Call a command and return its JSON."""
     monkeypatch.setattr(resolve, "part", lambda *_: ACCESS)
-    monkeypatch.setattr(files, "pipelines", lambda *_: ["model_building"])
+    monkeypatch.setattr(inventories, "pipelines", lambda *_: ["model_building"])
     monkeypatch.setattr(shared, "context_of", lambda _: world.context)
 
     def call(*arguments: str) -> dict[str, Any]:

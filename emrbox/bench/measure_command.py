@@ -1,7 +1,7 @@
 """Run a command and print its wall time, peak memory and peak number of processes, all children included.
 
 Memory is the sum of PSS (shared pages counted once) over every process that was not there before, sampled
-once a second: the figure that the README states. Usage: bench/measure_demo.py make demo
+once a second: the figure that the README states. Usage: emrbox/bench/measure_command.py make demo
 """
 
 from __future__ import annotations
