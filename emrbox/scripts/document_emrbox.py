@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs/emrbox.md"
 PACKAGE = PROJECT / "src/emrbox"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-SECTION = re.compile(r"(?:emr-facts )?(\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)*)")
+SECTION = re.compile(r"(?:docs/aws_facts.md )?(\d+(?:\.\d+)?(?:, \d+(?:\.\d+)?)*)")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -67,7 +67,7 @@ def operations() -> str:
 def _source(text: str) -> str:
     """Name the sections of the collected facts; other sources stand as they are."""
     if SECTION.fullmatch(text):
-        return f"[facts {text.removeprefix('emr-facts ')}](#sources)"
+        return f"[facts {text.removeprefix('docs/aws_facts.md ')}](../../docs/aws_facts.md)"
     return {"model": "[botocore's model](#sources)", "guess": "**guess**"}.get(text, text)
 
 
@@ -111,9 +111,9 @@ def guesses() -> str:
 def _plain(text: str) -> str:
     """Leave out what the table's head says already."""
     text = re.sub(
-        r"^(A )?guess( \(emr-facts,? open (?:doubt|question) \d+\))?: ", "", text, flags=re.IGNORECASE
+        r"^(A )?guess( \(docs/aws_facts.md,? open (?:doubt|question) \d+\))?: ", "", text, flags=re.IGNORECASE
     )
-    text = re.sub(r" \(emr-facts,? open (?:doubt|question) \d+\)", "", text)
+    text = re.sub(r" \(docs/aws_facts.md,? open (?:doubt|question) \d+\)", "", text)
     return text[:1].upper() + text[1:]
 
 

@@ -22,10 +22,10 @@ class AwsError(Exception):
 
 
 def validation_error(message: str) -> AwsError:
-    """ValidationException: EMR's answer to bad parameters in job-flow operations (emr-facts 1.7)."""
+    """ValidationException: EMR's answer to bad parameters in job-flow operations (docs/aws_facts.md 1.7)."""
     return AwsError("ValidationException", message)
 
 
 def invalid_request(message: str) -> AwsError:
-    """InvalidRequestException: EMR's answer to bad parameters in cluster operations (emr-facts 1.7)."""
+    """InvalidRequestException: for bad parameters in cluster operations (docs/aws_facts.md 1.7)."""
     return AwsError("InvalidRequestException", message)

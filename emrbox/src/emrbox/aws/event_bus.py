@@ -2,7 +2,7 @@
 
 Delivery is asynchronous, at least once and, without faults, in order. Faults are injected by `delays_of`,
 which returns for each event after how many seconds each copy of it leaves; no copy, no delivery. Sources:
-emr-facts 5.4, 5.5.
+docs/aws_facts.md 5.4, 5.5.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _input_of(target: Document, event: Document) -> str:
 
 
 def _send_to_queue(rule: Any, target: Document, content: str) -> None:
-    """Send to a queue whose policy lets EventBridge do so, as AWS asks for (emr-facts 5.4)."""
+    """Send to a queue whose policy lets EventBridge do so, as AWS asks for (docs/aws_facts.md 5.4)."""
     arn = target["Arn"]
     account_id = rule.arn.split(":")[4]
     backend = sqs_backends[account_id][REGION]

@@ -1,6 +1,6 @@
 """The default settings of a cluster.
 
-Names of folders and ports follow EMR (emr-facts 3.3, 6.3, 10); sizes follow a small machine
+Names of folders and ports follow EMR (docs/aws_facts.md 3.3, 6.3, 10); sizes follow a small machine
 that runs the whole cluster: many small containers instead of few big ones.
 """
 

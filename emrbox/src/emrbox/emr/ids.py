@@ -1,4 +1,4 @@
-"""EMR's identifiers: a prefix and 13 capital letters or digits (emr-facts 2.1)."""
+"""EMR's identifiers: a prefix and 13 capital letters or digits (docs/aws_facts.md 2.1)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What EMR releases contain and which instance types there are, as far as emrbox serves them.
 
-Sources: emr-facts 2.2 (emr-spark-8.0.0: Spark 4.0.2, JDK 17), 2.7 (classifications).
+Sources: docs/aws_facts.md 2.2 (emr-spark-8.0.0: Spark 4.0.2, JDK 17), 2.7 (classifications).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Release:
     os_release: str
 
 
-# The release notes name no Hadoop version (emr-facts, open question 10); Spark 4.0.2 is built with 3.4.1.
+# The release notes name no Hadoop version (docs/aws_facts.md 14.10); Spark 4.0.2 is built with 3.4.1.
 _APPLICATIONS = {"Hadoop": "3.4.1", "Spark": "4.0.2"}
 # Of the older form of label, which clients like mrjob take apart. It is an alias: its nodes are those of
 # emr-spark-8.0.0, and answers say what really runs (AWS's emr-7.13.0 has Spark 3.5.6 and Hadoop 3.4.2).
@@ -62,7 +62,7 @@ def _family(family: str, gb_per_vcpu: float, *, ebs_only: bool = True) -> list[I
     return [
         InstanceType(f"{family}.{size}", vcpu, vcpu * gb_per_vcpu, units, ebs_only)
         for size, (vcpu, units) in sizes.items()
-        if not (family == "m5" and size == "large")  # emr-facts 2.2: not in the supported list
+        if not (family == "m5" and size == "large")  # docs/aws_facts.md 2.2: not in the supported list
     ]
 
 

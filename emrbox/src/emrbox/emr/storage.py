@@ -1,4 +1,4 @@
-"""The EBS volumes of instance groups: as requested, or EMR's defaults (emr-facts 2.6). Records, not disks."""
+"""EBS volumes of instance groups: as requested, or EMR's defaults (docs/aws_facts.md 2.6). Records only."""
 
 from __future__ import annotations
 

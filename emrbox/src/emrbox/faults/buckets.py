@@ -1,4 +1,4 @@
-"""EMR's published request quotas, one token bucket an operation and one for all (emr-facts 4.1)."""
+"""EMR's published request quotas, one token bucket an operation and one for all (docs/aws_facts.md 4.1)."""
 
 from __future__ import annotations
 

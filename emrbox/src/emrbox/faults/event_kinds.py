@@ -29,7 +29,11 @@ def delay(fault: Fault) -> Sequence[float]:
 
 EVENT_KINDS = (
     EventKind(
-        "event-lost", Where.EVENT, "drops the event", source="emr-facts 5: best effort", delays_of=drop
+        "event-lost",
+        Where.EVENT,
+        "drops the event",
+        source="docs/aws_facts.md 5: best effort",
+        delays_of=drop,
     ),
     EventKind(
         "event-doubled",

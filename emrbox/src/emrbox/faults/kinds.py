@@ -23,7 +23,7 @@ START_KINDS = (
             "role": Parameter("MASTER,CORE,TASK", ROLE),
             "instance_type": Parameter("*", "pattern of instance types"),
         },
-        source="emr-facts 1.1: INTERNAL_ERROR, INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ",
+        source="docs/aws_facts.md 1.1: INTERNAL_ERROR, INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ",
     ),
     Kind(
         "bootstrap-fails",
@@ -35,7 +35,7 @@ START_KINDS = (
             "action": Parameter(1, "which bootstrap action, from 1"),
             "exit_code": Parameter(1, "its exit code"),
         },
-        source="emr-facts 1.1: BOOTSTRAP_FAILURE; acts on clusters that have that action",
+        source="docs/aws_facts.md 1.1: BOOTSTRAP_FAILURE; acts on clusters that have that action",
     ),
     Kind(
         "sshd-late",
@@ -51,7 +51,7 @@ END_KINDS = (
         Where.END,
         "leaves a cluster in TERMINATING",
         {"seconds": Parameter(0.0, "how long, by its clock; 0: until the fault is removed")},
-        source="that it hangs is a guess; EMR says 1-5 minutes (emr-facts 1.6)",
+        source="that it hangs is a guess; EMR says 1-5 minutes (docs/aws_facts.md 1.6)",
     ),
 )
 LOG_KINDS = (
@@ -61,7 +61,7 @@ LOG_KINDS = (
         "log files appear in S3 later",
         {"seconds": Parameter(300.0, "how much later, in real time")},
         clusters=REAL,
-        source="emr-facts 3.2: logs are pushed about every 5 minutes",
+        source="docs/aws_facts.md 3.2: logs are pushed about every 5 minutes",
     ),
 )
 KINDS: dict[str, Kind] = {

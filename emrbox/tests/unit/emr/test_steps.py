@@ -1,4 +1,4 @@
-"""Steps: order, failure actions, cancelling, concurrency (emr-facts 1.3-1.5)."""
+"""Steps: order, failure actions, cancelling, concurrency (docs/aws_facts.md 1.3-1.5)."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def list_bootstrap_actions(clusters: Clusters, request: Document) -> Document:
 
 
 def terminate_job_flows(store: Store, request: Document) -> Document:
-    """Begin to end up to ten clusters: the unprotected ones even if others are protected (emr-facts 1.6)."""
+    """End up to ten clusters: the unprotected ones even if others are protected (docs/aws_facts.md 1.6)."""
     if len(request["JobFlowIds"]) > MAXIMUM_TERMINATIONS:
         raise validation_error(f"The maximum number of job flow IDs is {MAXIMUM_TERMINATIONS}.")
     clusters = [store.job_flow(job_flow_id) for job_flow_id in request["JobFlowIds"]]

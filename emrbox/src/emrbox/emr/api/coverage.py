@@ -21,7 +21,7 @@ class Extent(StrEnum):
 
 @dataclass(frozen=True)
 class Coverage:
-    """What an operation does here and where that is known from (a section of emr-facts, "model", "guess")."""
+    """What an operation does here, and its source (a section of docs/aws_facts.md, "model", "guess")."""
 
     extent: Extent
     behaviour: str
@@ -132,7 +132,7 @@ COVERAGE: dict[str, Coverage] = {
     "UpdateStudio": _not("EMR Studio"),
     "UpdateStudioSessionMapping": _not("EMR Studio"),
 }
-# Operations of the older generation, which refuse with ValidationException (emr-facts 1.7).
+# Operations of the older generation, which refuse with ValidationException (docs/aws_facts.md 1.7).
 JOB_FLOW_STYLE = frozenset(
     {"DescribeJobFlows", "PutAutoScalingPolicy", "RemoveAutoScalingPolicy", "ModifyInstanceFleet"}
 )
@@ -142,7 +142,7 @@ def not_available(operation: str) -> AwsError:
     """Return the refusal of an operation that emrbox does not have: a 400 that no client retries.
 
     The wording is emrbox's own; the codes are the operations' own for a request that cannot be served
-    (InvalidRequestException in the model; ValidationException for the older ones, emr-facts 1.7).
+    (InvalidRequestException in the model; ValidationException for the older ones, docs/aws_facts.md 1.7).
     """
     what = COVERAGE[operation].behaviour
     text = f"The operation {operation} is not available in this region: emrbox has no {what}."

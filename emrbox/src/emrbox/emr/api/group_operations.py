@@ -1,4 +1,4 @@
-"""EMR's operations that change instance groups (emr-facts 1.2, 2.3, 2.5)."""
+"""EMR's operations that change instance groups (docs/aws_facts.md 1.2, 2.3, 2.5)."""
 
 from __future__ import annotations
 

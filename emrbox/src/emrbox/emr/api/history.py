@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # ListInstances, botocore's model: active instances and those ended in the last 30 days, 2,000 at most.
 ENDED_INSTANCES_FOR = timedelta(days=30)
 MOST_INSTANCES = 2000
-# Steps that are over (emr-facts 1.5): 1,000 from any time, 10,000 from the last seven days.
+# Steps that are over (docs/aws_facts.md 1.5): 1,000 from any time, 10,000 from the last seven days.
 MOST_STEPS, MOST_RECENT_STEPS = 1000, 10_000
 RECENT_STEPS_FOR = timedelta(days=7)
 

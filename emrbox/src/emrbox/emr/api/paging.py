@@ -1,4 +1,4 @@
-"""Pages of 50 with an opaque marker (emr-facts 1.8)."""
+"""Pages of 50 with an opaque marker (docs/aws_facts.md 1.8)."""
 
 from __future__ import annotations
 

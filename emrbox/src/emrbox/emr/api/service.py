@@ -166,7 +166,7 @@ def _request_keys(request: Document) -> condition_keys.Keys:
 
 
 def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
-    """RunJobFlow passes two roles: the caller needs iam:PassRole on both (emr-facts 9)."""
+    """RunJobFlow passes two roles: the caller needs iam:PassRole on both (docs/aws_facts.md 9)."""
     if request.get("ServiceRole"):
         context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
         caller.require("iam:PassRole", ids.role_arn(request["ServiceRole"], caller.account_id), context)

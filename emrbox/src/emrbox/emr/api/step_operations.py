@@ -22,7 +22,7 @@ MAXIMUM_CANCELLATIONS = 256
 
 
 def add_job_flow_steps(store: Store, request: Document) -> Document:
-    """Queue steps; allowed from STARTING on (emr-facts 1.5)."""
+    """Queue steps; allowed from STARTING on (docs/aws_facts.md 1.5)."""
     cluster = store.job_flow(request["JobFlowId"])
     if request.get("ExecutionRoleArn"):
         raise validation_error("ExecutionRoleArn is not available in this region.")
@@ -72,7 +72,7 @@ def describe_step(clusters: Clusters, request: Document) -> Document:
 
 
 def cancel_steps(store: Store, request: Document) -> Document:
-    """Ask steps to stop; one answer a step, SUBMITTED or FAILED with the reason (emr-facts 1.5)."""
+    """Ask steps to stop; one answer a step, SUBMITTED or FAILED with the reason (docs/aws_facts.md 1.5)."""
     cluster = store.cluster(request["ClusterId"])
     step_ids = request["StepIds"]
     if not 1 <= len(step_ids) <= MAXIMUM_CANCELLATIONS:

@@ -1,4 +1,4 @@
-"""What EMR refuses beyond its model: rules between members. Sources: emr-facts 1.4-1.7, 2.1-2.10."""
+"""What EMR refuses beyond its model: rules between members. Sources: docs/aws_facts.md 1.4-1.7, 2.1-2.10."""
 
 from __future__ import annotations
 
@@ -245,6 +245,6 @@ def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
 
 
 def check_tag_key(key: str) -> None:
-    """Refuse a key that is reserved for AWS (emr-facts 2.10)."""
+    """Refuse a key that is reserved for AWS (docs/aws_facts.md 2.10)."""
     if key.lower().startswith("aws:"):
         raise validation_error("Tag keys that start with 'aws:' are reserved.")

@@ -133,7 +133,7 @@ def instance_document(group: Group, instance: Instance) -> Document:
         {
             "Id": instance.id,
             "Ec2InstanceId": instance.ec2_id,
-            # In a private subnet the public name is the private one (emr-facts 2.1).
+            # In a private subnet the public name is the private one (docs/aws_facts.md 2.1).
             "PublicDnsName": instance.private_dns,
             "PublicIpAddress": None,
             "PrivateDnsName": instance.private_dns,
@@ -185,7 +185,7 @@ def _ec2_attributes(cluster: Cluster) -> Document:
 
 
 def _log_uri(cluster: Cluster) -> str | None:
-    """LogUri comes back as s3n:// (emr-facts 2.1)."""
+    """LogUri comes back as s3n:// (docs/aws_facts.md 2.1)."""
     return cluster.log_uri and "s3n://" + cluster.log_uri.partition("://")[2]
 
 

@@ -1,6 +1,6 @@
 """How long starting and ending takes beyond what the machine itself needs. Nothing, unless it is set.
 
-The profile `real` is emr-facts section 8: creation to ready 4-7 minutes on today's EMR, ended within 1-5.
+The profile `real` is docs/aws_facts.md 8: creation to ready 4-7 minutes on today's EMR, ended within 1-5.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Checks:
 
 
 class _Idleness:
-    """The auto-termination policy: idle is no step to run and nothing active (emr-facts 1.6)."""
+    """The auto-termination policy: idle is no step to run and nothing active (docs/aws_facts.md 1.6)."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

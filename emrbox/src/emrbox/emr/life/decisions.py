@@ -1,6 +1,6 @@
 """What a cluster does next, decided from its records alone. Nothing here waits, runs or changes anything.
 
-Sources: emr-facts 1.3-1.6 (steps, ActionOnFailure, keep-alive, termination protection).
+Sources: docs/aws_facts.md 1.3-1.6 (steps, ActionOnFailure, keep-alive, termination protection).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def steps_to_start(cluster: Cluster) -> list[Step]:
 
 
 def cancels_the_rest(cluster: Cluster, failed: Step) -> bool:
-    """Whether a failed step cancels those behind it (emr-facts 1.4).
+    """Whether a failed step cancels those behind it (docs/aws_facts.md 1.4).
 
     With concurrency above 1 no action fires. When it was lowered to 1 while several ran, CANCEL_AND_WAIT does
     not fire either.
@@ -34,7 +34,7 @@ def cancels_the_rest(cluster: Cluster, failed: Step) -> bool:
 
 
 def ending_after_failure(cluster: Cluster, failed: Step) -> Ending | None:
-    """Return how a failed step ends the cluster (table in emr-facts 1.4); None when it goes on."""
+    """Return how a failed step ends the cluster (table in docs/aws_facts.md 1.4); None when it goes on."""
     if cluster.step_concurrency > 1 or failed.action_on_failure not in states.TERMINATES_CLUSTER:
         return None
     if cluster.keep_alive and cluster.termination_protected:
@@ -48,7 +48,7 @@ def ending_when_idle(cluster: Cluster) -> Ending | None:
     if cluster.keep_alive or cluster.active_steps:
         return None
     if any(step.status.state in UNSUCCESSFUL for step in cluster.steps):
-        # TERMINATED, not "with errors": the trap in emr-facts 1.1.
+        # TERMINATED, not "with errors": the trap in docs/aws_facts.md 1.1.
         return Ending(Reason(ReasonCode.STEP_FAILURE, states.STEPS_COMPLETED_WITH_ERRORS), with_errors=False)
     return Ending(Reason(ReasonCode.ALL_STEPS_COMPLETED, states.STEPS_COMPLETED), with_errors=False)
 

@@ -1,4 +1,4 @@
-"""How clusters end, as EMR reports it: reason code, message, ErrorDetails (emr-facts 1.1).
+"""How clusters end, as EMR reports it: reason code, message, ErrorDetails (docs/aws_facts.md 1.1).
 
 ErrorDetails' codes and the keys of their data: Management Guide, "Error codes with ErrorDetail information".
 """
@@ -65,7 +65,7 @@ def by_user() -> Ending:
 
 
 def by_idle_policy() -> Ending:
-    """Return the end by the auto-termination policy. The code is a guess (emr-facts open doubt 3)."""
+    """Return the end by the auto-termination policy. The code is a guess (docs/aws_facts.md 14.3)."""
     return Ending(Reason(ReasonCode.USER_REQUEST, states.IDLE_TIMEOUT_REACHED), with_errors=False)
 
 

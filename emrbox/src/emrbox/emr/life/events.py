@@ -1,6 +1,6 @@
 """EMR's events for EventBridge: one for each new state that has one.
 
-Shapes, severities and messages: emr-facts 5.2, 5.3 and the tables of "Monitoring Amazon EMR events with
+Shapes, severities, messages: docs/aws_facts.md 5.2, 5.3, and the tables of "Monitoring Amazon EMR events with
 CloudWatch" in the Management Guide. There is none for BOOTSTRAPPING, TERMINATING and a group's first start.
 """
 

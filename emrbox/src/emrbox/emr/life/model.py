@@ -176,7 +176,7 @@ class Group:
     ids_to_terminate: set[str] = field(default_factory=set)  # EC2 ids, from ModifyInstanceGroups
     first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
     protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
-    decommission_seconds: int = 3600  # emr-facts 2.5
+    decommission_seconds: int = 3600  # docs/aws_facts.md 2.5
     shrink_policy: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,7 +1,7 @@
 """Groups that grow and shrink while their cluster runs, and lost core and task nodes that are replaced.
 
 A group is resized towards its requested count, one change after the other, by one procedure at a time. A
-resize that cannot go on leaves the group SUSPENDED until it is resized again (emr-facts 1.2).
+resize that cannot go on leaves the group SUSPENDED until it is resized again (docs/aws_facts.md 1.2).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What can happen to a cluster, group, instance and step, as tables.
 
-Sources: botocore's model for the names, emr-facts 1.1-1.4 for meanings, messages and transitions. Where the
+Sources: botocore's model for names, docs/aws_facts.md 1.1-1.4 for meanings, messages, transitions. Where the
 public sources are silent the entry is marked as a guess.
 """
 
@@ -131,10 +131,10 @@ CLUSTER_ENDED = frozenset(_ENDED)
 STEP_ACTIVE = frozenset({_S.PENDING, _S.RUNNING, _S.CANCEL_PENDING})
 STEP_STARTED = frozenset({_S.RUNNING, _S.CANCEL_PENDING})
 TERMINATES_CLUSTER = frozenset({ActionOnFailure.TERMINATE_CLUSTER, ActionOnFailure.TERMINATE_JOB_FLOW})
-# Guess (emr-facts open doubt 1): moto and mrjob both take it for the API's default.
+# Guess (docs/aws_facts.md 14.1): moto and mrjob both take it for the API's default.
 DEFAULT_ACTION_ON_FAILURE = ActionOnFailure.TERMINATE_CLUSTER
 
-# Messages really seen (emr-facts 1.1).
+# Messages really seen (docs/aws_facts.md 1.1).
 PROVISIONING_CAPACITY = "Provisioning Amazon EC2 capacity"
 CONFIGURING_SOFTWARE = "Configuring cluster software"
 RUNNING_BOOTSTRAP_ACTIONS = "Running bootstrap actions"
@@ -148,6 +148,6 @@ TERMINATED_BY_USER = "Terminated by user request"
 SHUT_DOWN_AS_STEP_FAILED = "Shut down as step failed"
 MASTER_TERMINATED = "The master node was terminated. "
 ALL_INSTANCES_TERMINATED = "All instances in the job flow are terminated"
-# Guess (emr-facts open doubt 3): the code and text when the idle policy fires are not documented.
+# Guess (docs/aws_facts.md 14.3): the code and text when the idle policy fires are not documented.
 IDLE_TIMEOUT_REACHED = "Cluster terminated by its auto-termination policy"
 INSTANCE_TERMINATED_WITH_CLUSTER = "Job flow terminated"

@@ -69,7 +69,7 @@ class Stepping:
             _stop(run, step.cancellation)
 
     def cancel(self, step: Step, option: str, now: datetime) -> None:
-        """Cancel a step as CancelSteps says (emr-facts 1.5); under the cluster's lock, outside of turns.
+        """Cancel a step as CancelSteps says (docs/aws_facts.md 1.5); with the lock held, outside of turns.
 
         A step that has got SIGTERM can still be killed.
         """
@@ -86,7 +86,7 @@ class Stepping:
         """Close every unfinished step: the cluster ends."""
         for step in self._cluster.active_steps:
             cut_off = master_gone and step.status.state in states.STEP_STARTED
-            # Guess (emr-facts open doubt 2): cancelled by an end, interrupted by the master's death.
+            # Guess (docs/aws_facts.md 14.2): cancelled by an end, interrupted by the master's death.
             state = StepState.INTERRUPTED if cut_off else StepState.CANCELLED
             self._context.move(step, state)
         for run in self._runs.values():

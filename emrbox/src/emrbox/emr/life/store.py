@@ -57,14 +57,14 @@ class Clusters(ABC):
         """Return the time as a cluster sees it."""
 
     def cluster(self, cluster_id: str) -> Cluster:
-        """Return a cluster for a cluster-style operation (emr-facts 1.7)."""
+        """Return a cluster for a cluster-style operation (docs/aws_facts.md 1.7)."""
         cluster = self.find(cluster_id)
         if cluster is None:
             raise invalid_request(f"Cluster id '{cluster_id[:60]}' is not valid.")
         return cluster
 
     def job_flow(self, job_flow_id: str) -> Cluster:
-        """Return a cluster for a job-flow-style operation (emr-facts 1.7)."""
+        """Return a cluster for a job-flow-style operation (docs/aws_facts.md 1.7)."""
         cluster = self.find(job_flow_id)
         if cluster is None:
             raise validation_error("Specified job flow ID not valid.")

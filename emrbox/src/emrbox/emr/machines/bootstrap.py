@@ -1,4 +1,4 @@
-"""Bootstrap actions: scripts that run on every node, in order, before applications (emr-facts 2.8)."""
+"""Bootstrap actions: scripts that run on every node before applications (docs/aws_facts.md 2.8)."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class Capacity:
             LOG.warning("tags of %s did not reach its instances: %s", self._cluster.id, problem)
 
     def protect(self, *, protected: bool) -> None:
-        """Protect the instances from being ended by anyone but EMR, or stop doing so (emr-facts 1.6)."""
+        """Protect the instances against termination by others, or stop doing so (docs/aws_facts.md 1.6)."""
         self._protect(self._there(), protected=protected)
 
     def _there(self) -> list[str]:
@@ -222,7 +222,7 @@ class Capacity:
         return [cluster.security_groups[kind], *additional]
 
     def _check_roles(self) -> None:
-        """Check that the service role exists, trusts EMR, and may pass the instances' role (emr-facts 9)."""
+        """Check that the service role exists, trusts EMR, may pass the nodes' role (docs/aws_facts.md 9)."""
         account_id = self._cluster.account_id
         name = self._cluster.service_role.rpartition("/")[2]
         arn = ids.role_arn(self._cluster.service_role, account_id)

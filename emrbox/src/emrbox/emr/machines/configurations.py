@@ -1,4 +1,4 @@
-"""The files that configuration classifications become, as in EMR (emr-facts 2.7)."""
+"""The files that configuration classifications become, as in EMR (docs/aws_facts.md 2.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs from the nodes to the log URI, gzipped, in EMR's layout (emr-facts 3.2), by the nodes' role."""
+"""Logs from nodes to the log URI, gzipped, in EMR's layout (docs/aws_facts.md 3.2), by the nodes' role."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ HADOOP_WRAPPER = """\
 export HADOOP_CONF_DIR=${{HADOOP_CONF_DIR:-/etc/hadoop/conf}}
 exec /usr/lib/hadoop/bin/{command} "$@"
 """
-# command-runner.jar's own word for MapReduce streaming (emr-facts 3.1).
+# command-runner.jar's own word for MapReduce streaming (docs/aws_facts.md 3.1).
 STREAMING_WRAPPER = """\
 #!/bin/bash
 exec /usr/bin/hadoop jar /usr/lib/hadoop/tools/hadoop-streaming.jar "$@"
@@ -47,7 +47,7 @@ def write_aws_config(member: Member) -> None:
 
 
 def write_info(cluster: Cluster, member: Member) -> None:
-    """Write the files that describe the node and its cluster to scripts (emr-facts 2.8)."""
+    """Write the files that describe the node and its cluster to scripts (docs/aws_facts.md 2.8)."""
     master = cluster.master.instances[0]
     core = next((g for g in cluster.groups if g.role == "CORE"), None)
     instance = {

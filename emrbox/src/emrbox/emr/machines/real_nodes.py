@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 # EC2 does not report lost instances; the check of idleness calls YARN and HDFS; logs appear in S3 every
-# 5 minutes (emr-facts 3.2).
+# 5 minutes (docs/aws_facts.md 3.2).
 PACE = Pace(lost_instances=1.0, idleness=5.0, logs=300.0)
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then reports why
 BUSY_FILE = "/emr/metricscollector/isbusy"
@@ -173,7 +173,7 @@ class RealNodes:
         return self._capacity.lost()
 
     def busy(self) -> bool:
-        """Whether YARN has an application, HDFS is a tenth full or the busy file is there (emr-facts 1.6)."""
+        """Whether YARN has applications, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""
         if self._daemons is None:
             return True
         metrics = self._daemons.metrics()

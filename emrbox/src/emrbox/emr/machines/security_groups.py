@@ -1,7 +1,7 @@
 """The security groups of a cluster's nodes, made and filled as EMR does it: with the service role.
 
 Recorded only: the box's network carries everything between its nodes, whatever the rules say.
-Source: emr-facts 2.11.
+Source: docs/aws_facts.md 2.11.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def managed_groups(
     `ec2` is a client that acts as the service role, `instances` the launch's Instances. The rules that EMR
     needs are added to the groups where they are missing, whoever made them. Groups that are made here have
     the tag of EMR's managed policies if the cluster has it in its `tags`: those policies ask for it
-    (emr-facts 9). Raises botocore's ClientError when EC2 or IAM refuses.
+    (docs/aws_facts.md 9). Raises botocore's ClientError when EC2 or IAM refuses.
     """
     own = {name: value for name, value in tags.items() if name == POLICY_TAG}
     named = {kind: instances.get(f"EmrManaged{kind}SecurityGroup") for kind in DEFAULT_NAMES}

@@ -1,4 +1,4 @@
-"""A step on the master: a process as user hadoop with EMR's four log files (emr-facts 3.1-3.4)."""
+"""A step on the master: a process as user hadoop with EMR's four log files (docs/aws_facts.md 3.1-3.4)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class StepProcess:
     """A running step. `push` copies its logs, and those of its YARN applications, when it is over.
 
     A cancelled step takes its YARN applications with it. This is emrbox's decision: the guide says only that
-    what runs detached survives (emr-facts 1.5), so with real EMR a job in cluster mode may continue.
+    what runs detached survives (docs/aws_facts.md 1.5), so with real EMR a job in cluster mode may continue.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class StepProcess:
                 yield line
 
     def _failure(self) -> FailureDetails:
-        """Return the cause that EMR recognises, else "Unknown Error." and the log's URI (emr-facts 1.3)."""
+        """Return the cause that EMR sees, else "Unknown Error." and the log's URI (docs/aws_facts.md 1.3)."""
         tail = b"".join(self._lines("stderr", last=TAIL_BYTES))
         matches = EXCEPTION.findall(tail)
         message = matches[-1].decode(errors="replace").strip()[:MESSAGE_LENGTH] if matches else None
