@@ -173,7 +173,7 @@ class RealNodes:
         return self._capacity.lost()
 
     def busy(self) -> bool:
-        """Whether YARN has applications, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""
+        """Whether YARN has work, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""
         if self._daemons is None:
             return True
         metrics = self._daemons.metrics()
