@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kiln import phases
+
 KILN = Path(__file__).resolve().parents[2] / "src/kiln"
 
 # Each package, and the packages whose modules it may import; every package may import kiln's root.
@@ -92,3 +94,14 @@ def test_no_two_modules_import_each_other() -> None:
         ready = {name for name, wants in needs.items() if wants <= done} - done
         assert ready, {name: wants - done for name, wants in needs.items() if name not in done}
         done |= ready
+
+
+def test_names_of_phases_are_written_in_their_table_only() -> None:
+    # kiln_after_failure has values of its own, one of which is the name of a phase.
+    others = {"phases.py": set(phases.ACTIONS), "settings/model.py": {phases.TERMINATE.name}}
+    for file in KILN.rglob("*.py"):
+        constants = {
+            node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)
+        }
+        allowed = others.get(str(file.relative_to(KILN)), set())
+        assert (constants & set(phases.ACTIONS)) <= allowed, file.relative_to(KILN)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import advice, run_ids
+from kiln import advice, phases, run_ids
 from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
@@ -72,7 +72,7 @@ def _refuse_second(context: Context, identity: Identity) -> None:
     live = clusters.listed(context, *whose, None, states.CLUSTER_USABLE)
     others = [one for one in live if (of := of_name(one.name)) and of.run_id != identity.run_id]
     if others:
-        end = advice.action("terminate", *whose, by_hand=context.by_hand)
+        end = advice.action(phases.TERMINATE.name, *whose, by_hand=context.by_hand)
         run = advice.run_option(by_hand=context.by_hand)
         raise ClusterNotFoundError(
             f"pipeline {identity.pipeline} in {identity.environment} has a live cluster already",

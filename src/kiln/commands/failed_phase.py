@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import paths
+from kiln import paths, phases
 
 if TYPE_CHECKING:
     from kiln.identity import Identity
@@ -33,5 +33,5 @@ def next_commands(identity: Identity, phase: Phase, *, live: bool) -> list[str]:
     if not live:
         return [paths.command("run", identity.pipeline, *where)]
     run = (*where, "--run-id", identity.run_id)
-    names = dict.fromkeys((phase.name, "terminate"))
+    names = dict.fromkeys((phase.name, phases.TERMINATE.name))
     return [paths.command("run", identity.pipeline, name, *run) for name in names]

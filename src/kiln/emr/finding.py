@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import advice, identity
+from kiln import advice, identity, phases
 from kiln.emr import clusters, creating, ownership, states
 from kiln.emr.descriptions import line
 from kiln.errors import ClusterNotFoundError
@@ -90,7 +90,7 @@ def not_one(
     """Return the error for a search that found none or several."""
     whose = f"pipeline {pipeline} in {environment}" + (f", run {run_id}" if run_id else "")
     if not found:
-        launch = advice.action("launch", environment, pipeline, run_id, by_hand=context.by_hand)
+        launch = advice.action(phases.LAUNCH.name, environment, pipeline, run_id, by_hand=context.by_hand)
         return ClusterNotFoundError(f"no live cluster of {whose}", fix=f"launch one: {launch}")
     return ClusterNotFoundError(
         f"{len(found)} live clusters of {whose}",
