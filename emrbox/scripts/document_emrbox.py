@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
 from emrbox.emr.life import states
-from emrbox.faults.kinds import KINDS
+from emrbox.faults.kinds.table import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -69,3 +69,10 @@ class World:
 
     def remembered(self) -> Any:
         return self.ledger.read()
+
+
+def calls_of_a_whole_run() -> int:
+    """How many calls to AWS a run without any fault makes."""
+    world = World()
+    world.run()
+    return len(world.aws.calls)

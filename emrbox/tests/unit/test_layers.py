@@ -78,4 +78,4 @@ def test_dependencies_go_one_way() -> None:
 def test_the_table_has_every_package_and_no_other() -> None:
     folders = {file.parent for file in MODULES.values()}
     packages = {".".join(folder.relative_to(PACKAGE).parts) for folder in folders}
-    assert packages == set(MAY_IMPORT) - {"entry points"}
+    assert packages - PARTS == set(MAY_IMPORT) - {"entry points"}

@@ -23,7 +23,8 @@ class Operation(NamedTuple):
 
 _READ = Operation(Repeat.ALWAYS, "it changes nothing")
 _CREATE = Operation(
-    Repeat.WITHOUT_EFFECT, "no idempotency token (docs/aws_facts.md 1.7); emr/creating.py finds a lost effect"
+    Repeat.WITHOUT_EFFECT,
+    "no idempotency token (docs/aws_facts.md 1.7); emr/lost_calls.py finds the effect",
 )
 OPERATIONS: dict[str, Operation] = {
     "run_job_flow": _CREATE,

@@ -6,7 +6,7 @@ import difflib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from kiln.emr import creating, states
+from kiln.emr import lost_calls, states
 from kiln.emr.steps import entries_of, record, request, seen_if_any
 from kiln.errors import (
     AwsError,
@@ -72,7 +72,7 @@ def _add(
 
     ledger.update(intend)
     try:
-        step_id = creating.create(
+        step_id = lost_calls.create(
             context,
             lambda: context.effects.add_steps(cluster_id, [request(step)])[0],
             lambda: _unrecorded(context, cluster_id, step, ledger),
@@ -92,17 +92,19 @@ def _add(
 def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
     """Return a step that was added, as soon as AWS shows it."""
     missing = UnknownOutcomeError(
-        f"step {name} was added as {step_id}, and AWS has not shown it for {creating.LAG_SECONDS:.0f} s",
+        f"step {name} was added as {step_id}, and AWS has not shown it for {lost_calls.LAG_SECONDS:.0f} s",
         fix="run the same action with the same run id again: it waits for that step",
         exit_code=ExitCode.STEP_FAILED,
     )
-    return creating.shown(context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing)
+    return lost_calls.shown(
+        context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing
+    )
 
 
 def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: AwsError) -> KilnError:
     """Return the error for a step that AWS did not take: because of the cluster's state, or of the step."""
     message = f"step {step.name} cannot be added to cluster {cluster_id}: {refusal.message}"
-    cluster = creating.appear(context, lambda: context.effects.describe_cluster(cluster_id), message)
+    cluster = lost_calls.appear(context, lambda: context.effects.describe_cluster(cluster_id), message)
     if cluster is None or cluster.state not in states.CLUSTER_USABLE:
         # "A job flow that is shutting down, terminated, or finished may not be modified."
         return ClusterNotFoundError(message, fix=refusal.fix)
@@ -128,8 +130,8 @@ def _attached(
     if newest is not None and newest.step_id is None and newest.state != REFUSED:
         # Another process intended to add it. What does not show up now has not been added.
         what = f"searching for step {step.name}, whose addition has no recorded outcome"
-        seconds = creating.unsettled_seconds(ledger.age_seconds(newest.intent_at))
-        creating.appear(context, lambda: _settled(context, cluster_id, step, ledger), what, seconds)
+        seconds = lost_calls.unsettled_seconds(ledger.age_seconds(newest.intent_at))
+        lost_calls.appear(context, lambda: _settled(context, cluster_id, step, ledger), what, seconds)
         newest = _newest(ledger, cluster_id, step)
     if newest is None or newest.step_id is None:
         return None, newest

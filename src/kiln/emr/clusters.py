@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import identity
-from kiln.emr import creating, states
+from kiln.emr import lost_calls, states
 from kiln.errors import ClusterNotFoundError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def seen(context: Context, cluster_id: str) -> Cluster | None:
 def shown(context: Context, cluster_id: str) -> Cluster:
     """Return a cluster that exists, as soon as AWS shows it. Raises ClusterNotFoundError."""
     missing = ClusterNotFoundError(
-        f"AWS has not shown cluster {cluster_id} for {creating.LAG_SECONDS:.0f} s",
+        f"AWS has not shown cluster {cluster_id} for {lost_calls.LAG_SECONDS:.0f} s",
         fix="run the terminate action: it ends the cluster by its id",
     )
-    return creating.shown(context, lambda: seen(context, cluster_id), f"cluster {cluster_id}", missing)
+    return lost_calls.shown(context, lambda: seen(context, cluster_id), f"cluster {cluster_id}", missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kiln.emr import creating, ownership, waiting
+from kiln.emr import lost_calls, ownership, waiting
 from kiln.errors import AwsError, DeadlineError, KilnError, NotTerminatedError, ThrottledError
 from kiln.identity import name_of
 
@@ -46,15 +46,15 @@ def search(
         def done(found: Found) -> bool:
             waited_for = expected & set(found.unseen)
             complete = not waited_for and (found.mine or found.disputed or not is_open)
-            return bool(complete) or context.clock.monotonic() - started >= creating.LAG_SECONDS
+            return bool(complete) or context.clock.monotonic() - started >= lost_calls.LAG_SECONDS
 
         found = waiting.until(
             context,
             lambda bounded: ownership.of_run(bounded, identity, run.cluster_ids if run else (), launched),
             done,
             what=f"the search for the clusters of run {identity.run_id}",
-            timeout_seconds=max(limits.timeout_seconds, creating.LAG_SECONDS * 2),
-            interval_seconds=min(limits.interval_seconds, creating.LAG_INTERVAL_SECONDS),
+            timeout_seconds=max(limits.timeout_seconds, lost_calls.LAG_SECONDS * 2),
+            interval_seconds=min(limits.interval_seconds, lost_calls.LAG_INTERVAL_SECONDS),
         )
     except (AwsError, ThrottledError, DeadlineError) as error:
         raise NotTerminatedError(

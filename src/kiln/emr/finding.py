@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import advice, identity, phases
-from kiln.emr import clusters, creating, ownership, states
+from kiln.emr import clusters, lost_calls, ownership, states
 from kiln.emr.descriptions import line
 from kiln.errors import ClusterNotFoundError
 
@@ -37,7 +37,7 @@ def usable(context: Context, run: Identity, ledger: Ledger | None) -> list[Clust
         f"the ledger of run {run.run_id} has {', '.join(sorted(expected))}, which AWS does not show",
         fix="run the same action again; if the error stays, find that cluster in the console",
     )
-    found = creating.shown(context, find, f"the cluster of run {run.run_id}", missing)
+    found = lost_calls.shown(context, find, f"the cluster of run {run.run_id}", missing)
     if found.disputed and not found.mine:
         raise contradicting(found.disputed, run)
     return [one for one in found.mine if one.state in states.CLUSTER_USABLE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, creating, finding, ownership, states, waiting
+from kiln.emr import clusters, finding, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change
 from kiln.emr.request import launch_request
 from kiln.errors import AwsError, LaunchError, UnansweredError, naming
@@ -33,7 +33,7 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
         return known, False
     ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now())))
     try:
-        cluster_id = creating.create(
+        cluster_id = lost_calls.create(
             context,
             lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
             lambda: next((one.id for one in _tagged(context, identity)), None),
@@ -77,8 +77,8 @@ def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | 
     found = finding.usable(context, identity, ledger)
     if not found and run is not None and run.launch_is_open:
         what = "searching for a cluster whose launch has no recorded outcome"
-        seconds = creating.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))
-        found = creating.appear(context, lambda: _tagged(context, identity) or None, what, seconds) or []
+        seconds = lost_calls.unsettled_seconds(ledger.age_seconds(run.attempts[-1].intent_at))
+        found = lost_calls.appear(context, lambda: _tagged(context, identity) or None, what, seconds) or []
     return found[0] if found else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import creating, ending_search, launch, ownership, states, waiting
+from kiln.emr import ending_search, launch, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
@@ -95,7 +95,7 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
         try:
             cluster = bounded.effects.describe_cluster(cluster_id)
         except ClusterNotFoundError:
-            if context.clock.monotonic() - started >= creating.LAG_SECONDS:
+            if context.clock.monotonic() - started >= lost_calls.LAG_SECONDS:
                 raise
             # Reads may lag: the cluster may exist all the same.
             _ask_unseen(bounded, cluster_id, ours=ours)

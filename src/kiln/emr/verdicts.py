@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import phases
-from kiln.emr import clusters, creating, states, steps
+from kiln.emr import clusters, lost_calls, states, steps
 from kiln.emr.states import Verdict
 from kiln.ledger.schema import REFUSED
 
@@ -32,7 +32,7 @@ def _is_starting(context: Context, run: Run) -> bool:
     """Return whether a launch may be going on that AWS does not show yet."""
     if not run.launch_is_open:
         return False
-    return run.age_of(run.attempts[-1].intent_at, context.clock.now()) < creating.UNSETTLED_SECONDS
+    return run.age_of(run.attempts[-1].intent_at, context.clock.now()) < lost_calls.UNSETTLED_SECONDS
 
 
 def of_ended(context: Context, run: Run | None, cluster_id: str | None = None) -> Verdict:

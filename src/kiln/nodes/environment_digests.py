@@ -94,5 +94,5 @@ def _check(place: Place) -> None:
     if not _HASH.fullmatch(place.environment_hash):
         raise UsageError(
             f"emr_node_environment_hash is {names.shown(place.environment_hash)}: expected 16 hex digits",
-            fix="leave it to group_vars/all/node_software.yml",
+            fix="leave it to group_vars/all/python_environment.yml",
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCluster, shape
 
-from kiln.emr import clusters, creating, finding, launch, ownership, terminate
+from kiln.emr import clusters, finding, launch, lost_calls, ownership, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, LaunchError, NotTerminatedError, UnknownOutcomeError
@@ -80,7 +80,7 @@ def test_a_launch_that_shows_no_effect_is_unknown_and_not_repeated_by_itself(
         launch.launch(context, identity, shape(), ledger)
     assert error.value.exit_code == ExitCode.LAUNCH
     assert aws.calls.count("RunJobFlow") == 1
-    assert clock.seconds >= creating.LAG_SECONDS
+    assert clock.seconds >= lost_calls.LAG_SECONDS
 
 
 def test_the_next_launch_of_the_run_searches_for_the_lost_one_first(
@@ -93,7 +93,7 @@ def test_the_next_launch_of_the_run_searches_for_the_lost_one_first(
     _, launched = launch.launch(context, identity, shape(), ledger)
     assert launched
     assert len(aws.clusters) == 1
-    assert clock.seconds >= before + creating.LAG_SECONDS
+    assert clock.seconds >= before + lost_calls.LAG_SECONDS
 
 
 def test_an_intent_of_a_driver_that_died_is_waited_for(

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
-import signal
-
 import msgspec
 import pytest
 from fakes import ENDED, FAULTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_world import LIMITS, World
+from run_world import LIMITS, World, calls_of_a_whole_run
 
 from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
-from kiln.stop import Stop
 
 
 def test_a_whole_run_does_every_phase_in_order_and_ends_the_cluster() -> None:
@@ -116,14 +112,6 @@ def test_a_failed_run_keeps_its_cluster_when_the_pipeline_says_so() -> None:
     assert world.run().cluster_state == "WAITING"
 
 
-def test_ctrl_c_ends_the_cluster_even_when_failed_ones_are_kept() -> None:
-    world = World(limits=msgspec.structs.replace(LIMITS, keep_failed=True))
-    world.signal_at(30)
-    result = world.run()
-    assert result.exit_code == ExitCode.INTERRUPTED
-    assert world.aws.live() == []
-
-
 def test_a_single_action_keeps_the_cluster_for_the_task_that_ends_it() -> None:
     world = World("launch,provision,deploy")
     assert (world.run().verdict, world.aws.live()) == ("running", ["j-0001"])
@@ -186,16 +174,6 @@ def test_a_step_is_not_added_when_the_ledger_cannot_say_whether_it_was() -> None
     assert world.ledger.uri in result.message
     assert result.fix
     assert "AddJobFlowSteps" not in world.aws.calls
-
-
-def test_a_step_that_a_signal_cancelled_makes_the_run_cancelled() -> None:
-    world = World()
-    world.run("launch")
-    world.signal_at(len(world.aws.calls) + 12, signal.SIGTERM)
-    assert world.run("sd").exit_code == ExitCode.TERMINATED
-    assert "CancelSteps" in world.aws.calls
-    world.context = dataclasses.replace(world.context, stop=Stop())
-    assert world.run("terminate").verdict == "cancelled"
 
 
 def test_actions_of_a_run_that_never_was_write_no_ledger() -> None:
@@ -298,41 +276,17 @@ def test_an_end_that_aws_does_not_confirm_outweighs_everything_else() -> None:
     assert "sd" in result.message
 
 
-def test_an_interrupted_launch_of_a_single_action_leaves_no_cluster() -> None:
-    world = World("launch")
-    world.signal_at(8, signal.SIGTERM)
-    result = world.run()
-    assert result.exit_code == ExitCode.TERMINATED
-    assert world.aws.live() == []
-
-
 def test_terminating_what_is_gone_is_a_success_and_writes_no_ledger() -> None:
     world = World("terminate", run_id="never-was")
     assert world.run().exit_code == 0
     assert world.aws.objects == {}
 
 
-def steps_of(world: World) -> list[str]:
-    return sorted(step.request.name for one in world.aws.clusters.values() for step in one.steps)
-
-
-def calls_of_a_whole_run() -> int:
-    world = World()
-    world.run()
-    return len(world.aws.calls)
-
-
 LONGEST = calls_of_a_whole_run() + 40
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("call", range(LONGEST))
-def test_a_signal_at_any_call_leaves_no_cluster(call: int, number: int) -> None:
-    world = World()
-    world.signal_at(call, number)
-    result = world.run()
-    assert world.aws.live() == []
-    assert result.exit_code in {0, 128 + number}
+def steps_of(world: World) -> list[str]:
+    return sorted(step.request.name for one in world.aws.clusters.values() for step in one.steps)
 
 
 @pytest.mark.parametrize("kind", sorted(FAULTS))

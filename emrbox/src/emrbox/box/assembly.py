@@ -24,8 +24,8 @@ from emrbox.faults.book import FaultBook
 from emrbox.faults.calls import CallFaults
 from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.events import EventFaults
+from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.faults.lag import LaggingView
-from emrbox.faults.machines import FaultyNodes
 from emrbox.faults.real_machines import RealMachines
 from emrbox.front.control import Control
 from emrbox.front.own_api import OwnApi

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emrbox.box import state
 from emrbox.client import Client
 from emrbox.errors import BoxError
-from emrbox.faults import kinds
+from emrbox.faults.kinds import table
 
 if TYPE_CHECKING:
     import argparse
@@ -109,7 +109,7 @@ def _fault(home: Path, arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _change(home, "faults", None)
     if arguments.action == "kinds":
-        _say_lines(_kind_lines(kinds.document()))
+        _say_lines(_kind_lines(table.document()))
         return 0
     if arguments.action == "add":
         return _change(home, "faults", {"add": fault_document(arguments)})

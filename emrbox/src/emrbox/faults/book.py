@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from emrbox.faults.kind import EMR, Kind, Where
-from emrbox.faults.kinds import KINDS
+from emrbox.faults.kinds.kind import EMR, Kind, Where
+from emrbox.faults.kinds.table import KINDS
 
 Document = dict[str, Any]
 SCOPE = ("service", "operation", "cluster", "principal")

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from emrbox.aws.call_hook import NO_EFFECT, CallEffect, CallFacts
-from emrbox.faults.kind import CallKind, Where
+from emrbox.faults.kinds.kind import CallKind, Where
 
 if TYPE_CHECKING:
     from emrbox.faults.book import Fault, FaultBook

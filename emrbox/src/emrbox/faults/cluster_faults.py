@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.life.clock import MovableClock
 from emrbox.emr.life.model import Cluster
-from emrbox.faults.kind import ClusterKind, NodeKind, Target, Where
-from emrbox.faults.machines import chosen
+from emrbox.faults.faulty_nodes import chosen
+from emrbox.faults.kinds.kind import ClusterKind, NodeKind, Target, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from emrbox.emr.life.model import Instance
     from emrbox.faults.book import Fault, FaultBook
-    from emrbox.faults.kind import Machines
+    from emrbox.faults.kinds.kind import Machines
     from emrbox.faults.real_machines import RealMachines
 
 LOG = logging.getLogger(__name__)

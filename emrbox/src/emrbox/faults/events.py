@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from emrbox.faults.kind import EventKind, Where
+from emrbox.faults.kinds.kind import EventKind, Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

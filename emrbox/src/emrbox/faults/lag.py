@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from emrbox.emr.life.store import Clusters
-from emrbox.faults.kind import EMR
+from emrbox.faults.kinds.kind import EMR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,8 +11,8 @@ from moto.ec2.models.instances import StateReason
 
 from emrbox.config import REGION
 from emrbox.errors import BoxError
-from emrbox.faults.cluster_kinds import INTERRUPTED, LOST
-from emrbox.faults.node_kinds import run
+from emrbox.faults.kinds.clusters import INTERRUPTED, LOST
+from emrbox.faults.kinds.nodes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

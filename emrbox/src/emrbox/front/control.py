@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.config import ACCOUNT_ID
-from emrbox.faults import kinds
+from emrbox.faults.kinds import table
 
 if TYPE_CHECKING:
     from emrbox.aws.accounts import Accounts
@@ -37,7 +37,7 @@ class Control:
         api.post("delays", self._change_delays)
         api.get("faults", lambda _: self._fault_documents())
         api.post("faults", self._change_faults)
-        api.get("fault-kinds", lambda _: {"kinds": kinds.document()})
+        api.get("fault-kinds", lambda _: {"kinds": table.document()})
         api.get("accounts", lambda _: [ACCOUNT_ID, *self._accounts.open_ids()])
         api.post("accounts", self._open_account)
         api.post("accounts/close", self._close_account)

@@ -26,7 +26,7 @@ from emrbox.emr.life.events import event_of
 from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, StepState
 from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
-from emrbox.faults.machines import FaultyNodes
+from emrbox.faults.faulty_nodes import FaultyNodes
 
 if TYPE_CHECKING:
     from datetime import datetime

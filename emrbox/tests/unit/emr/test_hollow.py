@@ -17,8 +17,8 @@ from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
 from emrbox.faults.cluster_faults import ClusterFaults
+from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.faults.lag import LaggingView
-from emrbox.faults.machines import FaultyNodes
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
 

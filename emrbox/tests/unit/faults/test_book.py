@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from emrbox.aws.call_hook import CallFacts
-from emrbox.faults import full_disk, node_kinds
+from emrbox.faults import full_disk
 from emrbox.faults.book import FaultBook
 from emrbox.faults.buckets import PUBLISHED, Buckets
-from emrbox.faults.call_kinds import THROTTLED
 from emrbox.faults.calls import CallFaults
 from emrbox.faults.events import EventFaults
-from emrbox.faults.kind import CallKind, ClusterKind, EventKind, Kind, NodeKind, Where
-from emrbox.faults.kinds import KINDS
+from emrbox.faults.kinds import nodes as node_kinds
+from emrbox.faults.kinds.calls import THROTTLED
+from emrbox.faults.kinds.kind import CallKind, ClusterKind, EventKind, Kind, NodeKind, Where
+from emrbox.faults.kinds.table import KINDS
 
 
 def call(operation: str = "ListClusters", *clusters: str, service: str = "elasticmapreduce") -> CallFacts:

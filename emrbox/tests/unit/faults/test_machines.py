@@ -24,7 +24,7 @@ from emrbox.emr.life.wrapped_layer import WrappedLayer
 from emrbox.emr.machines import log_pusher
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
-from emrbox.faults.machines import FaultyNodes
+from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:

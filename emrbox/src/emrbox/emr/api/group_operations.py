@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import hadoop_defaults, ids
+from emrbox.emr import default_configurations, ids
 from emrbox.emr.api import validation
 from emrbox.emr.api.launch_request import new_group
 from emrbox.emr.life import states
@@ -99,7 +99,7 @@ def _check(cluster: Cluster, group: Group, change: Document) -> None:
     count = _count_after(group, change)
     if not 0 <= count <= validation.MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid instance count {count} for the {group.role} instance group.")
-    factor = hadoop_defaults.replication(
+    factor = default_configurations.replication(
         cluster.core_count_at_start, cluster.request.get("Configurations", [])
     )
     if group.role == "CORE" and count < min(factor, len(group.present)):

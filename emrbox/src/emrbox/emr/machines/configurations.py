@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from emrbox.emr.hadoop_defaults import (
+from emrbox.emr.default_configurations import (
     NODE_MEMORY_MB,
     NODE_VCORES,
     Properties,

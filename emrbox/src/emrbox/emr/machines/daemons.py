@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr.hadoop_defaults import (
+from emrbox.emr.default_configurations import (
     DAEMON_JVM,
     EXCLUDED_HOSTS,
     NAMENODE_HTTP_PORT,

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
-from emrbox.emr.hadoop_defaults import EXCLUDED_HOSTS
+from emrbox.emr.default_configurations import EXCLUDED_HOSTS
 from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF
 from emrbox.emr.machines.configurations import files as configuration_files
 

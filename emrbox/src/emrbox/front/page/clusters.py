@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.api import views
-from emrbox.emr.hadoop_defaults import (
+from emrbox.emr.default_configurations import (
     NAMENODE_HTTP_PORT,
     NODE_MANAGER_HTTP_PORT,
     RESOURCE_MANAGER_HTTP_PORT,

@@ -1,18 +1,8 @@
-"""The table of all kinds of faults. Docs and `emrbox fault kinds` are made from it.
-
-Each kind is declared in one place, with the function that does it. Those below act inside a cluster's start
-and end (machines.py) and its logs, and have no function of their own.
-"""
+"""Faults inside a cluster's start and end, and of its logs: faulty_nodes.py and box/assembly.py do them."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from emrbox.faults.call_kinds import CALL_KINDS
-from emrbox.faults.cluster_kinds import CLUSTER_KINDS
-from emrbox.faults.event_kinds import EVENT_KINDS
-from emrbox.faults.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where
-from emrbox.faults.node_kinds import NODE_KINDS
+from emrbox.faults.kinds.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where
 
 START_KINDS = (
     Kind(
@@ -64,27 +54,3 @@ LOG_KINDS = (
         source="docs/aws_facts.md 3.2: logs are pushed about every 5 minutes",
     ),
 )
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kinds in (CALL_KINDS, START_KINDS, CLUSTER_KINDS, NODE_KINDS, END_KINDS, EVENT_KINDS, LOG_KINDS)
-    for kind in kinds
-}
-
-
-def document() -> list[dict[str, Any]]:
-    """Return the table as JSON."""
-    return [
-        {
-            "kind": kind.name,
-            "acts_on": str(kind.where),
-            "does": kind.does,
-            "clusters": kind.clusters,
-            "count": kind.count,
-            "parameters": {
-                name: {"default": parameter.default, "meaning": parameter.meaning}
-                for name, parameter in kind.parameters.items()
-            },
-            "source": kind.source,
-        }
-        for kind in KINDS.values()
-    ]

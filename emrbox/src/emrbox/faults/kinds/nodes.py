@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emrbox.faults import full_disk
-from emrbox.faults.kind import REAL, NodeKind, Parameter, Where, on_nodes
+from emrbox.faults.kinds.kind import REAL, NodeKind, Parameter, Where, on_nodes
 
 if TYPE_CHECKING:
     from emrbox.emr.machines.node_access import MachineNode
     from emrbox.faults.book import Fault
-    from emrbox.faults.kind import Undo
+    from emrbox.faults.kinds.kind import Undo
 
 # kill(-1): every process of the node's pid namespace but its first and the caller.
 STOP_PROCESSES = "kill -STOP -1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emrbox.faults.kind import EventKind, Parameter, Where
+from emrbox.faults.kinds.kind import EventKind, Parameter, Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emrbox.config import REGION
-from emrbox.faults.kind import ClusterKind, Parameter, Where, on_nodes
+from emrbox.faults.kinds.kind import ClusterKind, Parameter, Where, on_nodes
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster, Instance
-    from emrbox.faults.kind import Target
+    from emrbox.faults.kinds.kind import Target
 
 INTERRUPTED = "Server.SpotInstanceTermination"
 LOST = "Server.InternalError"

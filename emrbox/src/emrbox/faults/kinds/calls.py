@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.aws.call_hook import CallEffect, Refusal
 from emrbox.faults.buckets import Buckets
-from emrbox.faults.kind import EMR, CallKind, Kind, Parameter, Where
+from emrbox.faults.kinds.kind import EMR, CallKind, Kind, Parameter, Where
 
 if TYPE_CHECKING:
     from emrbox.aws.call_hook import CallFacts

@@ -24,7 +24,7 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("handlers")
-def test_the_first_signal_counts_and_every_one_is_told() -> None:
+def test_the_first_signal_counts_and_every_signal_is_reported() -> None:
     stop = Stop()
     reported: queue.SimpleQueue[str] = queue.SimpleQueue()
     listening = Signals(stop, reported.put)

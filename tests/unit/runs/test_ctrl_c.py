@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM at any moment of a run: what they end, what is recorded, which exit code follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+
+import msgspec
+import pytest
+from run_world import LIMITS, World, calls_of_a_whole_run
+
+from kiln.exit_codes import ExitCode
+from kiln.stop import Stop
+
+LONGEST = calls_of_a_whole_run() + 40
+
+
+def test_ctrl_c_ends_the_cluster_even_when_failed_ones_are_kept() -> None:
+    world = World(limits=msgspec.structs.replace(LIMITS, keep_failed=True))
+    world.signal_at(30)
+    result = world.run()
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert world.aws.live() == []
+
+
+def test_an_interrupted_launch_of_a_single_action_leaves_no_cluster() -> None:
+    world = World("launch")
+    world.signal_at(8, signal.SIGTERM)
+    result = world.run()
+    assert result.exit_code == ExitCode.TERMINATED
+    assert world.aws.live() == []
+
+
+def test_a_step_that_a_signal_cancelled_makes_the_run_cancelled() -> None:
+    world = World()
+    world.run("launch")
+    world.signal_at(len(world.aws.calls) + 12, signal.SIGTERM)
+    assert world.run("sd").exit_code == ExitCode.TERMINATED
+    assert "CancelSteps" in world.aws.calls
+    world.context = dataclasses.replace(world.context, stop=Stop())
+    assert world.run("terminate").verdict == "cancelled"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("call", range(LONGEST))
+def test_a_signal_at_any_call_leaves_no_cluster(call: int, number: int) -> None:
+    world = World()
+    world.signal_at(call, number)
+    result = world.run()
+    assert world.aws.live() == []
+    assert result.exit_code in {0, 128 + number}
