@@ -30,6 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": {"", "images", "faults", "box"},
     "entry points": {"", "box", "commands"},
 }
+# Folders that only sort the modules of the row above them.
+PARTS = {"faults.kinds"}
 ENTRY_POINTS = {"emrbox.__main__", "emrbox.pytest_plugin"}
 
 
