@@ -28,7 +28,7 @@ test: test_setup lint unit box clients_quick end_to_end ## everything that CI ch
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
 
-unit: setup ## tests without a box, with all hostile values: minutes
+unit: setup ## tests without a box, with all invalid and malicious values: minutes
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout tests/permissions emrbox/tests/unit
 
 box: test_setup ## tests of emrbox with real nodes: minutes
@@ -43,13 +43,13 @@ clients_quick: test_setup ## the same on hollow clusters: two minutes
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 	@$(BIN)/pytest tests/end_to_end
 
-soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary
+soak: test_setup ## the long versions of tests: 10,000 invalid and malicious values at each boundary
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
 
-bench: setup ## emrbox's promised times and memory, its API beside plain moto's: 3 minutes, on a quiet machine
+bench: setup ## emrbox's performance targets, its API compared with moto's: 3 minutes, on a quiet machine
 	@$(BIN)/python emrbox/bench/measure_emrbox.py
 
 down: ## end the local AWS with all that runs in it

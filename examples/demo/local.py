@@ -124,7 +124,7 @@ Playbook by playbook:
   {by_hand}/deploy.yml --vault-password-file .kiln/vault/local.password
   {by_hand}/run_steps.yml -e ds={date}
   {by_hand}/terminate.yml
-To look at it:
+To inspect it:
   ansible-inventory -i inventory/local --graph
   eval "$(.venv/bin/emrbox env)"; .venvs/awscli/bin/aws emr list-clusters --active"""
 

@@ -15,7 +15,7 @@ description:
   - Changes nothing.
 options:
   cluster_id:
-    description: One cluster by its id; tags are not looked at then.
+    description: One cluster by its id; tags are ignored then.
     type: str
   pipeline:
     description: Name of the pipeline. Required without O(cluster_id).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _RUN_HELP = f"""\
 ACTIONS is a comma list of {", ".join(phases.ACTIONS)}, and names of steps or step groups.
-Without it the whole pipeline runs, and the cluster ends whatever happens.
+Without it the whole pipeline runs, and the cluster is terminated also when a step fails.
 
   kiln run model_building --env local
   kiln run model_building launch,provision,deploy --env stage --run-id nightly-7
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="kiln",
-        description="Run pipelines on throwaway EMR clusters that always end.",
+        description="Run pipelines on throwaway EMR clusters, which are terminated after the run.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         _run_id(command)
         command.add_argument("--step", metavar="NAME", help="default: the last step, or the one that failed")
         if name == "logs":
-            command.add_argument("-f", "--follow", action="store_true", help="go on while the step writes")
+            command.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
 
     vault = _command(commands, "vault", "an environment's encrypted secrets")
     vault.add_argument(

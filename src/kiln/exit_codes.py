@@ -83,7 +83,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.THROTTLED,
-        "AWS refused calls for being too many, or gave no usable answer, until the deadline",
+        "AWS throttled calls, or gave no usable answer, until the deadline",
         "Run again later.",
     ),
     Row(

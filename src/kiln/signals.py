@@ -30,9 +30,9 @@ class Signals:
     def _handle(self, number: int, _frame: object) -> None:
         self._stop.request(signal.SIGTERM if number == signal.SIGHUP else number)
         what = (
-            "stopping, a cluster that this run owns is ended first"
+            "stopping: terminating this run's cluster first"
             if self._stop.count == 1
-            else "still ending; only kill -9 stops that, and leaves the cluster"
+            else "still terminating; kill -9 stops Kiln and leaves the cluster running"
         )
         self._heard.put(f"{signal.Signals(number).name}: {what}")
 

@@ -33,5 +33,5 @@ def test_the_first_signal_counts_and_every_signal_is_reported() -> None:
     later: queue.SimpleQueue[str] = queue.SimpleQueue()
     listening.report = later.put
     os.kill(os.getpid(), signal.SIGINT)
-    assert "SIGINT: still ending" in later.get(timeout=60)
+    assert "SIGINT: still terminating" in later.get(timeout=60)
     assert (stop.signal, stop.count) == (signal.SIGTERM, 2)

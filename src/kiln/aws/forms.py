@@ -31,7 +31,7 @@ def whole(function: Callable[P, T]) -> Callable[P, T]:
                 f"AWS's answer cannot be read ({function.__name__}: {type(error).__name__})",
                 code="MalformedAnswer",
                 operation=function.__name__,
-                fix="check the profile's endpoint_url: is it AWS that answers there?",
+                fix="check the profile's endpoint_url: check that it is an AWS endpoint",
             ) from error
 
     return read

@@ -72,7 +72,7 @@ def _parts(packed: bytes) -> Iterator[bytes]:
             part = member.decompress(rest, _CHUNK_BYTES)
             rest = member.unconsumed_tail
             if not part and not given:
-                raise _BreakError("it breaks off")
+                raise _BreakError("it is truncated")
             yield part
         # Some writers fill up with zero bytes.
         at = _after_zeros(packed, at - len(member.unused_data))

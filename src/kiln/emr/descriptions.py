@@ -18,7 +18,7 @@ def line(cluster: Cluster | ClusterSummary) -> str:
     named = identity.of_name(cluster.name)
     run = f"run {named.run_id}" if named else f"name {cluster.name!r}"
     differs = isinstance(cluster, Cluster) and identity_of(cluster) is None
-    note = "  (its tags do not say so)" if differs else ""
+    note = "  (not confirmed by its tags)" if differs else ""
     return f"{cluster.id}  {cluster.state}  {run}  started {cluster.created_at:%Y-%m-%d %H:%M} UTC{note}"
 
 

@@ -94,7 +94,7 @@ def not_one(
         return ClusterNotFoundError(f"no live cluster of {whose}", fix=f"launch one: {launch}")
     return ClusterNotFoundError(
         f"{len(found)} live clusters of {whose}",
-        fix=f"say which: {advice.run_option(by_hand=context.by_hand)}"
+        fix=f"choose one: {advice.run_option(by_hand=context.by_hand)}"
         if run_id is None
         else "end the one that is too many",
         details=tuple(line(cluster) for cluster in found),

@@ -54,7 +54,7 @@ def archive(url: str, commit: str, name: str, cache: Path) -> tuple[Path, str]:
     except OSError as error:
         raise PreflightError(
             f"the cache {cache} (kiln_cache_dir) cannot be used: {error.strerror}",
-            fix="make room there and make it writable, or set kiln_cache_dir",
+            fix="free some space there and make it writable, or set kiln_cache_dir",
         ) from error
 
 

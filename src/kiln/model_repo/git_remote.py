@@ -1,4 +1,4 @@
-"""The way to a model repo's git remote, for playbooks and driver alike: what it may be, what a branch is.
+"""Access to a model repo's git remote, for playbooks and driver alike: what it may be, what a branch is.
 
 Every value that reaches git is checked here, and git's answer is read here. git runs with `--` before what
 comes from outside, without a terminal, without hooks and with a deadline.

@@ -77,7 +77,7 @@ def keep(effects: Effects, place: Place, digest: str) -> bool:
         except ConditionFailedError:
             continue  # another run has kept its own: any of them is good, the last one counts
         return True
-    raise UsageError(f"{place.document} changes all the time", fix="run provision again")
+    raise UsageError(f"{place.document} keeps changing", fix="run provision again")
 
 
 def _digest_in(body: bytes) -> str:

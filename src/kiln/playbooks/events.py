@@ -84,7 +84,7 @@ def _failure(action: object, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _own_failure(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts of kiln's own failure (`modules.report.failure`), or nothing when it is not one."""
+    """Return the parts of kiln's own failure (`report.failure`), or nothing when it is not one."""
     code, message, fix, details = (result.get(key) for key in ("exit_code", "message", "fix", "details"))
     is_whole = (
         type(code) is int

@@ -168,7 +168,7 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
 def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
     if time.monotonic() >= ends_at:
         raise DeadlineError(
-            f"{name} was stopped: the run's time was over (it had {supervision.seconds:.0f} s left)",
+            f"{name} was stopped: the run reached its deadline (it had {supervision.seconds:.0f} s left)",
             fix="raise kiln_run_timeout_seconds, or find the phase that took the time",
         )
 

@@ -1,1 +1,1 @@
-"""A run: its phases, its checks before the launch, its execution, verdict and result."""
+"""A run: its selected phases, its checks before the launch, its execution, verdict and result."""

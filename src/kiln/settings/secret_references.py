@@ -55,7 +55,7 @@ def check_absent(key: str, value: Any, label: str) -> None:
             found = _VAULT_NAME.search(template)
             if found:
                 raise UsageError(
-                    f"{label}: {key} refers to {found[0]}: a secret is no variable there",
+                    f"{label}: {key} refers to {found[0]}: secrets cannot be used there",
                     fix=f"name it in {KEY}, and read it from the secrets file in the job",
                 )
 

@@ -161,7 +161,7 @@ def test_diagnose_says_which_logs_are_damaged() -> None:
     cause = diagnose.of_step([stored(stderr_gz=text[: len(text) // 2])], "s-1")
     assert "INFO nothing".startswith(cause.lines[0])
     (note,) = cause.notes
-    assert note.startswith(f"{FOLDER}stderr.gz: it breaks off after ")
+    assert note.startswith(f"{FOLDER}stderr.gz: it is truncated after ")
 
 
 @pytest.mark.parametrize(
