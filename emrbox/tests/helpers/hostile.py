@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MANY = int(os.environ.get("HOSTILE_EXAMPLES", "2000"))
+# `make check` tries few values; what tries every call of a run then tries one of this many.
+_STEP = 1 if MANY >= 500 else 6
 
 # `SENTINEL` in these is replaced by a path: a file there means that something has run.
 COMMANDS = (
@@ -162,3 +164,8 @@ class Sentinel:
     def check(self) -> None:
         """Fail when something has made it."""
         assert not self.file.exists(), "a value from outside was run as a command"
+
+
+def every_call(count: int, first: int = 0, step: int = 1) -> range:
+    """Return the calls of a run at which something happens: all below `count`, fewer in `make check`."""
+    return range(first, count, step * _STEP)

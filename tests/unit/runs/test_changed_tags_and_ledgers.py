@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from fakes import ENDED, FakeCluster, shape
-from hostile import documents, many, texts
+from hostile import documents, every_call, many, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_world import World
+from run_world import World, calls_of_a_whole_run
 
 from kiln.aws.effects import StoredObject
 from kiln.emr.request import launch_request
@@ -91,12 +91,6 @@ def bodies() -> st.SearchStrategy[bytes]:
     )
 
 
-def calls_of_a_whole_run() -> int:
-    world = World()
-    world.run()
-    return len(world.aws.calls)
-
-
 def change_at(world: World, call: int, *how: Callable[[World], None]) -> None:
     def before(at: int) -> None:
         if at == call:
@@ -116,7 +110,7 @@ def assert_ended_or_said(world: World, exit_code: int) -> None:
 def test_a_whole_run_ends_its_cluster_whenever_they_change(tags: str, ledger: str) -> None:
     # Each pair at every eighth call, and all the pairs together at every call.
     first = (list(TAGS).index(tags) + list(LEDGERS).index(ledger)) % 8
-    for call in range(first, calls_of_a_whole_run(), 8):
+    for call in every_call(calls_of_a_whole_run(), first, 8):
         world = World()
         change_at(world, call, TAGS[tags], LEDGERS[ledger])
         result = world.run()

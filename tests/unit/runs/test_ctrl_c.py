@@ -7,6 +7,7 @@ import signal
 
 import msgspec
 import pytest
+from hostile import every_call
 from run_world import LIMITS, World, calls_of_a_whole_run
 
 from kiln.exit_codes import ExitCode
@@ -42,7 +43,7 @@ def test_a_step_that_a_signal_cancelled_makes_the_run_cancelled() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("call", range(LONGEST))
+@pytest.mark.parametrize("call", every_call(LONGEST))
 def test_a_signal_at_any_call_leaves_no_cluster(call: int, number: int) -> None:
     world = World()
     world.signal_at(call, number)

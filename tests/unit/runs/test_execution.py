@@ -3,6 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from fakes import ENDED, FAULTS
+from hostile import every_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_world import LIMITS, World, calls_of_a_whole_run
@@ -290,7 +291,7 @@ def steps_of(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", sorted(FAULTS))
-@pytest.mark.parametrize("call", range(LONGEST))
+@pytest.mark.parametrize("call", every_call(LONGEST))
 def test_one_fault_at_any_call_leaves_no_cluster_unless_it_says_so(call: int, kind: str) -> None:
     world = World()
     world.aws.faults[call] = kind
