@@ -78,7 +78,7 @@ def test_a_missing_vault_password_is_said_before_anything_is_launched(
         kept.rename(password_file)
     assert finished.code == PREFLIGHT, finished.said
     assert "local.password" in finished.said
-    assert "get it from whoever made vault/local.yml" in finished.said
+    assert "get it from the person who made vault/local.yml" in finished.said
 
 
 def test_a_wrong_vault_password_is_said_before_anything_is_launched(
