@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.stop import Stop
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _GRACE_SECONDS = 10.0
 
 
@@ -129,7 +129,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         """Return the next event, an empty one when nothing has happened for a moment, None at the end."""
         supervision.stop.check()
         try:
-            line = lines.get(timeout=_LOOK_SECONDS)
+            line = lines.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             supervision.tick()
             return Event()
