@@ -59,6 +59,10 @@ class Context:
         """Return the same context with a deadline in `seconds`, or with its own when that is earlier."""
         return replace(self, ends_at=min(self.ends_at, self.clock.monotonic() + seconds))
 
+    def is_over(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.clock.monotonic() >= self.ends_at
+
     def unstoppable(self) -> Context:
         """Return the context of a teardown: no signal and no deadline of the work before it interrupts it."""
         return replace(self, stop=Stop(), ends_at=math.inf)

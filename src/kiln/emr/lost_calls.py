@@ -22,12 +22,12 @@ from kiln.errors import (
     UnknownOutcomeError,
     UnreachableError,
 )
+from kiln.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.aws.context import Context
-    from kiln.exit_codes import ExitCode
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ def appear(
     """Return what `find` finds, as soon as it finds something; None when it has not after `seconds`.
 
     A cluster or a step that AWS does not know (yet) counts as not found. `seconds` is no deadline of calls:
-    what AWS does not answer because it throttles has not been shown to be missing. Raises what `find` raises.
+    what AWS does not answer because it throttles has not been shown to be missing. Raises what `find` raises,
+    and DeadlineError when the deadline of `context` comes first: then nothing is known.
     """
 
     def poll(_bounded: Context) -> T | None:
@@ -63,11 +64,16 @@ def appear(
             interval_seconds=LAG_INTERVAL_SECONDS,
         )
     except DeadlineError:
+        if context.is_over():
+            raise
         return None
 
 
 def shown(context: Context, find: Callable[[], T | None], subject: str, missing: KilnError) -> T:
-    """Return what is known to exist, as soon as reads show it. Raises `missing` when they do not."""
+    """Return what is known to exist, as soon as reads show it. Raises `missing` when they do not.
+
+    Raises DeadlineError when the deadline of `context` comes first.
+    """
     found = appear(context, find, f"waiting for {subject} to show up")
     if found is None:
         raise missing
@@ -94,8 +100,9 @@ def create(
     """Make a call that creates something and return the id of what it created.
 
     `find` returns the id of what the call has created, or None while reads show nothing. `on_no_effect`
-    is called when the call has certainly had none. Raises UnknownOutcomeError with `exit_code`,
-    ThrottledError or UnreachableError when AWS took no call, AWS's own refusal, and InterruptedRunError.
+    is called when the call has certainly had none. Raises UnknownOutcomeError with `exit_code` (16 when the
+    deadline of `context` ended the search), ThrottledError or UnreachableError when AWS took no call, AWS's
+    own refusal, and InterruptedRunError.
     """
     try:
         context.stop.check()
@@ -119,15 +126,17 @@ def _found(
     exit_code: ExitCode,
     lost: UnansweredError,
 ) -> str:
+    started = context.clock.monotonic()
     try:
         found = appear(context, find, f"searching for {what}")
-    except (UnansweredError, ThrottledError):
+    except (UnansweredError, ThrottledError, DeadlineError):
         found = None
     if found is not None:
         return found
+    searched = context.clock.monotonic() - started
     raise UnknownOutcomeError(
-        f"AWS gave no answer ({lost.message}), and {what} did not show up in {LAG_SECONDS:.0f} s: "
+        f"AWS gave no answer ({lost.message}), and {what} did not show up in {searched:.0f} s: "
         "whether it exists is not known, so it was not asked for a second time",
         fix="run the same action with the same run id again: it searches first",
-        exit_code=exit_code,
+        exit_code=ExitCode.DEADLINE if context.is_over() else exit_code,
     ) from lost
