@@ -11,6 +11,8 @@ from kiln.errors import (
     DeadlineError,
     KilnError,
     StepNotFoundError,
+    ThrottledError,
+    UnansweredError,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +24,14 @@ if TYPE_CHECKING:
     from kiln.settings.model import StepSettings
 
 IDS_PER_CALL = 10  # docs/aws_facts.md 1.5
-_CANCEL_WAIT_SECONDS = 60.0
+# For how long a cancellation may delay what comes next: the end of the cluster.
+_CANCEL_SECONDS = 60.0
+# For how long S3 may keep back the news of how a step ended.
+_RECORD_SECONDS = 30.0
+
+
+class StepLateError(DeadlineError):
+    """A step took longer than its own limit; the run's deadline had not passed then."""
 
 
 def request(step: StepSettings) -> StepRequest:
@@ -96,10 +105,13 @@ def wait(
 ) -> Step:
     """Wait for a step's end and return it COMPLETED.
 
-    Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError; DeadlineError (16) after it has
-    cancelled a step that is late.
+    Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError. A late step is cancelled:
+    StepLateError (16) after `timeout_seconds`, DeadlineError (16) when the deadline of `context` comes first.
     """
     last = step
+    started = context.clock.monotonic()
+    own_limit_is_first = started + timeout_seconds < context.ends_at
+    ends_at = min(started + timeout_seconds, context.ends_at)
 
     def poll(bounded: Context) -> tuple[Step, str]:
         nonlocal last
@@ -125,8 +137,16 @@ def wait(
             interval_seconds=interval_seconds,
             on_change=lambda answer: context.report(f"step {step.name}: {answer[0].state}"),
         )
-    except DeadlineError as error:
-        raise _late(error, _cancel(context, cluster_id, step)) from error
+    except (DeadlineError, ThrottledError, UnansweredError) as error:
+        now = context.clock.monotonic()
+        if now < ends_at:
+            raise
+        # AWS may fail to answer just then: the step is late all the same.
+        message = f"step {step.name} took longer than {now - started:.0f} s"
+        if not isinstance(error, DeadlineError):
+            message += f" ({error.message})"
+        problem = _cancel(context, cluster_id, step)
+        raise _late_error(message, problem, own_limit=own_limit_is_first) from error
     step_endings.judge(context, cluster_id, seen)
     return seen
 
@@ -159,7 +179,9 @@ def run_to_end(
             on_poll=lambda seen: last.__setitem__(0, seen),
         )
     finally:
-        record(ledger, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
+        # After a failure the end of the cluster waits for this.
+        bounded = ledger.on(context.within(_RECORD_SECONDS).effects)
+        record(bounded, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
 
 
 def cancel(context: Context, cluster_id: str, step: Step) -> None:
@@ -171,7 +193,7 @@ def cancel(context: Context, cluster_id: str, step: Step) -> None:
 
 def _cancel(context: Context, cluster_id: str, step: Step) -> str:
     """Return why a step has not ended after it was asked to; nothing when it has."""
-    teardown = context.unstoppable()
+    teardown = context.unstoppable().within(_CANCEL_SECONDS)
     try:
         teardown.effects.cancel_steps(cluster_id, [step.id])
         waiting.until(
@@ -179,7 +201,7 @@ def _cancel(context: Context, cluster_id: str, step: Step) -> str:
             lambda bounded: seen_if_any(bounded, cluster_id, step.id),
             lambda seen: seen is not None and seen.state in states.STEP_ENDED,
             what="its cancellation",
-            timeout_seconds=_CANCEL_WAIT_SECONDS,
+            timeout_seconds=_CANCEL_SECONDS,
             interval_seconds=2.0,
         )
     except KilnError as error:
@@ -187,12 +209,13 @@ def _cancel(context: Context, cluster_id: str, step: Step) -> str:
     return ""
 
 
-def _late(error: DeadlineError, problem: str) -> DeadlineError:
+def _late_error(message: str, problem: str, *, own_limit: bool) -> DeadlineError:
     """Return the error for a step that took too long; `problem` says why it was not cancelled."""
+    fix = "it was cancelled"
+    if problem:
+        message = f"{message}, and may still run: {problem}"
+        fix = "it delays the next step until it ends or the cluster does (action terminate)"
+    if not own_limit:
+        return DeadlineError(message, fix=fix)
     raised = "if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
-    if not problem:
-        return DeadlineError(error.message, fix=f"it was cancelled; {raised}")
-    return DeadlineError(
-        f"{error.message}, and may still run: {problem}",
-        fix=f"it delays the next step until it ends or the cluster does (action terminate); {raised}",
-    )
+    return StepLateError(message, fix=f"{fix}; {raised}")

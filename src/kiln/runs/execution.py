@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kiln import phases
 from kiln.emr import cluster_endings, clusters, descriptions, finding, terminate
 from kiln.emr.launch_watcher import LaunchWatcher
+from kiln.emr.steps import StepLateError
 from kiln.emr.waiting import Waiting
 from kiln.errors import (
     DeadlineError,
@@ -184,15 +185,17 @@ class Execution:
 
     def _step(self, wanted: StepSettings) -> bool:
         first_seen = self.result.cluster_id is None
-        cluster = self._find_cluster()
-        if first_seen:
-            self.reporter.line(descriptions.describe_change(cluster))
         try:
-            return self.steps.run(cluster, wanted, self._seconds_left())
-        except DeadlineError as error:
-            if self._seconds_left() <= 0 < self.steps.limit(wanted):
-                raise self._late() from error
+            cluster = self._find_cluster()
+            if first_seen:
+                self.reporter.line(descriptions.describe_change(cluster))
+            return self.steps.run(cluster, wanted)
+        except StepLateError:
             raise
+        except DeadlineError as error:
+            late = self._late()
+            fix = "; ".join(filter(None, (error.fix, late.fix)))
+            raise DeadlineError(f"{late.message}: {error.message}", fix=fix) from error
 
     def _must_end(self, error: KilnError | None) -> bool:
         if isinstance(error, InterruptedRunError):

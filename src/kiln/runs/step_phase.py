@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kiln.runs.result import Result
     from kiln.settings.model import StepSettings
 
+# For how long the cause of a failure is asked for: the end of the cluster waits for it.
+_CAUSE_SECONDS = 60.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepPhase:
@@ -38,10 +41,10 @@ class StepPhase:
     explain: Callable[[Context, Cluster, Step], list[str]]
     cancels: bool
 
-    def run(self, cluster: Cluster, wanted: StepSettings, seconds_left: float) -> bool:
+    def run(self, cluster: Cluster, wanted: StepSettings) -> bool:
         """Run a step to its end; return whether it was added now. Raises KilnError when it fails or is late.
 
-        A step is late after its own limit, or after `seconds_left`, whichever is shorter.
+        A step is late after its own limit, or at the deadline of the context, whichever comes first.
         """
         context = replace(self.context, report=self.reporter.line)
         added, new = add_steps.add(context, cluster.id, wanted, self.ledger)
@@ -53,7 +56,7 @@ class StepPhase:
                 cluster.id,
                 added,
                 self.ledger,
-                timeout_seconds=min(self.limit(wanted), seconds_left),
+                timeout_seconds=wanted.timeout_seconds or self.limits.step_seconds,
                 interval_seconds=self.limits.interval_seconds,
             )
         except InterruptedRunError:
@@ -66,18 +69,14 @@ class StepPhase:
         self.result.steps.append(_result_of(done))
         return new
 
-    def limit(self, wanted: StepSettings) -> float:
-        """Return the deadline of a step, in seconds."""
-        return wanted.timeout_seconds or self.limits.step_seconds
-
     def _add_cause(self, cluster: Cluster, step: Step, error: KilnError) -> None:
         """Read the cause while the nodes are still there; not finding it changes nothing."""
-        unstoppable = self.context.unstoppable()
+        bounded = self.context.unstoppable().within(_CAUSE_SECONDS)
         try:
-            seen = steps.seen_if_any(unstoppable, cluster.id, step.id) or step
+            seen = steps.seen_if_any(bounded, cluster.id, step.id) or step
             self.result.steps.append(_result_of(seen))
             if error.exit_code is ExitCode.STEP_FAILED:
-                self.result.details = self.explain(unstoppable, cluster, seen)
+                self.result.details = self.explain(bounded, cluster, seen)
         except Exception as problem:  # noqa: BLE001  # the step's own failure must be reported all the same
             self.reporter.line(f"the cause could not be read: {problem}")
 
