@@ -16,11 +16,13 @@ class KilnError(Exception):
 
     `message` is one line. `fix` says what to change or type, `details` holds further lines (a list of
     clusters, a step's traceback) that are shown below the line. `cluster_id` is a cluster that had been
-    launched when the error came: the end of the run has to end it.
+    launched when the error came: the end of the run has to end it. `step_id` is a step that was on its way
+    then: a run that leaves its cluster has to cancel it.
     """
 
     exit_code = ExitCode.INTERNAL
     cluster_id: str | None = None
+    step_id: str | None = None
 
     def __init__(
         self, message: str, *, fix: str = "", details: tuple[str, ...] = (), exit_code: ExitCode | None = None
@@ -148,6 +150,16 @@ def naming(cluster_id: str) -> Iterator[None]:
         yield
     except KilnError as error:
         error.cluster_id = cluster_id
+        raise
+
+
+@contextmanager
+def naming_step(step_id: str) -> Iterator[None]:
+    """Let every expected error in this block carry the id of a step that is on its cluster."""
+    try:
+        yield
+    except KilnError as error:
+        error.step_id = step_id
         raise
 
 

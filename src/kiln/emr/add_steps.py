@@ -16,6 +16,7 @@ from kiln.errors import (
     UnansweredError,
     UnknownOutcomeError,
     UsageError,
+    naming_step,
 )
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED, StepEntry
@@ -96,9 +97,10 @@ def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
         fix="run the same action with the same run id again: it waits for that step",
         exit_code=ExitCode.STEP_FAILED,
     )
-    return lost_calls.shown(
-        context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing
-    )
+    with naming_step(step_id):
+        return lost_calls.shown(
+            context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing
+        )
 
 
 def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: AwsError) -> KilnError:

@@ -145,7 +145,7 @@ def wait(
         message = f"step {step.name} took longer than {now - started:.0f} s"
         if not isinstance(error, DeadlineError):
             message += f" ({error.message})"
-        problem = _cancel(context, cluster_id, step)
+        problem = _cancel(context, cluster_id, step.id)
         raise _late_error(message, problem, own_limit=own_limit_is_first) from error
     step_endings.judge(context, cluster_id, seen)
     return seen
@@ -184,21 +184,21 @@ def run_to_end(
         record(bounded, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
 
 
-def cancel(context: Context, cluster_id: str, step: Step) -> None:
+def cancel(context: Context, cluster_id: str, step_id: str, name: str) -> None:
     """Ask for a step's end and wait a minute for it. It may end otherwise: EMR gives no guarantee."""
-    problem = _cancel(context, cluster_id, step)
+    problem = _cancel(context, cluster_id, step_id)
     if problem:
-        context.report(f"step {step.name} was not cancelled: {problem}")
+        context.report(f"step {name} was not cancelled: {problem}")
 
 
-def _cancel(context: Context, cluster_id: str, step: Step) -> str:
+def _cancel(context: Context, cluster_id: str, step_id: str) -> str:
     """Return why a step has not ended after it was asked to; nothing when it has."""
     teardown = context.unstoppable().within(_CANCEL_SECONDS)
     try:
-        teardown.effects.cancel_steps(cluster_id, [step.id])
+        teardown.effects.cancel_steps(cluster_id, [step_id])
         waiting.until(
             teardown,
-            lambda bounded: seen_if_any(bounded, cluster_id, step.id),
+            lambda bounded: seen_if_any(bounded, cluster_id, step_id),
             lambda seen: seen is not None and seen.state in states.STEP_ENDED,
             what="its cancellation",
             timeout_seconds=_CANCEL_SECONDS,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kiln.emr import add_steps, steps
-from kiln.errors import InterruptedRunError, KilnError
+from kiln.errors import InterruptedRunError, KilnError, naming_step
 from kiln.exit_codes import ExitCode
 from kiln.runs.result import StepResult
 
@@ -47,9 +47,20 @@ class StepPhase:
         A step is late after its own limit, or at the deadline of the context, whichever comes first.
         """
         context = replace(self.context, report=self.reporter.line)
-        added, new = add_steps.add(context, cluster.id, wanted, self.ledger)
-        if not new:
-            self.reporter.line(f"step {added.name}: exists already as {added.id} ({added.state})")
+        try:
+            added, new = add_steps.add(context, cluster.id, wanted, self.ledger)
+            if not new:
+                self.reporter.line(f"step {added.name}: exists already as {added.id} ({added.state})")
+            with naming_step(added.id):
+                self._wait(context, cluster, added, wanted)
+        except InterruptedRunError as error:
+            # Also a step that was added and that AWS does not show yet.
+            if self.cancels and error.step_id is not None:
+                steps.cancel(context, cluster.id, error.step_id, wanted.name)
+            raise
+        return new
+
+    def _wait(self, context: Context, cluster: Cluster, added: Step, wanted: StepSettings) -> None:
         try:
             done = steps.run_to_end(
                 context,
@@ -60,14 +71,11 @@ class StepPhase:
                 interval_seconds=self.limits.interval_seconds,
             )
         except InterruptedRunError:
-            if self.cancels:
-                steps.cancel(context, cluster.id, added)
             raise
         except KilnError as error:
             self._add_cause(cluster, added, error)
             raise
         self.result.steps.append(_result_of(done))
-        return new
 
     def _add_cause(self, cluster: Cluster, step: Step, error: KilnError) -> None:
         """Read the cause while the nodes are still there; not finding it changes nothing."""

@@ -42,6 +42,23 @@ def test_a_step_that_a_signal_cancelled_makes_the_run_cancelled() -> None:
     assert world.run("terminate").verdict == "cancelled"
 
 
+def test_a_step_that_is_not_shown_yet_is_cancelled_by_ctrl_c_too() -> None:
+    world = World()
+    world.run("launch")
+    world.clock.seconds += 200
+    world.aws.lag = 30
+    world.aws.step_seconds = 5000
+
+    def interrupt(_: int) -> None:
+        if world.aws.calls[-1] == "AddJobFlowSteps":
+            world.context.stop.request(signal.SIGINT)
+
+    world.aws.before_call = interrupt
+    assert world.run("sd").exit_code == ExitCode.INTERRUPTED
+    cluster = world.aws.clusters["j-0001"]
+    assert [world.aws.step_state(cluster, step) for step in cluster.steps] == ["CANCELLED"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("call", every_call(LONGEST))
 def test_a_signal_at_any_call_leaves_no_cluster(call: int, number: int) -> None:
