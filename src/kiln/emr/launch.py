@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, finding, lost_calls, ownership, states, waiting
+from kiln.emr import clusters, end_request, finding, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change
 from kiln.emr.request import launch_request
 from kiln.errors import AwsError, LaunchError, UnansweredError, naming
@@ -104,7 +104,7 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
     first = next(iter(_tagged(context, identity)), launched)
     if first.id == ours:
         return launched
-    context.effects.terminate_cluster(ours)
+    end_request.ask(context, launched, ours=True)
     ledger.note("second_cluster_ended", cluster_id=ours, kept=first.id)
     context.report(f"cluster {first.id} of the same run is older: {ours} is being ended")
     _record(ledger, first.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import ending_search, launch, lost_calls, ownership, states, waiting
+from kiln.emr import end_request, ending_search, launch, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
@@ -12,9 +12,7 @@ from kiln.errors import (
     DeadlineError,
     NotTerminatedError,
     ThrottledError,
-    UnansweredError,
 )
-from kiln.identity import MANAGED_BY
 from kiln.ledger.schema import NOT_FOUND, Event
 
 if TYPE_CHECKING:
@@ -98,9 +96,9 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
             if context.clock.monotonic() - started >= lost_calls.LAG_SECONDS:
                 raise
             # Reads may lag: the cluster may exist all the same.
-            _ask_unseen(bounded, cluster_id, ours=ours)
+            end_request.ask_unseen(bounded, cluster_id, ours=ours)
             return None
-        _ask_for_the_end(bounded, cluster, ours=ours)
+        end_request.ask(bounded, cluster, ours=ours)
         return cluster
 
     try:
@@ -126,26 +124,6 @@ def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
         f"AWS did not confirm that cluster {cluster_id} ended: {why}",
         fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
     )
-
-
-def _ask_for_the_end(context: Context, cluster: Cluster, *, ours: bool) -> None:
-    if cluster.state in states.CLUSTER_ENDED | states.CLUSTER_ENDING:
-        return
-    if cluster.termination_protected and (ours or cluster.tags.get("managed_by") == MANAGED_BY):
-        context.effects.set_termination_protection(cluster.id, protected=False)
-    context.effects.terminate_cluster(cluster.id)
-
-
-def _ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
-    """Ask for the end of a cluster that AWS does not show; a refusal now may be another answer later."""
-    try:
-        if ours:
-            context.effects.set_termination_protection(cluster_id, protected=False)
-        context.effects.terminate_cluster(cluster_id)
-    except UnansweredError:
-        raise
-    except (ClusterNotFoundError, AwsError):
-        return
 
 
 def _record_end(ledger: Ledger, cluster: Cluster) -> None:

@@ -241,3 +241,18 @@ def test_a_refused_request_is_a_launch_error_with_awss_words(
     aws.before_call = lambda at: aws.faults.update({at: "refused"} if aws.calls[-1] == "RunJobFlow" else {})
     with pytest.raises(LaunchError, match="refused"):
         launch.launch(context, identity, shape(), ledger)
+
+
+def test_a_protected_second_cluster_is_ended_too(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
+) -> None:
+    clock.seconds = 100
+
+    def somebody_else_launches(_: int) -> None:
+        if aws.calls[-1] == "RunJobFlow":
+            launched(aws, identity, 50)
+
+    aws.before_call = somebody_else_launches
+    found, _ = launch.launch(context, identity, shape(termination_protected=True), ledger)
+    assert found.id == "j-X0"
+    assert aws.clusters["j-0002"].ended_at is not None
