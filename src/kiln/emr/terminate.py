@@ -1,7 +1,8 @@
-"""Ending clusters: asked for, proven by DescribeCluster, written down."""
+"""Ending clusters: all asked for, each proven by DescribeCluster, then written down."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kiln.emr import end_request, ending_search, launch, lost_calls, ownership, states, waiting
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
 
+# For how long one cluster's request may hold up the request of the next.
+_ASK_SECONDS = 10.0
+# For how long the ends of clusters are written down while S3 does not answer: AWS itself says it too.
+_RECORD_SECONDS = 30.0
+_NO_ANSWER_OR_REFUSED = (AwsError, ThrottledError, ClusterNotFoundError)
+
 
 def end_run(
     context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str] = ()
@@ -34,26 +41,37 @@ def end_run(
 
     Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
-    ledger = ledger.on(context.effects)
     search = ending_search.search(context, identity, ledger, limits, launched)
     found, expected = search.found, search.expected
-    for over in (one for one in found.ended if one.id in expected):
-        _record_end(ledger, over)
+    # What was launched here is asked to end even while AWS does not show it.
+    unseen = [one for one in found.unseen if one in launched]
+    _ask_all(context, found.mine, unseen)
     ended: list[Cluster] = []
     refused: list[NotTerminatedError] = []
-    # What was launched here is asked to end even while AWS does not show it.
-    for cluster_id in (*(one.id for one in found.mine), *(one for one in found.unseen if one in launched)):
+    for cluster_id in (*(one.id for one in found.mine), *unseen):
         try:
-            ended.append(end(context, cluster_id, ledger, limits, ours=True))
+            ended.append(terminate(context, cluster_id, limits, ours=True))
         except NotTerminatedError as error:
             # One that does not end is no reason to leave the others alone.
             refused.append(error)
+    ledger = ledger.on(context.within(_RECORD_SECONDS).effects)
+    _record_ends(ledger, [*(one for one in found.ended if one.id in expected), *ended])
     refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
     if not ended and search.launch_is_open:
         launch.close_intent(ledger, NOT_FOUND)
     return ended
+
+
+def _ask_all(context: Context, found: Sequence[Cluster], unseen: Sequence[str]) -> None:
+    """Ask for every end before the first is waited for. `terminate` asks again for what fails here."""
+    for cluster in found:
+        with suppress(*_NO_ANSWER_OR_REFUSED):
+            end_request.ask(context.within(_ASK_SECONDS), cluster, ours=True)
+    for cluster_id in unseen:
+        with suppress(*_NO_ANSWER_OR_REFUSED):
+            end_request.ask_unseen(context.within(_ASK_SECONDS), cluster_id, ours=True)
 
 
 def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTerminatedError]:
@@ -73,13 +91,6 @@ def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedErro
         fix=f"if it is this run's: aws emr terminate-clusters --cluster-ids {ids}",
         details=tuple(line(one) for one in found),
     )
-
-
-def end(context: Context, cluster_id: str, ledger: Ledger, limits: Waiting, *, ours: bool = False) -> Cluster:
-    """End one cluster, prove it, and write it down."""
-    cluster = terminate(context, cluster_id, limits, ours=ours)
-    _record_end(ledger, cluster)
-    return cluster
 
 
 def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool = False) -> Cluster:
@@ -126,15 +137,16 @@ def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
     )
 
 
-def _record_end(ledger: Ledger, cluster: Cluster) -> None:
+def _record_ends(ledger: Ledger, clusters: Sequence[Cluster]) -> None:
+    if not clusters:
+        return
+
     def change(run: Run) -> None:
-        open_ones = [one for one in run.attempts if one.cluster_id == cluster.id and one.ended_at is None]
-        for attempt in open_ones:
-            attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
-        run.events.append(
-            Event(
-                at=ledger.now(), kind="cluster_ended", data={"cluster_id": cluster.id, "state": cluster.state}
-            )
-        )
+        for cluster in clusters:
+            open_ones = [one for one in run.attempts if one.cluster_id == cluster.id and one.ended_at is None]
+            for attempt in open_ones:
+                attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
+            data = {"cluster_id": cluster.id, "state": cluster.state}
+            run.events.append(Event(at=ledger.now(), kind="cluster_ended", data=data))
 
     ledger.try_update(change)

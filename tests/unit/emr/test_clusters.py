@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeCluster, shape
+from fakes import END_SECONDS, FakeCluster, shape
 
 from kiln.emr import clusters, finding, launch, lost_calls, ownership, terminate
 from kiln.emr.request import launch_request
@@ -256,3 +256,35 @@ def test_a_protected_second_cluster_is_ended_too(
     found, _ = launch.launch(context, identity, shape(termination_protected=True), ledger)
     assert found.id == "j-X0"
     assert aws.clusters["j-0002"].ended_at is not None
+
+
+def test_all_clusters_of_a_run_are_asked_to_end_before_anything_is_waited_for_or_written(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
+) -> None:
+    ids = [launched(aws, identity), launched(aws, identity)]
+    launch.launch(context, identity, shape(), ledger)
+    over = launched(aws, identity)
+    aws.clusters[over].ended_at = -1000.0
+    ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), cluster_id=over)))
+    begun, calls = clock.seconds, len(aws.calls)
+    terminate.end_run(context, identity, ledger, WAITING)
+    assert [aws.clusters[one].ended_at for one in ids] == [begun, begun]
+    assert aws.calls.index("PutObject", calls) > aws.calls.index("TerminateJobFlows", calls)
+    run = ledger.read()
+    assert run is not None
+    assert [one.end_state for one in run.attempts] == ["TERMINATED", "TERMINATED"]
+
+
+def test_a_ledger_that_cannot_be_written_holds_the_end_up_for_half_a_minute_only(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, ledger: Ledger
+) -> None:
+    found, _ = launch.launch(context, identity, shape(), ledger)
+
+    def before(at: int) -> None:
+        if aws.calls[-1] in {"GetObject", "PutObject"} and "TerminateJobFlows" in aws.calls:
+            aws.faults[at] = "throttled"
+
+    aws.before_call = before
+    (ended,) = terminate.end_run(context, identity, ledger, WAITING)
+    assert (ended.id, ended.state) == (found.id, "TERMINATED")
+    assert clock.seconds < END_SECONDS + 30 + 15
