@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED, StepEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiln.aws.context import Context
     from kiln.aws.effects import Step
     from kiln.ledger.schema import Run
@@ -76,7 +79,7 @@ def _add(
         step_id = lost_calls.create(
             context,
             lambda: context.effects.add_steps(cluster_id, [request(step)])[0],
-            lambda: _unrecorded(context, cluster_id, step, ledger),
+            lambda: _unrecorded(context, cluster_id, step, ledger, just_added=True),
             what=f"step {step.name}",
             exit_code=ExitCode.STEP_FAILED,
             on_no_effect=lambda: _close_intent(ledger, step, cluster_id),
@@ -152,7 +155,7 @@ def _refuse_other_arguments(wanted: StepSettings, seen: Step) -> None:
     before, now = ((one.jar, *one.args) for one in (seen, wanted))
     if before == now:
         return
-    changed = [line for line in difflib.ndiff(before, now) if line.startswith(("- ", "+ "))]
+    changed = _difference(before, now)
     left_out = len(changed) - _SHOWN_ARGUMENTS
     more = (f"and {left_out} more",) if left_out > 0 else ()
     raise UsageError(
@@ -160,6 +163,17 @@ def _refuse_other_arguments(wanted: StepSettings, seen: Step) -> None:
         fix="give the same date and variables as before, or begin a new run",
         details=(*changed[:_SHOWN_ARGUMENTS], *more),
     )
+
+
+def _difference(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Return what was left out and what came, in pairs (difflib.ndiff takes a minute for 300 like values)."""
+    changed = []
+    for kind, left, left_end, right, right_end in difflib.SequenceMatcher(None, before, now).get_opcodes():
+        if kind != "equal":
+            for old, new in itertools.zip_longest(before[left:left_end], now[right:right_end]):
+                changed += [f"- {old}"] if old is not None else []
+                changed += [f"+ {new}"] if new is not None else []
+    return changed
 
 
 def _newest(ledger: Ledger, cluster_id: str, step: StepSettings) -> StepEntry | None:
@@ -172,11 +186,17 @@ def _settled(context: Context, cluster_id: str, step: StepSettings, ledger: Ledg
     newest = _newest(ledger, cluster_id, step)
     if newest is None or newest.state == REFUSED:
         return "none"
-    return newest.step_id or _unrecorded(context, cluster_id, step, ledger)
+    return newest.step_id or _unrecorded(context, cluster_id, step, ledger, just_added=False)
 
 
-def _unrecorded(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
-    """Find a step whose addition got no answer: all the same, young enough, and in no line of the ledger."""
+def _unrecorded(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, just_added: bool
+) -> str | None:
+    """Find a step whose addition got no answer: same name, young enough, and in no line of the ledger.
+
+    One that this process has `just_added` has these arguments. Another process may have had others: its
+    step counts all the same, or the run would get a second one.
+    """
     run = ledger.read()
     entries = list(entries_of(run, step.name, cluster_id)) if run else []
     if not entries:
@@ -185,8 +205,9 @@ def _unrecorded(context: Context, cluster_id: str, step: StepSettings, ledger: L
     age = timedelta(seconds=ledger.age_seconds(entries[0].intent_at))
     since = context.clock.now() - age - _SKEW
     for seen in context.effects.list_steps(cluster_id):
-        alike = (seen.name, seen.jar, seen.args) == (step.name, step.jar, step.args)
-        if alike and seen.id not in taken and seen.created_at >= since:
+        alike = not just_added or (seen.jar, seen.args) == (step.jar, step.args)
+        is_new = seen.id not in taken and seen.created_at >= since
+        if seen.name == step.name and alike and is_new:
             record(ledger, seen.id, name=step.name, cluster_id=cluster_id)
             return seen.id
     return None

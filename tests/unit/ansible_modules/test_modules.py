@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,22 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
     assert len(aws.live()) == 2
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("doubt", ["disputed", "unseen"])
+def test_absent_reports_what_it_may_not_end_in_check_mode_too(
+    context: Context, aws: FakeAws, doubt: str, *, check_mode: bool
+) -> None:
+    launch(context)
+    if doubt == "disputed":
+        aws.objects.clear()
+        retag(aws, pipeline="other")
+    else:
+        aws.clusters.clear()
+    with pytest.raises(NotTerminatedError, match="j-0001"):
+        end(context, check_mode=check_mode)
+    assert "TerminateJobFlows" not in aws.calls
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("pipeline", "other"), ("environment", "prod"), ("run_id", "r2")]
 )
@@ -226,6 +243,20 @@ def test_a_step_with_other_arguments_is_refused_with_the_difference(
     assert "with other arguments" in error.value.message
     assert error.value.details == ("- 2026-11-20", "+ 2026-11-21")
     assert aws.calls.count("AddJobFlowSteps") == 1
+
+
+def test_the_difference_of_many_like_arguments_is_shown_at_once(context: Context) -> None:
+    launch(context)
+    wanted = {"name": "sd", "jar": "command-runner.jar"}
+    before = [f"s3://data/2026-11-20/part-{number:04}" for number in range(300)]
+    steps(context, steps=[wanted | {"args": before}])
+    now = [one.replace("20/", "21/") for one in before]
+    started = time.monotonic()
+    with pytest.raises(UsageError) as error:
+        steps(context, steps=[wanted | {"args": now}])
+    assert time.monotonic() - started < 5
+    assert error.value.details[:2] == (f"- {before[0]}", f"+ {now[0]}")
+    assert error.value.details[-1] == "and 580 more"
 
 
 def test_a_step_that_failed_is_added_again_with_other_arguments(context: Context, aws: FakeAws) -> None:

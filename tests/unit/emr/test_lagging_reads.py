@@ -7,10 +7,13 @@ import itertools
 import signal
 from typing import Any
 
+import msgspec
 import pytest
+from fakes import FakeStep
 from run_world import STEPS, World
 
 from kiln.emr import add_steps, steps
+from kiln.errors import UsageError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import Run, StepEntry
 
@@ -212,6 +215,30 @@ def test_a_step_that_was_lost_is_added_by_the_next_try_when_it_never_shows_up() 
     assert world.run("sd").exit_code == ExitCode.STEP_FAILED
     assert world.run("sd").exit_code == 0
     assert steps_of(world) == ["sd"]
+
+
+@pytest.mark.parametrize("change", [{"args": ("false",)}, {"jar": "other.jar"}])
+def test_a_step_that_was_lost_is_not_added_again_with_other_arguments(change: dict[str, Any]) -> None:
+    world = World()
+    world.run("launch")
+    meant = StepEntry(name=STEP.name, cluster_id="j-0001", intent_at=world.ledger.now())
+    world.ledger.update(functools.partial(intend, meant))
+    world.aws.add_steps("j-0001", [steps.request(STEP)])
+    with pytest.raises(UsageError, match="with other arguments"):
+        add_steps.add(world.context, "j-0001", msgspec.structs.replace(STEP, **change), world.ledger)
+    assert steps_of(world) == ["sd"]
+    assert add_steps.add(world.context, "j-0001", STEP, world.ledger)[1] is False
+
+
+def test_a_lost_answer_is_not_taken_from_a_step_of_somebody_else() -> None:
+    world = World()
+    world.run("launch")
+    lose(world, (True,), "lost_before")
+    foreign = msgspec.structs.replace(steps.request(STEP), args=("false",))
+    world.aws.clusters["j-0001"].steps.append(
+        FakeStep("s-000101", foreign, world.clock.seconds, 20.0, "COMPLETED")
+    )
+    assert world.run("sd").exit_code == ExitCode.STEP_FAILED
 
 
 def test_a_refused_launch_leaves_nothing_to_search_for() -> None:
