@@ -102,8 +102,7 @@ def _absent(context: Context, module: Any) -> Options:
         return {"changed": False, "cluster": {}}
     ledger = _ledger(context, options, identity)
     if module.check_mode:
-        kept = ledger.read_if_possible()
-        found = ownership.of_run(context, identity, kept.cluster_ids if kept else ()).mine
+        found = terminate.would_end(context, identity, ledger, _waiting(options))
     else:
         found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
     if not found:

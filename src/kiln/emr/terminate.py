@@ -74,6 +74,15 @@ def _ask_all(context: Context, found: Sequence[Cluster], unseen: Sequence[str]) 
             end_request.ask_unseen(context.within(_ASK_SECONDS), cluster_id, ours=True)
 
 
+def would_end(context: Context, identity: Identity, ledger: Ledger, limits: Waiting) -> tuple[Cluster, ...]:
+    """Return the clusters that `end_run` would end, and raise what it would raise about the others."""
+    search = ending_search.search(context, identity, ledger, limits, ())
+    refused = _unsure(search.found, search.expected, identity)
+    if refused:
+        raise refused[0]
+    return search.found.mine
+
+
 def _unsure(found: Found, expected: set[str], identity: Identity) -> list[NotTerminatedError]:
     """Return the errors for what may be the run's, and was not ended."""
     missing = sorted(expected.intersection(found.unseen))
