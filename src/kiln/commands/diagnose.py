@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Show the cause."""
     asked = chosen.run(arguments)
-    phase = None if arguments.step else failed_phase.of_run(asked.known.run)
+    phase = None if arguments.step else failed_phase.of_run(asked.known.run, live=asked.known.is_live)
     if asked.known.run and phase:
         return _show_phase(arguments, asked, asked.known.run, phase)
     cluster, step = asked.step(arguments.step, failed_first=True)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import paths, phases
+from kiln.emr import verdicts
 
 if TYPE_CHECKING:
     from kiln.identity import Identity
     from kiln.ledger.schema import Phase, Run
 
 
-def of_run(run: Run | None) -> Phase | None:
+def of_run(run: Run | None, *, live: bool) -> Phase | None:
     """Return the phase that failed last and was not repeated with success; None when it is a step."""
     if run is None:
         return None
-    latest = {entry.name: entry for entry in run.phases}
-    failed = [entry for entry in run.phases if entry is latest[entry.name] and entry.status == "failed"]
+    failed = verdicts.failed_phases(run)
+    if verdicts.is_outdated(run, live=live):
+        # Nobody is to end once more what has ended.
+        failed = [entry for entry in failed if live or entry.name != phases.TERMINATE.name]
     added = {entry.name for entry in run.steps if entry.step_id}
     return failed[-1] if failed and failed[-1].name not in added else None
 

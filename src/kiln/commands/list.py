@@ -119,6 +119,9 @@ def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], s
     row |= {"created_at": run.created_at, "exit_code": run.exit_code}
     try:
         identity = Identity(environment=asked.environment, pipeline=one.pipeline, run_id=one.run_id)
-        return row | {"verdict": verdicts.shown(context, run, live=name_of(identity) in asked.live)}, ""
+        live = name_of(identity) in asked.live
+        if verdicts.is_outdated(run, live=live):
+            row["exit_code"] = None
+        return row | {"verdict": verdicts.shown(context, run, live=live)}, ""
     except KilnError as error:
         return row | {"verdict": run.verdict}, f"run {one.run_id}: {error.message}"

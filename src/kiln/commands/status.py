@@ -41,7 +41,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
     seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
-    failed = failed_phase.of_run(known.run)
+    failed = failed_phase.of_run(known.run, live=live)
     return {
         "version": 1,
         "kind": "status",
@@ -50,7 +50,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "run_id": known.identity.run_id,
         "verdict": _verdict(context, known, seen, live=live),
         "live": live,
-        "message": known.run.message if known.run else known.problem,
+        "message": _message(known, live=live),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
         "steps": [
             {
@@ -74,6 +74,13 @@ def _verdict(context: Context, known: shared.Known, seen: list[Step], *, live: b
         return verdicts.shown(context, known.run, live=live)
     by_states = states.verdict_of_steps(step.state for step in seen)
     return (states.Verdict.RUNNING if live and by_states is states.Verdict.NO_STEP else by_states).value
+
+
+def _message(known: shared.Known, *, live: bool) -> str:
+    """Return what the last command said about the run, unless the run went on since."""
+    if known.run is None:
+        return known.problem
+    return "" if verdicts.is_outdated(known.run, live=live) else known.run.message
 
 
 def _show(document: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class StepEntry(msgspec.Struct, kw_only=True):
 class Phase(msgspec.Struct, kw_only=True):
     """A part of a run. `status` is ok or failed; not `changed`: all of it had been done before.
 
-    `message`, `details` and `fix` are those of the error.
+    `message`, `details` and `fix` are those of the error. `ended_at` is empty in older ledgers.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Phase(msgspec.Struct, kw_only=True):
     message: str = ""
     details: Annotated[list[str], Meta(max_length=100)] = []
     fix: str = ""
+    ended_at: str = ""
 
 
 class Event(msgspec.Struct, kw_only=True):

@@ -145,6 +145,7 @@ class Execution:
             raise
         finally:
             entry.seconds = round(self.context.clock.monotonic() - started, 1)
+            entry.ended_at = self.ledger.now()
             self.result.phases.append(entry)
             if self.outcome.is_known():
                 self.ledger.try_update(lambda run: run.phases.append(entry))

@@ -13,12 +13,16 @@ from run_world import World
 
 from kiln import cli
 from kiln.ansible_modules import cluster, options, step
-from kiln.commands import shared
+from kiln.commands import failed_phase, shared
 from kiln.errors import KilnError, PlaybookError
+from kiln.exit_codes import ExitCode
+from kiln.ledger.schema import StepEntry
 from kiln.settings import inventories, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kiln.ledger.schema import Run
 
 ACCOUNT = {"region": "us-east-1", "state_uri": "s3://state/kiln"}
 RUN: dict[str, Any] = {"pipeline": "model_building", "environment": "local", "run_id": "r1", "owner": "ops"}
@@ -219,3 +223,91 @@ def test_a_phase_that_went_well_later_is_not_diagnosed(world: World, show: Any) 
     world.run("provision,sd")
     assert show("diagnose", "model_building", "--run-id", "r1", "--step", "sd")["step"] == "sd"
     assert "phase" not in show("diagnose", "model_building", "--run-id", "r1", "--step", "sd")
+
+
+def by_hand_on(world: World) -> None:
+    """Provision and deploy by their playbooks, which write nothing about phases, then the step."""
+    world.clock.seconds += 60
+    run_step(world)
+
+
+@pytest.mark.usefixtures("_failed_provision")
+@pytest.mark.parametrize("end", [terminate, lambda world: world.run("terminate")])
+def test_a_playbook_that_was_repeated_by_hand_is_no_failure_of_the_run(
+    world: World, show: Any, end: Callable[[World], object]
+) -> None:
+    by_hand_on(world)
+    status = show("status", "model_building")
+    assert (status["verdict"], status["message"], status["next"]) == ("running", "", [])
+    end(world)
+    assert verdicts(show) == ["succeeded"] * 2
+    assert show("list")["runs"][0]["exit_code"] in {None, 0}
+
+
+@pytest.mark.usefixtures("_failed_provision")
+def test_a_playbook_that_was_repeated_by_hand_is_no_failure_of_later_actions(world: World, show: Any) -> None:
+    world.clock.seconds += 60
+    assert world.run("deploy").exit_code == 0
+    assert world.run("sd,cdd").exit_code == 0
+    ended = world.run("terminate")
+    assert (ended.exit_code, ended.verdict) == (0, "succeeded")
+    assert verdicts(show) == ["succeeded"] * 2
+
+
+@pytest.mark.usefixtures("_failed_provision")
+def test_a_step_that_failed_after_a_repeated_playbook_is_what_is_diagnosed(world: World, show: Any) -> None:
+    world.aws.step_outcomes["sd"] = "FAILED"
+    with pytest.raises(KilnError):
+        by_hand_on(world)
+    assert failed_phase.of_run(world.remembered(), live=True) is None
+    terminate(world)
+    assert verdicts(show) == ["failed"] * 2
+
+
+@pytest.mark.usefixtures("_failed_provision")
+def test_a_step_that_never_began_stays_a_failure_when_another_one_went_well(world: World, show: Any) -> None:
+    world.aws.before_call = lambda at: world.aws.faults.update(
+        {at: "refused"} if world.aws.calls[-1] == "DescribeCluster" else {}
+    )
+    assert world.run("cdd").exit_code != 0
+    world.aws.before_call = lambda _: None
+    by_hand_on(world)
+    terminate(world)
+    assert verdicts(show) == ["failed"] * 2
+
+
+@pytest.mark.parametrize("state", ["REFUSED", "NOT_FOUND", "RUNNING", None])
+def test_a_step_without_a_known_end_is_a_failure_of_a_run_that_ended(
+    world: World, show: Any, state: str | None
+) -> None:
+    launch(world)
+
+    def intend(run: Run) -> None:
+        run.steps.append(StepEntry(name="sd", cluster_id="j-0001", intent_at=world.ledger.now(), state=state))
+
+    world.ledger.update(intend)
+    terminate(world)
+    assert verdicts(show) == ["failed"] * 2
+
+
+def test_an_end_that_was_confirmed_later_is_no_failure(world: World, show: Any) -> None:
+    world.run("launch,provision,deploy,sd,cdd")
+    world.aws.never_ends = True
+    assert world.run("terminate").exit_code == ExitCode.NOT_TERMINATED
+    assert verdicts(show) == ["failed"] * 2
+    assert show("diagnose", "model_building")["phase"] == "terminate"
+    world.aws.never_ends = False
+    terminate(world)
+    status = show("status", "model_building", "--run-id", "r1")
+    assert (status["verdict"], status["message"], status["next"]) == ("succeeded", "", [])
+    row = show("list")["runs"][0]
+    assert (row["verdict"], row["exit_code"]) == ("succeeded", None)
+
+
+def test_an_end_that_nobody_confirmed_stays_a_failure(world: World, show: Any) -> None:
+    """AWS shows no live cluster any more, and no command has seen the end: the ledger does not know it."""
+    world.run("launch,sd")
+    world.aws.never_ends = True
+    assert world.run("terminate").exit_code == ExitCode.NOT_TERMINATED
+    world.aws.never_ends = False
+    assert verdicts(show) == ["failed"] * 2
