@@ -36,7 +36,7 @@ class KilnError(Exception):
 
 
 class UsageError(KilnError):
-    """A wrong command line or setting. Nothing was launched."""
+    """A wrong command line or setting, or one that contradicts a step of the run."""
 
     exit_code = ExitCode.USAGE
 

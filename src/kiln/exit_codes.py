@@ -45,8 +45,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.USAGE,
-        "The command line or a setting is wrong; nothing was launched",
-        "Fix the file and key that the message names.",
+        "The command line or a setting is wrong, or the run has the step with other arguments",
+        "Fix what the message names; give a step the date and variables that it had.",
     ),
     Row(
         ExitCode.PREFLIGHT,

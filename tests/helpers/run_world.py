@@ -49,6 +49,7 @@ class World:
         self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
         self.actions = actions
         self.steps = steps
+        self.data_date: str | None = None
 
     def run(self, actions: str | None = None) -> Result:
         wanted = selection.actions(actions or self.actions)
@@ -62,6 +63,7 @@ class World:
             reporter=Silence(),
             arguments=[],
             explain=lambda _context, _cluster, step: [f"Traceback of {step.name}"],
+            data_date=self.data_date,
         ).run()
 
     def signal_at(self, call: int, number: int = signal.SIGINT) -> None:

@@ -13,7 +13,8 @@ from kiln.commands import run_end, shared
 from kiln.commands.run_session import Job, Session
 from kiln.diagnosis import diagnose
 from kiln.emr import finding
-from kiln.identity import of_name
+from kiln.identity import Identity, of_name
+from kiln.ledger.store import Ledger
 from kiln.runs import limits, preflight, selection
 from kiln.settings import names, resolve
 
@@ -66,11 +67,12 @@ def _run(session: Session, question: resolve.Question, wanted: Sequence[str]) ->
     context = session.context(driver)
     preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), selected)
     session.stop.check()
-    if question.run_id is None:
-        question = msgspec.structs.replace(question, run_id=_only_live_run(context, question))
-        driver, selected = _settings(question, wanted)
+    meant = msgspec.structs.replace(question, run_id=question.run_id or _only_live_run(context, question))
+    meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
+    if (meant.run_id, meant.date) != (question.run_id, driver.ds):
+        driver, selected = _settings(meant, wanted)
     job = Job(
-        question=question,
+        question=meant,
         account=driver,
         owner=driver.kiln_owner,
         selected=selected,
@@ -91,6 +93,15 @@ def _only_live_run(context: Context, question: resolve.Question) -> str | None:
     """Return the id of the pipeline's only live run. Raises ClusterNotFoundError for none or several."""
     of = of_name(finding.only(context, question.environment, question.pipeline).name)
     return of.run_id if of else None
+
+
+def _date_of(context: Context, driver: Driver, question: resolve.Question) -> str:
+    """Return the date that the run's earlier actions had: a retry after midnight is about the same data."""
+    identity = Identity(
+        environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
+    )
+    run = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity).read_if_possible()
+    return (run.data_date if run else None) or driver.ds
 
 
 def _explain(context: Context, driver: Driver, cluster: Cluster, step: Step) -> list[str]:

@@ -84,6 +84,7 @@ class Run(msgspec.Struct, kw_only=True):
     owner: str = ""
     created_at: str
     updated_at: str = ""
+    # What later actions take when they are given no date.
     data_date: str | None = None
     verdict: str = "running"
     exit_code: int | None = None
@@ -107,6 +108,12 @@ class Run(msgspec.Struct, kw_only=True):
     def begun(self) -> int:
         """Return how many launches and steps were begun."""
         return len(self.attempts) + len(self.steps)
+
+    def keep_date(self, date: str | None) -> None:
+        """Remember the data's date. It stays once its cluster has a step: another one will be refused."""
+        has_step = any(one.cluster_id in self.cluster_ids[-1:] for one in self.steps)
+        if date is not None and (self.data_date is None or not has_step):
+            self.data_date = date
 
     @staticmethod
     def age_of(moment: str, now: datetime) -> float:

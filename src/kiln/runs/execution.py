@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
     from kiln.identity import Identity
+    from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
@@ -76,7 +77,7 @@ class Execution:
             run_id=self.identity.run_id,
             ledger=self.ledger.uri,
         )
-        self.outcome = Outcome(self.context, self.selection, self.ledger, self.result, self.data_date)
+        self.outcome = Outcome(self.context, self.selection, self.ledger, self.result)
         self.steps = StepPhase(
             context=self.context,
             ledger=self.ledger,
@@ -112,6 +113,9 @@ class Execution:
         self.steps = replace(self.steps, context=context, ledger=self.ledger)
 
     def _all_phases(self) -> None:
+        # Before the first step: a driver that is killed must not leave its retry to the date of that day.
+        if self.data_date is not None and self.outcome.is_known():
+            self.ledger.try_update(lambda run: run.keep_date(self.data_date))
         for phase in self.selection.phases:
             self.context.stop.check()
             if self._seconds_left() <= 0:
@@ -148,7 +152,11 @@ class Execution:
             entry.ended_at = self.ledger.now()
             self.result.phases.append(entry)
             if self.outcome.is_known():
-                self.ledger.try_update(lambda run: run.phases.append(entry))
+                self.ledger.try_update(lambda run: self._remember(run, entry))
+
+    def _remember(self, run: Run, entry: PhaseEntry) -> None:
+        run.phases.append(entry)
+        run.keep_date(self.data_date)
 
     def _playbook(self, row: phases.Phase) -> bool:
         self.in_launch = row.launches

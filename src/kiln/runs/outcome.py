@@ -30,7 +30,6 @@ class Outcome:
     selection: Selection
     ledger: Ledger
     result: Result
-    data_date: str | None = None
 
     def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
         """Say how it went. A cluster that may still cost money is reported before all else."""
@@ -86,7 +85,6 @@ class Outcome:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
             run.failed_phase = result.phase
             run.concluded = run.begun
-            run.data_date = self.data_date or run.data_date
             # Actions come one by one: what an earlier one left stays in the ledger.
             filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}
             run.outputs = list(filled.values())

@@ -151,6 +151,7 @@ class Access(Ending, frozen=True, kw_only=True):
 class Driver(Access, frozen=True, kw_only=True):
     """The driver's own settings."""
 
+    ds: Text
     kiln_environment: Text
     kiln_owner: Text
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"

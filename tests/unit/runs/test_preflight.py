@@ -20,6 +20,7 @@ def settings(**changes: Any) -> Driver:
     changes.setdefault("kiln_cache_dir", "/nowhere/cache")
     changes.setdefault("model_repo_name", "model_repo")
     return Driver(
+        ds="2026-11-20",
         aws_region="us-east-1",
         kiln_state_uri="s3://state/kiln",
         kiln_environment="local",
