@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kiln import phases
-from kiln.display import failure
+from kiln.display import failure, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,11 +163,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _command_of(arguments)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of the pipe has closed it; there must be nothing to flush at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except Exception as caught:  # noqa: BLE001  # people get one line, whatever it is
+        if isinstance(caught, BrokenPipeError) and arguments.command != "run":
+            # Whoever reads stdout has had enough. What a run does is never over because of that.
+            terminal.give_up(sys.stdout)
+            return 0
         error = _expected(caught)
         failure.show(error)
         if failure.wants_json(arguments):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Reporter(Protocol):
@@ -19,3 +23,41 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+
+class Unfailing:
+    """Another reporter, none of whose faults reaches the run: a cluster ends whatever can be shown."""
+
+    def __init__(self, inner: Reporter) -> None:
+        self._inner = inner
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Show a phase around the work, which happens in any case."""
+        shown = ExitStack()
+        with suppress(Exception):
+            shown.enter_context(self._inner.phase(name))
+        try:
+            yield
+        except BaseException as error:
+            # The reporter raises the work's own error again.
+            with suppress(Exception):
+                shown.__exit__(type(error), error, error.__traceback__)
+            raise
+        with suppress(Exception):
+            shown.close()
+
+    def line(self, text: str) -> None:
+        """Show one change."""
+        with suppress(Exception):
+            self._inner.line(text)
+
+    def now(self, text: str) -> None:
+        """Show what the phase is at."""
+        with suppress(Exception):
+            self._inner.now(text)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        with suppress(Exception):
+            self._inner.close()

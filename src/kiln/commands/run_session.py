@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kiln import paths, printable
@@ -100,7 +100,7 @@ def _execution(context: Context, job: Job, reporter: Reporter) -> execution.Exec
     if job.selected.whole or job.selected.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
     return execution.Execution(
-        context=replace(context, report=reporter.line),
+        context=context,
         identity=identity,
         limits=job.limits,
         selection=job.selected,

@@ -13,6 +13,7 @@ from rich.table import Column
 from rich.text import Text
 
 from kiln import printable
+from kiln.display import terminal
 from kiln.display.duration import duration
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Bars:
                 style="dim",
                 table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
-            console=console or Console(stderr=True, highlight=False),
+            console=console or Console(file=terminal.err_stream(), highlight=False),
             expand=True,
         )
         self._rows = {name: self._row(name) for name in names}

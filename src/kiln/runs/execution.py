@@ -21,6 +21,7 @@ from kiln.errors import (
 )
 from kiln.ledger.schema import Phase as PhaseEntry
 from kiln.playbooks.runner import Supervision
+from kiln.reporter import Unfailing
 from kiln.runs.outcome import Outcome
 from kiln.runs.result import Result
 from kiln.runs.step_phase import StepPhase
@@ -71,6 +72,8 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
+        self.reporter = Unfailing(self.reporter)
+        self.context = replace(self.context, report=self.reporter.line)
         self.result = Result(
             environment=self.identity.environment,
             pipeline=self.identity.pipeline,
@@ -214,12 +217,11 @@ class Execution:
         return self.selection.ends
 
     def _end(self) -> bool:
-        context = replace(self.context, report=self.reporter.line)
         waiting = Waiting(
             timeout_seconds=self.limits.terminate_seconds,
             interval_seconds=self.limits.interval_seconds,
         )
-        ended = terminate.end_run(context, self.identity, self.ledger, waiting, self.launched)
+        ended = terminate.end_run(self.context, self.identity, self.ledger, waiting, self.launched)
         if not ended:
             self.reporter.line("no cluster of this run is live")
         elif self.result.cluster_id is None:
