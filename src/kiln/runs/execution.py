@@ -69,6 +69,8 @@ class Execution:
     steps: StepPhase = field(init=False)
     in_launch: bool = field(default=False, init=False)
     ends_at: float = field(default=0.0, init=False)
+    # Phases that are over and not in the ledger yet.
+    unwritten: list[PhaseEntry] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
@@ -106,6 +108,7 @@ class Execution:
             ending = _unconfirmed(caught(lambda: self._timed(phases.TERMINATE.name, self._end)))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self._use(given.unstoppable().within(_CONCLUDE_SECONDS))
+        caught(self._write_phases)
         return self.outcome.conclude(error, ending)
 
     def _use(self, context: Context) -> None:
@@ -124,6 +127,9 @@ class Execution:
             if self._seconds_left() <= 0:
                 raise self._late()
             self._timed(phase.name, partial(self._do, phase))
+            # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
+            if not self.context.stop.event.is_set():
+                self._write_phases()
 
     def _do(self, phase: SelectedPhase) -> bool:
         return self._step(phase.step) if phase.step else self._playbook(phase.row)
@@ -138,7 +144,7 @@ class Execution:
         )
 
     def _timed(self, name: str, work: Callable[[], bool]) -> None:
-        """Time a phase for the reporter, the result and the ledger, which gets it as soon as it is over."""
+        """Time a phase for the reporter, the result and the ledger."""
         entry = PhaseEntry(name=name, status="failed", seconds=0.0)
         started = self.context.clock.monotonic()
         try:
@@ -154,11 +160,15 @@ class Execution:
             entry.seconds = round(self.context.clock.monotonic() - started, 1)
             entry.ended_at = self.ledger.now()
             self.result.phases.append(entry)
-            if self.outcome.is_known():
-                self.ledger.try_update(lambda run: self._remember(run, entry))
+            self.unwritten.append(entry)
 
-    def _remember(self, run: Run, entry: PhaseEntry) -> None:
-        run.phases.append(entry)
+    def _write_phases(self) -> None:
+        entries, self.unwritten = self.unwritten, []
+        if entries and self.outcome.is_known():
+            self.ledger.try_update(lambda run: self._remember(run, entries))
+
+    def _remember(self, run: Run, entries: list[PhaseEntry]) -> None:
+        run.phases.extend(entries)
         run.keep_date(self.data_date)
 
     def _playbook(self, row: phases.Phase) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hostile import every_call
 from run_world import LIMITS, World, calls_of_a_whole_run
 
+from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
 from kiln.stop import Stop
 
@@ -67,3 +68,44 @@ def test_a_signal_at_any_call_leaves_no_cluster(call: int, number: int) -> None:
     result = world.run()
     assert world.aws.live() == []
     assert result.exit_code in {0, 128 + number}
+
+
+@pytest.mark.parametrize("kind", ["throttled", "lost_before"])
+@pytest.mark.parametrize("happens", ["signal", "error"])
+def test_the_end_of_a_cluster_does_not_wait_for_a_ledger_that_cannot_be_written(
+    kind: str, happens: str
+) -> None:
+    world = World()
+    begun: list[float] = []
+    asked: list[float] = []
+
+    def trouble() -> None:
+        begun.append(world.clock.seconds)
+        if happens == "signal":
+            world.context.stop.request(signal.SIGTERM)
+            world.context.stop.check()
+
+    def before(call: int) -> None:
+        if begun and world.aws.calls[call] in {"GetObject", "PutObject"}:
+            world.aws.faults[call] = kind
+        if world.aws.calls[call] == "TerminateJobFlows":
+            asked.append(world.clock.seconds)
+
+    world.playbooks.during["provision"] = trouble
+    world.playbooks.fail["provision"] = PlaybookError("dnf failed")
+    world.aws.before_call = before
+    result = world.run()
+    assert result.exit_code == (ExitCode.TERMINATED if happens == "signal" else ExitCode.PROVISION)
+    # The search for the run's clusters asks the ledger for 30 s.
+    assert asked[0] - begun[0] <= 40
+
+
+def test_a_phase_that_failed_is_in_the_ledger_with_the_end_after_it() -> None:
+    world = World()
+    world.playbooks.fail["provision"] = PlaybookError("dnf failed")
+    world.run()
+    assert [(one.name, one.status) for one in world.remembered().phases] == [
+        ("launch", "ok"),
+        ("provision", "failed"),
+        ("terminate", "ok"),
+    ]
