@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
 
 
+# How much less often AWS is asked while it does not answer.
+_LONGEST_PAUSE_INTERVALS = 8
+
+
 class LaunchWatcher:
     """Called repeatedly; polls once an interval, and passes changes to `context.report`."""
 
     def __init__(self, context: Context, ledger: Ledger, interval_seconds: float) -> None:
         self._context = context
         self._ledger = ledger
-        self._interval = interval_seconds
+        self._interval = self._pause = interval_seconds
         self._next = context.clock.monotonic() + interval_seconds
         self._cluster_id: str | None = None
         self._shown = ""
@@ -29,12 +33,14 @@ class LaunchWatcher:
         now = self._context.clock.monotonic()
         if now < self._next:
             return
-        self._next = now + self._interval
         try:
             self._poll()
         except KilnError:
             # This is display only: the playbook fails when the launch does.
-            self._interval *= 2
+            self._pause = min(self._pause * 2, self._interval * _LONGEST_PAUSE_INTERVALS)
+        else:
+            self._pause = self._interval
+        self._next = now + self._pause
 
     def _poll(self) -> None:
         # One attempt of each call: the events of the playbook wait meanwhile.
