@@ -89,6 +89,11 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
         return ",".join([*patterns, CONTROL_HOST])
 
 
-def _runs_kiln(playbooks: tuple[str, ...]) -> bool:
-    """Return whether each playbook of the command line is Kiln's; others keep Ansible's own limit."""
+def _runs_kiln(playbooks: Any) -> bool:
+    """Return whether each playbook of the command line is Kiln's; others keep Ansible's own limit.
+
+    The other commands of Ansible have no list of playbooks there: `ansible` has its pattern of hosts, a text.
+    """
+    if not isinstance(playbooks, list | tuple):
+        return False
     return bool(playbooks) and all(Path(name).resolve().parent == PLAYBOOKS for name in playbooks)

@@ -153,6 +153,14 @@ def test_playbooks_of_other_people_keep_ansibles_own_limit(cluster: AnsibleCopy)
     assert "localhost" not in run.stdout.partition("PLAY RECAP")[2]
 
 
+def test_a_pattern_of_hosts_keeps_ansibles_own_limit_also_among_the_playbooks(cluster: AnsibleCopy) -> None:
+    hosts = ("-i", "../inventory/local/hosts.yml", "-i", "../inventory/local/tagged.yml", "all")
+    folder = cluster.root / "playbooks"
+    listed = cluster.run("ansible", *hosts, "--limit", MASTER, "--list-hosts", cwd=folder)
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.split() == ["hosts", "(1):", MASTER]
+
+
 def test_a_play_without_the_one_that_finds_its_nodes_is_an_error(cluster: AnsibleCopy) -> None:
     run = playbook(cluster, "playbooks/provision.yml", "--skip-tags", "always")
     assert run.returncode != 0
