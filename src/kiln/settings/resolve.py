@@ -98,15 +98,16 @@ def _ask(question: Question, fields: Mapping[str, msgspec.structs.FieldInfo]) ->
 
 def _check_requirements(root: Path, answer: Answer) -> None:
     """Name the missing lock file itself, not the variables that Ansible cannot compute without it."""
-    name = answer.values.get("emr_node_python_requirements", "")
+    key = "emr_node_python_requirements"
+    place = answer.origins.get(key, "-e")
+    name = typed.convert(answer.values.get(key, ""), str, label=place, key=key)
     if name and not (root / name).is_file():
-        place = answer.origins.get("emr_node_python_requirements", "-e")
         raise UsageError(
             f"{place}: emr_node_python_requirements is {name}: there is no such file",
             fix="write the lock file, or correct the name",
         )
     if name:
-        lock_file.check(root / name, str(name))
+        lock_file.check(root / name, name)
 
 
 def _where_to_set(question: Question, key: str) -> str:
