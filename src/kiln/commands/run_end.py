@@ -11,6 +11,7 @@ from kiln.commands import shared
 from kiln.commands.run_session import Job
 from kiln.display import failure, terminal
 from kiln.emr import clusters, finding
+from kiln.emr.states import Verdict
 from kiln.identity import of_name
 from kiln.runs import limits, selection
 from kiln.runs.result import Result
@@ -59,6 +60,12 @@ def _nothing_to_end(session: Session) -> int:
     message = f"pipeline {arguments.pipeline} has no live cluster in {arguments.env}: nothing to do"
     terminal.err(f"kiln: {message}")
     if failure.wants_json(arguments):
-        nothing = Result(environment=arguments.env, pipeline=arguments.pipeline, run_id="", message=message)
+        nothing = Result(
+            environment=arguments.env,
+            pipeline=arguments.pipeline,
+            run_id="",
+            verdict=Verdict.NO_STEP.value,
+            message=message,
+        )
         shared.print_json(nothing)
     return 0

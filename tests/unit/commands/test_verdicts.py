@@ -13,7 +13,7 @@ from run_world import World
 
 from kiln import cli
 from kiln.ansible_modules import cluster, options, step
-from kiln.commands import failed_phase, shared
+from kiln.commands import failed_phase, run, shared
 from kiln.errors import KilnError, PlaybookError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import StepEntry
@@ -79,6 +79,18 @@ def show(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def verdicts(show: Any) -> list[str]:
     """Return the verdict of the run as `list` and `status` have it."""
     return [show("list")["runs"][0]["verdict"], show("status", "model_building")["verdict"]]
+
+
+def test_the_end_of_a_pipeline_without_a_run_is_no_running_run(
+    world: World, monkeypatch: pytest.MonkeyPatch, show: Any
+) -> None:
+    def session(arguments: object) -> SimpleNamespace:
+        return SimpleNamespace(
+            arguments=arguments, root=None, stop=world.context.stop, context=lambda _: world.context
+        )
+
+    monkeypatch.setattr(run, "Session", session)
+    assert show("run", "model_building", "terminate")["verdict"] == "no_step"
 
 
 def test_a_run_by_playbooks_is_running_until_its_cluster_ends(world: World, show: Any) -> None:
