@@ -90,7 +90,7 @@ def test_a_lock_file_that_is_not_there_is_named_itself(question: resolve.Questio
 
 
 def test_a_lock_file_that_is_no_text_is_named_with_its_value(question: resolve.Question) -> None:
-    extra = ('{"emr_node_python_requirements": ["a"]}',)
+    extra = ('{"emr_node_python_requirements": "{{ [\'a\'] }}"}',)
     with pytest.raises(UsageError, match=r"emr_node_python_requirements is \['a'\]: expected text"):
         resolve.run_settings(msgspec.structs.replace(question, extra=extra))
 
