@@ -7,11 +7,13 @@ import os
 import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from emrbox.emr.api.launch_request import new_step
+from emrbox.emr.api.launch_request import new_cluster, new_step
+from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
 from emrbox.emr.life.model import BootstrapAction, Group, Instance, Status
 from emrbox.emr.life.states import GroupState, InstanceState
@@ -19,12 +21,12 @@ from emrbox.emr.machines import log_pusher
 from emrbox.emr.machines.bootstrap import run_bootstrap_actions
 from emrbox.emr.machines.configurations import files
 from emrbox.emr.machines.node_access import Member
+from emrbox.emr.machines.real_nodes import RealNodes
 from emrbox.emr.machines.step_process import StepProcess
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 T = TypeVar("T")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -216,6 +218,57 @@ def test_logs_are_laid_out_as_emr_does(tmp_path: Path) -> None:
         "node/i-master/bootstrap-actions/1/stdout",
         "node/i-master/applications/hadoop-yarn/hadoop-yarn-resourcemanager-x.log",
     ]
+
+
+class Bucket:
+    """S3's client, which takes text only as the name of an object."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def put_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803  # boto3's name
+        self.keys.append(Key.encode().decode())
+
+
+@pytest.fixture
+def real_nodes(emr: Any, tmp_path: Path) -> Any:
+    """A cluster's machines: one master, a log with a name that is no text, and a bucket."""
+    cluster = new_cluster(emr.run_request(LogUri="s3://b/logs"), "role", NOW)
+    machines: Any = None  # nothing boots
+    nodes = RealNodes(cluster, machines, "http://nowhere", SystemClock())
+    nodes._members = [member(tmp_path)]
+    nodes._logs._client = Bucket()
+    folder = tmp_path / log_pusher.STEPS_FOLDER.lstrip("/") / "s-1"
+    folder.mkdir(parents=True)
+    for name in (b"\xff.log", b"stdout"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
+    return nodes
+
+
+def test_a_log_whose_name_is_no_text_is_pushed_under_an_escaped_one(real_nodes: Any) -> None:
+    [master] = real_nodes._members
+    real_nodes._logs.push_step(master, [master], "s-1")
+    names = [key.rpartition("/")[2] for key in real_nodes._logs._client.keys]
+    assert names == ["stdout.gz", "\\udcff.log.gz"]
+
+
+@pytest.mark.parametrize("some", [True, False])
+def test_instances_are_ended_when_their_last_logs_cannot_be_pushed(
+    real_nodes: Any, monkeypatch: pytest.MonkeyPatch, *, some: bool
+) -> None:
+    ended: list[Any] = []
+
+    def fail(_: Any) -> None:
+        raise ValueError("not a log")
+
+    monkeypatch.setattr(real_nodes._logs, "push", fail)
+    monkeypatch.setattr(real_nodes._capacity, "end", lambda *instances: ended.append(instances))
+    instances = [m.instance for m in real_nodes._members]
+    if some:
+        real_nodes.end(instances)
+    else:
+        real_nodes.shut_down()
+    assert ended == ([(instances,)] if some else [()])
 
 
 @pytest.mark.parametrize(

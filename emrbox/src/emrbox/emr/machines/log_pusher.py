@@ -73,7 +73,9 @@ class LogPusher:
         if not self._bucket:
             return
         with self._lock:
-            for key, log in files:
+            for name, log in files:
+                # A node's file names are bytes; those that are no text reach S3 escaped.
+                key = name.encode(errors="backslashreplace").decode()
                 try:
                     self._push_file(key, log)
                 except (BotoCoreError, ClientError, OSError) as problem:

@@ -129,7 +129,7 @@ class RealNodes:
     def end(self, instances: Sequence[Instance]) -> None:
         """Push the instances' last logs and end them."""
         ended = {i.id for i in instances}
-        self._logs.push([m for m in self._members if m.instance.id in ended])
+        self._push_last_logs([m for m in self._members if m.instance.id in ended])
         self._members = [m for m in self._members if m.instance.id not in ended]
         self._capacity.end(instances)
 
@@ -198,9 +198,15 @@ class RealNodes:
 
     def shut_down(self) -> None:
         """Push the last logs and end every instance."""
-        if self._members:
-            self._logs.push(self._members)
+        self._push_last_logs(self._members)
         self._capacity.end()
+
+    def _push_last_logs(self, members: Sequence[Member]) -> None:
+        """Push logs, if that works: whatever fails here, the nodes are ended next."""
+        try:
+            self._logs.push(members)
+        except Exception:
+            LOG.exception("the last logs of %s were not pushed", self._cluster.id)
 
     @property
     def _master(self) -> Member:
