@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.machines import capacity as capacities
 from emrbox.emr.machines.capacity import Capacity
 
 if TYPE_CHECKING:
@@ -138,3 +140,85 @@ def test_ec2s_refusals_are_reported_in_emrs_words(
     reason = failure.value.ending.reason
     assert (reason.code, reason.message and reason.message[: len(message)]) == (code, message)
     assert failure.value.ending.with_errors
+
+
+class RecordingEc2:
+    """EC2 with its instances; `loses_answer` launches and says nothing."""
+
+    def __init__(self) -> None:
+        self.loses_answer = self.hangs = False
+        self.instances: list[Any] = []
+        self.request: dict[str, Any] = {}
+
+    def run_instances(self, **request: Any) -> dict[str, Any]:
+        self.request = request
+        self.instances.append(SimpleNamespace(id="i-1", state="running", client_token=request["ClientToken"]))
+        if self.loses_answer:
+            raise ConnectionClosedError(endpoint_url="http://nowhere")
+        placement = {"AvailabilityZone": "us-east-1a"}
+        addresses = {"PrivateIpAddress": "10.0.0.1", "PrivateDnsName": "ip"}
+        return {"Instances": [{"InstanceId": "i-1", "Placement": placement, **addresses}]}
+
+    def terminate_instances(self, *, InstanceIds: list[str]) -> None:  # noqa: N803  # boto3's name
+        for instance in self.instances:
+            if instance.id in InstanceIds:
+                instance.state = "shutting-down" if self.hangs else "terminated"
+
+
+@pytest.fixture
+def recording(emr: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Capacity, RecordingEc2]:
+    ec2 = RecordingEc2()
+    cluster = new_cluster(emr.run_request(), "nodes", datetime.now(UTC))
+    capacity = Capacity(cluster, "http://nowhere", SystemClock())
+    other = SimpleNamespace(id="i-of-another", state="running", client_token=None)
+    ec2.instances.append(other)
+    for name, stand_in in (
+        ("_ec2", lambda: ec2),
+        ("_check_roles", lambda: None),
+        ("_security_groups", lambda *_: ["sg-1"]),
+        ("_protect", lambda *_, **__: None),
+        ("_all_instances", lambda: ec2.instances),
+    ):
+        monkeypatch.setattr(capacity, name, stand_in)
+    return capacity, ec2
+
+
+def states_of(ec2: RecordingEc2) -> dict[str, str]:
+    return {instance.id: instance.state for instance in ec2.instances}
+
+
+def test_a_launch_whose_answer_is_lost_leaves_no_instance_behind_the_cluster(
+    recording: tuple[Capacity, RecordingEc2],
+) -> None:
+    capacity, ec2 = recording
+    ec2.loses_answer = True
+    with pytest.raises(StartFailureError, match="Connection was closed"):
+        capacity.launch(capacity._cluster.master, 1)
+    capacity.end()
+    assert states_of(ec2) == {"i-of-another": "running", "i-1": "terminated"}
+
+
+def test_an_instance_that_was_stopped_is_lost_and_ends_with_its_cluster(
+    recording: tuple[Capacity, RecordingEc2],
+) -> None:
+    capacity, ec2 = recording
+    master = capacity._cluster.master
+    master.instances.extend(capacity.launch(master, 1))
+    assert ec2.request["InstanceInitiatedShutdownBehavior"] == "terminate"
+    ec2.instances[-1].state = "stopped"
+    assert capacity.lost() == {"i-1"}
+    master.instances.clear()  # as the records do without it
+    capacity.end()
+    assert states_of(ec2) == {"i-of-another": "running", "i-1": "terminated"}
+
+
+def test_instances_that_do_not_end_in_time_are_named_each_time_they_are_ended(
+    recording: tuple[Capacity, RecordingEc2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capacity, ec2 = recording
+    capacity.launch(capacity._cluster.master, 1)
+    ec2.hangs = True
+    monkeypatch.setattr(capacities, "END_TIMEOUT_SECONDS", 0.0)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match="i-1"):
+            capacity.end()

@@ -109,6 +109,25 @@ def test_a_cluster_is_over_even_when_its_machines_do_not_end_as_they_should(
     emr.until(cluster_id, "TERMINATED")
 
 
+def test_machines_that_did_not_end_are_ended_again_before_the_cluster_is_over(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    machines, problems = emr.machines[cluster_id], [OSError("no answer"), TimeoutError("not terminated")]
+
+    def end() -> None:
+        if problems:
+            raise problems.pop()
+        machines.is_shut_down = True
+
+    monkeypatch.setattr(machines, "shut_down", end)
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    assert emr.cluster(cluster_id)["Status"]["State"] == "TERMINATING"
+    emr.until(cluster_id, "TERMINATED")
+    assert machines.is_shut_down
+
+
 def test_the_machines_end_even_when_a_step_cannot_be_killed(
     emr: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 RESIZE_STOPS_SECONDS = 60.0
 RETRY_SECONDS = 1.0
+SHUT_DOWN_TRIES = 10
+SHUT_DOWN_RETRY_SECONDS = 5.0
 
 
 class Shutdown:
@@ -38,11 +40,21 @@ class Shutdown:
             yield from self._stop_work()
         except Exception:
             LOG.exception("the work of %s did not end as it should", self._cluster.id)
-        try:
-            yield from self._context.do("shut down", self._context.layer.shut_down)
-        except Exception:
-            LOG.exception("the machines of %s did not end as they should", self._cluster.id)
+        yield from self._end_machines()
         self._finish()
+
+    def _end_machines(self) -> Procedure[None]:
+        """End the machines. What fails is tried again for a while: nobody else would end them."""
+        context = self._context
+        for _ in range(SHUT_DOWN_TRIES):
+            try:
+                yield from context.do("shut down", context.layer.shut_down)
+            except Exception:
+                LOG.exception("the machines of %s did not end as they should", self._cluster.id)
+            else:
+                return
+            yield Until(context.now + timedelta(seconds=SHUT_DOWN_RETRY_SECONDS))
+        LOG.error("machines of %s may be left behind", self._cluster.id)
 
     def _stop_work(self) -> Procedure[None]:
         """Return when the machines can be ended."""

@@ -8,7 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.ec2.models import ec2_backends
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
@@ -60,6 +60,7 @@ class Capacity:
         self._clock = clock
         self._client: Any = None
         self._launched: list[str] = []  # EC2 ids, from RunInstances' answer on
+        self._tokens: set[str] = set()  # of every RunInstances: its answer may be lost
 
     def launch(self, group: Group, count: int) -> list[Instance]:
         """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
@@ -71,6 +72,9 @@ class Capacity:
             answer = self._ec2().run_instances(**self._run_request(group, count))
         except ClientError as problem:
             raise StartFailureError(self._ending(problem, group)) from problem
+        except BotoCoreError as problem:
+            ending = endings.by_ec2_refusal(type(problem).__name__, str(problem))
+            raise StartFailureError(ending) from problem
         launched = answer["Instances"]
         new = [i["InstanceId"] for i in launched]
         self._launched += new
@@ -124,7 +128,7 @@ class Capacity:
                 self._ec2().create_tags(Resources=instance_ids, Tags=_tag_list(set_tags))
             if instance_ids and remove_keys:
                 self._ec2().delete_tags(Resources=instance_ids, Tags=[{"Key": key} for key in remove_keys])
-        except ClientError as problem:
+        except (BotoCoreError, ClientError) as problem:
             LOG.warning("tags of %s did not reach its instances: %s", self._cluster.id, problem)
 
     def protect(self, *, protected: bool) -> None:
@@ -141,13 +145,12 @@ class Capacity:
             self._backend.modify_instance_attribute(instance_id, "disable_api_termination", protected)
 
     def end(self, instances: Sequence[Instance] | None = None) -> None:
-        """Terminate these instances, or all that are left.
+        """Terminate these instances, or all that are left: also lost ones that are only stopped.
 
-        A service role that may not end them leaves none behind either.
+        A service role that may not end them leaves none behind either. TimeoutError if some go on.
         """
-        lost = self.lost()
-        wanted = self._present() if instances is None else instances
-        instance_ids = [i.ec2_id for i in wanted if i.ec2_id not in lost]
+        wanted = self._all_launched() if instances is None else [i.ec2_id for i in instances]
+        instance_ids = self._not_terminated(wanted)
         if not instance_ids:
             return
         self._protect(instance_ids, protected=False)
@@ -157,16 +160,25 @@ class Capacity:
             LOG.exception("the service role could not end %s; emrbox ends them itself", instance_ids)
             ec2_backends[self._cluster.account_id][REGION].terminate_instances(instance_ids)
         deadline = time.monotonic() + END_TIMEOUT_SECONDS
-        while self._states(instance_ids) - {"terminated"} and time.monotonic() < deadline:
+        while left := self._not_terminated(instance_ids):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not terminated after {END_TIMEOUT_SECONDS:.0f} s: {', '.join(left)}")
             time.sleep(LOOK_SECONDS)
 
-    def _states(self, instance_ids: Iterable[str]) -> set[str]:
-        known = self._all_states()
-        return {known.get(instance_id, "terminated") for instance_id in instance_ids}
+    def _not_terminated(self, instance_ids: Iterable[str]) -> list[str]:
+        states = self._all_states()
+        return [i for i in instance_ids if states.get(i, "terminated") != "terminated"]
+
+    def _all_launched(self) -> list[str]:
+        """Return the EC2 ids of all instances, those included of which the answer did not arrive."""
+        unanswered = [i.id for i in self._all_instances() if i.client_token in self._tokens]
+        return list(dict.fromkeys([*self._launched, *unanswered]))
 
     def _all_states(self) -> dict[str, str]:
-        reservations = list(self._backend.reservations.values())
-        return {i.id: i.state for reservation in reservations for i in reservation.instances}
+        return {instance.id: instance.state for instance in self._all_instances()}
+
+    def _all_instances(self) -> list[Any]:
+        return [i for reservation in list(self._backend.reservations.values()) for i in reservation.instances]
 
     @property
     def _backend(self) -> Any:
@@ -184,6 +196,7 @@ class Capacity:
         ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
         tags = _tag_list(self._cluster.tags)
         token = uuid.uuid4().hex
+        self._tokens.add(token)
         expect_release(token, self._cluster.release_label)
         request: dict[str, Any] = {
             "ClientToken": token,
@@ -194,6 +207,8 @@ class Capacity:
             "SecurityGroupIds": self._security_groups(group, subnet),
             "BlockDeviceMappings": storage.mappings(storage.block_devices(group.instance_type, group.ebs)),
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
+            # A node that shuts itself down is lost for good: stopped, it would keep its address and files.
+            "InstanceInitiatedShutdownBehavior": "terminate",
         }
         if tags:
             kinds = ("instance", "volume")
