@@ -77,6 +77,24 @@ def test_shrinking_decommissions_the_newest_nodes_before_it_ends_them(emr: Any, 
     assert "EndDateTime" in ended[0]["Status"]["Timeline"]
 
 
+def test_a_group_that_is_wanted_in_full_again_while_yarn_is_asked_loses_no_node(
+    emr: Any, cluster_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = emr.machines[cluster_id]
+    resize(emr, cluster_id, "CORE", 4)
+    until(emr, cluster_id, "CORE", "RUNNING", 4, 4)
+    order_to_leave = machines.order_to_leave
+
+    def change_of_mind(asked: Any) -> Any:
+        asked.requested_count = 4
+        return order_to_leave(asked)
+
+    monkeypatch.setattr(machines, "order_to_leave", change_of_mind)
+    resize(emr, cluster_id, "CORE", 2)
+    until(emr, cluster_id, "CORE", "RUNNING", 4, 4)
+    assert (machines.decommissioned, machines.ended) == ([], [])
+
+
 def test_a_shrink_policy_says_who_leaves_first(emr: Any, cluster_id: str) -> None:
     policy = {"InstanceResizePolicy": {"InstancesToProtect": ["i-core1"]}, "DecommissionTimeout": 30}
     resize(emr, cluster_id, "CORE", 1, ShrinkPolicy=policy)

@@ -73,7 +73,11 @@ class Resizing:
                 order = yield from self._context.do(
                     "order to leave", partial(self._context.layer.order_to_leave, group)
                 )
-                yield from self._remove(group, order[:-missing], graceful=True)
+                # The wanted size may have changed, and nodes may have been lost, while YARN was asked.
+                surplus = max(0, len(group.present) - group.requested_count)
+                leaving = [i for i in order if i in group.present][:surplus]
+                if leaving:
+                    yield from self._remove(group, leaving, graceful=True)
             elif missing == 0:
                 self._finish(group)
                 return
