@@ -11,7 +11,7 @@ import pytest
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.hollow.nodes import HollowNodes
 from emrbox.emr.hollow.scripts import Scripts
-from emrbox.emr.life import endings
+from emrbox.emr.life import drivers, endings
 from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.drivers import ClockDriver, ThreadDriver, ThreadJobs
 from emrbox.emr.life.engine import Engine
@@ -154,6 +154,40 @@ def test_a_thread_drives_a_cluster_in_real_time_and_ends_with_it(
     driver.wait_over(TIMEOUT_SECONDS)
     assert record.status.state == "TERMINATED"
     assert (record.master_dns is None) == ends_while_it_boots
+
+
+def test_a_turn_that_fails_does_not_end_the_thread(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    record = cluster(emr.run_request, clock.now())
+    engine = Engine(record, HollowNodes(record, MovableClock(), Scripts()), ThreadJobs(record))
+    driver = ThreadDriver(record, engine, clock)
+    record.wake = driver.wake
+    problems, turn = [RuntimeError("can't start new thread")], engine.turn
+
+    def failing_once(now: datetime) -> datetime | None:
+        if problems:
+            raise problems.pop()
+        return turn(now)
+
+    monkeypatch.setattr(engine, "turn", failing_once)
+    monkeypatch.setattr(drivers, "PAUSE_SECONDS", 0.01)
+    record.end(endings.by_user(), clock.now())
+    driver.start()
+    driver.wait_over(TIMEOUT_SECONDS)
+    assert record.status.state == "TERMINATED"
+
+
+def test_a_watcher_that_fails_does_not_keep_the_cluster_from_its_end(emr: Any) -> None:
+    cluster_id = emr.launch()
+    record = emr.store.cluster(cluster_id)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    record.watcher = fail
+    emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    emr.until(cluster_id, "TERMINATED")
+    assert emr.machines[cluster_id].is_shut_down
 
 
 def test_a_snapshot_does_not_change_with_its_cluster(emr: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from emrbox.emr.life.engine import Engine
     from emrbox.emr.life.model import Cluster
     from emrbox.emr.life.procedures import Job
+
+LOG = logging.getLogger(__name__)
+PAUSE_SECONDS = 1.0  # after a turn that failed
 
 
 class Driver(Protocol):
@@ -105,11 +109,20 @@ class ThreadDriver:
     def _run(self) -> None:
         while not self.engine.is_over:
             self._woken.clear()
-            with self._cluster.lock:
-                now = self._clock.now()
-                moment = self.engine.turn(now)
+            try:
+                seconds = self._turn()
+            except Exception:  # without this thread nothing would end the cluster's machines
+                LOG.exception("a turn of %s failed", self._cluster.id)
+                seconds = PAUSE_SECONDS
             if not self.engine.is_over:
-                self._woken.wait(None if moment is None else max(0.0, (moment - now).total_seconds()))
+                self._woken.wait(seconds)
+
+    def _turn(self) -> float | None:
+        """Take a turn. Returns the seconds until the next one is due; None if only `wake` asks for it."""
+        with self._cluster.lock:
+            now = self._clock.now()
+            moment = self.engine.turn(now)
+        return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 class ThreadJobs:

@@ -6,6 +6,7 @@ A cluster and all in it is read and changed under its lock; `Status.move` knows 
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from emrbox.emr.life.clock import Clock
 
+LOG = logging.getLogger(__name__)
 S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
 
 TRANSITIONS: dict[type, dict[Any, Any]] = {
@@ -269,8 +271,12 @@ class Cluster:
 
     def announce(self, subject: HasStatus[Any], before: states.State | None, now: datetime) -> None:
         """Call the watcher for a new state; `before` is None for what has just been made."""
-        if self.watcher is not None:
+        if self.watcher is None:
+            return
+        try:
             self.watcher(self, subject, before, now)
+        except Exception:  # whoever watches must not keep the cluster from its next state
+            LOG.exception("a new state of %s was not announced", self.id)
 
     def end(self, ending: Ending, now: datetime) -> None:
         """Begin to terminate, for the first reason that was given; later ones change nothing."""
