@@ -56,3 +56,12 @@ def named_clusters(request: Mapping[str, Any]) -> list[str]:
         return [name for name in ids if isinstance(name, str)]
     members = (request.get(member) for member in ("ClusterId", "JobFlowId", "ResourceId"))
     return [name for name in members if isinstance(name, str)]
+
+
+def named_groups(request: Mapping[str, Any]) -> set[str]:
+    """Return the instance group ids that a ModifyInstanceGroups names, also of one that does not fit."""
+    groups = request.get("InstanceGroups")
+    found = (
+        [g.get("InstanceGroupId") for g in groups if isinstance(g, dict)] if isinstance(groups, list) else []
+    )
+    return {name for name in found if isinstance(name, str)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.life.clock import MovableClock
 from emrbox.emr.life.model import Cluster
-from emrbox.faults.faulty_nodes import chosen
+from emrbox.faults.faulty_nodes import candidates, chosen
 from emrbox.faults.kinds.kind import ClusterKind, NodeKind, Target, Where
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ClusterFaults:
         if isinstance(fault.kind, NodeKind) and (_is_hollow(cluster) or self._real is None):
             return  # there is no node
         with self._lock:
-            if (fault.id, cluster.id) in self._tried or not self._book.spend(fault):
+            if (fault.id, cluster.id) in self._tried:
                 return
             self._tried.add((fault.id, cluster.id))
         _later(cluster, fault.parameters["after_seconds"], lambda: self._act(fault, cluster))
@@ -81,8 +81,11 @@ class ClusterFaults:
         machines = self._hollow if _is_hollow(cluster) else self._real
         if machines is None or not self._book.is_on(fault) or cluster.status.ended is not None:
             return
-        with cluster.lock:
-            instances = [instance for _, instance in chosen(fault, cluster)]
+        instances = self._spend(fault, cluster)
+        if not instances:
+            with self._lock:  # the cluster's next state may be another matter
+                self._tried.discard((fault.id, cluster.id))
+            return
         if isinstance(fault.kind, ClusterKind):
             fault.kind.act(
                 Target(
@@ -97,14 +100,27 @@ class ClusterFaults:
         elif isinstance(fault.kind, NodeKind) and self._real is not None:
             self._act_on_nodes(fault, fault.kind, self._real, instances)
 
+    def _spend(self, fault: Fault, cluster: Cluster) -> list[Instance]:
+        """Return the instances to act on. A cluster that has none is left out, and does not count."""
+        with cluster.lock:
+            if not candidates(fault, cluster) or not self._book.spend(fault):
+                return []
+            return [instance for _, instance in chosen(fault, cluster)]
+
     def _act_on_nodes(
         self, fault: Fault, kind: NodeKind, real: RealMachines, instances: Sequence[Instance]
     ) -> None:
         for instance in instances:
             undo = real.on_node(instance, lambda node: kind.act(fault, node))
-            if undo is not None:
-                with self._lock:
-                    self._undo.setdefault(fault.id, []).append(_undoing(real, instance, undo))
+            if undo is None:
+                continue
+            work = _undoing(real, instance, undo)
+            with self._lock:
+                is_on = self._book.is_on(fault)
+                if is_on:
+                    self._undo.setdefault(fault.id, []).append(work)
+            if not is_on:  # removed while it acted
+                work()
 
     def _removed(self, fault: Fault) -> None:
         with self._lock:

@@ -133,14 +133,19 @@ def roles_of(fault: Fault) -> set[str]:
     return {role.strip().upper() for role in fault.parameters["role"].split(",")}
 
 
-def chosen(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
-    """Return the nodes that a fault acts on: by role, as many as it names, drawn by its own generator."""
-    found = [
+def candidates(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
+    """Return the nodes that a fault may act on: those of its roles and its market that are there."""
+    return [
         (group, instance)
         for group in cluster.groups
         if group.role in roles_of(fault) and fnmatchcase(group.market, fault.parameters.get("market", "*"))
         for instance in group.instances
         if instance.status.ended is None
     ]
+
+
+def chosen(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
+    """Return the nodes that a fault acts on: by role, as many as it names, drawn by its own generator."""
+    found = candidates(fault, cluster)
     count = fault.parameters["instances"]
     return fault.chance.sample(found, count) if 0 < count < len(found) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -56,14 +57,13 @@ class HollowEmr:
         )
         faults = ClusterFaults(self.faults, store.all, self.published.append, hollow=self.hollow)
         watchers.append(faults.watch)
-        self._service = EmrService(store, LaggingView(self.faults))
+        self.service = EmrService(store, LaggingView(self.faults))
+        self.policy: list[Any] = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
         self._run_request = run_request
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
-        allow = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-        answer = self._service.call(
-            operation, request, Caller("arn:aws:iam::123456789012:user/t", lambda: [allow])
-        )
+        caller = Caller("arn:aws:iam::123456789012:user/t", lambda: [{"Statement": self.policy}])
+        answer = self.service.call(operation, request, caller)
         self.clock.advance(0)
         return answer
 
@@ -371,6 +371,40 @@ def test_a_spot_interruption_is_announced_two_minutes_before(emr: HollowEmr) -> 
     emr.clock.advance(1)
     gone = [i for i in emr.instances(cluster_id) if i["Status"]["State"] == "TERMINATED"]
     assert [i["Ec2InstanceId"] for i in gone] == [event["detail"]["instance-id"]]
+
+
+def test_a_fault_waits_for_a_cluster_that_has_its_nodes(emr: HollowEmr) -> None:
+    fault = emr.faults.add({"kind": "spot-interruption"})
+    emr.launch()
+    emr.clock.advance(0)
+    assert (fault.fired, fault.count) == (0, 1)
+    groups = [
+        {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+        {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1, "Market": "SPOT"},
+    ]
+    with_spot = emr.launch(Instances={"InstanceGroups": groups})
+    emr.clock.advance(120)
+    assert (fault.fired, fault.count, len(emr.published)) == (1, 0, 1)
+    gone = [i for i in emr.instances(with_spot) if i["Status"]["State"] == "TERMINATED"]
+    assert [i["Market"] for i in gone] == ["SPOT"]
+
+
+def test_a_resize_that_names_only_its_group_is_of_the_groups_cluster(emr: HollowEmr) -> None:
+    cluster_id = emr.launch()
+    groups = emr.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+    change = {"InstanceGroupId": groups[1]["Id"], "InstanceCount": 5}
+    body = json.dumps({"InstanceGroups": [change]}).encode()
+    assert emr.service.clusters_named(body) == [cluster_id, "test"]
+    emr.faults.add({"kind": "lag", "parameters": {"seconds": 10}})
+    emr.clock.advance(60)
+    emr.call("ModifyInstanceGroups", InstanceGroups=[change])
+    assert emr.core_count(cluster_id) == 2
+    emr.clock.advance(10)
+    assert emr.core_count(cluster_id) == 5
+    arn = f"arn:aws:elasticmapreduce:us-east-1:123456789012:cluster/{cluster_id}"
+    emr.policy.append({"Effect": "Deny", "Action": "elasticmapreduce:ModifyInstanceGroups", "Resource": arn})
+    with pytest.raises(AwsError, match="explicit deny"):
+        emr.call("ModifyInstanceGroups", InstanceGroups=[change])
 
 
 def test_a_stuck_termination_lasts_its_time_or_until_the_fault_is_removed(emr: HollowEmr) -> None:

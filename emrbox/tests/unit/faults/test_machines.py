@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 import threading
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from emrbox.emr.life.wrapped_layer import WrappedLayer
 from emrbox.emr.machines import log_pusher
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
+from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.nodes.files import Tree
 
@@ -114,6 +116,38 @@ def test_a_stuck_end_goes_on_when_the_fault_is_removed() -> None:
     life.book.remove(fault.id)
     life.clock.advance(1)
     assert life.done == ["boot", "shut_down"]
+
+
+def test_a_fault_that_is_removed_while_it_acts_is_undone() -> None:
+    class StoppedNode:
+        """Machines of which the book's owner thinks better while their processes are stopped."""
+
+        def on_node(self, instance: Any, act: Callable[[Any], Any]) -> Any:  # noqa: ARG002  # there is one
+            return act(self)
+
+        def run(self, argv: list[str]) -> Any:
+            done.append("stop")
+            book.clear()
+            return subprocess.CompletedProcess(argv, 0, b"", b"")
+
+        def go_on(self) -> None:
+            done.append("go on")
+
+    class Timer(threading.Timer):
+        def start(self) -> None:
+            self.function(*self.args, **self.kwargs)
+
+    done: list[str] = []
+    life, book = Life(), FaultBook()
+    life.driver.start()
+    life.clock.advance(0)
+    life.cluster.clock = None  # no hollow one
+    machines: Any = StoppedNode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "Timer", Timer)
+        ClusterFaults(book, lambda: [life.cluster], lambda _: None, hollow=machines, real=machines)
+        book.add({"kind": "hang", "parameters": {"role": "MASTER"}})
+    assert done == ["stop", "go on"]
 
 
 def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

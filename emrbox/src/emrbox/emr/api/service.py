@@ -98,8 +98,8 @@ class EmrService:
     def call(self, operation: str, request: Document, caller: Caller) -> Document:
         """Check that the caller may, then do it. Refusals are AwsError."""
         store = self._store.for_account(caller.account_id)
-        _authorise(store, operation, request, caller)
-        named = ids.named_clusters(request)
+        named = _named_clusters(store, request)
+        _authorise(store, operation, request, named, caller)
         if (read := READS.get(operation)) is not None:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:
@@ -118,7 +118,7 @@ class EmrService:
             return []
         if not isinstance(request, dict):
             return []
-        found = ids.named_clusters(request)
+        found = _named_clusters(self._store, request)
         names = [cluster.name for name in found if (cluster := self._store.find(name)) is not None]
         own = request.get("Name")
         return [*found, *names, *([own] if isinstance(own, str) else [])]
@@ -136,9 +136,16 @@ class EmrService:
         return {"clusters": [_status_line(cluster) for cluster in live]}
 
 
-def _authorise(store: Store, operation: str, request: Document, caller: Caller) -> None:
+def _named_clusters(store: Store, request: Document) -> list[str]:
+    """Return the ids of the clusters that a request is about; ModifyInstanceGroups may name groups only."""
+    if found := ids.named_clusters(request):
+        return found
+    groups = ids.named_groups(request)
+    return [c.id for c in store.all() if any(g.id in groups for g in c.groups)] if groups else []
+
+
+def _authorise(store: Store, operation: str, request: Document, named: Sequence[str], caller: Caller) -> None:
     action = f"elasticmapreduce:{operation}"
-    named = ids.named_clusters(request)
     asked = _request_keys(request)
     for cluster_id in named:
         cluster = store.find(cluster_id)
