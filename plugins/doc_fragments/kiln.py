@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """`kiln.account`, `kiln.ledger` and `kiln.waiting`, for extends_documentation_fragment."""
+    """Parts of documentation for extends_documentation_fragment: `kiln.account`, `kiln.ledger` and so on."""
 
     ACCOUNT = r"""
 options:
@@ -25,6 +25,21 @@ options:
 requirements:
   - kiln, from this checkout
   - boto3
+  - python >= 3.11
+author:
+  - Kiln contributors (@kiln-contributors)
+"""
+
+    CONTROL_HOST = r"""
+attributes:
+  check_mode:
+    support: full
+    description: It changes nothing.
+  diff_mode:
+    support: N/A
+    description: It changes nothing.
+requirements:
+  - kiln, from this checkout
   - python >= 3.11
 author:
   - Kiln contributors (@kiln-contributors)

@@ -26,18 +26,8 @@ options:
     description: Name of the pipeline.
     type: str
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: It changes nothing.
-  diff_mode:
-    support: N/A
-    description: It changes nothing.
-requirements:
-  - kiln, from this checkout
-  - python >= 3.11
-author:
-  - Kiln contributors (@kiln-contributors)
+extends_documentation_fragment:
+  - kiln.control_host
 """
 
 EXAMPLES = r"""

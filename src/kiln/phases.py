@@ -21,7 +21,7 @@ class Work(Enum):
 
 
 class Need(Enum):
-    """What a phase works with. runs/preflight.py has the checks of each."""
+    """What a phase works with. runs/preflight.py has the checks of those that can be checked before."""
 
     CLUSTER = "cluster"  # one of this run that was launched before
     NODES = "nodes"  # over SSH

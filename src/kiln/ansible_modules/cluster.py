@@ -122,10 +122,7 @@ def _meant(context: Context, options: Options) -> Identity | None:
     if run_id is not None:
         return _identity(options, run_id)
     whose = (options["environment"], options["pipeline"])
-    found = clusters.listed(context, *whose)
-    if len(found) > 1:
-        raise finding.not_one(context, found, *whose, None)
-    return of_name(found[0].name) if found else None
+    return finding.run_of_only(context, clusters.listed(context, *whose), *whose)
 
 
 def _given(context: Context, options: Options, run_id: str | None) -> Identity | None:

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     cluster, step = asked.step(arguments.step, failed_first=True)
     lines = diagnose.screen(asked.context.effects, cluster, step, shared.ssh_of(asked.access, cluster.id))
     if failure.wants_json(arguments):
-        shared.print_json(chosen.described("diagnose", cluster, step) | {"lines": lines})
+        terminal.out_json(chosen.described("diagnose", cluster, step) | {"lines": lines})
         return 0
     terminal.out(f"step {step.name} ({step.id}) of cluster {cluster.id} ({cluster.state}): {step.state}")
     for line in lines:
@@ -37,7 +37,7 @@ def _show_phase(arguments: argparse.Namespace, asked: Chosen, run: Run, phase: P
     commands = failed_phase.next_commands(asked.known.identity, phase, live=asked.known.is_live)
     if failure.wants_json(arguments):
         head = {"version": 1, "kind": "diagnose", "phase": phase.name}
-        shared.print_json(head | {"lines": lines, "next": commands})
+        terminal.out_json(head | {"lines": lines, "next": commands})
         return 0
     terminal.out(f"phase {phase.name} of run {run.run_id}: failed after {phase.seconds:.0f} s")
     for line in lines:

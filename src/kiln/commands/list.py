@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     if failure.wants_json(arguments):
         document = {"version": 1, "kind": "list", "environment": arguments.env}
         rows = {"runs": past.rows, "runs_left_out": past.left_out, "problems": past.problems}
-        shared.print_json(document | {"clusters": [described(one) for one in live]} | rows)
+        terminal.out_json(document | {"clusters": [described(one) for one in live]} | rows)
         return 0
     _show(live, past)
     if past.left_out:

@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
         return _follow(context, cluster, step, ssh)
     found = _found(context, cluster, step, ssh)
     if failure.wants_json(arguments):
-        shared.print_json(chosen.described("logs", cluster, step) | {"logs": found})
+        terminal.out_json(chosen.described("logs", cluster, step) | {"logs": found})
         return 0
     for log in found:
         terminal.err(f"==> {log.address} <==")

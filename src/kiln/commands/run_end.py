@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln import phases
-from kiln.commands import shared
 from kiln.commands.run_session import Job
 from kiln.display import failure, terminal
 from kiln.emr import clusters, finding
 from kiln.emr.states import Verdict
-from kiln.identity import of_name
 from kiln.runs import limits, selection
 from kiln.runs.result import Result
 from kiln.settings import resolve
@@ -43,15 +41,9 @@ def end(session: Session, question: resolve.Question) -> int:
 
 
 def _only_live_run(context: Context, question: resolve.Question) -> str | None:
-    """Return the id of the pipeline's only live run, or None. Raises ClusterNotFoundError for several.
-
-    By name alone: a cluster whose tags were changed has to be ended, or reported, too.
-    """
+    """Return the id of the pipeline's only live run, or None. Raises ClusterNotFoundError for several."""
     whose = (question.environment, question.pipeline)
-    found = clusters.listed(context, *whose)
-    if len(found) > 1:
-        raise finding.not_one(context, found, *whose, None)
-    of = of_name(found[0].name) if found else None
+    of = finding.run_of_only(context, clusters.listed(context, *whose), *whose)
     return of.run_id if of else None
 
 
@@ -67,5 +59,5 @@ def _nothing_to_end(session: Session) -> int:
             verdict=Verdict.NO_STEP.value,
             message=message,
         )
-        shared.print_json(nothing)
+        terminal.out_json(nothing)
     return 0

@@ -84,7 +84,7 @@ class Session:
             file = paths.run_folder(self.root, result.run_id) / "result.json"
             file.write_text(printable.json_of(result) + "\n")
         if failure.wants_json(self.arguments):
-            shared.print_json(result)
+            terminal.out_json(result)
 
 
 def _execution(context: Context, job: Job, reporter: Reporter) -> execution.Execution:

@@ -1,4 +1,4 @@
-"""What the commands share: the account, the run that the command line names, JSON on stdout."""
+"""What the commands share: the account, the run that the command line names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kiln.clock import SystemClock
 from kiln.display import terminal
 from kiln.emr import clusters, finding
 from kiln.errors import ClusterNotFoundError, KilnError
-from kiln.identity import RUN_ID, Identity, of_name
+from kiln.identity import RUN_ID, Identity
 from kiln.ledger import store
 from kiln.ledger.store import Ledger
 
@@ -79,9 +79,7 @@ def find_run(
 ) -> Known:
     """Return a run: the named one, else the only live one, else the latest in the ledger."""
     live = clusters.listed(context, environment, pipeline, run_id)
-    if run_id is None and len(live) > 1:
-        raise finding.not_one(context, live, environment, pipeline, None)
-    of = of_name(live[0].name) if live else None
+    of = finding.run_of_only(context, live, environment, pipeline) if run_id is None else None
     chosen = run_id or (of.run_id if of else None) or _latest(context.effects, account, environment, pipeline)
     if not chosen:
         raise ClusterNotFoundError(
@@ -134,8 +132,3 @@ def ssh_of(access: Access, cluster_id: str) -> Any:
         proxy_command=access.emr_cluster_ssh_proxy_command,
         known_hosts=paths.private_folder(root, "known_hosts") / cluster_id,
     )
-
-
-def print_json(document: Any) -> None:
-    """Write one line to stdout, after everything that went to stderr."""
-    terminal.out_json(document)

@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
     known = shared.find_run(context, account, arguments.env, arguments.pipeline, run_id)
     document = _document(context, known)
     if failure.wants_json(arguments):
-        shared.print_json(document)
+        terminal.out_json(document)
     else:
         _show(document)
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import paths
-from kiln.commands import shared
 from kiln.display import failure, terminal
 from kiln.settings import vault
 
@@ -20,7 +19,7 @@ def main(arguments: argparse.Namespace) -> int:
     if failure.wants_json(arguments):
         file = paths.vault_file(root, arguments.env)
         head = {"version": 1, "kind": "vault", "environment": arguments.env, "vault": str(file)}
-        shared.print_json(head | {"added": made.generated, "missing": made.missing})
+        terminal.out_json(head | {"added": made.generated, "missing": made.missing})
         return 0
     what = [f"{', '.join(made.generated)} generated"] if made.generated else []
     what += [f"{', '.join(made.missing)} missing"] if made.missing else []

@@ -80,6 +80,19 @@ def _only_of_pipeline(context: Context, environment: str, pipeline: str) -> Clus
     return one
 
 
+def run_of_only(
+    context: Context, listed: Sequence[ClusterSummary], environment: str, pipeline: str
+) -> Identity | None:
+    """Return the run of the only cluster that is listed, by its name; None for none.
+
+    By name alone: a cluster whose tags were changed has to be ended, or reported, too. Raises
+    ClusterNotFoundError for several.
+    """
+    if len(listed) > 1:
+        raise not_one(context, listed, environment, pipeline, None)
+    return identity.of_name(listed[0].name) if listed else None
+
+
 def not_one(
     context: Context,
     found: Sequence[ClusterSummary],

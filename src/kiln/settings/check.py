@@ -30,14 +30,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str, int, float), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
     "list": (list,), "dict": (dict,),
 }  # fmt: skip
-_WORDS = {
-    "str": "text",
-    "path": "a path",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "dict": "a mapping (key: value)",
+_WORDS = {kind.__name__: words for kind, words in typed.WORDS.items() if isinstance(kind, type)} | {
+    "path": "a path"
 }
 
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _SHOWN = 60
 # The second: text with half a surrogate pair, where a constraint makes msgspec read it.
 _REFUSED = (msgspec.ValidationError, UnicodeEncodeError)
-_WORDS: dict[Any, str] = {
+WORDS: dict[Any, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -160,7 +160,7 @@ def _words(kind: Any) -> str:
     origin = get_origin(base) or base
     if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
         origin = dict
-    what = _WORDS[list if origin is tuple else origin]
+    what = WORDS[list if origin is tuple else origin]
     for meta in metas:
         what = meta.title or what + _bounds(cast("Any", meta))
     return what
