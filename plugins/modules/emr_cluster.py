@@ -100,6 +100,21 @@ options:
     description: Number of task nodes.
     type: int
     default: 0
+  master_market:
+    description: 'How the master is bought: ON_DEMAND or SPOT.'
+    type: str
+    choices: [ON_DEMAND, SPOT]
+    default: ON_DEMAND
+  core_market:
+    description: 'How the core nodes are bought: ON_DEMAND or SPOT.'
+    type: str
+    choices: [ON_DEMAND, SPOT]
+    default: ON_DEMAND
+  task_market:
+    description: 'How the task nodes are bought: ON_DEMAND or SPOT.'
+    type: str
+    choices: [ON_DEMAND, SPOT]
+    default: ON_DEMAND
   ebs_root_volume_size_gb:
     description: Size of each node's root volume, in GiB; 0 for the release's own size.
     type: int
@@ -111,8 +126,8 @@ options:
     type: int
   max_lifetime_seconds:
     description: >-
-      After this time the cluster counts as expired (tag expires_at). Nothing in Kiln ends it then
-      by itself. Required to launch.
+      After this time the cluster counts as expired (tag expires_at), and `kiln reap` ends it.
+      Required to launch.
     type: int
   termination_protected:
     description: >-

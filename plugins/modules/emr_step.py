@@ -57,6 +57,37 @@ options:
       timeout_seconds:
         description: Deadline of this step; without it the one of all steps.
         type: int
+      needs:
+        description: >-
+          Steps that must have ended well before it begins. When no step of the pipeline names any,
+          each needs the one before it; otherwise a step without `needs` begins at once.
+        type: list
+        elements: str
+      optional:
+        description: Its failure does not fail the run, nor the steps that need it.
+        type: bool
+        default: false
+      always:
+        description: 'A clean-up step: begins when all others have ended, also when one has failed.'
+        type: bool
+        default: false
+      repeatable:
+        description: >-
+          It may run twice: it is added again when nobody knows whether an addition had an effect.
+        type: bool
+        default: false
+      durable:
+        description: >-
+          What it leaves outlives the cluster (in S3, say): once complete, no new cluster runs it
+          again.
+        type: bool
+        default: false
+      inputs:
+        description: >-
+          S3 prefixes that it reads. A complete step is not taken for done when they have changed.
+        type: list
+        elements: str
+        default: []
       outputs:
         description: >-
           S3 prefixes that the step fills. Their sizes and any metrics.json there go into the result.

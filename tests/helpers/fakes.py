@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from kiln.aws import effects
 from kiln.emr import launch
@@ -78,6 +81,8 @@ class FakeCluster:
     ended_at: float | None = None
     ended_because: tuple[str, str] = ("USER_REQUEST", "Terminated by user request")
     protected: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    idle_seconds: int | None = None
     steps: list[FakeStep] = field(default_factory=list)
 
 
@@ -120,6 +125,8 @@ class FakeAws:
         # Reads of EMR show what was this many seconds ago, as emrbox's fault `lag` has it.
         self.lag = 0.0
         self.nodes: dict[str, list[effects.Instance]] = {}
+        self.instances: dict[str, effects.Ec2Instance] = {}
+        self.queues: dict[str, list[effects.Message]] = {}
 
     @contextmanager
     def _call(self, name: str) -> Any:
@@ -189,7 +196,7 @@ class FakeAws:
             created_at=START + timedelta(seconds=one.created),
             reason_code=code,
             reason_message=message,
-            tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]},
+            tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]} | one.tags,
             log_uri="s3://logs/emr/",
             termination_protected=one.protected,
         )
@@ -308,6 +315,56 @@ class FakeAws:
                 if key.startswith(uri)
             ]
             return found[:most]
+
+    def list_instance_groups(self, cluster_id: str) -> list[effects.Group]:
+        with self._call("ListInstanceGroups"):
+            asked = self._read(cluster_id).request["Instances"]["InstanceGroups"]
+            running = [node.group for node in self.nodes.get(cluster_id, []) if node.state == "RUNNING"]
+            return [
+                effects.Group(
+                    id=f"ig-{one['InstanceRole']}",
+                    kind=one["InstanceRole"],
+                    state="RUNNING",
+                    requested=one["InstanceCount"],
+                    running=running.count(one["InstanceRole"]) if running else one["InstanceCount"],
+                    market=one["Market"],
+                )
+                for one in asked
+            ]
+
+    def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
+        with self._call("AddTags"):
+            self._cluster(cluster_id).tags.update(tags)
+
+    def set_idle_timeout(self, cluster_id: str, seconds: int) -> None:
+        with self._call("PutAutoTerminationPolicy"):
+            self._cluster(cluster_id).idle_seconds = seconds
+
+    def find_instances(self, filters: Mapping[str, Sequence[str]]) -> list[effects.Ec2Instance]:
+        with self._call("DescribeInstances"):
+            states = filters.get("instance-state-name", ("pending", "running", "stopping", "stopped"))
+            wanted = {name[4:]: values for name, values in filters.items() if name.startswith("tag:")}
+            return [
+                one
+                for one in self.instances.values()
+                if one.state in states and all(one.tags.get(key) in values for key, values in wanted.items())
+            ]
+
+    def terminate_instances(self, instance_ids: Sequence[str]) -> None:
+        with self._call("TerminateInstances"):
+            for one in instance_ids:
+                self.instances[one] = msgspec.structs.replace(self.instances[one], state="terminated")
+
+    def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:
+        with self._call("ReceiveMessage"):
+            if not self.queues.get(queue_url):
+                self.clock.wait(wait_seconds, threading.Event())
+            return self.queues.get(queue_url, [])[:10]
+
+    def delete_messages(self, queue_url: str, receipts: Sequence[str]) -> None:
+        with self._call("DeleteMessageBatch"):
+            held = self.queues.get(queue_url, [])
+            self.queues[queue_url] = [one for one in held if one.receipt not in receipts]
 
     def caller_identity(self) -> str:
         with self._call("GetCallerIdentity"):

@@ -56,9 +56,17 @@ def listed_objects(raw: Mapping[str, Any]) -> list[Any]:
 
 
 @forms.whole
-def group_kind(raw: Mapping[str, Any]) -> tuple[str, str]:
-    """Read the id and the kind of an InstanceGroup."""
-    return forms.text(raw["Id"]), forms.text(raw["InstanceGroupType"])
+def group(raw: Mapping[str, Any]) -> effects.Group:
+    """Read an InstanceGroup of ListInstanceGroups."""
+    kind = forms.text(raw["InstanceGroupType"])
+    return effects.Group(
+        id=forms.text(raw["Id"]),
+        kind=kind if kind in _KINDS else "",
+        state=forms.state(raw["Status"]["State"]),
+        requested=int(raw.get("RequestedInstanceCount", 0)),
+        running=int(raw.get("RunningInstanceCount", 0)),
+        market=forms.text(raw.get("Market")),
+    )
 
 
 @forms.whole
@@ -108,7 +116,7 @@ def instance(raw: Mapping[str, Any], kinds: Mapping[str, str]) -> effects.Instan
         id=forms.id_of(raw["Id"], _EMR_INSTANCE_ID),
         ec2_instance_id=ec2_id if _EC2_ID.fullmatch(ec2_id) else "",
         private_ip_address=forms.address(raw.get("PrivateIpAddress")),
-        group=kind if (kind := kinds.get(raw.get("InstanceGroupId", ""))) in _KINDS else "",
+        group=kinds.get(raw.get("InstanceGroupId", ""), ""),
         state=forms.state(raw["Status"]["State"]),
     )
 
@@ -150,3 +158,26 @@ def object_summary(bucket: str, raw: Mapping[str, Any]) -> effects.ObjectSummary
     return effects.ObjectSummary(
         uri=f"s3://{bucket}/{raw['Key']}", size=int(raw["Size"]), modified_at=forms.time(raw["LastModified"])
     )
+
+
+@forms.whole
+def ec2_instance(raw: Mapping[str, Any]) -> effects.Ec2Instance:
+    """Read an Instance of EC2's DescribeInstances."""
+    return effects.Ec2Instance(
+        id=forms.id_of(raw["InstanceId"], _EC2_ID),
+        state=forms.text(raw["State"]["Name"]),
+        launched_at=forms.time(raw["LaunchTime"]),
+        private_ip_address=forms.address(raw.get("PrivateIpAddress")),
+        tags={forms.text(tag.get("Key")): forms.text(tag.get("Value")) for tag in raw.get("Tags", [])},
+        reason_code=forms.text(raw.get("StateReason", {}).get("Code")),
+    )
+
+
+@forms.whole
+def messages(answer: Mapping[str, Any]) -> list[effects.Message]:
+    """Read the answer of ReceiveMessage, which leaves an empty list out."""
+    found = answer.get("Messages", [])
+    return [
+        effects.Message(body=forms.text(raw["Body"]), receipt=forms.text(raw["ReceiptHandle"]))
+        for raw in found
+    ]

@@ -55,6 +55,36 @@ class Instance(Value, frozen=True, kw_only=True):
     state: str
 
 
+class Group(Value, frozen=True, kw_only=True):
+    """An instance group: `kind` is MASTER, CORE or TASK."""
+
+    id: str
+    kind: str
+    state: str
+    requested: int
+    running: int
+    market: str = ""
+
+
+class Ec2Instance(Value, frozen=True, kw_only=True):
+    """An instance as EC2's DescribeInstances shows it."""
+
+    id: str
+    state: str
+    launched_at: datetime
+    private_ip_address: str
+    tags: Mapping[str, str]
+    # Why it ended, such as `Server.SpotInstanceTermination`.
+    reason_code: str = ""
+
+
+class Message(Value, frozen=True, kw_only=True):
+    """A message of an SQS queue, and the receipt that deletes it."""
+
+    body: str
+    receipt: str
+
+
 class StepRequest(Value, frozen=True, kw_only=True):
     """A step to add. `action_on_failure` is always sent (docs/aws_facts.md 1.4)."""
 
@@ -159,6 +189,30 @@ class Effects(Protocol):
 
     def list_objects(self, uri: str, *, most: int = MOST_OBJECTS) -> list[ObjectSummary]:
         """Return the objects below a prefix, by name; no more than the first `most`."""
+
+    def list_instance_groups(self, cluster_id: str) -> list[Group]:
+        """Return the instance groups with their requested and running counts."""
+
+    def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a cluster; those of the same names are replaced."""
+
+    def set_idle_timeout(self, cluster_id: str, seconds: int) -> None:
+        """Let EMR end the cluster by itself after this time without work, 60 to 604800 seconds."""
+
+    def find_instances(self, filters: Mapping[str, Sequence[str]]) -> list[Ec2Instance]:
+        """Return EC2 instances by EC2's own filters (`tag:KEY`, `instance-state-name`), all pages."""
+
+    def terminate_instances(self, instance_ids: Sequence[str]) -> None:
+        """Ask for the end of EC2 instances; asynchronous, harmless on ended ones."""
+
+    def receive_messages(self, queue_url: str, wait_seconds: int) -> list[Message]:
+        """Return messages of an SQS queue; waits up to 20 s for the first.
+
+        One that is not deleted comes again.
+        """
+
+    def delete_messages(self, queue_url: str, receipts: Sequence[str]) -> None:
+        """Remove up to 10 messages from a queue."""
 
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""

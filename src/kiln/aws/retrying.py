@@ -173,6 +173,34 @@ class Retrying:
         """Return the objects below a prefix."""
         return self._ask("list_objects", lambda: self.inner.list_objects(uri, most=most))
 
+    def list_instance_groups(self, cluster_id: str) -> list[effects.Group]:
+        """Return the instance groups."""
+        return self._ask("list_instance_groups", lambda: self.inner.list_instance_groups(cluster_id))
+
+    def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a cluster."""
+        self._ask("add_tags", lambda: self.inner.add_tags(cluster_id, tags))
+
+    def set_idle_timeout(self, cluster_id: str, seconds: int) -> None:
+        """Set the auto-termination policy."""
+        self._ask("set_idle_timeout", lambda: self.inner.set_idle_timeout(cluster_id, seconds))
+
+    def find_instances(self, filters: Mapping[str, Sequence[str]]) -> list[effects.Ec2Instance]:
+        """Return EC2 instances."""
+        return self._ask("find_instances", lambda: self.inner.find_instances(filters))
+
+    def terminate_instances(self, instance_ids: Sequence[str]) -> None:
+        """Ask for the end of EC2 instances."""
+        self._ask("terminate_instances", lambda: self.inner.terminate_instances(instance_ids))
+
+    def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:
+        """Return messages of a queue."""
+        return self._ask("receive_messages", lambda: self.inner.receive_messages(queue_url, wait_seconds))
+
+    def delete_messages(self, queue_url: str, receipts: Sequence[str]) -> None:
+        """Remove messages from a queue."""
+        self._ask("delete_messages", lambda: self.inner.delete_messages(queue_url, receipts))
+
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""
         return self._ask("caller_identity", self.inner.caller_identity)

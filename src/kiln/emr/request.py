@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from kiln.settings.model import ClusterShape
 
 
-def _group(role: str, instance_type: str, count: int) -> dict[str, Any]:
+def _group(role: str, instance_type: str, count: int, market: str) -> dict[str, Any]:
     return {
         "Name": role.lower(),
         "InstanceRole": role,
         "InstanceType": instance_type,
         "InstanceCount": count,
-        "Market": "ON_DEMAND",
+        "Market": market,
     }
 
 
@@ -39,11 +39,12 @@ def _configuration(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _instances(shape: ClusterShape) -> dict[str, Any]:
-    groups = [_group("MASTER", shape.master_instance_type, 1)]
+    groups = [_group("MASTER", shape.master_instance_type, 1, shape.master_market)]
     if shape.core_count:
-        groups.append(_group("CORE", shape.core_instance_type, shape.core_count))
+        groups.append(_group("CORE", shape.core_instance_type, shape.core_count, shape.core_market))
     if shape.task_count:
-        groups.append(_group("TASK", shape.task_instance_type or shape.core_instance_type, shape.task_count))
+        task_type = shape.task_instance_type or shape.core_instance_type
+        groups.append(_group("TASK", task_type, shape.task_count, shape.task_market))
     instances: dict[str, Any] = {
         "InstanceGroups": groups,
         "Ec2KeyName": shape.key_pair,

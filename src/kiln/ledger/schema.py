@@ -19,7 +19,9 @@ from kiln.identity import CLUSTER_ID, STEP_ID
 if TYPE_CHECKING:
     from kiln.aws.effects import StoredObject
 
-VERSION = 1
+VERSION = 2
+# Older versions that are read as they are: every field that came later has a default.
+_READABLE = frozenset({1, VERSION})
 ClusterId = Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
 StepId = Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")]
 # More than any run makes: longer lists were not written by Kiln. Each attempt and step may cost a call.
@@ -27,16 +29,56 @@ _MOST_ATTEMPTS, _MOST_STEPS, _MOST = Meta(max_length=100), Meta(max_length=1000)
 # How a launch or a step ended that has had no effect, or none that showed.
 REFUSED, NOT_FOUND = "REFUSED", "NOT_FOUND"
 RETENTION = timedelta(days=60)
+# How often a driver says that it lives, and after what time without that it counts as dead.
+HEARTBEAT_SECONDS = 45.0
+DEAD_SECONDS = 180.0
+
+
+class Driver(msgspec.Struct, kw_only=True):
+    """A command that works on the run now, and when it last said so.
+
+    `phases` are the names of what it does; `whole`: it answers for the end of the run's cluster. One whose
+    heartbeat is older than DEAD_SECONDS is dead: killed, or its machine was lost.
+    """
+
+    id: str
+    host: str
+    pid: int
+    phases: Annotated[list[str], Meta(max_length=1000)] = []
+    whole: bool = False
+    started_at: str
+    heartbeat_at: str
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened."""
+    """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened.
+
+    `alternative` holds the launch settings that this attempt had in place of the pipeline's own ones.
+    `failure_class` is a name of kiln.failure_classes, empty while the attempt is good.
+    """
 
     intent_at: str
     cluster_id: ClusterId | None = None
     launched_at: str | None = None
     ended_at: str | None = None
     end_state: str | None = None
+    alternative: dict[str, Any] = {}
+    nodes: int = 0
+    failure_class: str = ""
+    message: str = ""
+
+
+class StepIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step was added with. An empty value is one that is not known, and is not compared.
+
+    `arguments` are jar and arguments, `commit` that of the model repo on the nodes, `environment` the hash of
+    the Python environment, `inputs` a digest of what lay below each declared input.
+    """
+
+    arguments: Annotated[list[str], Meta(max_length=10_000)] = []
+    commit: str = ""
+    environment: str = ""
+    inputs: dict[str, str] = {}
 
 
 class StepEntry(msgspec.Struct, kw_only=True):
@@ -48,6 +90,7 @@ class StepEntry(msgspec.Struct, kw_only=True):
     step_id: StepId | None = None
     state: str | None = None
     seconds: float | None = None
+    identity: StepIdentity | None = None
 
 
 class Phase(msgspec.Struct, kw_only=True):
@@ -91,7 +134,17 @@ class Run(msgspec.Struct, kw_only=True):
     failed_phase: str | None = None
     # How many launches and steps the verdict covers (`begun` at that time); later ones are not part of it.
     concluded: int | None = None
+    failure_class: str = ""
     message: str = ""
+    # Commands that work on the run now.
+    drivers: Annotated[list[Driver], Meta(max_length=100)] = []
+    # The commit of the model repo and the hash of the Python environment on the nodes of the last cluster.
+    deployed_commit: str = ""
+    deployed_environment: str = ""
+    # Somebody has asked for the end of the run: no driver begins anything more.
+    cancel_requested_at: str | None = None
+    # Until when the cluster of the failed run is kept for debugging.
+    held_until: str | None = None
     attempts: Annotated[list[Attempt], _MOST_ATTEMPTS] = []
     steps: Annotated[list[StepEntry], _MOST_STEPS] = []
     phases: Annotated[list[Phase], _MOST] = []
@@ -173,6 +226,7 @@ def decode(stored: StoredObject, uri: str) -> Run:
     # Deep nesting, text that is no UTF-8, numbers out of range: msgspec has an error of its own for the rest.
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise LedgerUnreadableError(f"the ledger {uri} cannot be read: {error}") from error
-    if run.version != VERSION:
+    if run.version not in _READABLE:
         raise LedgerUnreadableError(f"the ledger {uri} has version {run.version}, this kiln knows {VERSION}")
+    run.version = VERSION
     return run

@@ -56,10 +56,47 @@ class StepSettings(Model, frozen=True, kw_only=True):
     timeout_seconds: Annotated[
         Seconds | None, doc("Deadline of this step; without it the one of all steps.")
     ] = None
+    needs: Annotated[
+        tuple[str, ...] | None,
+        doc(
+            "Steps that must have ended well before it begins. When no step of the pipeline names any, each "
+            "needs the one before it; otherwise a step without `needs` begins at once."
+        ),
+    ] = None
+    optional: Annotated[bool, doc("Its failure does not fail the run, nor the steps that need it.")] = False
+    always: Annotated[
+        bool, doc("A clean-up step: begins when all others have ended, also when one has failed.")
+    ] = False
+    repeatable: Annotated[
+        bool, doc("It may run twice: it is added again when nobody knows whether an addition had an effect.")
+    ] = False
+    durable: Annotated[
+        bool,
+        doc("What it leaves outlives the cluster (in S3, say): once complete, no new cluster runs it again."),
+    ] = False
+    inputs: Annotated[
+        tuple[S3Uri, ...],
+        doc("S3 prefixes that it reads. A complete step is not taken for done when they have changed."),
+    ] = ()
     outputs: Annotated[
         tuple[S3Uri, ...],
         doc("S3 prefixes that the step fills. Their sizes and any metrics.json there go into the result."),
     ] = ()
+
+
+Market = Literal["ON_DEMAND", "SPOT"]
+
+
+class Alternative(Model, frozen=True, kw_only=True):
+    """What a further attempt of a run launches with, in place of the pipeline's own; empty = the same."""
+
+    subnet_id: Annotated[str, doc("Subnet of the nodes.")] = ""
+    master_instance_type: Annotated[str, doc("Instance type of the master.")] = ""
+    core_instance_type: Annotated[str, doc("Instance type of the core nodes.")] = ""
+    task_instance_type: Annotated[str, doc("Instance type of the task nodes.")] = ""
+    master_market: Annotated[Market | None, doc("How the master is bought.")] = None
+    core_market: Annotated[Market | None, doc("How the core nodes are bought.")] = None
+    task_market: Annotated[Market | None, doc("How the task nodes are bought.")] = None
 
 
 class ClusterShape(Model, frozen=True, kw_only=True):
@@ -83,6 +120,9 @@ class ClusterShape(Model, frozen=True, kw_only=True):
         str, doc("Instance type of the task nodes; empty for the core nodes' type.")
     ] = ""
     task_count: Annotated[Count, doc("Number of task nodes.")] = 0
+    master_market: Annotated[Market, doc("How the master is bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
+    core_market: Annotated[Market, doc("How the core nodes are bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
+    task_market: Annotated[Market, doc("How the task nodes are bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
     ebs_root_volume_size_gb: Annotated[
         Count, doc("Size of each node's root volume, in GiB; 0 for the release's own size.")
     ] = 0
@@ -95,10 +135,7 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     max_lifetime_seconds: Annotated[
         int,
         Meta(ge=60),
-        doc(
-            "After this time the cluster counts as expired (tag expires_at). "
-            "Nothing in Kiln ends it then by itself."
-        ),
+        doc("After this time the cluster counts as expired (tag expires_at), and `kiln reap` ends it."),
     ]
     termination_protected: Annotated[
         bool,
@@ -148,6 +185,9 @@ class Access(Ending, frozen=True, kw_only=True):
     emr_cluster_ssh_proxy_command: str = ""
 
 
+IfRunning = Literal["fail", "skip", "wait", "attach"]
+
+
 class Driver(Access, frozen=True, kw_only=True):
     """The driver's own settings."""
 
@@ -155,6 +195,14 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_environment: Text
     kiln_owner: Text
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
+    kiln_hold_seconds: Annotated[int, Meta(ge=60, le=604_800)] = 1800
+    kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 1
+    kiln_attempt_delay_seconds: Count = 60
+    kiln_alternatives: tuple[Alternative, ...] = ()
+    kiln_most_node_hours: Annotated[float, Meta(ge=0)] = 0.0
+    kiln_parallel_runs: Count = 1
+    kiln_if_running: IfRunning = "fail"
+    kiln_events_queue_url: str = ""
     kiln_launch_timeout_seconds: Seconds
     kiln_step_timeout_seconds: Seconds
     kiln_run_timeout_seconds: Seconds
@@ -164,6 +212,7 @@ class Driver(Access, frozen=True, kw_only=True):
     model_repo_branch: str = ""
     model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
+    emr_node_environment_hash: str = ""
     steps: tuple[StepSettings, ...] = ()
 
 

@@ -17,7 +17,8 @@ from fakes import shape
 from moto.server import ThreadedMotoServer
 from urllib3 import HTTPResponse
 
-from kiln.aws.boto import Boto, split_uri
+from kiln.aws.boto import Boto
+from kiln.aws.boto_s3 import split_uri
 from kiln.clock import SystemClock
 from kiln.emr.request import launch_request
 from kiln.errors import (

@@ -42,6 +42,13 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "get_object": (("s3://b/k",), {}),
     "put_object": (("s3://b/k", b"x"), {"replaces": None}),
     "list_objects": (("s3://b/k",), {}),
+    "list_instance_groups": (("j-1",), {}),
+    "add_tags": (("j-1", {"k": "v"}), {}),
+    "set_idle_timeout": (("j-1", 600), {}),
+    "find_instances": (({},), {}),
+    "terminate_instances": ((["i-1"],), {}),
+    "receive_messages": (("https://queue", 20), {}),
+    "delete_messages": (("https://queue", ["r"]), {}),
     "caller_identity": ((), {}),
 }
 ERRORS: dict[str, Callable[[], KilnError]] = {
