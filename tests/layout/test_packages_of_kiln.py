@@ -97,7 +97,7 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 def test_names_of_phases_are_written_in_their_table_only() -> None:
-    # kiln_after_failure has values of its own, one of which is the name of a phase; so has the table of failures.
+    # The values of kiln_after_failure, and the classes of failures, have words of their own.
     others = {
         "phases.py": set(phases.ACTIONS),
         "settings/model.py": {phases.TERMINATE.name},
