@@ -385,6 +385,7 @@ class FakePlaybooks:
     def __init__(self, context: Any, identity: Any, ledger: Any, wanted: ClusterShape) -> None:
         self.context, self.identity, self.ledger, self.shape = context, identity, ledger, wanted
         self.ran: list[str] = []
+        self.arguments: list[list[str]] = []
         self.seconds: dict[str, float] = {}
         self.fail: dict[str, PlaybookError] = {}
         self.during: dict[str, Callable[[], None]] = {}
@@ -394,6 +395,7 @@ class FakePlaybooks:
         supervision.stop.check()
         name, changed = phase.name, phase.name not in self.ran
         self.ran.append(name)
+        self.arguments.append(arguments)
         supervision.tick()
         if phase.launches:
             changed = self.launch(supervision)

@@ -12,6 +12,7 @@ from kiln.aws.context import Context
 from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
+from kiln.runs.attempts import Policy
 from kiln.runs.limits import Limits
 from kiln.settings.model import StepSettings
 
@@ -50,6 +51,7 @@ class World:
         self.actions = actions
         self.steps = steps
         self.data_date: str | None = None
+        self.attempts = Policy()
 
     def run(self, actions: str | None = None) -> Result:
         wanted = selection.actions(actions or self.actions)
@@ -64,6 +66,7 @@ class World:
             arguments=[],
             explain=lambda _context, _cluster, step: [f"Traceback of {step.name}"],
             data_date=self.data_date,
+            attempts=self.attempts,
         ).run()
 
     def signal_at(self, call: int, number: int = signal.SIGINT) -> None:

@@ -35,6 +35,7 @@ def failure(error: KilnError) -> dict[str, Any]:
         "failed": True,
         "msg": "\n".join((message, *details, *([f"fix: {fix}"] if fix else []))),
         "exit_code": int(error.exit_code),
+        "failure_class": error.failure_class.value,
         "message": message,
         "fix": fix,
         "details": details,

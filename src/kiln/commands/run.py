@@ -15,7 +15,7 @@ from kiln.diagnosis import diagnose
 from kiln.emr import finding
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
-from kiln.runs import limits, preflight, selection
+from kiln.runs import attempts, limits, preflight, selection
 from kiln.settings import names, resolve
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.selection import Selection
-    from kiln.settings.model import Driver
+    from kiln.settings.model import ClusterShape, Driver
 
 # A name that no run has: settings are checked before AWS is asked which run is meant.
 _UNKNOWN_RUN = "unknown"
@@ -63,30 +63,31 @@ def _absolute(extra: str) -> str:
 
 def _run(session: Session, question: resolve.Question, wanted: Sequence[str]) -> int:
     """Do everything that can be known, and refused, without AWS; then the rest."""
-    driver, selected = _settings(question, wanted)
+    driver, shape, selected = _settings(question, wanted)
     context = session.context(driver)
     preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), selected)
     session.stop.check()
     meant = msgspec.structs.replace(question, run_id=question.run_id or _only_live_run(context, question))
     meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
-        driver, selected = _settings(meant, wanted)
+        driver, shape, selected = _settings(meant, wanted)
     job = Job(
         question=meant,
         account=driver,
         owner=driver.kiln_owner,
         selected=selected,
         limits=limits.of_run(driver),
+        attempts=attempts.of_settings(driver, shape),
         explain=lambda context, cluster, step: _explain(context, driver, cluster, step),
     )
     return session.execute(context, job)
 
 
-def _settings(question: resolve.Question, wanted: Sequence[str]) -> tuple[Driver, Selection]:
+def _settings(question: resolve.Question, wanted: Sequence[str]) -> tuple[Driver, ClusterShape, Selection]:
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
-    driver, _ = resolve.run_settings(question)
-    return driver, selection.make(wanted, driver.steps)
+    driver, shape = resolve.run_settings(question)
+    return driver, shape, selection.make(wanted, driver.steps)
 
 
 def _only_live_run(context: Context, question: resolve.Question) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kiln import paths, printable
@@ -15,6 +15,7 @@ from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.playbooks.runner import AnsibleRunner
 from kiln.runs import execution
+from kiln.runs.attempts import Policy
 from kiln.runs.expected import ExpectedTimes
 from kiln.signals import Signals
 from kiln.stop import Stop
@@ -45,6 +46,7 @@ class Job:
     selected: Selection
     limits: Limits
     owner: str = ""
+    attempts: Policy = field(default_factory=Policy)
     explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
 
 
@@ -116,4 +118,5 @@ def _execution(context: Context, job: Job, reporter: Reporter) -> execution.Exec
         arguments=question.arguments(),
         explain=job.explain,
         data_date=question.date,
+        attempts=job.attempts,
     )

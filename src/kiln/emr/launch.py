@@ -31,7 +31,8 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
     if known is not None:
         _record(ledger, known.id)
         return known, False
-    ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now())))
+    nodes = 1 + shape.core_count + shape.task_count
+    ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
     try:
         cluster_id = lost_calls.create(
             context,

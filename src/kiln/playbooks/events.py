@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from kiln.exit_codes import ExitCode
+from kiln.failure_classes import FailureClass
 
 _FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
+_CLASSES = frozenset(one.value for one in FailureClass)
 # What runs on the control host. Results of all other tasks are made on a node, and may say anything.
 OWN_ACTIONS = frozenset(
     {
@@ -27,7 +29,7 @@ OWN_ACTIONS = frozenset(
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `process`. `exit_code` stands in failures of kiln's own modules and actions only."""
+    """A line of `process`. Only failures of kiln's own modules and actions have an exit code and a class."""
 
     event: str = ""
     task: str = ""
@@ -37,6 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
     details: tuple[str, ...] = ()
     exit_code: ExitCode | None = None
+    failure_class: FailureClass | None = None
 
 
 def event_of(line: str) -> Event:
@@ -85,13 +88,16 @@ def _failure(action: object, result: dict[str, Any]) -> dict[str, Any]:
 
 def _own_failure(result: dict[str, Any]) -> dict[str, Any]:
     """Return the parts of kiln's own failure (`report.failure`), or nothing when it is not one."""
-    code, message, fix, details = (result.get(key) for key in ("exit_code", "message", "fix", "details"))
+    keys = ("exit_code", "failure_class", "message", "fix", "details")
+    code, failure_class, message, fix, details = (result.get(key) for key in keys)
     is_whole = (
         type(code) is int
         and code in _FAILURE_CODES
+        and isinstance(failure_class, str)
+        and failure_class in _CLASSES
         and isinstance(message, str)
         and isinstance(fix, str)
         and isinstance(details, list)
         and all(isinstance(line, str) for line in details)
     )
-    return {"exit_code": code, "message": message, "fix": fix, "details": details} if is_whole else {}
+    return {key: result[key] for key in keys} if is_whole else {}

@@ -1,30 +1,24 @@
-"""A run: phases one after the other, and an end for the cluster that always happens."""
+"""A run: attempts, phases one after the other, and an end for the cluster that always happens."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln import phases
-from kiln.emr import cluster_endings, clusters, descriptions, finding, terminate
-from kiln.emr.launch_watcher import LaunchWatcher
-from kiln.emr.steps import StepLateError
+from kiln.emr import terminate
 from kiln.emr.waiting import Waiting
-from kiln.errors import (
-    DeadlineError,
-    InterruptedRunError,
-    KilnError,
-    NotTerminatedError,
-    PlaybookError,
-    caught,
-)
-from kiln.ledger.schema import Phase as PhaseEntry
-from kiln.playbooks.runner import Supervision
+from kiln.errors import InterruptedRunError, KilnError, NotTerminatedError, caught
 from kiln.reporter import Unfailing
+from kiln.runs import attempts
+from kiln.runs.cluster_work import ClusterWork
+from kiln.runs.deadline import Deadline
 from kiln.runs.outcome import Outcome
+from kiln.runs.phase_log import PhaseLog
 from kiln.runs.result import Result
-from kiln.runs.step_phase import StepPhase
+from kiln.runs.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,17 +26,18 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
     from kiln.identity import Identity
-    from kiln.ledger.schema import Run
+    from kiln.ledger.schema import Phase, Run
     from kiln.ledger.store import Ledger
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
-    from kiln.runs.selection import SelectedPhase, Selection
-    from kiln.settings.model import StepSettings
+    from kiln.runs.selection import Selection
 
 
 # For how long the outcome of a run is read and recorded while AWS does not answer.
 _CONCLUDE_SECONDS = 60.0
+# For how long the end of a failed attempt waits for its ledger.
+_NOTE_SECONDS = 30.0
 
 
 @dataclass
@@ -62,15 +57,13 @@ class Execution:
     arguments: list[str]
     explain: Callable[[Context, Cluster, Step], list[str]]
     data_date: str | None = None
-    # What this process launched or works on: it is this run's, whatever tags and ledger say later.
-    launched: list[str] = field(default_factory=list, init=False)
+    attempts: attempts.Policy = field(default_factory=attempts.Policy)
     result: Result = field(init=False)
+    scope: Scope = field(init=False)
     outcome: Outcome = field(init=False)
-    steps: StepPhase = field(init=False)
-    in_launch: bool = field(default=False, init=False)
-    ends_at: float = field(default=0.0, init=False)
-    # Phases that are over and not in the ledger yet.
-    unwritten: list[PhaseEntry] = field(default_factory=list, init=False)
+    deadline: Deadline = field(init=False)
+    phase_log: PhaseLog = field(init=False)
+    work: ClusterWork = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
@@ -82,12 +75,18 @@ class Execution:
             run_id=self.identity.run_id,
             ledger=self.ledger.uri,
         )
-        self.outcome = Outcome(self.context, self.selection, self.ledger, self.result)
-        self.steps = StepPhase(
-            context=self.context,
-            ledger=self.ledger,
+        self.scope = Scope(self.context, self.ledger)
+        self.outcome = Outcome(self.scope, self.selection, self.result)
+        self.deadline = Deadline(self.context.clock, self.limits.run_seconds, self.attempts.most_node_hours)
+        self.phase_log = PhaseLog(self.context.clock, self.reporter, self.result)
+        self.work = ClusterWork(
+            scope=self.scope,
+            identity=self.identity,
             limits=self.limits,
+            deadline=self.deadline,
+            playbooks=self.playbooks,
             reporter=self.reporter,
+            arguments=self.arguments,
             result=self.result,
             explain=self.explain,
             # Without an owner here the cluster stays: at least the step must not go on unseen.
@@ -97,141 +96,114 @@ class Execution:
     def run(self) -> Result:
         """Do it. Never raises a KilnError: the result holds it."""
         started = self.context.clock.monotonic()
-        self.ends_at = started + self.limits.run_seconds
-        given = self.context
         if self.limits.run_seconds:
-            self._use(given.within(self.limits.run_seconds))
-        error = caught(self._all_phases)
+            self.scope.use(self.context.within(self.limits.run_seconds))
+        error = caught(self._all_attempts)
         ending = None
         if self._must_end(error):
-            self._use(given.unstoppable())
-            ending = _unconfirmed(caught(lambda: self._timed(phases.TERMINATE.name, self._end)))
+            ending = _unconfirmed(caught(self._end_clusters))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
-        self._use(given.unstoppable().within(_CONCLUDE_SECONDS))
+        self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
         caught(self._write_phases)
         return self.outcome.conclude(error, ending)
 
-    def _use(self, context: Context) -> None:
-        """Use this context, with its deadline and its stop request, from now on."""
-        self.context = context
-        self.ledger = self.ledger.on(context.effects)
-        self.outcome = replace(self.outcome, context=context, ledger=self.ledger)
-        self.steps = replace(self.steps, context=context, ledger=self.ledger)
-
-    def _all_phases(self) -> None:
+    def _all_attempts(self) -> None:
         # Before the first step: a driver that is killed must not leave its retry to the date of that day.
         if self.data_date is not None and self.outcome.is_known():
-            self.ledger.try_update(lambda run: run.keep_date(self.data_date))
+            self.scope.ledger.try_update(lambda run: run.keep_date(self.data_date))
+        bounded = self.scope.context
+        for number in itertools.count(1):
+            try:
+                self._attempt(number)
+            except KilnError as error:
+                if not self._tries_again(error, number):
+                    raise
+                self._give_up_cluster(error, number)
+                self.scope.use(bounded)
+                bounded.clock.wait(self.attempts.delay_seconds, bounded.stop.event)
+            else:
+                return
+
+    def _attempt(self, number: int) -> None:
+        self.work.alternative = self.attempts.settings_of(number)
+        self._bound_cost()
         for phase in self.selection.phases:
-            self.context.stop.check()
-            if self._seconds_left() <= 0:
-                raise self._late()
-            self._timed(phase.name, partial(self._do, phase))
+            self.scope.context.stop.check()
+            if self.deadline.seconds_left() <= 0:
+                raise self.deadline.error()
+            self.phase_log.timed(phase.name, partial(self.work.do, phase))
             # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
-            if not self.context.stop.event.is_set():
+            if not self.scope.context.stop.event.is_set():
                 self._write_phases()
 
-    def _do(self, phase: SelectedPhase) -> bool:
-        return self._step(phase.step) if phase.step else self._playbook(phase.row)
+    def _bound_cost(self) -> None:
+        """End this attempt when the run has used its node hours."""
+        if not self.attempts.most_node_hours:
+            return
+        ledger = self.scope.ledger
+        used = attempts.node_hours(ledger.read_if_possible(), ledger.age_seconds)
+        left = self.attempts.seconds_left(used)
+        self.deadline.pay_for(left)
+        self.scope.use(self.scope.context.within(left))
 
-    def _seconds_left(self) -> float:
-        return self.ends_at - self.context.clock.monotonic()
+    def _tries_again(self, error: KilnError, number: int) -> bool:
+        """Return whether this command may launch a new cluster; of single actions only the launch may."""
+        if not (self.selection.launches and (self.selection.ends or self.work.in_launch)):
+            return False
+        return self.attempts.tries_again(error, number, self.deadline.seconds_left())
 
-    def _late(self) -> DeadlineError:
-        return DeadlineError(
-            f"the run took longer than {self.limits.run_seconds:.0f} s",
-            fix="raise kiln_run_timeout_seconds, or find the phase that took the time",
+    def _give_up_cluster(self, error: KilnError, number: int) -> None:
+        """End the cluster of a failed attempt before there is another one. Raises NotTerminatedError."""
+        attempt = f"attempt {number} of {self.attempts.attempts}"
+        self.reporter.line(f"{attempt} failed ({error.failure_class.value}): {error.message}")
+        self._note_attempt(error)
+        self._end_clusters()
+        self.result.give_up(error, self.work.alternative)
+        self.work.in_launch = False
+        changed = self.attempts.settings_of(number + 1)
+        with_what = (
+            f", with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
         )
+        self.reporter.line(f"the next one begins in {self.attempts.delay_seconds:.0f} s{with_what}")
 
-    def _timed(self, name: str, work: Callable[[], bool]) -> None:
-        """Time a phase for the reporter, the result and the ledger."""
-        entry = PhaseEntry(name=name, status="failed", seconds=0.0)
-        started = self.context.clock.monotonic()
-        try:
-            with self.reporter.phase(name):
-                entry.changed = work()
-            entry.status = "ok"
-        except BaseException as error:
-            self.result.phase = name
-            if isinstance(error, KilnError):
-                entry.message, entry.details, entry.fix = error.message, list(error.details), error.fix
-            raise
-        finally:
-            entry.seconds = round(self.context.clock.monotonic() - started, 1)
-            entry.ended_at = self.ledger.now()
-            self.result.phases.append(entry)
-            self.unwritten.append(entry)
+    def _note_attempt(self, error: KilnError) -> None:
+        """Remember why the attempt failed; the cluster's end does not wait long for that."""
+
+        def change(run: Run) -> None:
+            if run.attempts:
+                run.attempts[-1].failure_class = error.failure_class.value
+                run.attempts[-1].message = error.message
+                run.attempts[-1].alternative = self.work.alternative
+
+        self.scope.ledger.on(self.scope.context.within(_NOTE_SECONDS).effects).try_update(change)
 
     def _write_phases(self) -> None:
-        entries, self.unwritten = self.unwritten, []
+        entries = self.phase_log.take_unwritten()
         if entries and self.outcome.is_known():
-            self.ledger.try_update(lambda run: self._remember(run, entries))
+            self.scope.ledger.try_update(lambda run: self._remember(run, entries))
 
-    def _remember(self, run: Run, entries: list[PhaseEntry]) -> None:
+    def _remember(self, run: Run, entries: list[Phase]) -> None:
         run.phases.extend(entries)
         run.keep_date(self.data_date)
 
-    def _playbook(self, row: phases.Phase) -> bool:
-        self.in_launch = row.launches
-        supervision = Supervision(
-            reporter=self.reporter,
-            stop=self.context.stop,
-            seconds=self._seconds_left(),
-            on_cluster=self._works_on,
-        )
-        if not self.in_launch:
-            try:
-                return self.playbooks.run(row, self.arguments, supervision)
-            except PlaybookError as error:
-                raise cluster_endings.cause_of(
-                    self.context, self.ledger, self.result.cluster_id, error
-                ) from error
-        watcher = LaunchWatcher(self.context, self.ledger, self.limits.interval_seconds)
-        changed = self.playbooks.run(row, self.arguments, replace(supervision, tick=watcher))
-        self.in_launch = False
-        watcher.show(self._find_cluster())
-        return changed
-
-    def _works_on(self, cluster_id: str) -> None:
-        if cluster_id not in self.launched:
-            self.launched.append(cluster_id)
-        self.result.cluster_id = cluster_id
-
-    def _find_cluster(self) -> Cluster:
-        if self.result.cluster_id is None:
-            names = (self.identity.environment, self.identity.pipeline, self.identity.run_id)
-            found = finding.only(self.context, *names, lambda _: self.ledger)
-            self._works_on(found.id)
-            return found
-        return clusters.shown(self.context, self.result.cluster_id)
-
-    def _step(self, wanted: StepSettings) -> bool:
-        first_seen = self.result.cluster_id is None
-        try:
-            cluster = self._find_cluster()
-            if first_seen:
-                self.reporter.line(descriptions.describe_change(cluster))
-            return self.steps.run(cluster, wanted)
-        except StepLateError:
-            raise
-        except DeadlineError as error:
-            late = self._late()
-            fix = "; ".join(filter(None, (error.fix, late.fix)))
-            raise DeadlineError(f"{late.message}: {error.message}", fix=fix) from error
-
     def _must_end(self, error: KilnError | None) -> bool:
         if isinstance(error, InterruptedRunError):
-            return self.selection.ends or self.in_launch
+            return self.selection.ends or self.work.in_launch
         if error is not None and not self.selection.only_ends and self.limits.keep_failed:
             return False
         return self.selection.ends
+
+    def _end_clusters(self) -> None:
+        self.scope.use(self.context.unstoppable())
+        self.phase_log.timed(phases.TERMINATE.name, self._end)
 
     def _end(self) -> bool:
         waiting = Waiting(
             timeout_seconds=self.limits.terminate_seconds,
             interval_seconds=self.limits.interval_seconds,
         )
-        ended = terminate.end_run(self.context, self.identity, self.ledger, waiting, self.launched)
+        launched = self.work.launched
+        ended = terminate.end_run(self.scope.context, self.identity, self.scope.ledger, waiting, launched)
         if not ended:
             self.reporter.line("no cluster of this run is live")
         elif self.result.cluster_id is None:

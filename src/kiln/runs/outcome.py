@@ -14,11 +14,10 @@ from kiln.exit_codes import ExitCode
 from kiln.runs import outputs
 
 if TYPE_CHECKING:
-    from kiln.aws.context import Context
     from kiln.errors import KilnError
     from kiln.ledger.schema import Run
-    from kiln.ledger.store import Ledger
     from kiln.runs.result import Result
+    from kiln.runs.scope import Scope
     from kiln.runs.selection import Selection
 
 
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 class Outcome:
     """Concludes the result of one `kiln run`."""
 
-    context: Context
+    scope: Scope
     selection: Selection
-    ledger: Ledger
     result: Result
 
     def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
@@ -45,22 +43,22 @@ class Outcome:
 
     def is_known(self) -> bool:
         """Return whether this run has a cluster or a ledger. Nothing is written about one without."""
-        return self.result.cluster_id is not None or self.ledger.read_if_possible() is not None
+        return self.result.cluster_id is not None or self.scope.ledger.read_if_possible() is not None
 
     def _add_cluster(self) -> None:
         result = self.result
         if result.cluster_id is None:
-            run = self.ledger.read_if_possible()
+            run = self.scope.ledger.read_if_possible()
             result.cluster_id = run.cluster_ids[-1] if run and run.cluster_ids else None
         if result.cluster_id is not None:
-            cluster = self.context.effects.describe_cluster(result.cluster_id)
+            cluster = self.scope.context.effects.describe_cluster(result.cluster_id)
             result.cluster_state = cluster.state
             result.logs = [f"{cluster.log_uri}{cluster.id}/"] if cluster.log_uri else []
 
     def _add_outputs(self) -> None:
         done = {step.name for step in self.result.steps if step.state == "COMPLETED"}
         wanted = [phase.step for phase in self.selection.phases if phase.step and phase.name in done]
-        self.result.outputs.extend(outputs.collect(self.context.effects, wanted))
+        self.result.outputs.extend(outputs.collect(self.scope.context.effects, wanted))
 
     def _judge(self, failure: KilnError | None) -> None:
         self.result.verdict = self._verdict(failure).value
@@ -76,7 +74,9 @@ class Outcome:
             return states.verdict_of_steps(step.state for step in self.result.steps)
         if not self.selection.ends:
             return Verdict.RUNNING
-        return verdicts.of_ended(self.context, self.ledger.read_if_possible(), self.result.cluster_id)
+        return verdicts.of_ended(
+            self.scope.context, self.scope.ledger.read_if_possible(), self.result.cluster_id
+        )
 
     def _remember(self) -> None:
         result = self.result
@@ -90,4 +90,4 @@ class Outcome:
             run.outputs = list(filled.values())
 
         if self.is_known():
-            self.ledger.try_update(change)
+            self.scope.ledger.try_update(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +25,15 @@ class StepResult(msgspec.Struct, kw_only=True):
     seconds: float | None = None
 
 
+class AttemptResult(msgspec.Struct, kw_only=True):
+    """An attempt that failed, and after which a new cluster was launched."""
+
+    cluster_id: str | None
+    failure_class: str
+    message: str
+    settings: dict[str, Any] = {}
+
+
 class Result(msgspec.Struct, kw_only=True):
     """What `kiln run` prints as JSON. Fields are only ever added; a change of meaning raises `version`."""
 
@@ -44,6 +53,8 @@ class Result(msgspec.Struct, kw_only=True):
     cluster_id: str | None = None
     cluster_state: str | None = None
     seconds: float = 0.0
+    # Attempts before the last one.
+    attempts: list[AttemptResult] = []
     phases: list[Phase] = []
     steps: list[StepResult] = []
     outputs: list[Output] = []
@@ -57,3 +68,15 @@ class Result(msgspec.Struct, kw_only=True):
         self.exit_code, self.exit_name = int(failure.exit_code), failure.exit_code.name.lower()
         self.message, self.fix = failure.message + before, failure.fix
         self.details = self.details or list(failure.details)
+
+    def give_up(self, error: KilnError, settings: dict[str, Any]) -> None:
+        """Begin anew after an attempt that failed: what it did is no part of the outcome."""
+        failed = AttemptResult(
+            cluster_id=self.cluster_id,
+            failure_class=error.failure_class.value,
+            message=error.message,
+            settings=settings,
+        )
+        self.attempts.append(failed)
+        self.cluster_id = self.cluster_state = self.phase = None
+        self.steps, self.details = [], []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from fakes import shape
 from run_world import STEPS, World
 
 from kiln import cli
@@ -18,6 +19,7 @@ from kiln.settings import resolve
 
 if TYPE_CHECKING:
     from kiln.commands.run_session import Job
+    from kiln.settings.model import ClusterShape
 
 
 class Driver:
@@ -28,7 +30,7 @@ class Driver:
         self.today = "2026-11-20"
         self.dates: list[str | None] = []
 
-    def settings(self, question: resolve.Question) -> tuple[Any, None]:
+    def settings(self, question: resolve.Question) -> tuple[Any, ClusterShape]:
         """Return the settings as Ansible would: without a date, `ds` is today."""
         ds = question.date or self.today
         steps = tuple(msgspec.structs.replace(one, args=("--date", ds)) for one in STEPS)
@@ -41,9 +43,13 @@ class Driver:
             kiln_poll_interval_seconds=5,
             kiln_run_timeout_seconds=3600,
             kiln_step_timeout_seconds=600,
+            kiln_attempts=1,
+            kiln_attempt_delay_seconds=0,
+            kiln_alternatives=(),
+            kiln_most_node_hours=0,
             kiln_after_failure="terminate",
         )
-        return driver, None
+        return driver, shape()
 
     def execute(self, _context: Any, job: Job) -> int:
         self.world.data_date = job.question.date

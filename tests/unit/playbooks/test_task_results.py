@@ -23,13 +23,22 @@ if TYPE_CHECKING:
 TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
-KEYS = "failed msg stderr module_stderr exit_code fix details message results cluster cluster_id changed"
+KEYS = (
+    "failed msg stderr module_stderr exit_code failure_class fix details message results cluster cluster_id"
+    " changed"
+)
 RESULTS = st.dictionaries(
     st.sampled_from(KEYS.split()), st.one_of(st.sampled_from([0, 14, 99, 137, True, "x", ""]), documents())
 )
 
 
-OWN = {"exit_code": 11, "message": "no such type", "fix": "name another", "details": ["one", "two"]}
+OWN = {
+    "exit_code": 11,
+    "failure_class": "validation",
+    "message": "no such type",
+    "fix": "name another",
+    "details": ["one", "two"],
+}
 
 
 def error_of(folder: Path, result: Any, action: str = "ansible.builtin.command") -> PlaybookError:

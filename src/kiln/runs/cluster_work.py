@@ -1,0 +1,117 @@
+"""The work of one attempt: playbooks and steps on the run's cluster."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kiln.emr import cluster_endings, clusters, descriptions, finding
+from kiln.emr.launch_watcher import LaunchWatcher
+from kiln.emr.steps import StepLateError
+from kiln.errors import DeadlineError, PlaybookError
+from kiln.playbooks.runner import Supervision
+from kiln.runs.step_phase import StepPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln import phases
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.identity import Identity
+    from kiln.playbooks.runner import Playbooks
+    from kiln.reporter import Reporter
+    from kiln.runs.deadline import Deadline
+    from kiln.runs.limits import Limits
+    from kiln.runs.result import Result
+    from kiln.runs.scope import Scope
+    from kiln.runs.selection import SelectedPhase
+    from kiln.settings.model import StepSettings
+
+
+@dataclass(kw_only=True)
+class ClusterWork:
+    """Does phases. `cancels`: an interrupted step is cancelled: this command does not end the cluster.
+
+    `launched` are the clusters that this process launched or worked on: they are this run's, whatever tags
+    and ledger say later. `in_launch`: a launch has begun, and it is not known yet that it went well.
+    """
+
+    scope: Scope
+    identity: Identity
+    limits: Limits
+    deadline: Deadline
+    playbooks: Playbooks
+    reporter: Reporter
+    arguments: list[str]
+    result: Result
+    explain: Callable[[Context, Cluster, Step], list[str]]
+    cancels: bool
+    # The launch settings of this attempt in place of the pipeline's own.
+    alternative: dict[str, Any] = field(default_factory=dict, init=False)
+    launched: list[str] = field(default_factory=list, init=False)
+    in_launch: bool = field(default=False, init=False)
+
+    def do(self, phase: SelectedPhase) -> bool:
+        """Do a phase; return whether it has changed anything."""
+        return self._step(phase.step) if phase.step else self._playbook(phase.row)
+
+    def _playbook(self, row: phases.Phase) -> bool:
+        context, ledger = self.scope.context, self.scope.ledger
+        self.in_launch = row.launches
+        arguments = self.arguments + (["-e", json.dumps(self.alternative)] if self.alternative else [])
+        supervision = Supervision(
+            reporter=self.reporter,
+            stop=context.stop,
+            seconds=self.deadline.seconds_left(),
+            on_cluster=self._works_on,
+        )
+        if not self.in_launch:
+            try:
+                return self.playbooks.run(row, arguments, supervision)
+            except PlaybookError as error:
+                raise cluster_endings.cause_of(context, ledger, self.result.cluster_id, error) from error
+        watcher = LaunchWatcher(context, ledger, self.limits.interval_seconds)
+        changed = self.playbooks.run(row, arguments, replace(supervision, tick=watcher))
+        self.in_launch = False
+        watcher.show(self._find_cluster())
+        return changed
+
+    def _works_on(self, cluster_id: str) -> None:
+        if cluster_id not in self.launched:
+            self.launched.append(cluster_id)
+        self.result.cluster_id = cluster_id
+
+    def _find_cluster(self) -> Cluster:
+        if self.result.cluster_id is None:
+            names = (self.identity.environment, self.identity.pipeline, self.identity.run_id)
+            found = finding.only(self.scope.context, *names, lambda _: self.scope.ledger)
+            self._works_on(found.id)
+            return found
+        return clusters.shown(self.scope.context, self.result.cluster_id)
+
+    def _step(self, wanted: StepSettings) -> bool:
+        first_seen = self.result.cluster_id is None
+        steps = StepPhase(
+            context=self.scope.context,
+            ledger=self.scope.ledger,
+            limits=self.limits,
+            reporter=self.reporter,
+            result=self.result,
+            explain=self.explain,
+            cancels=self.cancels,
+        )
+        try:
+            cluster = self._find_cluster()
+            if first_seen:
+                self.reporter.line(descriptions.describe_change(cluster))
+            return steps.run(cluster, wanted)
+        except StepLateError:
+            raise
+        except DeadlineError as error:
+            late = self.deadline.error()
+            fix = "; ".join(filter(None, (error.fix, late.fix)))
+            raise DeadlineError(
+                f"{late.message}: {error.message}", fix=fix, failure_class=late.failure_class
+            ) from error
