@@ -66,6 +66,31 @@ def test_a_foreign_ledger_is_an_error_to_read_and_nothing_when_it_is_only_wanted
         assert aws.objects[ledger.uri] == body
 
 
+VERSION_1 = b"""{"version": 1, "environment": "local", "pipeline": "model_building", "run_id": "r1", "owner": "ops",
+ "created_at": "2026-11-21T07:30:00Z", "updated_at": "2026-11-21T07:40:00Z", "data_date": "2026-11-20",
+ "verdict": "failed", "exit_code": 14, "failed_phase": "sd", "concluded": 2, "message": "step sd failed",
+ "attempts": [{"intent_at": "2026-11-21T07:30:01Z", "cluster_id": "j-0001", "launched_at": "2026-11-21T07:30:02Z",
+   "ended_at": null, "end_state": null}],
+ "steps": [{"name": "sd", "cluster_id": "j-0001", "intent_at": "2026-11-21T07:35:00Z", "step_id": "s-000101",
+   "state": "FAILED", "seconds": 20.0}],
+ "phases": [], "outputs": [], "events": []}"""
+
+
+def test_a_ledger_of_version_1_is_read_and_goes_on_as_one_of_version_2(aws: FakeAws, ledger: Ledger) -> None:
+    aws.objects[ledger.uri] = VERSION_1
+    run = ledger.read()
+    assert run is not None
+    assert (run.verdict, run.steps[0].state, run.drivers, run.steps[0].identity) == (
+        "failed",
+        "FAILED",
+        [],
+        None,
+    )
+    ledger.update(add("more"))
+    assert b'"version": 2' in aws.objects[ledger.uri]
+    assert kinds(ledger) == ["more"]
+
+
 def test_a_ledger_that_is_never_written_is_an_error(aws: FakeAws, ledger: Ledger) -> None:
     aws.before_call = lambda at: aws.faults.update(
         {at: "lost_before"} if aws.calls[-1] == "PutObject" else {}
