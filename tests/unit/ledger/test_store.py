@@ -68,7 +68,8 @@ def test_a_foreign_ledger_is_an_error_to_read_and_nothing_when_it_is_only_wanted
 
 VERSION_1 = b"""{"version": 1, "environment": "local", "pipeline": "model_building", "run_id": "r1",
  "owner": "ops", "created_at": "2026-11-21T07:30:00Z", "updated_at": "2026-11-21T07:40:00Z",
- "data_date": "2026-11-20", "verdict": "failed", "exit_code": 14, "failed_phase": "sd", "concluded": 2, "message": "step sd failed",
+ "data_date": "2026-11-20", "verdict": "failed", "exit_code": 14,
+ "failed_phase": "sd", "concluded": 2, "message": "step sd failed",
  "attempts": [{"intent_at": "2026-11-21T07:30:01Z", "cluster_id": "j-0001",
    "launched_at": "2026-11-21T07:30:02Z",
    "ended_at": null, "end_state": null}],
