@@ -117,6 +117,8 @@ class FakeAws:
         self.faults: dict[int, str] = {}
         self.every_call: str | None = None
         self.before_call: Callable[[int], None] = lambda _: None
+        # After the effect of a call and before its answer.
+        self.after_call: Callable[[int], None] = lambda _: None
         self.boot_fails: tuple[str, str] | None = None
         self.step_seconds = 20.0
         self.step_outcomes: dict[str, str] = {}
@@ -138,6 +140,7 @@ class FakeAws:
         if not happens and error:
             raise error(name)
         yield
+        self.after_call(number)
         if error:
             raise error(name)
 

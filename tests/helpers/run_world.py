@@ -39,11 +39,14 @@ class World:
         limits: Limits = LIMITS,
         run_id: str = "r1",
         steps: Sequence[StepSettings] = STEPS,
+        *,
+        aws: FakeAws | None = None,
+        seed: int = 1,
     ) -> None:
-        self.clock = VirtualClock()
-        self.aws = FakeAws(self.clock)
+        self.aws = aws or FakeAws(VirtualClock())
+        self.clock = self.aws.clock
         self.limits = limits
-        chance = random.Random(1)  # noqa: S311  # jitter
+        chance = random.Random(seed)  # noqa: S311  # jitter
         self.context = Context(aws=self.aws, clock=self.clock, random=chance)
         self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")
         self.ledger = Ledger(self.context.effects, self.clock, "s3://state/kiln", self.identity)
