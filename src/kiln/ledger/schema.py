@@ -127,6 +127,9 @@ class Run(msgspec.Struct, kw_only=True):
     owner: str = ""
     created_at: str
     updated_at: str = ""
+    # Another one in each write: two processes that record the same at the same second write different bytes,
+    # and each can see whether it was its own write that had the effect.
+    write_id: str = ""
     # What later actions take when they are given no date.
     data_date: str | None = None
     verdict: str = "running"

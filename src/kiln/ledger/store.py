@@ -7,6 +7,7 @@ condition on the version that was read, so that two writers cannot lose each oth
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from kiln.clock import timestamp
 from kiln.errors import ConditionFailedError, KilnError, UnansweredError
@@ -83,7 +84,7 @@ class Ledger:
                 return self._decode(stored)
             run = self._new() if stored is None else self._decode(stored)
             change(run)
-            run.updated_at = self.now()
+            run.updated_at, run.write_id = self.now(), uuid4().hex
             written = encode(run)
             try:
                 self._effects.put_object(self.uri, written, replaces=stored.etag if stored else None)

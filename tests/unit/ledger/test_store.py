@@ -46,6 +46,21 @@ def test_two_writers_do_not_lose_each_others_lines(aws: FakeAws, ledger: Ledger)
     assert kinds(ledger) == ["first", "theirs", "ours"]
 
 
+def test_of_two_writers_with_the_same_line_in_the_same_second_one_is_refused(
+    aws: FakeAws, ledger: Ledger
+) -> None:
+    raced: list[int] = []
+
+    def another_writer(_: int) -> None:
+        if aws.calls[-1] == "PutObject" and not raced:
+            raced.append(1)
+            ledger.update(add("same"))
+
+    aws.before_call = another_writer
+    ledger.update(add("same"))
+    assert kinds(ledger) == ["same", "same"]
+
+
 @pytest.mark.parametrize("fault", ["lost_before", "lost_after", "throttled"])
 def test_a_write_without_an_answer_is_written_once(aws: FakeAws, ledger: Ledger, fault: str) -> None:
     ledger.update(add("first"))
