@@ -28,8 +28,8 @@ def _no_faults_after() -> Iterator[None]:
     fault("clear")
 
 
-def act(world: World, action: str, run_id: str) -> Finished:
-    return world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id)
+def act(world: World, action: str, run_id: str, *more: str) -> Finished:
+    return world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *more)
 
 
 def tags_of(world: World, cluster_id: str) -> Any:
@@ -62,7 +62,7 @@ def test_a_cluster_whose_tags_were_removed_is_not_called_gone(world: World) -> N
     kept = tags_of(world, cluster_id)
     emr.remove_tags(ResourceId=cluster_id, TagKeys=[tag["Key"] for tag in kept])
     # The operator's policy lets it end only what carries its tags.
-    refused = act(world, "terminate", run_id)
+    refused = act(world, "terminate", run_id, "-e", "kiln_terminate_timeout_seconds=5")
     assert refused.code == NOT_TERMINATED, refused.said
     assert cluster_id in refused.said
     emr.add_tags(ResourceId=cluster_id, Tags=[tag for tag in kept if not tag["Key"].startswith("aws:")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kiln.emr import states
@@ -11,6 +12,9 @@ from kiln.identity import MANAGED_BY
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
+
+# EMR ends a cluster within 1 to 5 minutes (docs/aws_facts.md 1.6); one that takes longer is asked again.
+STUCK_SECONDS = 300.0
 
 
 def ask(context: Context, cluster: Cluster, *, ours: bool) -> None:
@@ -35,3 +39,41 @@ def ask_unseen(context: Context, cluster_id: str, *, ours: bool) -> None:
         raise
     except (ClusterNotFoundError, AwsError):
         return
+
+
+class Request:
+    """The request for one cluster, made again each turn until EMR accepts it.
+
+    A refusal is no reason to give up: somebody may have set the protection again, permissions take effect
+    late, and what is not ended costs money. `refusal` is the last one, None once EMR has accepted.
+    """
+
+    def __init__(self, context: Context, *, ours: bool) -> None:
+        self._clock = context.clock
+        self._report = context.report
+        self._ours = ours
+        self._asked_at = context.clock.monotonic()
+        self.refusal: AwsError | None = None
+
+    def make(self, context: Context, cluster: Cluster) -> None:
+        """Ask for the end of the cluster. Raises ThrottledError and UnansweredError, but no refusal."""
+        if cluster.state in states.CLUSTER_ENDING:
+            self.refusal = None
+            self._ask_stuck(context, cluster.id)
+            return
+        try:
+            ask(context, cluster, ours=self._ours)
+        except UnansweredError:
+            raise
+        except AwsError as error:
+            if self.refusal is None or self.refusal.message != error.message:
+                self._report(f"cluster {cluster.id} is not ended yet: {error.message}; asking again")
+            self.refusal = error
+        else:
+            self.refusal, self._asked_at = None, self._clock.monotonic()
+
+    def _ask_stuck(self, context: Context, cluster_id: str) -> None:
+        if self._clock.monotonic() - self._asked_at >= STUCK_SECONDS:
+            self._asked_at = self._clock.monotonic()
+            with suppress(AwsError):
+                context.effects.terminate_cluster(cluster_id)

@@ -55,7 +55,7 @@ def end_run(
             # One that does not end is no reason to leave the others alone.
             refused.append(error)
     ledger = ledger.on(context.within(_RECORD_SECONDS).effects)
-    _record_ends(ledger, [*(one for one in found.ended if one.id in expected), *ended])
+    record_ends(ledger, [*(one for one in found.ended if one.id in expected), *ended])
     refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
@@ -105,9 +105,11 @@ def _disputed(found: Sequence[Cluster], identity: Identity) -> NotTerminatedErro
 def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool = False) -> Cluster:
     """End a cluster; return only when DescribeCluster says that it ended. Raises NotTerminatedError (20).
 
-    Its protection is cleared when its tags say that it is Kiln's, or the caller knows that it is (`ours`).
+    Its protection is cleared when its tags say that it is Kiln's, or the caller knows that it is (`ours`). A
+    refusal is asked again until the time is over: the error then has the last one.
     """
     started = context.clock.monotonic()
+    request = end_request.Request(context, ours=ours)
 
     def poll(bounded: Context) -> Cluster | None:
         try:
@@ -118,7 +120,7 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
             # Reads may lag: the cluster may exist all the same.
             end_request.ask_unseen(bounded, cluster_id, ours=ours)
             return None
-        end_request.ask(bounded, cluster, ours=ours)
+        request.make(bounded, cluster)
         return cluster
 
     try:
@@ -132,21 +134,35 @@ def terminate(context: Context, cluster_id: str, limits: Waiting, *, ours: bool 
             on_change=lambda seen: context.report(describe_change(seen)) if seen else None,
         )
     except (AwsError, ThrottledError, DeadlineError, ClusterNotFoundError) as error:
-        raise not_confirmed(cluster_id, error.message) from error
+        raise not_confirmed(cluster_id, error.message, request.refusal) from error
     if seen is None:
         raise not_confirmed(cluster_id, "AWS does not show it")
     return seen
 
 
-def not_confirmed(cluster_id: str, why: str) -> NotTerminatedError:
-    """Return the error for a cluster whose end AWS has not confirmed."""
+def not_confirmed(cluster_id: str, why: str, refusal: AwsError | None = None) -> NotTerminatedError:
+    """Return the error for a cluster whose end AWS has not confirmed, with AWS's last refusal."""
+    last = f"; the last request was refused: {refusal.message}" if refusal else ""
     return NotTerminatedError(
-        f"AWS did not confirm that cluster {cluster_id} ended: {why}",
-        fix=f"it may still cost money: aws emr terminate-clusters --cluster-ids {cluster_id}",
+        f"AWS did not confirm that cluster {cluster_id} ended: {why}{last}",
+        fix=f"it may still cost money: {_how_to_end(cluster_id, refusal)}",
     )
 
 
-def _record_ends(ledger: Ledger, clusters: Sequence[Cluster]) -> None:
+def _how_to_end(cluster_id: str, refusal: AwsError | None) -> str:
+    """Return what a person can do about a cluster, by AWS's last refusal."""
+    by_hand = f"aws emr terminate-clusters --cluster-ids {cluster_id}"
+    if refusal is None:
+        return by_hand
+    # How EMR refuses to end a protected cluster (docs/aws_facts.md 1.6); all else is a permission.
+    if refusal.code == "ValidationException":
+        unprotect = f"aws emr modify-cluster-attributes --cluster-id {cluster_id} --no-termination-protected"
+        return f"{unprotect}; {by_hand}"
+    return f"give this user the permission (iam/operator.json), or as an administrator: {by_hand}"
+
+
+def record_ends(ledger: Ledger, clusters: Sequence[Cluster]) -> None:
+    """Write down that clusters have ended. A ledger that cannot be written is left as it is."""
     if not clusters:
         return
 

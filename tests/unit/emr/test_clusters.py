@@ -288,3 +288,71 @@ def test_a_ledger_that_cannot_be_written_holds_the_end_up_for_half_a_minute_only
     (ended,) = terminate.end_run(context, identity, ledger, WAITING)
     assert (ended.id, ended.state) == (found.id, "TERMINATED")
     assert clock.seconds < END_SECONDS + 30 + 15
+
+
+def refuse_until(aws: FakeAws, clock: VirtualClock, seconds: float, kind: str = "refused") -> None:
+    """Let AWS refuse to end clusters until that time."""
+
+    def before(at: int) -> None:
+        if aws.calls[-1] == "TerminateJobFlows" and clock.seconds < seconds:
+            aws.faults[at] = kind
+
+    aws.before_call = before
+
+
+def test_a_refused_termination_is_asked_again_until_it_is_accepted(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity, reported: list[str]
+) -> None:
+    cluster_id = launched(aws, identity)
+    refuse_until(aws, clock, 100)
+    ended = terminate.terminate(context, cluster_id, WAITING)
+    assert ended.state == "TERMINATED"
+    assert len([line for line in reported if "asking again" in line]) == 1
+
+
+def test_protection_that_somebody_sets_again_is_cleared_again(
+    context: Context, aws: FakeAws, clock: VirtualClock, identity: Identity
+) -> None:
+    cluster_id = launched(aws, identity)
+
+    def protect_again(_: int) -> None:
+        if aws.calls[-1] == "TerminateJobFlows" and clock.seconds < 60:
+            aws.clusters[cluster_id].protected = True
+
+    aws.before_call = protect_again
+    assert terminate.terminate(context, cluster_id, WAITING).state == "TERMINATED"
+    assert aws.calls.count("SetTerminationProtection") > 1
+
+
+@pytest.mark.parametrize(
+    ("protected", "reason", "advice"),
+    [(True, "termination protected", "modify-cluster-attributes"), (False, "refused", "iam/operator.json")],
+)
+def test_the_error_has_the_last_refusal_and_what_to_do_about_it(
+    context: Context,
+    aws: FakeAws,
+    clock: VirtualClock,
+    identity: Identity,
+    *,
+    protected: bool,
+    reason: str,
+    advice: str,
+) -> None:
+    cluster_id = launched(aws, identity, managed_by="somebody else")
+    aws.clusters[cluster_id].protected = protected
+    if not protected:
+        refuse_until(aws, clock, 10_000)
+    with pytest.raises(NotTerminatedError, match=f"longer than 300 s.*refused: .*{reason}") as error:
+        terminate.terminate(context, cluster_id, WAITING)
+    assert advice in error.value.fix
+    assert aws.calls.count("TerminateJobFlows") > 10
+
+
+def test_a_cluster_that_stays_in_terminating_is_asked_again_every_five_minutes(
+    context: Context, aws: FakeAws, identity: Identity
+) -> None:
+    cluster_id = launched(aws, identity)
+    aws.never_ends = True
+    with pytest.raises(NotTerminatedError):
+        terminate.terminate(context, cluster_id, Waiting(timeout_seconds=900, interval_seconds=15))
+    assert aws.calls.count("TerminateJobFlows") == 3
