@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from kiln.commands import chosen, shared
-from kiln.diagnosis import logs
+from kiln.diagnosis import logs, node_logs, places
 from kiln.display import failure, terminal
 from kiln.emr import states, steps
 from kiln.errors import ClusterNotFoundError
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _found(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> list[logs.Log]:
-    for place in logs.sources(context.effects, cluster, ssh):
+    for place in places.sources(context.effects, cluster, ssh):
         step_logs = place.step(step.id)
         application = logs.application_of(step_logs)
         driver = place.driver(application) if application else []
@@ -62,7 +62,7 @@ def _follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
     masters = [node for node in context.effects.list_instances(cluster.id) if node.group == "MASTER"]
     if not masters:
         raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
-    folder = f"{logs.STEPS_FOLDER}/{shlex.quote(step.id)}"
+    folder = f"{node_logs.STEPS_FOLDER}/{shlex.quote(step.id)}"
     script = f"sudo -n tail -n +1 -F {folder}/stderr {folder}/stdout"
     child = subprocess.Popen(
         ssh.command(masters[0].private_ip_address, script),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.diagnosis import error_text, logs
+from kiln.diagnosis import error_text, logs, places
 from kiln.emr import step_endings
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def _exit_code(driver: Sequence[logs.Log], step: Sequence[logs.Log]) -> tuple[in
     return (left[-1] if left else None), (ended[-1] if ended else None)
 
 
-def of_step(places: Sequence[logs.Source], step_id: str) -> Cause:
+def of_step(sources: Sequence[logs.Source], step_id: str) -> Cause:
     """Return the cause of a step's failure from the first place that has one."""
     fallback: Cause | None = None
     notes: list[str] = []
-    for place in places:
+    for place in sources:
         step_logs = place.step(step_id)
         application = logs.application_of(step_logs)
         driver = place.driver(application) if application else []
@@ -104,7 +104,7 @@ def _tail(found: Sequence[logs.Log]) -> Cause | None:
 
 def screen(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> list[str]:
     """Return the cause, the logs' addresses and EMR's own reason, as lines for one screen."""
-    cause = of_step(logs.sources(effects, cluster, ssh), step.id)
+    cause = of_step(places.sources(effects, cluster, ssh), step.id)
     lines = [*cause.lines]
     lines += (
         [f"(from {cause.address})"]

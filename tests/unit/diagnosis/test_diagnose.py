@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kiln.aws import effects
 from kiln.aws.convert import normal_log_uri
-from kiln.diagnosis import diagnose, error_text, logs
+from kiln.diagnosis import diagnose, error_text, logs, stored_logs
 from kiln.diagnosis.ssh import Ssh
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_after_the_end_of_a_cluster_a_script_is_shown_by_its_stderr(aws: FakeAws
         "syslog": "",
     }.items():
         aws.objects[f"s3://logs/emr/j-1/steps/s-1/{name}.gz"] = gzip.compress(text.encode())
-    cause = diagnose.of_step([logs.StoredLogs(aws, "s3://logs/emr/", "j-1")], "s-1")
+    cause = diagnose.of_step([stored_logs.StoredLogs(aws, "s3://logs/emr/", "j-1")], "s-1")
     assert cause.lines == ("bash: line 1: nosuch: command not found", "exited with status 9")
     assert cause.address.endswith("/stderr.gz")
 

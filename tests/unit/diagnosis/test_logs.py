@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln.commands import logs as command
-from kiln.diagnosis import diagnose, logs, unpack
+from kiln.diagnosis import diagnose, logs, stored_logs, unpack
 from kiln.diagnosis.unpack import Limits, gunzip_end
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ FOLDER = f"{LOG_URI}j-1/steps/s-1/"
 SMALL = Limits(kept=100, unpacked=10_000)
 
 
-def stored(**files: bytes) -> logs.StoredLogs:
+def stored(**files: bytes) -> stored_logs.StoredLogs:
     aws = FakeAws(VirtualClock())
     aws.objects = {FOLDER + name.replace("_gz", ".gz"): body for name, body in files.items()}
-    return logs.StoredLogs(aws, LOG_URI, "j-1")
+    return stored_logs.StoredLogs(aws, LOG_URI, "j-1")
 
 
 def test_a_log_is_read_whole_and_says_nothing() -> None:
@@ -135,7 +135,7 @@ def test_one_file_that_cannot_be_read_does_not_hide_the_others() -> None:
     aws = FakeAws(VirtualClock())
     aws.objects = {f"{FOLDER}{name}": b"text\n" for name in ("controller", "stderr", "stdout")}
     aws.faults = {2: "refused"}
-    found = logs.StoredLogs(aws, LOG_URI, "j-1").step("s-1")
+    found = stored_logs.StoredLogs(aws, LOG_URI, "j-1").step("s-1")
     assert [(log.text, log.note) for log in found] == [
         ("text\n", ""),
         ("", "cannot be read: refused"),
@@ -146,7 +146,7 @@ def test_one_file_that_cannot_be_read_does_not_hide_the_others() -> None:
 def test_a_folder_that_cannot_be_listed_is_reported() -> None:
     aws = FakeAws(VirtualClock())
     aws.every_call = "refused"
-    (log,) = logs.StoredLogs(aws, LOG_URI, "j-1").step("s-1")
+    (log,) = stored_logs.StoredLogs(aws, LOG_URI, "j-1").step("s-1")
     assert (log.address, log.note) == (FOLDER, "cannot be listed: refused")
 
 

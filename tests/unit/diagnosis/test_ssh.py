@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kiln.diagnosis.ssh
-from kiln.diagnosis import logs
+from kiln.diagnosis import logs, node_logs
 from kiln.diagnosis.ssh import Ssh
 from kiln.diagnosis.unpack import MIB
 
@@ -37,8 +37,8 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}")
         (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(logs, "STEPS_FOLDER", str(tmp_path / "steps"))
-    monkeypatch.setattr(logs, "_CONTAINERS", str(tmp_path / "containers"))
+    monkeypatch.setattr(node_logs, "STEPS_FOLDER", str(tmp_path / "steps"))
+    monkeypatch.setattr(node_logs, "CONTAINERS_FOLDER", str(tmp_path / "containers"))
     return Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts" / "known")
 
 
@@ -52,7 +52,7 @@ def test_the_files_of_a_step_are_read_and_what_is_no_file_is_passed_by(ssh: Ssh,
     written(tmp_path / "steps/s-1", stdout="out\n", controller="")
     os.mkfifo(tmp_path / "steps/s-1/stderr")
     (tmp_path / "steps/s-1/syslog").symlink_to("/dev/zero")
-    found = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    found = node_logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
     assert [(log.address, log.text.strip(), log.note) for log in found] == [
         (f"10.0.0.1:{tmp_path}/steps/s-1/stdout", "out", "")
     ]
@@ -60,7 +60,7 @@ def test_the_files_of_a_step_are_read_and_what_is_no_file_is_passed_by(ssh: Ssh,
 
 def test_of_a_step_with_large_files_each_end_is_read_whole(ssh: Ssh, tmp_path: Path) -> None:
     written(tmp_path / "steps/s-1", **{name: "x" * 5 * MIB + f"\nend of {name}" for name in logs.STEP_FILES})
-    found = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    found = node_logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
     assert [log.text.splitlines()[-1] for log in found] == [f"end of {name}" for name in logs.STEP_FILES]
     assert {log.note for log in found} == {"the last 4.2 MB of 5.2 MB; the rest is only there"}
 
@@ -70,7 +70,7 @@ def test_of_many_container_folders_the_newest_are_read(ssh: Ssh, tmp_path: Path)
         written(
             tmp_path / f"containers/application_1_1/container_1_1_{attempt}_000001", stdout=f"{attempt}\n"
         )
-    found = logs.NodeLogs(ssh, "10.0.0.1", []).driver("application_1_1")
+    found = node_logs.NodeLogs(ssh, "10.0.0.1", []).driver("application_1_1")
     assert [log.text.strip() or log.note for log in found] == [
         "18 older folders are not shown",
         "28",
@@ -88,8 +88,8 @@ def test_a_node_that_sends_without_end_is_cut_off_and_ended(
     assert len(answer.text) == MOST
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "id").read_text()), 0)
-    monkeypatch.setattr(logs, "_script", lambda mark, *_: f"echo '{mark}5 /f'; exec cat /dev/zero")
-    *_, last = logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
+    monkeypatch.setattr(node_logs, "_script", lambda mark, *_: f"echo '{mark}5 /f'; exec cat /dev/zero")
+    *_, last = node_logs.NodeLogs(ssh, "10.0.0.1", []).step("s-1")
     assert last.note.startswith("more than 17.8 MB came from this node")
 
 
