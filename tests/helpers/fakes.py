@@ -129,6 +129,7 @@ class FakeAws:
         self.nodes: dict[str, list[effects.Instance]] = {}
         self.instances: dict[str, effects.Ec2Instance] = {}
         self.queues: dict[str, list[effects.Message]] = {}
+        self.lost: dict[str, list[effects.LostInstance]] = {}
 
     @contextmanager
     def _call(self, name: str) -> Any:
@@ -334,6 +335,11 @@ class FakeAws:
                 )
                 for one in asked
             ]
+
+    def list_lost_instances(self, cluster_id: str) -> list[effects.LostInstance]:
+        with self._call("ListInstances"):
+            self._read(cluster_id)
+            return self.lost.get(cluster_id, [])
 
     def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
         with self._call("AddTags"):

@@ -83,6 +83,12 @@ class BotoEmr(Clients):
         pages = self.pages(self._emr, "list_instance_groups", ClusterId=cluster_id)
         return [convert.group(raw) for page in pages for raw in convert.listed(page, "InstanceGroups")]
 
+    def list_lost_instances(self, cluster_id: str) -> list[effects.LostInstance]:
+        """Return the nodes that failed."""
+        pages = self.pages(self._emr, "list_instances", ClusterId=cluster_id, InstanceStates=["TERMINATED"])
+        found = [convert.lost_instance(raw) for page in pages for raw in convert.listed(page, "Instances")]
+        return [one for one in found if one is not None]
+
     def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a cluster."""
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]

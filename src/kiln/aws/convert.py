@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _EC2_ID = re.compile(r"i-[0-9a-f]{8,17}")
 _EMR_INSTANCE_ID = re.compile(r"[a-z]{1,4}-[A-Z0-9]{1,32}")
+_FAILED_BY_ITSELF = "INSTANCE_FAILURE"
 _KINDS = ("MASTER", "CORE", "TASK")
 _LOG_URI = re.compile(r"s3[an]?://[A-Za-z0-9._-]{3,255}(/[^\x00-\x1f\x7f]*)?")
 
@@ -118,6 +119,25 @@ def instance(raw: Mapping[str, Any], kinds: Mapping[str, str]) -> effects.Instan
         private_ip_address=forms.address(raw.get("PrivateIpAddress")),
         group=kinds.get(raw.get("InstanceGroupId", ""), ""),
         state=forms.state(raw["Status"]["State"]),
+    )
+
+
+@forms.whole
+def lost_instance(raw: Mapping[str, Any]) -> effects.LostInstance | None:
+    """Read an Instance of ListInstances; None when it has not failed by itself.
+
+    An instance that ends with its cluster has the reason CLUSTER_TERMINATED (docs/aws_facts.md 1.2).
+    """
+    status = raw["Status"]
+    if forms.text(status.get("StateChangeReason", {}).get("Code")) != _FAILED_BY_ITSELF:
+        return None
+    ec2_id = forms.text(raw.get("Ec2InstanceId"))
+    return effects.LostInstance(
+        id=forms.id_of(raw["Id"], _EMR_INSTANCE_ID),
+        ec2_instance_id=ec2_id if _EC2_ID.fullmatch(ec2_id) else "",
+        group_id=forms.text(raw.get("InstanceGroupId")),
+        market=forms.text(raw.get("Market")),
+        ended_at=forms.time_if_any(status.get("Timeline", {}).get("EndDateTime")),
     )
 
 

@@ -55,6 +55,16 @@ class Instance(Value, frozen=True, kw_only=True):
     state: str
 
 
+class LostInstance(Value, frozen=True, kw_only=True):
+    """A node that ended otherwise than with its cluster or by a resize; `market` is SPOT or ON_DEMAND."""
+
+    id: str
+    ec2_instance_id: str
+    group_id: str
+    market: str = ""
+    ended_at: datetime | None = None
+
+
 class Group(Value, frozen=True, kw_only=True):
     """An instance group: `kind` is MASTER, CORE or TASK."""
 
@@ -192,6 +202,9 @@ class Effects(Protocol):
 
     def list_instance_groups(self, cluster_id: str) -> list[Group]:
         """Return the instance groups with their requested and running counts."""
+
+    def list_lost_instances(self, cluster_id: str) -> list[LostInstance]:
+        """Return the nodes that failed, of the last 30 days (docs/aws_facts.md 1.2)."""
 
     def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a cluster; those of the same names are replaced."""

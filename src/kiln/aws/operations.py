@@ -45,6 +45,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_clusters": _READ,
     "list_instances": _READ,
     "list_instance_groups": _READ,
+    "list_lost_instances": _READ,
     "find_instances": _READ,
     "receive_messages": _READ,
     "list_steps": _READ,

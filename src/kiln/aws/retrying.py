@@ -177,6 +177,10 @@ class Retrying:
         """Return the instance groups."""
         return self._ask("list_instance_groups", lambda: self.inner.list_instance_groups(cluster_id))
 
+    def list_lost_instances(self, cluster_id: str) -> list[effects.LostInstance]:
+        """Return the nodes that failed."""
+        return self._ask("list_lost_instances", lambda: self.inner.list_lost_instances(cluster_id))
+
     def add_tags(self, cluster_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a cluster."""
         self._ask("add_tags", lambda: self.inner.add_tags(cluster_id, tags))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
+from kiln.aws.error_codes import REFUSALS
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -39,26 +40,6 @@ _THROTTLES = frozenset(
 )
 _TIMEOUTS = frozenset({"RequestTimeout", "RequestTimeoutException"})  # with status 400
 _CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
-_REFUSALS = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)  # fmt: skip
 # What an AWS answers that has never had the profile's account: other keys, no bucket.
 _NO_ACCOUNT = frozenset(
     {"InvalidAccessKeyId", "InvalidClientTokenId", "NoSuchBucket", "UnrecognizedClientException"}
@@ -140,7 +121,7 @@ def _translate_answer(error: aws.ClientError, operation: str, endpoint: str) -> 
     if status >= _SERVER_ERROR or code in _TIMEOUTS:
         return UnansweredError(line, code=code, operation=operation)
     result = AwsError(line, code=code, operation=operation)
-    if code in _REFUSALS:
+    if code in REFUSALS:
         result.exit_code = PreflightError.exit_code
         result.fix = "check the keys and the permissions of the profile (aws_profile, aws_config_file)"
     if code in _NO_ACCOUNT and _is_local(endpoint):

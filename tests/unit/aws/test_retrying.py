@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "put_object": (("s3://b/k", b"x"), {"replaces": None}),
     "list_objects": (("s3://b/k",), {}),
     "list_instance_groups": (("j-1",), {}),
+    "list_lost_instances": (("j-1",), {}),
     "add_tags": (("j-1", {"k": "v"}), {}),
     "set_idle_timeout": (("j-1", 600), {}),
     "find_instances": (({},), {}),
