@@ -60,7 +60,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.CAPACITY,
-        "No capacity, spot nodes lost, or no core node left",
+        "No capacity, spot nodes lost, or the master or the core nodes lost",
         "Run again, on another subnet or instance type.",
     ),
     Row(
@@ -68,8 +68,16 @@ TABLE: tuple[Row, ...] = (
         "A provision or deploy task failed; the message and the result's `phase` say which",
         "Read the failed task; run the same action again.",
     ),
-    Row(ExitCode.STEP_FAILED, "A step failed", "Read the traceback shown; `kiln diagnose` shows it again."),
-    Row(ExitCode.STEP_CANCELLED, "A step was cancelled", "Find who cancelled it; run the step again."),
+    Row(
+        ExitCode.STEP_FAILED,
+        "A step failed, or its end is unknown",
+        "Read the traceback shown; `kiln diagnose` shows it again.",
+    ),
+    Row(
+        ExitCode.STEP_CANCELLED,
+        "A step was cancelled, or somebody ended the cluster",
+        "Find who did it (CloudTrail); run the step again.",
+    ),
     Row(
         ExitCode.DEADLINE,
         "A deadline was reached",

@@ -51,14 +51,14 @@ TABLE: tuple[Row, ...] = (
     Row(
         FailureClass.CAPACITY,
         ExitCode.CAPACITY,
-        "EC2 had no capacity for an instance type in a zone",
+        "EC2 had no capacity for an instance type in a zone, or a quota of the account is used up",
         "List other subnets or instance types in `kiln_alternatives`.",
         new_cluster=True,
     ),
     Row(
         FailureClass.SPOT_LOSS,
         ExitCode.CAPACITY,
-        "EC2 took spot instances back",
+        "EC2 took spot instances back, or had none",
         "Let an alternative use on-demand instances.",
         new_cluster=True,
     ),
@@ -86,7 +86,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         FailureClass.EMR_INTERNAL,
         ExitCode.LAUNCH,
-        "EMR ended the cluster with an internal error",
+        "EMR ended the cluster with an internal error, or EC2 throttled it while it launched",
         "Run again; if it stays, ask AWS support with the cluster's id.",
         new_cluster=True,
     ),
@@ -111,7 +111,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         FailureClass.PROVISION,
         ExitCode.PROVISION,
-        "A task of provision or deploy failed",
+        "A task of a playbook failed",
         "Read the failed task.",
     ),
     Row(
@@ -182,6 +182,7 @@ OF: dict[FailureClass, Row] = {row.name: row for row in TABLE}
 _HEAD = """# Failure classes
 
 Printed from `src/kiln/failure_classes.py` by `python -m kiln.failure_classes`; a test compares the two.
+[Verdicts](verdicts.md) has the evidence for each.
 The class stands in the result, in the ledger and in `kiln status`. "New cluster": a whole run ends the
 cluster and is tried again on a new one, at most `kiln_attempts` times.
 

@@ -23,4 +23,4 @@ def test_make_docs_runs_every_generator() -> None:
         for file in (CHECKOUT / folder).glob("document_*.py")
     ]
     assert generators
-    assert all(name in script for name in [*generators, "exit_codes", "failure_classes"])
+    assert all(name in script for name in [*generators, "exit_codes", "failure_classes", "verdict_table"])

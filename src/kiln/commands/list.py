@@ -122,6 +122,6 @@ def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], s
         live = name_of(identity) in asked.live
         if verdicts.is_outdated(run, live=live):
             row["exit_code"] = None
-        return row | {"verdict": verdicts.shown(context, run, live=live)}, ""
+        return row | {"verdict": verdicts.shown(context, run, live=live).verdict}, ""
     except KilnError as error:
         return row | {"verdict": run.verdict}, f"run {one.run_id}: {error.message}"

@@ -10,7 +10,7 @@ import msgspec
 from kiln import paths, run_ids
 from kiln.commands import failed_phase, shared
 from kiln.display import failure, terminal
-from kiln.emr import clusters, states, step_endings, steps, verdicts
+from kiln.emr import clusters, evidence, states, step_endings, steps, verdict_table, verdicts
 from kiln.emr.descriptions import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Step
+    from kiln.aws.effects import Cluster, Step
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -42,13 +42,15 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
     live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
     failed = failed_phase.of_run(known.run, live=live)
+    shown = _shown(context, known, found, seen, live=live)
     return {
         "version": 1,
         "kind": "status",
         "environment": known.identity.environment,
         "pipeline": known.identity.pipeline,
         "run_id": known.identity.run_id,
-        "verdict": _verdict(context, known, seen, live=live),
+        "verdict": shown.verdict,
+        "failure_class": shown.failure_class,
         "live": live,
         "message": _message(known, live=live),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
@@ -68,12 +70,15 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     }
 
 
-def _verdict(context: Context, known: shared.Known, seen: list[Step], *, live: bool) -> str:
+def _shown(
+    context: Context, known: shared.Known, found: list[Cluster], seen: list[Step], *, live: bool
+) -> verdicts.Shown:
     """Return the run's verdict; without a ledger that of the steps that AWS lists."""
     if known.run is not None:
         return verdicts.shown(context, known.run, live=live)
-    by_states = states.verdict_of_steps(step.state for step in seen)
-    return (states.Verdict.RUNNING if live and by_states is states.Verdict.NO_STEP else by_states).value
+    facts = tuple(evidence.step_fact(step) for step in seen)
+    last = found[-1] if found else ""
+    return verdicts.of_row(verdict_table.judge(evidence.of_cluster(context, last, steps=facts)))
 
 
 def _message(known: shared.Known, *, live: bool) -> str:
@@ -85,6 +90,8 @@ def _message(known: shared.Known, *, live: bool) -> str:
 
 def _show(document: dict[str, Any]) -> None:
     terminal.out("run {run_id} of {pipeline} in {environment}: {verdict}".format_map(document))
+    if document["failure_class"]:
+        terminal.out(f"  class {document['failure_class']}")
     if document["message"]:
         terminal.out(f"  {document['message']}")
     for cluster in document["clusters"]:

@@ -66,7 +66,7 @@ def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledg
 def _add(
     context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, newest: StepEntry | None
 ) -> Step:
-    intent = StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now())
+    intent = StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now(), optional=step.optional)
 
     def intend(run: Run) -> None:
         # The write has a condition on what is read here, so only one of two processes adds the step.

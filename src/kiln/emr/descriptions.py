@@ -12,6 +12,9 @@ from kiln.emr.ownership import identity_of
 if TYPE_CHECKING:
     from kiln.aws.effects import ClusterSummary
 
+# The auto-termination policy may report the same code with another text (docs/aws_facts.md 14.3).
+_BY_USER = frozenset({"", "Terminated by user request"})
+
 
 def line(cluster: Cluster | ClusterSummary) -> str:
     """Return a cluster as one line of a list; only a `Cluster` has tags to compare with its name."""
@@ -30,7 +33,7 @@ def describe_change(cluster: Cluster) -> str:
 
 def end_of(cluster: Cluster) -> str:
     """Return how a cluster ended, or is ending, as a clause."""
-    if cluster.reason_code == states.USER_REQUEST:
+    if cluster.reason_code == states.USER_REQUEST and cluster.reason_message.strip() in _BY_USER:
         return f"cluster {cluster.id} was terminated by user request"
     why = ": ".join(filter(None, (cluster.reason_code, cluster.reason_message.strip())))
     return f"cluster {cluster.id} is {cluster.state} ({why or 'AWS gives no reason'})"

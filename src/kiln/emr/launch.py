@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, end_request, finding, lost_calls, ownership, states, waiting
+from kiln.emr import (
+    clusters,
+    end_request,
+    evidence,
+    finding,
+    lost_calls,
+    ownership,
+    states,
+    verdict_table,
+    waiting,
+)
 from kiln.emr.descriptions import describe_change
 from kiln.emr.request import launch_request
+from kiln.emr.verdict_facts import Awaited, Evidence
 from kiln.errors import AwsError, LaunchError, UnansweredError, naming
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED, Attempt, Event
@@ -45,8 +56,12 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
     except UnansweredError:
         raise
     except AwsError as refusal:
+        row = verdict_table.judge(Evidence(refusal=refusal.code or REFUSED))
         raise LaunchError(
-            refusal.message, fix=refusal.fix or "correct the emr_cluster_* settings"
+            refusal.message,
+            fix=refusal.fix or row.meaning.what_to_do,
+            exit_code=row.exit_code,
+            failure_class=row.failure_class,
         ) from refusal
     with naming(cluster_id):
         return _settle(context, identity, ledger, cluster_id), True
@@ -113,7 +128,10 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
 
 
 def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster:
-    """Return when the cluster can run steps. Raises LaunchError (11, or 12: no capacity), DeadlineError."""
+    """Return when the cluster can run steps.
+
+    Raises LaunchError with the exit code and the class of kiln.emr.verdict_table, DeadlineError.
+    """
     cluster = waiting.until(
         context,
         lambda bounded: bounded.effects.describe_cluster(cluster_id),
@@ -123,11 +141,32 @@ def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster
         interval_seconds=limits.interval_seconds,
         on_change=lambda seen: context.report(describe_change(seen)),
     )
-    if cluster.state in states.CLUSTER_UP:
+    row = _judged(context, cluster)
+    if row.verdict is states.Verdict.RUNNING:
         return cluster
     why = "; ".join(filter(None, (cluster.reason_message.strip(), *cluster.detail_messages)))
+    what = row.evidence if cluster.state in states.CLUSTER_UP else why or "no reason"
     raise LaunchError(
-        f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {why or 'no reason'}",
-        exit_code=states.launch_failure(cluster.reason_code, cluster.detail_codes, cluster.reason_message),
-        fix=f"logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else "",
+        f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {what}",
+        exit_code=row.exit_code,
+        failure_class=row.failure_class,
+        fix=f"logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else row.meaning.what_to_do,
     )
+
+
+def _judged(context: Context, cluster: Cluster) -> verdict_table.Row:
+    """Return the row about a cluster that is up or has ended. Its nodes may be shown later than its state."""
+
+    def ask() -> verdict_table.Row:
+        return verdict_table.judge(evidence.of_cluster(context, cluster, awaited=Awaited.LAUNCH))
+
+    row = ask()
+    if cluster.state not in states.CLUSTER_UP or row.verdict is states.Verdict.RUNNING:
+        return row
+    what = f"waiting for the nodes of cluster {cluster.id}"
+    shown = lost_calls.appear(context, lambda: _if_running(ask()), what)
+    return shown or row
+
+
+def _if_running(row: verdict_table.Row) -> verdict_table.Row | None:
+    return row if row.verdict is states.Verdict.RUNNING else None

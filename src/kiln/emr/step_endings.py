@@ -4,34 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import clusters, states
+from kiln.emr import evidence, states, verdict_table
 from kiln.emr.descriptions import end_of
+from kiln.emr.states import Verdict
+from kiln.emr.verdict_facts import Awaited, Evidence
 from kiln.errors import StepCancelledError, StepFailedError
+from kiln.failure_classes import FailureClass
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
-    from kiln.aws.effects import Step
+    from kiln.aws.effects import Cluster, Step
+
+_GOOD = frozenset({Verdict.SUCCEEDED, Verdict.RUNNING})
+# The step failed by itself, whatever has become of its cluster.
+_OWN = frozenset({FailureClass.USER_CODE, FailureClass.OUT_OF_MEMORY})
 
 
 def judge(context: Context, cluster_id: str, step: Step) -> None:
-    """Raise StepFailedError (14) or StepCancelledError (15) unless the step is COMPLETED.
+    """Raise StepFailedError or StepCancelledError when a step has failed or cannot end well.
 
-    EMR cancels the steps of a cluster that ends: then the cluster's end is the cause. It is a cancellation
-    only when somebody asked for it (docs/aws_facts.md 1.1, 1.3).
+    The exit code and the class are those of the row of kiln.emr.verdict_table that fits: EMR cancels the
+    steps of a cluster that ends, and lost nodes let steps fail. Raises InterruptedRunError.
     """
-    verdict = states.verdict_of_steps([step.state])
-    if verdict is states.Verdict.SUCCEEDED:
+    fact = evidence.step_fact(step)
+    if verdict_table.judge(Evidence(steps=(fact,))).verdict is Verdict.SUCCEEDED:
         return
+    cluster = evidence.seen_cluster(context, cluster_id)
+    seen = evidence.of_cluster(context, cluster, steps=(fact,), awaited=Awaited.STEP, since=step.started_at)
+    row = verdict_table.judge(seen)
+    if row.verdict in _GOOD:
+        return
+    error = StepCancelledError if row.verdict is Verdict.CANCELLED else StepFailedError
+    raise error(
+        _message(step, cluster, row),
+        fix="" if row.failure_class in _OWN else row.meaning.what_to_do,
+        exit_code=row.exit_code,
+        failure_class=row.failure_class,
+    )
+
+
+def _message(step: Step, cluster: Cluster | str, row: verdict_table.Row) -> str:
     head = f"step {step.name} ({step.id})"
-    # A failed step may have ended its cluster; every other one was ended by it.
-    cluster = None if step.state == "FAILED" else clusters.seen(context, cluster_id)
-    if cluster is not None and cluster.state in states.CLUSTER_ENDING | states.CLUSTER_ENDED:
-        by_user = verdict is states.Verdict.CANCELLED and cluster.reason_code in {"", states.USER_REQUEST}
-        error = StepCancelledError if by_user else StepFailedError
-        raise error(f"{head} is {step.state}: {end_of(cluster)}")
-    if verdict is states.Verdict.CANCELLED:
-        raise StepCancelledError(f"{head} was cancelled")
-    raise StepFailedError(f"{head} ended {step.state}{failure_text(step)}")
+    if step.state == "FAILED" and row.failure_class in _OWN:
+        return f"{head} ended {step.state}{failure_text(step)}"
+    if not isinstance(cluster, str) and cluster.state in states.CLUSTER_ENDING | states.CLUSTER_ENDED:
+        return f"{head} is {step.state}: {end_of(cluster)}"
+    if row.verdict is Verdict.CANCELLED:
+        return f"{head} was cancelled"
+    return f"{head} is {step.state}: {row.evidence}{failure_text(step)}"
 
 
 def failure_text(step: Step) -> str:

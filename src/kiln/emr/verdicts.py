@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from kiln import phases
-from kiln.emr import clusters, lost_calls, states, steps
+from kiln.emr import clusters, evidence, lost_calls, states, steps, verdict_table
 from kiln.emr.states import Verdict
+from kiln.emr.verdict_facts import GONE, Evidence, StepFact
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kiln.aws.context import Context
-    from kiln.ledger.schema import Attempt, Phase, Run, StepEntry
+    from kiln.aws.effects import Cluster
+    from kiln.ledger.schema import Phase, Run, StepEntry
 
 
-def shown(context: Context, run: Run, *, live: bool) -> str:
+class Shown(NamedTuple):
+    """The verdict of a run, and the class of its failure; empty when it has none."""
+
+    verdict: str
+    failure_class: str = ""
+
+
+def shown(context: Context, run: Run, *, live: bool) -> Shown:
     """Return the verdict of a run as it is now; `live`: it has a cluster.
 
     The recorded one counts unless it is outdated; then, and when there is none, AWS decides.
     """
     if run.verdict != Verdict.RUNNING.value and not is_outdated(run, live=live):
-        return run.verdict
-    return (Verdict.RUNNING if live or _is_starting(context, run) else of_ended(context, run)).value
+        return Shown(run.verdict, run.failure_class)
+    if live or _is_starting(context, run):
+        return Shown(Verdict.RUNNING.value)
+    return of_row(of_ended(context, run))
+
+
+def of_row(row: verdict_table.Row) -> Shown:
+    """Return what a row of the table shows."""
+    return Shown(row.verdict.value, row.failure_class.value if row.failure_class else "")
 
 
 def is_outdated(run: Run, *, live: bool) -> bool:
@@ -46,23 +62,36 @@ def _is_starting(context: Context, run: Run) -> bool:
     return run.age_of(run.attempts[-1].intent_at, context.clock.now()) < lost_calls.UNSETTLED_SECONDS
 
 
-def of_ended(context: Context, run: Run | None, cluster_id: str | None = None) -> Verdict:
+def of_ended(context: Context, run: Run | None, cluster_id: str | None = None) -> verdict_table.Row:
     """Return the verdict of a run that has no live cluster: by the last try of each of its phases and steps.
 
     Without a ledger, the steps of `cluster_id` decide.
     """
+    facts = _steps(context, run, cluster_id)
     # A step is judged by itself: a playbook may have repeated it since a command failed.
     # The phase that ends the cluster decides nothing about what was built.
     apart = {phases.TERMINATE.name, *(entry.name for entry in run.steps if entry.step_id)} if run else set()
-    failed = [entry for entry in failed_phases(run) if entry.name not in apart] if run else []
-    by_steps = states.verdict_of_steps(_step_states(context, run, cluster_id).values())
-    if by_steps is Verdict.CANCELLED:
-        return by_steps
-    if failed:
-        return Verdict.FAILED
-    if by_steps is Verdict.NO_STEP and run and run.attempts and _failed(context, run.attempts[-1]):
-        return Verdict.FAILED
-    return by_steps
+    failed = tuple(one.name for one in failed_phases(run) if one.name not in apart) if run else ()
+    alone = verdict_table.judge(Evidence(steps=facts, failed_phases=failed))
+    if alone.verdict is Verdict.SUCCEEDED:
+        return alone
+    cluster = _cluster(context, run, cluster_id)
+    seen = evidence.of_cluster(context, cluster, steps=facts, failed_phases=failed)
+    return verdict_table.judge(replace(seen, refusal=_refusal(run)))
+
+
+def _cluster(context: Context, run: Run | None, cluster_id: str | None) -> Cluster | str:
+    """Return the run's last cluster, or the state that is recorded of it when AWS has forgotten it."""
+    known = cluster_id or (run.cluster_ids[-1] if run and run.cluster_ids else None)
+    if known is None:
+        return ""
+    kept = [one.end_state for one in run.attempts if one.cluster_id == known] if run else []
+    return clusters.seen(context, known) or next(filter(None, kept), GONE)
+
+
+def _refusal(run: Run | None) -> str:
+    """Return REFUSED when AWS refused the run's last launch."""
+    return REFUSED if run and run.attempts and run.attempts[-1].end_state == REFUSED else ""
 
 
 def failed_phases(run: Run) -> list[Phase]:
@@ -81,31 +110,24 @@ def _was_made_good(run: Run, entry: Phase) -> bool:
     return is_playbook and bool(entry.ended_at) and any(one.intent_at >= entry.ended_at for one in run.steps)
 
 
-def _step_states(context: Context, run: Run | None, cluster_id: str | None) -> Mapping[str, str]:
-    """Return how the last try of each step ended; steps of others count when the run has none.
-
-    Without a cluster nothing goes on: what was refused, or has no end that anybody knows, was interrupted.
-    """
+def _steps(context: Context, run: Run | None, cluster_id: str | None) -> tuple[StepFact, ...]:
+    """Return the last try of each step; steps of others count when the run has none."""
     if run and run.steps:
-        found = {entry.name: _state_of(context, entry) for entry in run.steps}
-    else:
-        known = cluster_id or (run.cluster_ids[-1] if run and run.cluster_ids else None)
-        found = {one.name: one.state for one in steps.listed_if_any(context, known)} if known else {}
-    return {name: one if one in states.STEP_ENDED else "INTERRUPTED" for name, one in found.items()}
+        latest = {entry.name: entry for entry in run.steps}
+        return tuple(_fact(context, entry) for entry in latest.values())
+    known = cluster_id or (run.cluster_ids[-1] if run and run.cluster_ids else None)
+    listed = {one.name: one for one in steps.listed_if_any(context, known)} if known else {}
+    return tuple(evidence.step_fact(one) for one in listed.values())
 
 
-def _state_of(context: Context, entry: StepEntry) -> str | None:
-    """Return the last known state of a step. AWS is asked about one whose driver ended before it did."""
-    if entry.state in states.STEP_ENDED or entry.step_id is None:
-        return entry.state
-    seen = steps.seen_if_any(context, entry.cluster_id, entry.step_id)
-    return seen.state if seen else None
+def _fact(context: Context, entry: StepEntry) -> StepFact:
+    """Return a step of the ledger. AWS is asked about one whose driver ended before it did.
 
-
-def _failed(context: Context, attempt: Attempt) -> bool:
-    """Return whether a launch had no effect, or a cluster that failed."""
-    state = attempt.end_state
-    if state is None and attempt.cluster_id:
-        seen = clusters.seen(context, attempt.cluster_id)
-        state = seen.state if seen else None
-    return state in {"TERMINATED_WITH_ERRORS", REFUSED}
+    Without an id, or an answer, nobody knows its end.
+    """
+    if entry.state in states.STEP_ENDED:
+        return StepFact(name=entry.name, state=entry.state, optional=entry.optional)
+    seen = steps.seen_if_any(context, entry.cluster_id, entry.step_id) if entry.step_id else None
+    if seen is None:
+        return StepFact(name=entry.name, state="", optional=entry.optional)
+    return evidence.step_fact(seen, optional=entry.optional)

@@ -90,6 +90,8 @@ class StepEntry(msgspec.Struct, kw_only=True):
     step_id: StepId | None = None
     state: str | None = None
     seconds: float | None = None
+    # Its failure does not fail the run.
+    optional: bool = False
     identity: StepIdentity | None = None
 
 

@@ -42,7 +42,7 @@ def failure_of(phase: Phase, failures: Sequence[Event], log: Path, root: Path) -
         details=tuple(details[:20]),
         fix=first.fix or f"read {shown}",
         exit_code=first.exit_code or phase.failure,
-        failure_class=first.failure_class,
+        failure_class=first.failure_class if first.exit_code else None,
     )
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.emr import states, verdicts
+from kiln.emr import verdict_table, verdicts
 from kiln.emr.states import Verdict
-from kiln.errors import InterruptedRunError, caught
-from kiln.exit_codes import ExitCode
+from kiln.emr.verdict_facts import Evidence, StepFact
+from kiln.errors import caught
+from kiln.exit_codes import NAMES
+from kiln.failure_classes import FailureClass
 from kiln.runs import outputs
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from kiln.runs.result import Result
     from kiln.runs.scope import Scope
     from kiln.runs.selection import Selection
+
+
+# All other classes of failures are a failed run.
+_OF_CLASS = {FailureClass.CANCELLED: Verdict.CANCELLED, FailureClass.UNKNOWN: Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -61,29 +67,38 @@ class Outcome:
         self.result.outputs.extend(outputs.collect(self.scope.context.effects, wanted))
 
     def _judge(self, failure: KilnError | None) -> None:
-        self.result.verdict = self._verdict(failure).value
-
-    def _verdict(self, failure: KilnError | None) -> Verdict:
-        if isinstance(failure, InterruptedRunError) or (
-            failure and failure.exit_code is ExitCode.STEP_CANCELLED
-        ):
-            return Verdict.CANCELLED
         if failure is not None:
-            return Verdict.FAILED
-        if self.selection.whole:
-            return states.verdict_of_steps(step.state for step in self.result.steps)
-        if not self.selection.ends:
-            return Verdict.RUNNING
-        return verdicts.of_ended(
-            self.scope.context, self.scope.ledger.read_if_possible(), self.result.cluster_id
+            self.result.verdict = _OF_CLASS.get(failure.failure_class, Verdict.FAILED).value
+        elif self.selection.whole:
+            self._take(verdict_table.judge(Evidence(steps=self._steps())))
+        elif not self.selection.ends:
+            self.result.verdict = Verdict.RUNNING.value
+        else:
+            run = self.scope.ledger.read_if_possible()
+            self.result.verdict = verdicts.of_ended(self.scope.context, run, self.result.cluster_id).verdict.value
+
+    def _steps(self) -> tuple[StepFact, ...]:
+        optional = {phase.name for phase in self.selection.phases if phase.step and phase.step.optional}
+        return tuple(
+            StepFact(name=one.name, state=one.state, optional=one.name in optional)
+            for one in self.result.steps
         )
+
+    def _take(self, row: verdict_table.Row) -> None:
+        """Put the verdict of a whole run without an error into the result: it is no success by that alone."""
+        result = self.result
+        result.verdict = row.verdict.value
+        if row.failure_class is not None:
+            result.exit_code, result.exit_name = int(row.exit_code), NAMES[row.exit_code]
+            result.failure_class, result.message = row.failure_class.value, row.evidence
+            result.fix = row.meaning.what_to_do
 
     def _remember(self) -> None:
         result = self.result
 
         def change(run: Run) -> None:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
-            run.failed_phase = result.phase
+            run.failed_phase, run.failure_class = result.phase, result.failure_class
             run.concluded = run.begun
             # Actions come one by one: what an earlier one left stays in the ledger.
             filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}

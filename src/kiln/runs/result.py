@@ -45,6 +45,8 @@ class Result(msgspec.Struct, kw_only=True):
     verdict: str = Verdict.RUNNING.value
     exit_code: int = 0
     exit_name: str = "ok"
+    # A name of kiln.failure_classes; empty when nothing failed.
+    failure_class: str = ""
     # The phase whose failure the exit code is about.
     phase: str | None = None
     message: str = ""
@@ -66,6 +68,7 @@ class Result(msgspec.Struct, kw_only=True):
         """Put a failure into the result; `first` is the one that came before, when this one outweighs it."""
         before = f" (before that: {first.message})" if first is not None and first is not failure else ""
         self.exit_code, self.exit_name = int(failure.exit_code), failure.exit_code.name.lower()
+        self.failure_class = failure.failure_class.value
         self.message, self.fix = failure.message + before, failure.fix
         self.details = self.details or list(failure.details)
 

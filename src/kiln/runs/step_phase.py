@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kiln.emr import add_steps, steps
-from kiln.errors import InterruptedRunError, KilnError, naming_step
-from kiln.exit_codes import ExitCode
+from kiln.errors import InterruptedRunError, KilnError, StepFailedError, naming_step
 from kiln.runs.result import StepResult
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class StepPhase:
         try:
             seen = steps.seen_if_any(bounded, cluster.id, step.id) or step
             self.result.steps.append(_result_of(seen))
-            if error.exit_code is ExitCode.STEP_FAILED:
+            if isinstance(error, StepFailedError):
                 self.result.details = self.explain(bounded, cluster, seen)
         except Exception as problem:  # noqa: BLE001  # the step's own failure must be reported all the same
             self.reporter.line(f"the cause could not be read: {problem}")

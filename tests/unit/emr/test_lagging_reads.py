@@ -247,5 +247,5 @@ def test_a_refused_launch_leaves_nothing_to_search_for() -> None:
         {at: "refused"} if world.aws.calls[-1] == "RunJobFlow" else {}
     )
     result = world.run()
-    assert result.exit_code == ExitCode.LAUNCH
+    assert (result.exit_code, result.failure_class) == (ExitCode.PREFLIGHT, "permission")
     assert world.clock.seconds < 10, "the end of the run waited for a cluster that was refused"

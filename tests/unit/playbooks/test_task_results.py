@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kiln import phases
 from kiln.exit_codes import ExitCode
+from kiln.failure_classes import FailureClass
 from kiln.phases import Phase, Work
 from kiln.playbooks.events import OWN_ACTIONS, Event, event_line, event_of
 from kiln.playbooks.failures import failure_of
@@ -66,6 +67,7 @@ def test_no_result_of_a_node_decides_how_a_run_ends(
     answer = result | {"results": items} if items else result
     error = error_of(tmp_path_factory.getbasetemp(), answer)
     assert error.exit_code is ExitCode.PROVISION
+    assert error.failure_class is FailureClass.PROVISION
     assert error.message.startswith("try: task 't' failed on h: ")
     assert error.fix == "read try.log"
     assert all(isinstance(line, str) for line in error.details)
@@ -79,6 +81,7 @@ def test_no_result_of_kiln_s_own_modules_makes_a_failure_a_success(
     error = error_of(tmp_path_factory.getbasetemp(), OWN | result, "emr_cluster")
     assert isinstance(error.exit_code, ExitCode)
     assert error.exit_code is not ExitCode.OK
+    assert isinstance(error.failure_class, FailureClass)
     assert error.message.startswith("try: ")
 
 
@@ -87,6 +90,7 @@ def test_a_failure_of_kiln_s_own_modules_says_it_all(tmp_path: Path, action: str
     error = error_of(tmp_path, {"failed": True, "msg": "x"} | OWN, action)
     assert (error.exit_code, error.message) == (ExitCode.LAUNCH, "try: no such type")
     assert (error.fix, error.details) == ("name another", ("one", "two"))
+    assert error.failure_class is FailureClass.CAPACITY
 
 
 @pytest.mark.parametrize(

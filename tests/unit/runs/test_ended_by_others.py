@@ -44,13 +44,13 @@ def test_a_cluster_that_somebody_ends_during_a_step_is_the_cause(count: int) -> 
     assert "cluster j-0001 was terminated by user request" in result.message
 
 
-def test_a_cluster_that_fails_during_a_step_is_a_failed_step_with_the_reason() -> None:
+def test_a_cluster_that_loses_its_master_during_a_step_is_lost_capacity_with_the_reason() -> None:
     world = World("sd")
     world.run("launch")
     reason = ("INSTANCE_FAILURE", "The master node was terminated. ")
     when(world, "ListSteps", 4, lambda: end_cluster(world, *reason))
     result = world.run()
-    assert result.exit_code == ExitCode.STEP_FAILED
+    assert (result.exit_code, result.failure_class) == (ExitCode.CAPACITY, "no_master")
     assert "INSTANCE_FAILURE: The master node was terminated." in result.message
 
 
@@ -74,7 +74,8 @@ def test_a_playbook_that_loses_its_cluster_says_so(first: str | None, *, ended: 
     if ended:
         world.playbooks.during["provision"] = lambda: end_cluster(world)
     result = world.run()
-    assert result.exit_code == ExitCode.PROVISION
+    assert result.exit_code == (ExitCode.STEP_CANCELLED if ended else ExitCode.PROVISION)
+    assert result.failure_class == ("cancelled" if ended else "provision")
     assert lost in result.message
     assert ("cluster j-0001 was terminated by user request" in result.message) == ended
 
