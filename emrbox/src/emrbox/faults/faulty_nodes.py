@@ -64,8 +64,11 @@ class FaultyNodes(WrappedLayer):
         )
 
     def boot(self, check: Checkpoint) -> None:
-        """Boot; sshd may come late."""
+        """Boot, unless EMR ends the cluster; sshd may come late."""
         super().boot(check)
+        for fault in self._faults("start-fails"):
+            if self._book.spend(fault):
+                raise StartFailureError(fault.state)
         self._after_boot({i.ec2_id for i in self._cluster.instances})
 
     def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
@@ -129,8 +132,8 @@ class StuckEnd:
 
 
 def roles_of(fault: Fault) -> set[str]:
-    """Return the roles that a fault names."""
-    return {role.strip().upper() for role in fault.parameters["role"].split(",")}
+    """Return the roles that a fault names; a fault of whole clusters is about all."""
+    return {role.strip().upper() for role in fault.parameters.get("role", "MASTER,CORE,TASK").split(",")}
 
 
 def candidates(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
@@ -147,5 +150,5 @@ def candidates(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
 def chosen(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
     """Return the nodes that a fault acts on: by role, as many as it names, drawn by its own generator."""
     found = candidates(fault, cluster)
-    count = fault.parameters["instances"]
+    count = fault.parameters.get("instances", 0)
     return fault.chance.sample(found, count) if 0 < count < len(found) else found

@@ -321,6 +321,35 @@ def test_a_bootstrap_action_fails_on_one_node(emr: HollowEmr) -> None:
     assert status["StateChangeReason"]["Message"].startswith("On 1 slave instance")
 
 
+def test_a_start_fails_with_the_reason_that_is_asked_for(emr: HollowEmr) -> None:
+    wanted = {"reason": "VALIDATION_ERROR", "message": "no such key", "detail": "VALIDATION_ERROR_X"}
+    emr.faults.add({"kind": "start-fails", "count": 1, "parameters": wanted})
+    status = emr.status(emr.launch())
+    assert status["State"] == "TERMINATED_WITH_ERRORS"
+    assert status["StateChangeReason"] == {"Code": "VALIDATION_ERROR", "Message": "no such key"}
+    assert [one["ErrorCode"] for one in status["ErrorDetails"]] == ["VALIDATION_ERROR_X"]
+    assert emr.state(emr.launch()) == "WAITING"
+
+
+@pytest.mark.parametrize(("with_errors", "state"), [(1, "TERMINATED_WITH_ERRORS"), (0, "TERMINATED")])
+def test_a_cluster_fails_in_the_middle_of_a_step(emr: HollowEmr, with_errors: int, state: str) -> None:
+    cluster_id = emr.launch(script(seconds=7200))
+    wanted = {"reason": "", "message": "", "with_errors": with_errors, "after_seconds": 600}
+    emr.faults.add({"kind": "cluster-fails", "parameters": wanted})
+    emr.clock.advance(599)
+    assert emr.state(cluster_id) == "RUNNING"
+    emr.clock.advance(1)
+    status = emr.status(cluster_id)
+    assert (status["State"], status["StateChangeReason"]) == (state, {})
+    assert emr.step_states(cluster_id) == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("kind", ["start-fails", "cluster-fails"])
+def test_a_reason_that_emr_does_not_have_is_refused(emr: HollowEmr, kind: str) -> None:
+    with pytest.raises(ValueError, match="INTERNAL_ERROR"):
+        emr.faults.add({"kind": kind, "parameters": {"reason": "SOMETHING"}})
+
+
 def test_the_master_is_lost_in_the_middle_of_a_step(emr: HollowEmr) -> None:
     cluster_id = emr.launch(script(seconds=7200))
     emr.faults.add({"kind": "master-lost", "cluster": cluster_id, "parameters": {"after_seconds": 600}})

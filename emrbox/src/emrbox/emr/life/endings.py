@@ -110,6 +110,18 @@ def by_ec2_refusal(code: str, message: str) -> Ending:
     return Ending(reason, with_errors=True)
 
 
+def by_fault(reason: str, message: str, detail: str, *, with_errors: bool = True) -> Ending:
+    """Return the end that a fault asks for; `detail` is a code of ErrorDetails. An empty text: none.
+
+    Raises ValueError for a reason code that EMR does not have.
+    """
+    if reason and reason not in set(ReasonCode):
+        raise ValueError(f"reason: one of {', '.join(ReasonCode)}, or nothing")
+    details = (error_detail(detail, message),) if detail else ()
+    code = ReasonCode(reason) if reason else None
+    return Ending(Reason(code, message or None), with_errors=with_errors, details=details)
+
+
 def without_capacity(cluster: Cluster, group: Group) -> Ending:
     """Return the end of a cluster for whose group EC2 has no capacity."""
     zone = cluster.availability_zone or "us-east-1a"

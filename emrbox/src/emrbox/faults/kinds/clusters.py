@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from emrbox.config import REGION
-from emrbox.faults.kinds.kind import ClusterKind, Parameter, Where, on_nodes
+from emrbox.emr.life import endings
+from emrbox.faults.kinds.kind import (
+    ClusterKind,
+    Parameter,
+    Where,
+    ending_parameters,
+    in_states,
+    on_nodes,
+)
 
 if TYPE_CHECKING:
-    from emrbox.emr.life.model import Cluster, Instance
+    from emrbox.emr.life.model import Cluster, Ending, Instance
     from emrbox.faults.kinds.kind import Target
 
 INTERRUPTED = "Server.SpotInstanceTermination"
@@ -26,11 +34,27 @@ def interrupt(target: Target) -> None:
     """Announce the interruption of spot instances, and end them when the notice is over."""
     cluster, instances = target.cluster, target.instances
     notice = target.fault.parameters["notice_seconds"]
-    now = cluster.clock.now() if cluster.clock else datetime.now(UTC)
+    now = _now(cluster)
     target.machines.announce(cluster, instances, now + timedelta(seconds=notice))
     for instance in instances:
         target.publish(interruption_warning(cluster, instance, now))
     target.later(notice, lambda: target.machines.lose(cluster, instances, INTERRUPTED))
+
+
+def fail(target: Target) -> None:
+    """Let EMR end the cluster."""
+    cluster = target.cluster
+    with cluster.lock:
+        cluster.end(target.fault.state, _now(cluster))
+    cluster.wake()
+
+
+def _ending(reason: str, message: str, detail: str, with_errors: int, **_: Any) -> Ending:
+    return endings.by_fault(reason, message, detail, with_errors=bool(with_errors))
+
+
+def _now(cluster: Cluster) -> datetime:
+    return cluster.clock.now() if cluster.clock else datetime.now(UTC)
 
 
 def interruption_warning(cluster: Cluster, instance: Instance, now: datetime) -> dict[str, Any]:
@@ -84,5 +108,19 @@ CLUSTER_KINDS = (
         source="docs/aws_facts.md 1.1: INSTANCE_FAILURE, `The master node was terminated. `",
         count=1,
         act=lose,
+    ),
+    ClusterKind(
+        "cluster-fails",
+        Where.CLUSTER,
+        "EMR ends a cluster that runs",
+        {
+            **in_states(),
+            **ending_parameters("An internal error occurred."),
+            "with_errors": Parameter(1, "1: it ends TERMINATED_WITH_ERRORS; 0: TERMINATED"),
+        },
+        source="docs/aws_facts.md 1.1 for the codes and messages",
+        count=1,
+        new_state=_ending,
+        act=fail,
     ),
 )

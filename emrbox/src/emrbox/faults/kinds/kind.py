@@ -124,14 +124,30 @@ ROLE = "which nodes: MASTER, CORE, TASK, or several with commas"
 INSTANCES = "how many of them, chosen by the seed; 0: all"
 
 
+def ending_parameters(message: str) -> dict[str, Parameter]:
+    """Return the parameters of the kinds that end a cluster as EMR does by itself."""
+    return {
+        "reason": Parameter("INTERNAL_ERROR", "code of StateChangeReason; empty: none"),
+        "message": Parameter(message, "its message"),
+        "detail": Parameter("", "code of ErrorDetails; empty: none"),
+    }
+
+
 def on_nodes(role: str, instances: int, **more: Parameter) -> dict[str, Parameter]:
     """Return the parameters of the kinds that act on a running cluster's nodes."""
     return {
         "role": Parameter(role, ROLE),
         "instances": Parameter(instances, INSTANCES),
+        **in_states(),
+        **more,
+    }
+
+
+def in_states() -> dict[str, Parameter]:
+    """Return the parameters of the kinds that act on a running cluster."""
+    return {
         "state": Parameter("RUNNING,WAITING", "the cluster states in which it acts"),
         "after_seconds": Parameter(
             0.0, "seconds after the cluster has come into that state, by its own clock"
         ),
-        **more,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from emrbox.faults.kinds.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where
+from emrbox.emr.life import endings
+from emrbox.faults.kinds.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where, ending_parameters
 
 START_KINDS = (
     Kind(
@@ -26,6 +27,14 @@ START_KINDS = (
             "exit_code": Parameter(1, "its exit code"),
         },
         source="docs/aws_facts.md 1.1: BOOTSTRAP_FAILURE; acts on clusters that have that action",
+    ),
+    Kind(
+        "start-fails",
+        Where.START,
+        "EMR ends a cluster that starts, TERMINATED_WITH_ERRORS",
+        ending_parameters("An internal error occurred."),
+        source="docs/aws_facts.md 1.1 for the codes and messages",
+        new_state=endings.by_fault,
     ),
     Kind(
         "sshd-late",
