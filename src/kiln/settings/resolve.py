@@ -12,7 +12,7 @@ import msgspec
 
 from kiln import paths
 from kiln.errors import UsageError
-from kiln.settings import check, files, inventories, lock_file, model, names, typed
+from kiln.settings import check, files, inventories, lock_file, model, names, step_needs, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,10 @@ def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
     sources = _checked(question)
     answer = _ask(question, model.driver_variables())
     driver = _typed(model.Driver, "", answer, sources)
-    return driver, _typed(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources)
+    shape = _typed(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources)
+    label = answer.origins.get("steps", "settings")
+    step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
+    return driver, shape
 
 
 def part(question: Question, kind: type[M]) -> M:
