@@ -11,10 +11,13 @@ module: emr_step
 short_description: Run steps on an Amazon EMR cluster
 version_added: "0.1.0"
 description:
-  - Adds steps to a cluster and waits for them, in order. A step that failed stops the ones after it.
+  - Adds steps to a cluster when what they need has ended, side by side up to the cluster's step concurrency,
+    and waits for them. When none says what it needs they run in order. After a step that failed only those
+    that are C(always) begin.
   - A step that the run's ledger knows is not added again. One that is still active is waited for, one that is
     complete is left alone, one that failed or was cancelled is added again.
-  - Fails when a step that is active or complete was added with another jar or other arguments.
+  - Fails when a step that is active or complete was added with another identity. The identity is jar and
+    arguments, the model repo's commit and the Python environment on the nodes, and the inputs.
 options:
   state:
     description: V(present) means that the steps have been added to the cluster.
@@ -95,8 +98,14 @@ options:
         elements: str
         default: []
       # End of what scripts/document_options.py writes.
+  again:
+    description: Run steps again that are complete, also those that were added with another identity.
+    type: bool
+    default: false
   wait:
-    description: Wait for the end of the steps. Without it they are all added at once.
+    description: >-
+      Wait for the end of the steps. Without it they are all added at once; steps that need each other are
+      then refused on a cluster that runs steps side by side.
     type: bool
     default: true
   timeout_seconds:

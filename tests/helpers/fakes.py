@@ -124,6 +124,8 @@ class FakeAws:
         self.step_outcomes: dict[str, str] = {}
         self.never_ends = False
         self.ignores_cancel = False
+        # A step that does not end by SIGTERM, but by SIGKILL.
+        self.ignores_interrupt = False
         # Reads of EMR show what was this many seconds ago, as emrbox's fault `lag` has it.
         self.lag = 0.0
         self.nodes: dict[str, list[effects.Instance]] = {}
@@ -203,6 +205,7 @@ class FakeAws:
             tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]} | one.tags,
             log_uri="s3://logs/emr/",
             termination_protected=one.protected,
+            step_concurrency_level=one.request.get("StepConcurrencyLevel", 1),
         )
 
     def _step(self, cluster: FakeCluster, step: FakeStep) -> effects.Step:
@@ -273,10 +276,12 @@ class FakeAws:
                     raise StepNotFoundError(f"Step id '{step_id}' is not valid.")
             return [self._step(cluster, step) for step in seen if not step_ids or step.id in step_ids]
 
-    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
+        assert len(step_ids) <= 256
         with self._call("CancelSteps"):
+            ignored = self.ignores_cancel or (self.ignores_interrupt and not force)
             for step in self._cluster(cluster_id).steps:
-                if step.id in step_ids and step.cancelled_at is None and not self.ignores_cancel:
+                if step.id in step_ids and step.cancelled_at is None and not ignored:
                     step.cancelled_at = self.clock.seconds
 
     def terminate_cluster(self, cluster_id: str) -> None:

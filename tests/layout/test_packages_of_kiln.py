@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnosis": {"aws", "emr"},
     "runs": {"aws", "emr", "ledger", "model_repo", "playbooks", "settings"},
     "display": {"runs"},
-    "ansible_modules": {"aws", "emr", "ledger", "settings"},
+    "ansible_modules": {"aws", "emr", "ledger", "runs", "settings"},
     "commands": {"aws", "diagnosis", "display", "emr", "ledger", "playbooks", "runs", "settings"},
 }
 # The command line itself: it shows errors, and imports a command by its name when that is called.

@@ -60,6 +60,7 @@ STEP: Options = {
         "required": True,
         "options": argument_spec(STEP_FIELDS),
     },
+    "again": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "int", "default": 14400, "aliases": ["timeout"]},
     "poll_interval_seconds": {"type": "float", "default": 15.0},

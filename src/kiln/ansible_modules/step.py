@@ -7,31 +7,38 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln.emr import add_steps, descriptions, ownership, step_endings, steps
-from kiln.errors import ClusterNotFoundError
+from kiln.errors import ClusterNotFoundError, UsageError
 from kiln.ledger.store import Ledger
-from kiln.settings import typed
+from kiln.runs.limits import Limits
+from kiln.runs.step_graph import StepGraph
+from kiln.settings import step_needs, typed
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiln.ansible_modules.options import Options
     from kiln.aws.context import Context
-    from kiln.aws.effects import Step
+    from kiln.aws.effects import Cluster, Step
+
+_LABEL = "emr_step"
 
 
 def work(context: Context, module: Any) -> Options:
     """Run steps on a cluster, each once a run."""
     options = module.params
     given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
-    wanted = typed.convert(given, tuple[StepSettings, ...], label="emr_step", key="steps")
-    ledger = _ledger_of(context, options)
-    return _check_steps(context, options, wanted, ledger) if module.check_mode else _run_steps(
-        context, options, wanted, ledger
-    )  # fmt: skip
-
-
-def _ledger_of(context: Context, options: Options) -> Ledger:
-    """Return the ledger of the run that the cluster is of, by its name and its tags."""
+    wanted = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
     cluster = context.effects.describe_cluster(options["cluster_id"])
+    step_needs.check(wanted, _LABEL, concurrency=cluster.step_concurrency_level)
+    ledger = _ledger_of(context, options, cluster)
+    if module.check_mode:
+        return _check_steps(context, options, wanted, ledger)
+    return _run_steps(context, options, cluster, wanted, ledger)
+
+
+def _ledger_of(context: Context, options: Options, cluster: Cluster) -> Ledger:
+    """Return the ledger of the run that the cluster is of, by its name and its tags."""
     identity = ownership.identity_of(cluster)
     if identity is None:
         raise ClusterNotFoundError(
@@ -41,53 +48,74 @@ def _ledger_of(context: Context, options: Options) -> Ledger:
     return Ledger(context.effects, context.clock, options["state_uri"], identity)
 
 
-def _shown_step(seen: Step) -> Options:
+def _shown_step(wanted: StepSettings, seen: Step | None) -> Options:
     return {
-        "id": seen.id,
-        "name": seen.name,
-        "state": seen.state,
-        "failure": step_endings.failure_text(seen).removeprefix(": "),
+        "id": seen.id if seen else "",
+        "name": wanted.name,
+        "state": seen.state if seen else "",
+        "failure": step_endings.failure_text(seen).removeprefix(": ") if seen else "",
     }
 
 
 def _check_steps(
-    context: Context, options: Options, wanted: tuple[StepSettings, ...], ledger: Ledger
+    context: Context, options: Options, wanted: Sequence[StepSettings], ledger: Ledger
 ) -> Options:
     shown, added = [], []
     for one in wanted:
-        known = add_steps.attached(context, options["cluster_id"], one, ledger)
-        shown.append(
-            _shown_step(known) if known else {"id": "", "name": one.name, "state": "", "failure": ""}
-        )
+        known = None if options["again"] else add_steps.attached(context, options["cluster_id"], one, ledger)
+        shown.append(_shown_step(one, known))
         if known is None:
-            added.append(msgspec.to_builtins(steps.request(one)))
-    return {
-        "changed": bool(added),
-        "steps": shown,
-        "diff": {"before": {"steps": []}, "after": {"steps": added}},
-    }
+            added.append(one)
+    return _answer(shown, added)
 
 
 def _run_steps(
-    context: Context, options: Options, wanted: tuple[StepSettings, ...], ledger: Ledger
+    context: Context, options: Options, cluster: Cluster, wanted: Sequence[StepSettings], ledger: Ledger
 ) -> Options:
+    if not options["wait"]:
+        return _add_steps(context, options, cluster, wanted, ledger)
+    graph = StepGraph(
+        context=context,
+        ledger=ledger,
+        limits=Limits(
+            terminate_seconds=0.0,
+            interval_seconds=options["poll_interval_seconds"],
+            step_seconds=options["timeout_seconds"],
+        ),
+        needs=step_needs.of(wanted),
+        # Nobody has asked for the end of the cluster: a late step is cancelled.
+        cancels=True,
+        again={one.name for one in wanted} if options["again"] else (),
+    )
+    found = {one.settings.name: one for one in graph.run(cluster, wanted)}
+    return _answer(
+        [_shown_step(one, found[one.name].seen) for one in wanted],
+        [one for one in wanted if found[one.name].added],
+    )
+
+
+def _add_steps(
+    context: Context, options: Options, cluster: Cluster, wanted: Sequence[StepSettings], ledger: Ledger
+) -> Options:
+    """Add all steps at once: EMR runs them in the order of their needs, one at a time."""
+    needs = step_needs.of(wanted)
+    if cluster.step_concurrency_level > 1 and any(needs.values()):
+        raise UsageError(
+            f"{_LABEL}: wait is false, and {cluster.id} would run steps side by side that need each other",
+            fix="leave wait at true, or launch with emr_cluster_step_concurrency_level 1",
+        )
     shown, added = [], []
-    for one in wanted:
-        seen, new = add_steps.add(context, options["cluster_id"], one, ledger)
-        if new:
-            added.append(msgspec.to_builtins(steps.request(one)))
-        if options["wait"]:
-            seen = steps.run_to_end(
-                context,
-                options["cluster_id"],
-                seen,
-                ledger,
-                timeout_seconds=one.timeout_seconds or options["timeout_seconds"],
-                interval_seconds=options["poll_interval_seconds"],
-            )
-        shown.append(_shown_step(seen))
+    for one in step_needs.ordered(wanted):
+        seen, new = add_steps.add(context, cluster.id, one, ledger, again=options["again"])
+        shown.append(_shown_step(one, seen))
+        added += [one] if new else []
+    return _answer(shown, added)
+
+
+def _answer(shown: list[Options], added: Sequence[StepSettings]) -> Options:
+    requests = [msgspec.to_builtins(steps.request(one)) for one in added]
     return {
         "changed": bool(added),
         "steps": shown,
-        "diff": {"before": {"steps": []}, "after": {"steps": added}},
+        "diff": {"before": {"steps": []}, "after": {"steps": requests}},
     }

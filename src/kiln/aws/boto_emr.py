@@ -64,9 +64,15 @@ class BotoEmr(Clients):
         found = [convert.step(raw) for page in pages for raw in convert.listed(page, "Steps")]
         return found[::-1]
 
-    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
         """Ask for the end of steps."""
-        self.call(self._emr, "cancel_steps", ClusterId=cluster_id, StepIds=list(step_ids))
+        self.call(
+            self._emr,
+            "cancel_steps",
+            ClusterId=cluster_id,
+            StepIds=list(step_ids),
+            StepCancellationOption="TERMINATE_PROCESS" if force else "SEND_INTERRUPT",
+        )
 
     def terminate_cluster(self, cluster_id: str) -> None:
         """Ask for the end of a cluster."""

@@ -106,6 +106,7 @@ def cluster(answer: Mapping[str, Any]) -> effects.Cluster:
         master_public_dns_name=forms.text(raw.get("MasterPublicDnsName")),
         release_label=forms.text(raw.get("ReleaseLabel")),
         termination_protected=bool(raw.get("TerminationProtected", False)),
+        step_concurrency_level=max(1, int(raw.get("StepConcurrencyLevel") or 1)),
     )
 
 

@@ -43,6 +43,8 @@ class Cluster(ClusterSummary, frozen=True, kw_only=True):
     master_public_dns_name: str = ""
     release_label: str = ""
     termination_protected: bool = False
+    # How many steps run side by side.
+    step_concurrency_level: int = 1
 
 
 class Instance(Value, frozen=True, kw_only=True):
@@ -173,8 +175,12 @@ class Effects(Protocol):
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[Step]:
         """Return the given steps (at most 10 ids a call, as the API has it), or all, oldest first."""
 
-    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
-        """Ask for the end of steps; asynchronous."""
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
+        """Ask for the end of steps; asynchronous, without guarantee. At most 256 ids a call.
+
+        EMR sends SIGTERM to a running step's process; with `force` SIGKILL to it and its descendants
+        (docs/aws_facts.md 1.5).
+        """
 
     def terminate_cluster(self, cluster_id: str) -> None:
         """Ask for the end of a cluster; asynchronous, harmless on an ended one."""

@@ -146,9 +146,9 @@ class Retrying:
         """Return the given steps, or all."""
         return self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids))
 
-    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str]) -> None:
+    def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
         """Ask for the end of steps."""
-        self._ask("cancel_steps", lambda: self.inner.cancel_steps(cluster_id, step_ids))
+        self._ask("cancel_steps", lambda: self.inner.cancel_steps(cluster_id, step_ids, force=force))
 
     def terminate_cluster(self, cluster_id: str) -> None:
         """Ask for the end of a cluster."""

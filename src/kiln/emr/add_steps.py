@@ -2,108 +2,132 @@
 
 from __future__ import annotations
 
-import difflib
-import itertools
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from kiln.emr import lost_calls, states
-from kiln.emr.steps import entries_of, record, request, seen_if_any
+from kiln import paths
+from kiln.emr import known_steps, lost_calls, states, step_identity
+from kiln.emr.steps import entries_of, record, request
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     KilnError,
     StepFailedError,
     UnansweredError,
-    UnknownOutcomeError,
+    UnreachableError,
     UsageError,
-    naming_step,
 )
 from kiln.exit_codes import ExitCode
+from kiln.ledger import cancel_request
 from kiln.ledger.schema import REFUSED, StepEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kiln.aws.context import Context
     from kiln.aws.effects import Step
-    from kiln.ledger.schema import Run
+    from kiln.emr.known_steps import Known
+    from kiln.ledger.schema import Run, StepIdentity
     from kiln.ledger.store import Ledger
     from kiln.settings.model import StepSettings
 
-# AWS's clock and ours may differ; a step of an intent cannot be older than the intent by more than this.
-_SKEW = timedelta(seconds=120)
 _TRIES = 5
-_SHOWN_ARGUMENTS = 20
 
 
-class _ChangedError(KilnError):
-    """Another process has written about the step since this one has read the ledger."""
+class _RetryError(Exception):
+    """The ledger has to be read anew: another process has written about the step, or an answer was lost.
+
+    No KilnError: that would mean that the call had no effect (lost_calls.create).
+    """
 
 
-def add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> tuple[Step, bool]:
+def add(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, again: bool = False
+) -> tuple[Step, bool]:
     """Make sure that the step is on the cluster; return it, and whether it was added now.
 
-    A step of this run that is active or complete is not added again; one that failed or was cancelled is.
-    Raises UsageError when the active or complete one has another jar or other arguments.
+    A step of this run that is active or complete is not added again; one that failed or was cancelled is, and
+    with `again` a complete one, too. Raises UsageError when the active or complete one was added with another
+    identity (jar, arguments, code, environment, inputs), StepCancelledError when the run was cancelled.
     """
     for _ in range(_TRIES):
-        known, newest = _attached(context, cluster_id, step, ledger)
-        if known is not None:
-            return known, False
+        known = known_steps.of(context, cluster_id, step, ledger)
+        identity = step_identity.of(context.effects, known.run, step, cluster_id)
+        if known.step is not None and not (again and known.step.state in states.STEP_ENDED):
+            _refuse_another_identity(context, step, known, identity)
+            return known.step, False
         try:
-            return _add(context, cluster_id, step, ledger, newest), True
-        except _ChangedError:
-            continue
-    raise StepFailedError(f"other processes add step {step.name} to cluster {cluster_id} all the time")
+            _intend(ledger, cluster_id, step, known.newest, identity)
+            return _add(context, cluster_id, step, ledger), True
+        except _RetryError as error:
+            context.report(str(error))
+    raise StepFailedError(f"step {step.name} was not added to cluster {cluster_id} in {_TRIES} tries")
 
 
 def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step | None:
-    """Return the run's step on this cluster if it need not be added again."""
-    return _attached(context, cluster_id, step, ledger)[0]
+    """Return the run's step on this cluster if it need not be added again.
+
+    Raises UsageError as `add` does.
+    """
+    known = known_steps.of(context, cluster_id, step, ledger)
+    if known.step is not None:
+        now = step_identity.of(context.effects, known.run, step, cluster_id)
+        _refuse_another_identity(context, step, known, now)
+    return known.step
 
 
-def _add(
-    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, newest: StepEntry | None
-) -> Step:
-    intent = StepEntry(name=step.name, cluster_id=cluster_id, intent_at=ledger.now(), optional=step.optional)
+def _intend(
+    ledger: Ledger, cluster_id: str, step: StepSettings, newest: StepEntry | None, identity: StepIdentity
+) -> None:
+    """Write down the addition. Raises _RetryError when another process has done so meanwhile."""
+    intent = StepEntry(
+        name=step.name,
+        cluster_id=cluster_id,
+        intent_at=ledger.now(),
+        identity=identity,
+        optional=step.optional,
+    )
 
-    def intend(run: Run) -> None:
+    def change(run: Run) -> None:
         # The write has a condition on what is read here, so only one of two processes adds the step.
+        cancel_request.check(run)
         if next(entries_of(run, step.name, cluster_id), None) != newest:
-            raise _ChangedError(f"another process has added step {step.name}")
+            raise _RetryError(f"step {step.name}: another process has added it")
         run.steps.append(intent)
 
-    ledger.update(intend)
+    ledger.update(change)
+
+
+def _add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step:
     try:
-        step_id = lost_calls.create(
-            context,
-            lambda: context.effects.add_steps(cluster_id, [request(step)])[0],
-            lambda: _unrecorded(context, cluster_id, step, ledger, just_added=True),
-            what=f"step {step.name}",
-            exit_code=ExitCode.STEP_FAILED,
-            on_no_effect=lambda: _close_intent(ledger, step, cluster_id),
-        )
+        step_id = _created(context, cluster_id, step, ledger)
     except UnansweredError:
         raise
     except AwsError as refusal:
         raise _refused(context, cluster_id, step, refusal) from refusal
     record(ledger, step_id, name=step.name, cluster_id=cluster_id)
     context.report(f"step {step.name}: added as {step_id}")
-    return _shown(context, cluster_id, step_id, step.name)
+    return known_steps.shown(context, cluster_id, step_id, step.name)
 
 
-def _shown(context: Context, cluster_id: str, step_id: str, name: str) -> Step:
-    """Return a step that was added, as soon as AWS shows it."""
-    missing = UnknownOutcomeError(
-        f"step {name} was added as {step_id}, and AWS has not shown it for {lost_calls.LAG_SECONDS:.0f} s",
-        fix="run the same action with the same run id again: it waits for that step",
+def _created(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str:
+    def call() -> str:
+        try:
+            return context.effects.add_steps(cluster_id, [request(step)])[0]
+        except UnreachableError:
+            raise
+        except UnansweredError as lost:
+            if step.repeatable:
+                raise _RetryError(
+                    f"step {step.name}: {lost.message}; it may run twice: trying again"
+                ) from lost
+            raise
+
+    return lost_calls.create(
+        context,
+        call,
+        lambda: known_steps.unrecorded(context, cluster_id, step.name, ledger, step),
+        what=f"step {step.name}",
         exit_code=ExitCode.STEP_FAILED,
+        on_no_effect=lambda: _close_intent(ledger, step.name, cluster_id),
     )
-    with naming_step(step_id):
-        return lost_calls.shown(
-            context, lambda: seen_if_any(context, cluster_id, step_id), f"step {name}", missing
-        )
 
 
 def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: AwsError) -> KilnError:
@@ -116,98 +140,31 @@ def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: Aws
     return StepFailedError(message, fix=refusal.fix or f"correct the step {step.name} (steps)")
 
 
-def _close_intent(ledger: Ledger, step: StepSettings, cluster_id: str) -> None:
+def _close_intent(ledger: Ledger, name: str, cluster_id: str) -> None:
     """Write down that the last addition has had no effect."""
 
     def change(run: Run) -> None:
-        newest = next(entries_of(run, step.name, cluster_id), None)
+        newest = next(entries_of(run, name, cluster_id), None)
         if newest is not None and newest.step_id is None:
             newest.state = REFUSED
 
     ledger.try_update(change)
 
 
-def _attached(
-    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger
-) -> tuple[Step | None, StepEntry | None]:
-    """Return the run's step if it need not be added again, and the newest entry of the ledger about it."""
-    newest = _newest(ledger, cluster_id, step)
-    if newest is not None and newest.step_id is None and newest.state != REFUSED:
-        # Another process intended to add it. What does not show up now has not been added.
-        what = f"searching for step {step.name}, whose addition has no recorded outcome"
-        seconds = lost_calls.unsettled_seconds(ledger.age_seconds(newest.intent_at))
-        lost_calls.appear(context, lambda: _settled(context, cluster_id, step, ledger), what, seconds)
-        newest = _newest(ledger, cluster_id, step)
-    if newest is None or newest.step_id is None:
-        return None, newest
-    seen = _shown(context, cluster_id, newest.step_id, step.name)
-    is_done = seen.state not in states.STEP_ENDED or seen.state == "COMPLETED"
-    if is_done:
-        _refuse_other_arguments(step, seen)
-    return (seen if is_done else None), newest
-
-
-def _refuse_other_arguments(wanted: StepSettings, seen: Step) -> None:
-    """Refuse to take a step of this run for one that was added with other values (another date, another -e).
-
-    ListSteps returns jar and arguments as they were added (emr 2009-03-31 service model, HadoopStepConfig).
-    """
-    before, now = ((one.jar, *one.args) for one in (seen, wanted))
-    if before == now:
+def _refuse_another_identity(context: Context, wanted: StepSettings, known: Known, now: StepIdentity) -> None:
+    """Refuse to take a step of this run for one that was added with something else (date, -e, code, …)."""
+    if known.step is None or known.newest is None or known.run is None:
         return
-    changed = _difference(before, now)
-    left_out = len(changed) - _SHOWN_ARGUMENTS
-    more = (f"and {left_out} more",) if left_out > 0 else ()
+    found = step_identity.differences(step_identity.as_added(known.newest.identity, known.step), now)
+    if not found:
+        return
+    again = f"run it again by {'-e emr_steps_again=true' if context.by_hand else '--again'}"
+    if known.step.state not in states.STEP_ENDED:
+        run = known.run
+        where = (run.pipeline, "--env", run.environment, "--run-id", run.run_id, "--step", wanted.name)
+        again = f"cancel it ({paths.command('cancel', *where)})"
     raise UsageError(
-        f"step {wanted.name} of this run ({seen.id}) is {seen.state} with other arguments",
-        fix="give the same date and variables as before, or begin a new run",
-        details=(*changed[:_SHOWN_ARGUMENTS], *more),
+        f"step {wanted.name} of this run ({known.step.id}) is {known.step.state} with {' and '.join(found)}",
+        fix=f"give the same date and variables as before, {again}, or begin a new run",
+        details=tuple(line for lines in found.values() for line in lines),
     )
-
-
-def _difference(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """Return what was left out and what came, in pairs (difflib.ndiff takes a minute for 300 like values)."""
-    changed = []
-    for kind, left, left_end, right, right_end in difflib.SequenceMatcher(None, before, now).get_opcodes():
-        if kind != "equal":
-            for old, new in itertools.zip_longest(before[left:left_end], now[right:right_end]):
-                changed += [f"- {old}"] if old is not None else []
-                changed += [f"+ {new}"] if new is not None else []
-    return changed
-
-
-def _newest(ledger: Ledger, cluster_id: str, step: StepSettings) -> StepEntry | None:
-    run = ledger.read()
-    return next(entries_of(run, step.name, cluster_id), None) if run else None
-
-
-def _settled(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str | None:
-    """Return the id of an intended step: as its process has recorded it, or as EMR shows it."""
-    newest = _newest(ledger, cluster_id, step)
-    if newest is None or newest.state == REFUSED:
-        return "none"
-    return newest.step_id or _unrecorded(context, cluster_id, step, ledger, just_added=False)
-
-
-def _unrecorded(
-    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, just_added: bool
-) -> str | None:
-    """Find a step whose addition got no answer: same name, young enough, and in no line of the ledger.
-
-    One that this process has `just_added` has these arguments. Another process may have had others: its
-    step counts all the same, or the run would get a second one.
-    """
-    run = ledger.read()
-    entries = list(entries_of(run, step.name, cluster_id)) if run else []
-    if not entries:
-        return None
-    taken = {entry.step_id for entry in entries}
-    age = timedelta(seconds=ledger.age_seconds(entries[0].intent_at))
-    since = context.clock.now() - age - _SKEW
-    for seen in context.effects.list_steps(cluster_id):
-        alike = not just_added or (seen.jar, seen.args) == (step.jar, step.args)
-        is_new = seen.id not in taken and seen.created_at >= since
-        if seen.name == step.name and alike and is_new:
-            record(ledger, seen.id, name=step.name, cluster_id=cluster_id)
-            return seen.id
-    return None

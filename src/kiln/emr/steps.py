@@ -1,22 +1,14 @@
-"""Steps of a run on their cluster: what AWS shows of them, the wait for their end, how they ended."""
+"""Steps of a run on their cluster: what AWS shows of them, and what the ledger keeps of that."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kiln.aws.effects import Step, StepRequest
-from kiln.emr import states, step_endings, waiting
-from kiln.errors import (
-    ClusterNotFoundError,
-    DeadlineError,
-    KilnError,
-    StepNotFoundError,
-    ThrottledError,
-    UnansweredError,
-)
+from kiln.errors import ClusterNotFoundError, DeadlineError, StepNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from kiln.aws.context import Context
     from kiln.ledger.schema import Run, StepEntry
@@ -24,10 +16,6 @@ if TYPE_CHECKING:
     from kiln.settings.model import StepSettings
 
 IDS_PER_CALL = 10  # docs/aws_facts.md 1.5
-# For how long a cancellation may delay what comes next: the end of the cluster.
-_CANCEL_SECONDS = 60.0
-# For how long S3 may keep back the news of how a step ended.
-_RECORD_SECONDS = 30.0
 
 
 class StepLateError(DeadlineError):
@@ -57,6 +45,20 @@ def seen_if_any(context: Context, cluster_id: str, step_id: str) -> Step | None:
         return next(iter(states_of(context, cluster_id, [step_id])), None)
     except (StepNotFoundError, ClusterNotFoundError):
         return None
+
+
+def seen_by_id(context: Context, cluster_id: str, step_ids: Sequence[str]) -> dict[str, Step]:
+    """Return the steps that AWS shows now, by id; those that it does not know (yet) are left out."""
+    try:
+        return {step.id: step for step in states_of(context, cluster_id, step_ids)}
+    except ClusterNotFoundError:
+        return {}
+    except StepNotFoundError:
+        # One unknown id makes EMR refuse the whole call.
+        if len(step_ids) == 1:
+            return {}
+    found = (seen_if_any(context, cluster_id, step_id) for step_id in step_ids)
+    return {step.id: step for step in found if step is not None}
 
 
 def listed_if_any(context: Context, cluster_id: str) -> list[Step]:
@@ -92,130 +94,3 @@ def seconds(step: Step) -> float | None:
     if step.started_at is None or step.ended_at is None:
         return None
     return round((step.ended_at - step.started_at).total_seconds(), 1)
-
-
-def wait(
-    context: Context,
-    cluster_id: str,
-    step: Step,
-    *,
-    timeout_seconds: float,
-    interval_seconds: float,
-    on_poll: Callable[[Step], None] | None = None,
-) -> Step:
-    """Wait for a step's end and return it COMPLETED.
-
-    Raises StepFailedError (14), StepCancelledError (15), InterruptedRunError. A late step is cancelled:
-    StepLateError (16) after `timeout_seconds`, DeadlineError (16) when the deadline of `context` comes first.
-    """
-    last = step
-    started = context.clock.monotonic()
-    own_limit_is_first = started + timeout_seconds < context.ends_at
-    ends_at = min(started + timeout_seconds, context.ends_at)
-
-    def poll(bounded: Context) -> tuple[Step, str]:
-        nonlocal last
-        # Reads may lag behind: a step that was there is taken to be as it was.
-        last = seen_if_any(bounded, cluster_id, step.id) or last
-        # Asked only when the step says nothing new: a cluster may end under a step that never does.
-        state = "" if last.state in states.STEP_ENDED else _state_of(bounded, cluster_id)
-        if on_poll is not None:
-            on_poll(last)
-        return last, state
-
-    def done(answer: tuple[Step, str]) -> bool:
-        seen, cluster_state = answer
-        return seen.state in states.STEP_ENDED or cluster_state in states.CLUSTER_ENDED
-
-    try:
-        seen, _ = waiting.until(
-            context,
-            poll,
-            done,
-            what=f"step {step.name}",
-            timeout_seconds=timeout_seconds,
-            interval_seconds=interval_seconds,
-            on_change=lambda answer: context.report(f"step {step.name}: {answer[0].state}"),
-        )
-    except (DeadlineError, ThrottledError, UnansweredError) as error:
-        now = context.clock.monotonic()
-        if now < ends_at:
-            raise
-        # AWS may fail to answer just then: the step is late all the same.
-        message = f"step {step.name} took longer than {now - started:.0f} s"
-        if not isinstance(error, DeadlineError):
-            message += f" ({error.message})"
-        problem = _cancel(context, cluster_id, step.id)
-        raise _late_error(message, problem, own_limit=own_limit_is_first) from error
-    step_endings.judge(context, cluster_id, seen)
-    return seen
-
-
-def _state_of(context: Context, cluster_id: str) -> str:
-    try:
-        return context.effects.describe_cluster(cluster_id).state
-    except ClusterNotFoundError:
-        return ""
-
-
-def run_to_end(
-    context: Context,
-    cluster_id: str,
-    step: Step,
-    ledger: Ledger,
-    *,
-    timeout_seconds: float,
-    interval_seconds: float,
-) -> Step:
-    """Wait for a step and record how it ended. Raises what `wait` raises."""
-    last = [step]
-    try:
-        return wait(
-            context,
-            cluster_id,
-            step,
-            timeout_seconds=timeout_seconds,
-            interval_seconds=interval_seconds,
-            on_poll=lambda seen: last.__setitem__(0, seen),
-        )
-    finally:
-        # After a failure the end of the cluster waits for this.
-        bounded = ledger.on(context.within(_RECORD_SECONDS).effects)
-        record(bounded, step.id, name=step.name, cluster_id=cluster_id, seen=last[0])
-
-
-def cancel(context: Context, cluster_id: str, step_id: str, name: str) -> None:
-    """Ask for a step's end and wait a minute for it. It may end otherwise: EMR gives no guarantee."""
-    problem = _cancel(context, cluster_id, step_id)
-    if problem:
-        context.report(f"step {name} was not cancelled: {problem}")
-
-
-def _cancel(context: Context, cluster_id: str, step_id: str) -> str:
-    """Return why a step has not ended after it was asked to; nothing when it has."""
-    teardown = context.unstoppable().within(_CANCEL_SECONDS)
-    try:
-        teardown.effects.cancel_steps(cluster_id, [step_id])
-        waiting.until(
-            teardown,
-            lambda bounded: seen_if_any(bounded, cluster_id, step_id),
-            lambda seen: seen is not None and seen.state in states.STEP_ENDED,
-            what="its cancellation",
-            timeout_seconds=_CANCEL_SECONDS,
-            interval_seconds=2.0,
-        )
-    except KilnError as error:
-        return error.message
-    return ""
-
-
-def _late_error(message: str, problem: str, *, own_limit: bool) -> DeadlineError:
-    """Return the error for a step that took too long; `problem` says why it was not cancelled."""
-    fix = "it was cancelled"
-    if problem:
-        message = f"{message}, and may still run: {problem}"
-        fix = "it delays the next step until it ends or the cluster does (action terminate)"
-    if not own_limit:
-        return DeadlineError(message, fix=fix)
-    raised = "if it needs longer, raise its timeout_seconds or kiln_step_timeout_seconds"
-    return StepLateError(message, fix=f"{fix}; {raised}")

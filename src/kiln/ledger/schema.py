@@ -93,6 +93,8 @@ class StepEntry(msgspec.Struct, kw_only=True):
     # Its failure does not fail the run.
     optional: bool = False
     identity: StepIdentity | None = None
+    # Its failure does not fail the run.
+    optional: bool = False
 
 
 class Phase(msgspec.Struct, kw_only=True):
@@ -143,9 +145,11 @@ class Run(msgspec.Struct, kw_only=True):
     message: str = ""
     # Commands that work on the run now.
     drivers: Annotated[list[Driver], Meta(max_length=100)] = []
-    # The commit of the model repo and the hash of the Python environment on the nodes of the last cluster.
+    # The commit of the model repo and the hash of the Python environment on the nodes of one cluster, the
+    # last one that got any. Older ledgers do not say which: nothing is known about any cluster then.
     deployed_commit: str = ""
     deployed_environment: str = ""
+    deployed_cluster_id: ClusterId | None = None
     # Somebody has asked for the end of the run: no driver begins anything more.
     cancel_requested_at: str | None = None
     # Until when the cluster of the failed run is kept for debugging.

@@ -75,7 +75,9 @@ class Outcome:
             self.result.verdict = Verdict.RUNNING.value
         else:
             run = self.scope.ledger.read_if_possible()
-            self.result.verdict = verdicts.of_ended(self.scope.context, run, self.result.cluster_id).verdict.value
+            self.result.verdict = verdicts.of_ended(
+                self.scope.context, run, self.result.cluster_id
+            ).verdict.value
 
     def _steps(self) -> tuple[StepFact, ...]:
         optional = {phase.name for phase in self.selection.phases if phase.step and phase.step.optional}

@@ -23,6 +23,8 @@ class StepResult(msgspec.Struct, kw_only=True):
     id: str
     state: str
     seconds: float | None = None
+    # Its failure does not fail the run.
+    optional: bool = False
 
 
 class AttemptResult(msgspec.Struct, kw_only=True):

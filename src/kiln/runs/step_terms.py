@@ -1,0 +1,54 @@
+"""On which terms steps are run: for which run, how long, and what happens around them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kiln.ledger.schema import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.ledger.store import Ledger
+    from kiln.runs.limits import Limits
+    from kiln.settings.step_needs import Needs
+
+
+def _no_cause(*_: object) -> list[str]:
+    return []
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+def _no_phase(name: str) -> AbstractContextManager[Phase]:
+    return nullcontext(Phase(name=name, status="ok", seconds=0.0))
+
+
+@dataclass(kw_only=True)
+class Terms:
+    """What whoever runs steps says once for all of them.
+
+    `needs` is that of the whole pipeline (settings.step_needs.of). `cancels`: the cluster stays, so an
+    interrupted or late step must not go on unseen. `again` names the steps that run also when complete.
+    `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
+    what it yields gets `changed`. `explain` returns the lines that say why a step failed, `kill` ends its
+    applications in YARN and says so, `on_poll` is called with each look at AWS and may raise a KilnError.
+    """
+
+    context: Context
+    ledger: Ledger
+    limits: Limits
+    needs: Needs
+    cancels: bool
+    again: Collection[str] = frozenset()
+    phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
+    explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
+    kill: Callable[[Context, Cluster, Step], str] = _nothing
+    on_poll: Callable[[Context, str], object] = _nothing
