@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
     )
     _run_id(run)
+    _part_of_steps(run)
     run.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
 
     status = _command(commands, "status", "what a pipeline's run is doing")
@@ -112,6 +113,14 @@ def _count(text: str) -> int:
 
 def _run_id(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run-id", metavar="ID", help="default: the pipeline's only live run")
+
+
+def _part_of_steps(command: argparse.ArgumentParser) -> None:
+    """Add the options that choose steps of a whole run, and that run complete ones again."""
+    command.add_argument("--only", metavar="NAMES", help="comma list: run these steps only")
+    command.add_argument("--from", dest="first", metavar="NAME", help="this step and all that need it")
+    command.add_argument("--until", dest="last", metavar="NAME", help="this step and all that it needs")
+    command.add_argument("--again", action="store_true", help="run steps again that are complete")
 
 
 def _command_of(arguments: argparse.Namespace) -> int:

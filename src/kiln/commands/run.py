@@ -15,18 +15,20 @@ from kiln.diagnosis import diagnose
 from kiln.emr import finding
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
-from kiln.runs import attempts, limits, preflight, selection
+from kiln.runs import attempts, limits, preflight, selection, step_parts
 from kiln.settings import names, resolve
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.selection import Selection
-    from kiln.settings.model import ClusterShape, Driver
+    from kiln.settings.model import ClusterShape, Driver, StepSettings
+
+    Select = Callable[[Sequence[StepSettings]], Selection]
 
 # A name that no run has: settings are checked before AWS is asked which run is meant.
 _UNKNOWN_RUN = "unknown"
@@ -36,10 +38,11 @@ def main(arguments: argparse.Namespace) -> int:
     """Run a pipeline or actions of it."""
     session = Session(arguments)
     wanted = selection.actions(arguments.actions)
+    part = step_parts.asked(arguments)
     question = _question(arguments, session.root, wanted)
     if wanted == [phases.TERMINATE.name]:
         return run_end.end(session, question)
-    return _run(session, question, wanted)
+    return _run(session, question, lambda steps: selection.make(wanted, steps, part))
 
 
 def _question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> resolve.Question:
@@ -61,16 +64,16 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def _run(session: Session, question: resolve.Question, wanted: Sequence[str]) -> int:
+def _run(session: Session, question: resolve.Question, select: Select) -> int:
     """Do everything that can be known, and refused, without AWS; then the rest."""
-    driver, shape, selected = _settings(question, wanted)
+    driver, shape, selected = _settings(question, select)
     context = session.context(driver)
     preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), selected)
     session.stop.check()
     meant = msgspec.structs.replace(question, run_id=question.run_id or _only_live_run(context, question))
     meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
-        driver, shape, selected = _settings(meant, wanted)
+        driver, shape, selected = _settings(meant, select)
     job = Job(
         question=meant,
         account=driver,
@@ -83,11 +86,11 @@ def _run(session: Session, question: resolve.Question, wanted: Sequence[str]) ->
     return session.execute(context, job)
 
 
-def _settings(question: resolve.Question, wanted: Sequence[str]) -> tuple[Driver, ClusterShape, Selection]:
+def _settings(question: resolve.Question, select: Select) -> tuple[Driver, ClusterShape, Selection]:
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, shape = resolve.run_settings(question)
-    return driver, shape, selection.make(wanted, driver.steps)
+    return driver, shape, select(driver.steps)
 
 
 def _only_live_run(context: Context, question: resolve.Question) -> str | None:

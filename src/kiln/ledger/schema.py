@@ -90,8 +90,6 @@ class StepEntry(msgspec.Struct, kw_only=True):
     step_id: StepId | None = None
     state: str | None = None
     seconds: float | None = None
-    # Its failure does not fail the run.
-    optional: bool = False
     identity: StepIdentity | None = None
     # Its failure does not fail the run.
     optional: bool = False

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from kiln import phases
 from kiln.errors import UsageError
+from kiln.runs import step_parts
+from kiln.runs.step_parts import EVERYTHING
+from kiln.settings import step_needs
 from kiln.settings.names import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kiln.phases import Need, Phase
+    from kiln.runs.step_parts import Part
     from kiln.settings.model import StepSettings
+    from kiln.settings.step_needs import Needs
 
 _PLAYBOOKS = {row.name: row for row in phases.BEFORE_STEPS}
 
@@ -40,6 +46,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[SelectedPhase, ...]
     whole: bool
     ends: bool
+    # What each step of the pipeline waits for (settings.step_needs), and which steps run also when complete.
+    step_needs: Needs = {}
+    again: frozenset[str] = frozenset()
 
     @property
     def launches(self) -> bool:
@@ -50,6 +59,17 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     def only_ends(self) -> bool:
         """Return whether this is the end of a cluster and nothing else."""
         return not self.phases
+
+    @property
+    def steps(self) -> tuple[StepSettings, ...]:
+        """Return the selected steps."""
+        return tuple(phase.step for phase in self.phases if phase.step)
+
+    @property
+    def stages(self) -> list[tuple[SelectedPhase, ...]]:
+        """Return what is done one after the other: a playbook, or steps that follow each other."""
+        grouped = itertools.groupby(enumerate(self.phases), lambda one: -1 if one[1].step else one[0])
+        return [tuple(phase for _, phase in group) for _, group in grouped]
 
     @property
     def names(self) -> list[str]:
@@ -87,13 +107,27 @@ def known_actions(steps: Sequence[StepSettings]) -> list[str]:
     return [*_PLAYBOOKS, *dict.fromkeys(names), phases.TERMINATE.name]
 
 
-def make(wanted: Sequence[str], steps: Sequence[StepSettings]) -> Selection:
-    """Return the selected phases. Raises UsageError for an unknown action, or `terminate` before the end."""
+def make(wanted: Sequence[str], steps: Sequence[StepSettings], part: Part = EVERYTHING) -> Selection:
+    """Return the selected phases; `part` is that of a whole run's steps.
+
+    Raises UsageError for an unknown action or step, or `terminate` before the end.
+    """
     _check_names(steps)
     last = phases.TERMINATE.name
     if not wanted:
-        selected = [SelectedPhase(row) for row in phases.BEFORE_STEPS] + [_of_step(step) for step in steps]
-        return Selection(phases=tuple(selected), whole=True, ends=True)
+        chosen = step_parts.pick(steps, part)
+        selected = [SelectedPhase(row) for row in phases.BEFORE_STEPS] + [_of_step(step) for step in chosen]
+        return Selection(
+            phases=tuple(selected),
+            whole=True,
+            ends=True,
+            step_needs=step_needs.of(steps),
+            again=_names(chosen) if part.again else frozenset(),
+        )
+    if not part.is_all:
+        raise UsageError(
+            "--only, --from and --until choose steps of a whole run", fix="leave them out, or ACTIONS"
+        )
     known = known_actions(steps)
     for action in wanted:
         if action not in known:
@@ -103,7 +137,23 @@ def make(wanted: Sequence[str], steps: Sequence[StepSettings]) -> Selection:
     if last in wanted[:-1]:
         raise UsageError(f"{last} has to be the last action", fix="leave it out or move it to the end")
     selected = [phase for action in wanted if action != last for phase in _selected(action, steps)]
-    return Selection(phases=tuple(selected), whole=False, ends=last in wanted)
+    chosen = [phase.step for phase in selected if phase.step]
+    return Selection(
+        phases=tuple(selected),
+        whole=False,
+        ends=last in wanted,
+        # Steps of a sequence that are asked for one by one run in the order asked for.
+        step_needs=step_needs.of(_unique(chosen) if step_needs.is_sequence(steps) else steps),
+        again=_names(chosen) if part.again else frozenset(),
+    )
+
+
+def _names(steps: Iterable[StepSettings]) -> frozenset[str]:
+    return frozenset(step.name for step in steps)
+
+
+def _unique(steps: Iterable[StepSettings]) -> list[StepSettings]:
+    return list({step.name: step for step in steps}.values())
 
 
 def _selected(action: str, steps: Sequence[StepSettings]) -> list[SelectedPhase]:
