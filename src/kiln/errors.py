@@ -117,10 +117,18 @@ class UnknownOutcomeError(KilnError):
 
 
 class LockedError(KilnError):
-    """Another run of the pipeline, or another command for this run, is at work."""
+    """Another run of the pipeline, or another command for this run, is at work: `run_id`."""
 
     exit_code = ExitCode.LOCKED
     failure_class = FailureClass.LOCKED
+    run_id = ""
+
+
+class FencedError(LockedError):
+    """Another command has taken this one for dead and works on the run in its place.
+
+    Whoever gets it makes no further change to AWS, and does not end the cluster either.
+    """
 
 
 class ThrottledError(KilnError):

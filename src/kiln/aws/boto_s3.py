@@ -48,7 +48,9 @@ class BotoS3(Clients):
                 body: bytes = stream.read(most_bytes)
         except (aws.BotoCoreError, OSError) as error:
             raise translate(error, "GetObject", self._s3.meta.endpoint_url) from error
-        return effects.StoredObject(body=body, etag=str(answer["ETag"]), size=size)
+        return effects.StoredObject(
+            body=body, etag=str(answer["ETag"]), size=size, read_at=convert.date_of(answer)
+        )
 
     def _is_absent(self, error: AwsError, uri: str) -> bool:
         """Return whether a refusal means that there is no such object.

@@ -22,12 +22,17 @@ def _discard(_line: str) -> None:
     """Report to nobody."""
 
 
+def _allow(_operation: str) -> None:
+    """Allow every call."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """`aws` makes one attempt of each call; everybody uses `effects`, which repeats what may be repeated.
 
     `report` gets one line per change; it is what a person sees below the running phase. `ends_at` is a
     deadline on the clock's monotonic time: no call is repeated and no wait goes on after it.
+    `guard` is called with the name of each operation before a try of it; what it raises refuses the call.
     `by_hand`: somebody runs a playbook, so errors advise ansible-playbook and not kiln.
     """
 
@@ -39,6 +44,7 @@ class Context:
     random: random.Random = field(default_factory=random.Random)
     by_hand: bool = False
     ends_at: float = math.inf
+    guard: Callable[[str], None] = _allow
     # Set with the first answer of AWS.
     reached: threading.Event = field(default_factory=threading.Event)
 
@@ -53,6 +59,7 @@ class Context:
             random=self.random,
             ends_at=self.ends_at,
             reached=self.reached,
+            guard=self.guard,
         )
 
     def within(self, seconds: float) -> Context:

@@ -7,6 +7,8 @@ form that AWS documents; what people can choose (names, tags, arguments, message
 from __future__ import annotations
 
 import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from kiln.aws import effects, forms
@@ -14,6 +16,7 @@ from kiln.identity import CLUSTER_ID, STEP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 _EC2_ID = re.compile(r"i-[0-9a-f]{8,17}")
 _EMR_INSTANCE_ID = re.compile(r"[a-z]{1,4}-[A-Z0-9]{1,32}")
@@ -174,6 +177,15 @@ def step_request(request: effects.StepRequest) -> dict[str, Any]:
 
 
 @forms.whole
+def date_of(answer: Mapping[str, Any]) -> datetime | None:
+    """Return AWS's own time of an answer, from its header Date (RFC 9110 6.6.1); None without one."""
+    text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(text).replace(tzinfo=UTC)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
 def object_summary(bucket: str, raw: Mapping[str, Any]) -> effects.ObjectSummary:
     """Read an object of ListObjectsV2."""
     return effects.ObjectSummary(

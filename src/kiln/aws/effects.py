@@ -131,12 +131,13 @@ MOST_OBJECTS = 20_000
 class StoredObject(Value, frozen=True, kw_only=True):
     """An S3 object with the ETag that a conditional write needs.
 
-    `body` may be a part of it; `size` is the whole in bytes.
+    `body` may be a part of it; `size` is the whole in bytes. `read_at` is S3's own time of the answer.
     """
 
     body: bytes
     etag: str
     size: int
+    read_at: datetime | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -15,13 +15,14 @@ class Repeat(Enum):
 
 
 class Operation(NamedTuple):
-    """When an operation may be repeated, and why."""
+    """When an operation may be repeated, and why; `changes`: it is more than a read."""
 
     repeat: Repeat
     why: str
+    changes: bool = True
 
 
-_READ = Operation(Repeat.ALWAYS, "it changes nothing")
+_READ = Operation(Repeat.ALWAYS, "it changes nothing", changes=False)
 _CREATE = Operation(
     Repeat.WITHOUT_EFFECT,
     "no idempotency token (docs/aws_facts.md 1.7); emr/lost_calls.py finds the effect",

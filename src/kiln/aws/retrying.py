@@ -41,8 +41,9 @@ class Retrying:
     """`kiln.aws.effects.Effects` around another implementation.
 
     `ends_at` is the caller's deadline on the monotonic clock: nothing is repeated after it. `reached` is set
-    with AWS's first answer. Raises what the inner implementation raises, and InterruptedRunError when a stop
-    is requested while a call is being repeated; a call that begins after the request is not interrupted.
+    with AWS's first answer. `guard` may refuse a try of an operation. Raises what the inner implementation
+    and the guard raise, and InterruptedRunError when a stop is requested while a call is being repeated; a
+    call that begins after the request is not interrupted.
     """
 
     inner: effects.Effects
@@ -52,12 +53,14 @@ class Retrying:
     random: random.Random
     ends_at: float
     reached: threading.Event
+    guard: Callable[[str], None]
 
     def _ask(self, operation: str, call: Callable[[], T]) -> T:
         started, pause, reported = self.clock.monotonic(), _FIRST_PAUSE_SECONDS, False
         # The teardown works after a stop was requested: nothing ends it, and its pauses are real ones.
         stop = None if self.stop.event.is_set() else self.stop
         while True:
+            self.guard(operation)
             try:
                 answer = call()
             except (ThrottledError, UnansweredError) as error:

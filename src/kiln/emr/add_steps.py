@@ -17,7 +17,6 @@ from kiln.errors import (
     UsageError,
 )
 from kiln.exit_codes import ExitCode
-from kiln.ledger import cancel_request
 from kiln.ledger.schema import REFUSED, StepEntry
 
 if TYPE_CHECKING:
@@ -45,7 +44,8 @@ def add(
 
     A step of this run that is active or complete is not added again; one that failed or was cancelled is, and
     with `again` a complete one, too. Raises UsageError when the active or complete one was added with another
-    identity (jar, arguments, code, environment, inputs), StepCancelledError when the run was cancelled.
+    identity (jar, arguments, code, environment, inputs), FencedError (17) when another command has taken
+    over, StepCancelledError (15) when somebody has cancelled the run.
     """
     for _ in range(_TRIES):
         known = known_steps.of(context, cluster_id, step, ledger)
@@ -87,12 +87,11 @@ def _intend(
 
     def change(run: Run) -> None:
         # The write has a condition on what is read here, so only one of two processes adds the step.
-        cancel_request.check(run)
         if next(entries_of(run, step.name, cluster_id), None) != newest:
             raise _RetryError(f"step {step.name}: another process has added it")
         run.steps.append(intent)
 
-    ledger.update(change)
+    ledger.intend(change)
 
 
 def _add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step:

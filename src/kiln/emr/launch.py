@@ -36,14 +36,15 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
     """Make sure that the run has a cluster; return it, and whether it was launched now.
 
     Intent first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
-    UnknownOutcomeError (both 11), or ThrottledError when AWS took no call.
+    UnknownOutcomeError (both 11), ThrottledError when AWS took no call, FencedError (17) when another command
+    has taken over the run.
     """
     known = attached(context, identity, ledger)
     if known is not None:
         _record(ledger, known.id)
         return known, False
     nodes = 1 + shape.core_count + shape.task_count
-    ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
+    ledger.intend(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
     try:
         cluster_id = lost_calls.create(
             context,
@@ -98,8 +99,13 @@ def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | 
     return found[0] if found else None
 
 
-def _record(ledger: Ledger, cluster_id: str) -> None:
+def _record(ledger: Ledger, cluster_id: str) -> bool:
+    """Write a cluster of the run down; return whether another command has taken over the run meanwhile."""
+    is_fenced = False
+
     def change(run: Run) -> None:
+        nonlocal is_fenced
+        is_fenced = ledger.is_fenced(run)
         if any(attempt.cluster_id == cluster_id for attempt in run.attempts):
             return
         if not run.launch_is_open:
@@ -110,12 +116,17 @@ def _record(ledger: Ledger, cluster_id: str) -> None:
 
     # The cluster exists and its tags say whose it is: not being able to write that down ends nothing.
     ledger.try_update(change)
+    return is_fenced
 
 
 def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> Cluster:
     """Record the launched cluster; when a second one of the same run exists, keep the older and end ours."""
-    _record(ledger, ours)
+    is_fenced = _record(ledger, ours)
     context.report(f"cluster {ours}: launched")
+    if is_fenced:
+        # This process was stopped between its intent and its call. Nobody else knows of this cluster.
+        end_request.ask_unseen(context, ours, ours=True)
+        raise ledger.fenced()
     launched = clusters.shown(context, ours)
     first = next(iter(_tagged(context, identity)), launched)
     if first.id == ours:

@@ -38,7 +38,8 @@ class Driver(msgspec.Struct, kw_only=True):
     """A command that works on the run now, and when it last said so.
 
     `phases` are the names of what it does; `whole`: it answers for the end of the run's cluster. One whose
-    heartbeat is older than DEAD_SECONDS is dead: killed, or its machine was lost.
+    heartbeat is older than DEAD_SECONDS is dead: killed, or its machine was lost. `machine` and
+    `process_started` let another process of the same machine see that it has ended before that.
     """
 
     id: str
@@ -48,6 +49,8 @@ class Driver(msgspec.Struct, kw_only=True):
     whole: bool = False
     started_at: str
     heartbeat_at: str
+    machine: str = ""
+    process_started: str = ""
 
 
 class Attempt(msgspec.Struct, kw_only=True):
