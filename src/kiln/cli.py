@@ -27,6 +27,15 @@ Without it the whole pipeline runs, and the cluster is terminated also when a st
 Exit codes: docs/exit_codes.md."""
 
 
+_REAP_HELP = """\
+Looks at the clusters and instances that carry Kiln's tags of the environment, and shows which of them are
+expired, held too long, doubled, orphaned or idle, and why. What does not carry these tags is never touched.
+
+  kiln reap --env stage          # a dry run
+  kiln reap --env stage --yes    # ends them; exit 20 when AWS has not confirmed it
+
+docs/operations/reaper.md has a timer for it."""
+
 # Past runs that `list` shows: a screen.
 _RUNS = 20
 
@@ -72,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         default=_RUNS,
         help=f"past runs to show, the latest first (default: {_RUNS})",
     )
+
+    reap = _command(commands, "reap", "what was left running in an environment, and its end", _REAP_HELP)
+    reap.add_argument("--yes", action="store_true", help="end it; without this nothing is changed")
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = _command(commands, name, text)

@@ -202,11 +202,17 @@ class FakeAws:
             created_at=START + timedelta(seconds=one.created),
             reason_code=code,
             reason_message=message,
+            ready_at=None if state in STARTING else START + timedelta(seconds=one.created + BOOT_SECONDS),
+            ended_at=self._ended_at(one) if state in ENDED else None,
             tags={tag["Key"]: tag["Value"] for tag in one.request["Tags"]} | one.tags,
             log_uri="s3://logs/emr/",
             termination_protected=one.protected,
             step_concurrency_level=one.request.get("StepConcurrencyLevel", 1),
         )
+
+    def _ended_at(self, one: FakeCluster) -> datetime:
+        seconds = one.created + BOOT_SECONDS if one.ended_at is None else one.ended_at + END_SECONDS
+        return START + timedelta(seconds=seconds)
 
     def _step(self, cluster: FakeCluster, step: FakeStep) -> effects.Step:
         state = self.step_state(cluster, step, self.lag)
@@ -356,12 +362,14 @@ class FakeAws:
 
     def find_instances(self, filters: Mapping[str, Sequence[str]]) -> list[effects.Ec2Instance]:
         with self._call("DescribeInstances"):
-            states = filters.get("instance-state-name", ("pending", "running", "stopping", "stopped"))
+            states = filters.get("instance-state-name", INSTANCE_STATES)
             wanted = {name[4:]: values for name, values in filters.items() if name.startswith("tag:")}
             return [
                 one
                 for one in self.instances.values()
-                if one.state in states and all(one.tags.get(key) in values for key, values in wanted.items())
+                if one.state in states
+                and one.id in filters.get("instance-id", [one.id])
+                and all(one.tags.get(key) in values for key, values in wanted.items())
             ]
 
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
@@ -386,6 +394,8 @@ class FakeAws:
 
 
 ENDED = {"TERMINATED", "TERMINATED_WITH_ERRORS"}
+STARTING = {"STARTING", "BOOTSTRAPPING"}
+INSTANCE_STATES = ("pending", "running", "shutting-down", "terminated", "stopping", "stopped")
 STEP_ENDED = {"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"}
 
 

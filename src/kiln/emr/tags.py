@@ -1,8 +1,8 @@
-"""The tags of a run's cluster: part of the launch call, never added later."""
+"""The tags of a run's cluster: all of them are part of the launch call; a hold changes its times."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kiln.clock import timestamp
@@ -10,21 +10,30 @@ from kiln.errors import UsageError
 from kiln.identity import MANAGED_BY, name_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from kiln.identity import Identity
     from kiln.settings.model import ClusterShape
 
 EMR_MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
+OWNER = "owner"
+# When the cluster has expired; for how long EMR lets it be idle; until when it is held for debugging.
+EXPIRES_AT, IDLE_TIMEOUT, HELD_UNTIL = "expires_at", "idle_timeout_seconds", "held_until"
+_MOST_DIGITS = 9
 
 
 def tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, str]:
     """Return all tags of the launch call. Kiln's own win over the ones from the settings.
 
     Raises UsageError for a tag whose name is one of Kiln's in other letters: conditions of IAM on tags ignore
-    case, so nobody could launch or end such a cluster (docs/permissions.md).
+    case, so nobody could launch or end such a cluster (docs/permissions.md); and for the tag of a hold.
     """
     own = _own_tags(identity, shape, now)
+    if HELD_UNTIL in map(str.lower, shape.tags):
+        raise UsageError(
+            f"emr_cluster_tags: {HELD_UNTIL} is set when a cluster is held for debugging",
+            fix="rename or remove it; `kiln hold` holds a cluster",
+        )
     by_small_letters = {key.lower(): key for key in own}
     for key in shape.tags:
         known = by_small_letters.get(key.lower(), key)
@@ -41,9 +50,29 @@ def _own_tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[st
         "pipeline": identity.pipeline,
         "environment": identity.environment,
         "run_id": identity.run_id,
-        "owner": identity.owner,
-        "expires_at": timestamp(now + timedelta(seconds=shape.max_lifetime_seconds)),
+        OWNER: identity.owner,
+        EXPIRES_AT: timestamp(now + timedelta(seconds=shape.max_lifetime_seconds)),
+        IDLE_TIMEOUT: str(shape.idle_timeout_seconds),
         "cluster_name": name_of(identity),
         "managed_by": MANAGED_BY,
         EMR_MANAGED_POLICIES_TAG: "true",
     }
+
+
+def moment(tags: Mapping[str, str], key: str) -> datetime | None:
+    """Return the time that a tag holds, in UTC; None when it is absent or no time with a zone.
+
+    Whoever may tag clusters chooses the text.
+    """
+    try:
+        found = datetime.fromisoformat(tags.get(key, ""))
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds(tags: Mapping[str, str], key: str) -> int | None:
+    """Return the whole number of seconds that a tag holds, None when it is absent or no such number."""
+    text = tags.get(key, "")
+    plain = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if plain else None

@@ -177,6 +177,12 @@ class Ending(Account, frozen=True, kw_only=True):
     kiln_poll_interval_seconds: Annotated[float, Meta(gt=0)]
 
 
+class Reaping(Ending, frozen=True, kw_only=True):
+    """And for how long an idle cluster is left alone beyond its own timeout: what reap needs."""
+
+    kiln_reap_grace_seconds: Count
+
+
 class Access(Ending, frozen=True, kw_only=True):
     """And how nodes are reached over SSH: what logs and diagnose need."""
 
@@ -225,5 +231,5 @@ def variables(model: type[Model], prefix: str = "") -> dict[str, msgspec.structs
 
 
 def driver_variables() -> dict[str, msgspec.structs.FieldInfo]:
-    """Return every variable that a run needs, in one flat table: the driver's own and the cluster's shape."""
-    return variables(Driver) | variables(ClusterShape, CLUSTER_PREFIX)
+    """Return every variable of the driver in one flat table: a run's, the reaper's, the cluster's shape."""
+    return variables(Driver) | variables(Reaping) | variables(ClusterShape, CLUSTER_PREFIX)

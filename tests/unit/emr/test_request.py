@@ -25,12 +25,18 @@ def test_every_request_carries_the_run_in_its_tags_and_an_idle_policy() -> None:
         "run_id": "r1",
         "owner": "ops",
         "expires_at": "2026-11-21T09:30:00Z",
+        "idle_timeout_seconds": "3600",
         "cluster_name": "kiln-local-model_building-r1",
         "managed_by": "kiln",
         "for-use-with-amazon-emr-managed-policies": "true",
     }
     assert request["AutoTerminationPolicy"] == {"IdleTimeout": 3600}
     assert request["Instances"]["KeepJobFlowAliveWhenNoSteps"] is True
+
+
+def test_settings_cannot_hold_a_cluster() -> None:
+    with pytest.raises(UsageError, match="held_until"):
+        tags(IDENTITY, shape(tags={"held_until": "9999-01-01T00:00:00Z"}), NOW)
 
 
 def test_settings_cannot_take_kilns_own_tags() -> None:
