@@ -20,12 +20,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nodes": {"aws", "settings"},
     "ledger": {"aws"},
     "emr": {"aws", "ledger", "settings"},
+    "watching": {"aws", "emr"},
     "playbooks": set(),
     "diagnosis": {"aws", "emr"},
     "runs": {"aws", "emr", "ledger", "model_repo", "playbooks", "settings"},
     "display": {"runs"},
-    "ansible_modules": {"aws", "emr", "ledger", "runs", "settings"},
-    "commands": {"aws", "diagnosis", "display", "emr", "ledger", "playbooks", "runs", "settings"},
+    "ansible_modules": {"aws", "emr", "ledger", "runs", "settings", "watching"},
+    "commands": {
+        "aws",
+        "diagnosis",
+        "display",
+        "emr",
+        "ledger",
+        "playbooks",
+        "runs",
+        "settings",
+        "watching",
+    },
 }
 # The command line itself: it shows errors, and imports a command by its name when that is called.
 ROOT_MAY_ALSO = {"cli.py": {"display"}}

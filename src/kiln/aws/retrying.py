@@ -15,6 +15,7 @@ from kiln.aws.operations import (
     UNANSWERED_SECONDS,
     Repeat,
 )
+from kiln.aws.quotas import PAGE
 from kiln.errors import ConditionFailedError, KilnError, ThrottledError, UnansweredError, UnreachableError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kiln.aws import effects
+    from kiln.aws.tokens import Tokens
     from kiln.clock import Clock
     from kiln.stop import Stop
 
@@ -41,9 +43,10 @@ class Retrying:
     """`kiln.aws.effects.Effects` around another implementation.
 
     `ends_at` is the caller's deadline on the monotonic clock: nothing is repeated after it. `reached` is set
-    with AWS's first answer. `guard` may refuse a try of an operation. Raises what the inner implementation
-    and the guard raise, and InterruptedRunError when a stop is requested while a call is being repeated; a
-    call that begins after the request is not interrupted.
+    with AWS's first answer. `guard` may refuse a try of an operation. With `tokens` a call waits for its turn
+    among those of the host, within its deadline. Raises what the inner implementation and the guard raise,
+    and InterruptedRunError when a stop is requested while a call is being repeated; a call that begins after
+    the request is not interrupted.
     """
 
     inner: effects.Effects
@@ -54,6 +57,7 @@ class Retrying:
     ends_at: float
     reached: threading.Event
     guard: Callable[[str], None]
+    tokens: Tokens | None = None
 
     def _ask(self, operation: str, call: Callable[[], T]) -> T:
         started, pause, reported = self.clock.monotonic(), _FIRST_PAUSE_SECONDS, False
@@ -62,6 +66,7 @@ class Retrying:
         while True:
             self.guard(operation)
             try:
+                self._take_token(operation, started, stop)
                 answer = call()
             except (ThrottledError, UnansweredError) as error:
                 now = self.clock.monotonic()
@@ -80,6 +85,15 @@ class Retrying:
             self._pause(min(pause * self.random.uniform(1 - _JITTER, 1 + _JITTER), left), stop)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
+    def _take_token(self, operation: str, started: float, stop: Stop | None) -> None:
+        """Wait until the account's quota allows the call. Raises ThrottledError when that is too late."""
+        if self.tokens is None:
+            return
+        longest = min(started + self._throttled_seconds(operation), self.ends_at)
+        seconds = self.tokens.take(operation, longest - self.clock.monotonic())
+        if seconds > 0:
+            self._pause(seconds, stop)
+
     def _pause(self, seconds: float, stop: Stop | None) -> None:
         if stop is None:
             self.clock.wait(seconds, threading.Event())
@@ -90,15 +104,25 @@ class Retrying:
 
     def _seconds(self, operation: str, error: KilnError) -> float:
         """Return for how long a call is repeated after such an error; 0 = not at all."""
-        creates = OPERATIONS[operation].repeat is Repeat.WITHOUT_EFFECT
         if isinstance(error, ThrottledError):
             self.reached.set()
-            return CREATE_SECONDS if creates else THROTTLED_SECONDS
+            return self._throttled_seconds(operation)
+        creates = OPERATIONS[operation].repeat is Repeat.WITHOUT_EFFECT
         if isinstance(error, UnreachableError):
             if not self.reached.is_set():
                 return FIRST_CONTACT_SECONDS
             return CREATE_SECONDS if creates else UNANSWERED_SECONDS
         return 0.0 if creates else UNANSWERED_SECONDS
+
+    def _throttled_seconds(self, operation: str) -> float:
+        creates = OPERATIONS[operation].repeat is Repeat.WITHOUT_EFFECT
+        return CREATE_SECONDS if creates else THROTTLED_SECONDS
+
+    def _paged(self, operation: str, found: list[T]) -> list[T]:
+        """Take the tokens of the pages after the first: how many there are is known afterwards only."""
+        if self.tokens is not None:
+            self.tokens.charge(operation, (len(found) - 1) // PAGE)
+        return found
 
     def run_job_flow(self, request: Mapping[str, Any]) -> str:
         """Launch a cluster."""
@@ -139,7 +163,8 @@ class Retrying:
     ) -> list[effects.ClusterSummary]:
         """Return all clusters in these states."""
         wanted = tuple(states)
-        return self._ask("list_clusters", lambda: self.inner.list_clusters(wanted, created_after))
+        found = self._ask("list_clusters", lambda: self.inner.list_clusters(wanted, created_after))
+        return self._paged("list_clusters", found)
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
         """Return the active nodes."""
@@ -147,7 +172,8 @@ class Retrying:
 
     def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
         """Return the given steps, or all."""
-        return self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids))
+        found = self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids))
+        return self._paged("list_steps", found)
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
         """Ask for the end of steps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiln.aws.watch import Watched
 from kiln.emr import (
     clusters,
     end_request,
@@ -151,6 +152,7 @@ def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster
         timeout_seconds=limits.timeout_seconds,
         interval_seconds=limits.interval_seconds,
         on_change=lambda seen: context.report(describe_change(seen)),
+        watched=lambda: Watched(cluster_id=cluster_id),
     )
     row = _judged(context, cluster)
     if row.verdict is states.Verdict.RUNNING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -9,9 +10,10 @@ import msgspec
 from kiln.errors import DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from kiln.aws.context import Context
+    from kiln.aws.context import Context, Wait
+    from kiln.aws.watch import Watched
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,12 @@ def until(  # ruff's suggestion is Python 3.12 syntax
     timeout_seconds: float,
     interval_seconds: float,
     on_change: Callable[[T], None] | None = None,
+    watched: Callable[[], Watched] | None = None,
 ) -> T:
     """Poll until `done`, and return what was seen then.
+
+    `watched` is called after each poll and says what the wait is about: a context with a watch then wakes it
+    when that may have changed, and lets it poll less often while one process polls for all of a host.
 
     `poll` gets a context with this wait's deadline: throttling and lost answers are dealt with there, in
     kiln.aws.retrying. Raises DeadlineError after `timeout_seconds`, InterruptedRunError on a signal, and what
@@ -61,15 +67,30 @@ def until(  # ruff's suggestion is Python 3.12 syntax
     clock, interval = context.clock, Interval(context, interval_seconds)
     bounded, started = context.within(timeout_seconds), clock.monotonic()
     seen: T | None = None
-    while True:
-        context.stop.check()
-        now = poll(bounded)
-        changed, seen = now != seen, now
-        if changed and on_change is not None:
-            on_change(now)
-        if done(now):
-            return now
-        left = bounded.ends_at - clock.monotonic()
-        if left <= 0:
-            raise DeadlineError(f"{what} took longer than {bounded.ends_at - started:.0f} s")
-        clock.wait(min(interval.next(changed=changed), left), context.stop.event)
+    with _wait(context, watched) as wait:
+        while True:
+            context.stop.check()
+            now = poll(bounded)
+            changed, seen = now != seen, now
+            if changed and on_change is not None:
+                on_change(now)
+            if done(now):
+                return now
+            left = bounded.ends_at - clock.monotonic()
+            if left <= 0:
+                raise DeadlineError(f"{what} took longer than {bounded.ends_at - started:.0f} s")
+            if wait is not None and watched is not None:
+                wait.about(watched())
+                wait.pause(context, interval.next(changed=changed), left, changed=changed)
+            else:
+                clock.wait(min(interval.next(changed=changed), left), context.stop.event)
+
+
+@contextmanager
+def _wait(context: Context, watched: Callable[[], Watched] | None) -> Iterator[Wait | None]:
+    """Give the wait of the context's watch. It begins before the first poll: what comes later wakes it."""
+    if context.watch is None or watched is None:
+        yield None
+        return
+    with context.watch.wait(context, watched()) as wait:
+        yield wait
