@@ -37,6 +37,12 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+def finished(child: subprocess.Popen[str], timeout: float = HANG_SECONDS) -> Finished:
+    output, said = child.communicate(timeout=timeout)
+    assert len(output.splitlines()) <= 1, output
+    return Finished(child.returncode, json.loads(output) if output else {}, said)
+
+
 class World:
     """The account, and the commands that people type in it."""
 
@@ -45,10 +51,7 @@ class World:
         self.telemetry = folder
 
     def kiln(self, *arguments: str, timeout: float = HANG_SECONDS) -> Finished:
-        child = self.start_kiln(*arguments)
-        output, said = child.communicate(timeout=timeout)
-        assert len(output.splitlines()) <= 1, output
-        return Finished(child.returncode, json.loads(output) if output else {}, said)
+        return finished(self.start_kiln(*arguments), timeout)
 
     def start_kiln(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

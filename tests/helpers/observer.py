@@ -40,7 +40,7 @@ def work(aws: FakeAws) -> list[Work]:
 
 
 def _work(cluster: FakeCluster, step: FakeStep) -> Work:
-    stopped = min(_or_never(step.cancelled_at), _or_never(cluster.ended_at))
+    stopped = min(_or_never(step.cancelled_at), _end(cluster))
     end = step.created + step.seconds
     is_complete = step.outcome == "COMPLETED" and end <= stopped
     name = cluster.request["Name"]
@@ -49,6 +49,12 @@ def _work(cluster: FakeCluster, step: FakeStep) -> Work:
 
 def _or_never(moment: float | None) -> float:
     return math.inf if moment is None else moment
+
+
+def _end(cluster: FakeCluster) -> float:
+    """Return when a cluster was asked to end, or failed."""
+    failed = cluster.created + BOOT_SECONDS if cluster.fails_with else math.inf
+    return min(failed, _or_never(cluster.ended_at))
 
 
 def violations(aws: FakeAws, steps: Sequence[StepSettings]) -> list[str]:
@@ -78,7 +84,7 @@ def violations(aws: FakeAws, steps: Sequence[StepSettings]) -> list[str]:
 
 def _counts(first: Work, second: Work, durable: Collection[str]) -> bool:
     """Return whether what a complete step left is still there when it is added again."""
-    return first.name in durable or second.begun < _or_never(first.cluster.ended_at)
+    return first.name in durable or second.begun < _end(first.cluster)
 
 
 def launched(aws: FakeAws, run_id: str) -> list[FakeCluster]:
@@ -90,7 +96,7 @@ def lifetimes_overlap(clusters: Sequence[FakeCluster]) -> bool:
     """Return whether two of these clusters cost money at the same time."""
     in_order = sorted(clusters, key=lambda one: one.created)
     pairs = itertools.pairwise(in_order)
-    return any(second.created < _or_never(first.ended_at) for first, second in pairs)
+    return any(second.created < _end(first) for first, second in pairs)
 
 
 class Foreign:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from observer import Foreign, launched, violations
+from observer import Foreign, launched, violations, work
 from run_world import STEPS, World
 from simulation import Disturbance, Simulation
 
@@ -68,11 +68,13 @@ def test_200_of_200_disturbed_runs_end_right_with_few_more_calls() -> None:
         assert violations(simulation.aws, STEPS) + foreign.touched() == [], simulation.schedule()
 
 
-def start_together(seed: int) -> Simulation:
-    """Let two to eight callers start the same run at the same moment, in an order that the seed gives."""
+def start_together(seed: int, actions: str | None = None) -> Simulation:
+    """Let two to eight callers start the same at the same moment, in an order that the seed gives."""
     simulation = Simulation(seed)
+    if actions:
+        simulation.run_one("launch", World("launch", aws=simulation.aws).run)
     for caller in range(2 + seed % 7):
-        simulation.start("run", World(aws=simulation.aws, seed=seed * 8 + caller).run)
+        simulation.start("run", World(actions, aws=simulation.aws, seed=seed * 8 + caller).run)
     simulation.run()
     assert [driver.error for driver in simulation.drivers if driver.error] == [], simulation.schedule()
     return simulation
@@ -86,6 +88,14 @@ def test_callers_of_the_same_run_do_each_step_once_and_leave_nothing() -> None:
         assert any(map(is_good, results)), simulation.schedule()
         assert violations(simulation.aws, STEPS) == [], simulation.schedule()
         assert simulation.aws.live() == [], simulation.schedule()
+
+
+def test_callers_of_the_same_step_add_it_once() -> None:
+    for seed in SEEDS:
+        simulation = start_together(seed, "sd")
+        codes = {driver.answer.exit_code for driver in simulation.drivers}
+        assert codes <= {0, ExitCode.LOCKED}, simulation.schedule()
+        assert [one.name for one in work(simulation.aws)] == ["sd"], simulation.schedule()
 
 
 @pytest.mark.xfail(reason="without a lock each caller launches, and all but the oldest cluster are ended")

@@ -25,6 +25,7 @@ from run_world import STEPS, World
 from simulation import Disturbance, Simulation
 
 from kiln.exit_codes import ExitCode
+from kiln.runs.attempts import Policy
 
 if TYPE_CHECKING:
     from kiln.runs.result import Result
@@ -49,6 +50,7 @@ class Schedule(RuleBasedStateMachine):
     @rule(command=st.sampled_from(COMMANDS), run_id=st.sampled_from(RUNS))
     def start(self, command: str | None, run_id: str) -> None:
         world = World(command, run_id=run_id, aws=self.simulation.aws, seed=len(self.worlds))
+        world.attempts = Policy(attempts=2, delay_seconds=60)
         self.worlds.append(world)
         self.simulation.start(f"{run_id} {command or 'run'}", world.run)
 
@@ -81,6 +83,16 @@ class Schedule(RuleBasedStateMachine):
     @rule(lag=st.sampled_from((0.0, 2.0, 20.0)), varies=st.booleans())
     def let_reads_lag(self, lag: float, *, varies: bool) -> None:
         self.simulation.disturbance.lag, self.simulation.disturbance.lag_varies = lag, varies
+
+    @rule(reason=st.sampled_from((None, "BOOTSTRAP_FAILURE", "INTERNAL_ERROR")))
+    def let_launches_fail(self, reason: str | None) -> None:
+        self.simulation.aws.boot_fails = (reason, "it failed") if reason else None
+
+    @rule(
+        step=st.sampled_from([step.name for step in STEPS]), outcome=st.sampled_from(("COMPLETED", "FAILED"))
+    )
+    def let_steps_end(self, step: str, outcome: str) -> None:
+        self.simulation.aws.step_outcomes[step] = outcome
 
     @rule(run_id=st.sampled_from(RUNS), body=st.sampled_from((b"", b"{}", b"\x00", b'{"version": 99}')))
     def damage_the_ledger(self, run_id: str, body: bytes) -> None:
