@@ -23,6 +23,7 @@ Without it the whole pipeline runs, and the cluster is terminated also when a st
   kiln run model_building launch,provision,deploy --env stage --run-id nightly-7
   kiln run model_building sd --env stage --run-id nightly-7 --date 2026-11-20
   kiln run model_building terminate --env stage --run-id nightly-7
+  kiln run model_building --env stage --if-running wait
 
 Exit codes: docs/exit_codes.md."""
 
@@ -65,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _run_id(run)
     _part_of_steps(run)
+    run.add_argument(
+        "--if-running",
+        choices=["fail", "skip", "wait", "attach"],
+        help="while others are at this work: exit 17, exit 99, wait, or follow that run to its end "
+        "(default: kiln_if_running)",
+    )
     run.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
 
     status = _command(commands, "status", "what a pipeline's run is doing")

@@ -117,11 +117,12 @@ class UnknownOutcomeError(KilnError):
 
 
 class LockedError(KilnError):
-    """Another run of the pipeline, or another command for this run, is at work: `run_id`."""
+    """Another run of the pipeline, or another command for this run, is at work: that of `run_id`."""
 
     exit_code = ExitCode.LOCKED
     failure_class = FailureClass.LOCKED
     run_id = ""
+    driver_id = ""
 
 
 class FencedError(LockedError):

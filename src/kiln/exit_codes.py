@@ -83,7 +83,11 @@ TABLE: tuple[Row, ...] = (
         "A deadline was reached",
         "Find the phase that took the time; raise the `…_timeout_seconds` of that phase.",
     ),
-    Row(ExitCode.LOCKED, "Another run holds the lock", "Reserved: this version takes no lock."),
+    Row(
+        ExitCode.LOCKED,
+        "Another run of the pipeline, or another command for this run, is at work",
+        "Wait (`--if-running wait`), or see [stuck lock](operations/stuck_lock.md).",
+    ),
     Row(
         ExitCode.CLUSTER_NOT_FOUND,
         "The cluster is not there, there are several, or it is in the wrong state",
@@ -101,8 +105,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.SKIP,
-        "Nothing to do today (Airflow marks the task as skipped)",
-        "Reserved: this version never ends with it.",
+        "Skipped, because another run is at work (`--if-running skip`); Airflow marks the task as skipped",
+        "Nothing.",
     ),
     Row(
         ExitCode.INTERRUPTED,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# The id of the driver (kiln.ledger.schema.Driver) that a playbook belongs to.
+DRIVER_VARIABLE = "KILN_DRIVER"
+
+
 def checkout() -> Path:
     """Return the checkout of this kiln: KILN_CHECKOUT (set by scripts/kiln), else that of the source."""
     given = os.environ.get("KILN_CHECKOUT")
@@ -102,6 +106,8 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
     files are written to a folder of this process, in memory where the machine has such a place.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    # Only the driver that starts a playbook says whose it is.
+    kept.pop(DRIVER_VARIABLE, None)
     kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
     # Ansible writes secrets there in the clear before it sends them; killed, it leaves them.
     kept["ANSIBLE_LOCAL_TEMP"] = str(private.temporary(_temporary_places(root)))

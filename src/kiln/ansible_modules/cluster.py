@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice, phases, run_ids
+from kiln.ansible_modules.working import at_work, release_lock
 from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError, naming
 from kiln.identity import Identity, of_name
+from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
 from kiln.settings import names, typed
 from kiln.settings.model import ClusterShape
@@ -56,14 +58,20 @@ def _present(context: Context, module: Any) -> Options:
         known = launch.attached(context, identity, ledger)
         found, changed = known, known is None
     else:
-        found, changed = launch.launch(context, identity, shape, ledger)
-        if options["wait"]:
-            with naming(found.id):
-                found = launch.wait_until_up(context, found.id, _waiting(options))
+        most = 0 if options["allow_second"] else 1
+        with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
+            found, changed = launch.launch(own, identity, shape, own_ledger)
+            if options["wait"]:
+                with naming(found.id):
+                    found = launch.wait_until_up(own, found.id, _waiting(options))
     result: Options = {"changed": changed, "cluster": descriptions.described(found) if found else {}}
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
+
+
+def _work() -> Work:
+    return Work([phases.LAUNCH.name], begins_anew=True)
 
 
 def _refuse_second(context: Context, identity: Identity) -> None:
@@ -105,6 +113,7 @@ def _absent(context: Context, module: Any) -> Options:
         found = terminate.would_end(context, identity, ledger, _waiting(options))
     else:
         found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
+        release_lock(context, ledger, _waiting(options))
     if not found:
         return {"changed": False, "cluster": {}}
     diff = {

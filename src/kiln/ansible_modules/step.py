@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kiln.ansible_modules.working import at_work
 from kiln.emr import add_steps, descriptions, ownership, step_endings, steps
+from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
 from kiln.runs.limits import Limits
 from kiln.runs.step_graph import StepGraph
@@ -34,7 +37,11 @@ def work(context: Context, module: Any) -> Options:
     ledger = _ledger_of(context, options, cluster)
     if module.check_mode:
         return _check_steps(context, options, wanted, ledger)
-    return _run_steps(context, options, cluster, wanted, ledger)
+    limits = Waiting(
+        timeout_seconds=options["timeout_seconds"], interval_seconds=options["poll_interval_seconds"]
+    )
+    with at_work(context, ledger, Work([one.name for one in wanted]), limits=limits) as (own, own_ledger):
+        return _run_steps(own, options, cluster, wanted, own_ledger)
 
 
 def _ledger_of(context: Context, options: Options, cluster: Cluster) -> Ledger:

@@ -10,7 +10,8 @@ import msgspec
 from kiln import phases, run_ids
 from kiln.clock import SystemClock
 from kiln.commands import run_end, shared
-from kiln.commands.run_session import Job, Session
+from kiln.commands.job import Job
+from kiln.commands.run_session import Session
 from kiln.diagnosis import diagnose
 from kiln.emr import finding
 from kiln.identity import Identity, of_name
@@ -81,6 +82,8 @@ def _run(session: Session, question: resolve.Question, select: Select) -> int:
         selected=selected,
         limits=limits.of_run(driver),
         attempts=attempts.of_settings(driver, shape),
+        parallel_runs=driver.kiln_parallel_runs,
+        if_running=session.arguments.if_running or driver.kiln_if_running,
         explain=lambda context, cluster, step: _explain(context, driver, cluster, step),
     )
     return session.execute(context, job)

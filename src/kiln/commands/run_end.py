@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln import phases
-from kiln.commands.run_session import Job
+from kiln.commands.job import Job
 from kiln.display import failure, terminal
 from kiln.emr import clusters, finding
 from kiln.emr.states import Verdict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kiln import paths, printable
@@ -11,43 +10,25 @@ from kiln.aws.context import Context
 from kiln.clock import SystemClock
 from kiln.commands import shared
 from kiln.display import failure, progress, summary, terminal
-from kiln.identity import Identity
+from kiln.emr.states import Verdict
+from kiln.exit_codes import ExitCode
 from kiln.ledger.store import Ledger
 from kiln.playbooks.runner import AnsibleRunner
-from kiln.runs import execution
-from kiln.runs.attempts import Policy
+from kiln.runs import execution, if_running
+from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.runs.expected import ExpectedTimes
+from kiln.runs.result import Result
 from kiln.signals import Signals
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
-    from kiln.aws.effects import Cluster, Step
+    from kiln.commands.job import Job
+    from kiln.emr.at_work import AtWork
+    from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
-    from kiln.runs.limits import Limits
-    from kiln.runs.result import Result
-    from kiln.runs.selection import Selection
     from kiln.settings.model import Account
-    from kiln.settings.resolve import Question
-
-
-def _no_cause(*_: object) -> list[str]:
-    return []
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What one command does: for which run, with which account and limits, and which phases."""
-
-    question: Question
-    account: Account
-    selected: Selection
-    limits: Limits
-    owner: str = ""
-    attempts: Policy = field(default_factory=Policy)
-    explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
 
 
 class Session:
@@ -62,43 +43,87 @@ class Session:
 
     def context(self, account: Account) -> Context:
         """Return the context of an account, which signals stop."""
-        return Context(aws=shared.aws_of(account), clock=self._clock, stop=self.stop)
+        return Context(aws=shared.aws_of(account), clock=self._clock, stop=self.stop, report=self._report)
+
+    def _report(self, text: str) -> None:
+        self._signals.report(text)
 
     def execute(self, context: Context, job: Job) -> int:
-        """Execute the phases, show how it went; return the exit code."""
-        expected = ExpectedTimes(self.root, job.question.environment, job.question.pipeline)
-        reporter = progress.reporter(self._clock, expected.seconds, job.selected.names)
-        self._signals.report = reporter.line
+        """Execute the phases, show how it went; return the exit code.
+
+        A command that only ends a cluster waits for nobody. Raises LockedError (17, or 99 with `skip`) and
+        DeadlineError when another run or command is at this work.
+        """
+        if job.selected.only_ends:
+            result = self._run(context, job, None)
+            job.lock(context).release()
+            self._show(result)
+            return result.exit_code
+        began, seconds = context.clock.monotonic(), job.limits.run_seconds
+        found = if_running.enter(job.arrival(context), job.if_running, timeout_seconds=seconds)
+        if isinstance(found, Result):
+            self._show(found, is_own=False)
+            return found.exit_code
         try:
-            result = _execution(context, job, reporter).run()
+            result = self._run(found.context, job.after(context.clock.monotonic() - began), found)
         finally:
-            reporter.close()
-        expected.learn(result)
+            found.leave()
+        _end_as_replaced(result, found)
         self._show(result)
         return result.exit_code
 
-    def _show(self, result: Result) -> None:
+    def _run(self, context: Context, job: Job, at_work: AtWork | None) -> Result:
+        expected = ExpectedTimes(self.root, job.question.environment, job.question.pipeline)
+        reporter = progress.reporter(self._clock, expected.seconds, job.selected.names)
+        kept, self._signals.report = self._signals.report, reporter.line
+        self._signals.ends_cluster = job.selected.ends or job.selected.launches
+        try:
+            result = _execution(context, job, reporter, at_work).run()
+        finally:
+            self._signals.report, self._signals.ends_cluster = kept, False
+            reporter.close()
+        expected.learn(result)
+        return result
+
+    def _show(self, result: Result, *, is_own: bool = True) -> None:
         result.next = summary.next_commands(result)
         for line in summary.lines(result):
             terminal.err(line)
-        # The run is over and its ledger written: a full disk here changes nothing.
-        with suppress(OSError):
-            file = paths.run_folder(self.root, result.run_id) / "result.json"
-            file.write_text(printable.json_of(result) + "\n")
+        if is_own:
+            # The run is over and its ledger written: a full disk here changes nothing.
+            with suppress(OSError):
+                file = paths.run_folder(self.root, result.run_id) / "result.json"
+                file.write_text(printable.json_of(result) + "\n")
         if failure.wants_json(self.arguments):
             terminal.out_json(result)
 
 
-def _execution(context: Context, job: Job, reporter: Reporter) -> execution.Execution:
-    question, account = job.question, job.account
-    identity = Identity(
-        environment=question.environment,
-        pipeline=question.pipeline,
-        run_id=question.run_id or "",
-        owner=job.owner,
-    )
+def _end_as_replaced(result: Result, at_work: AtWork) -> None:
+    """End with exit 17 when another command has taken over: the run goes on there."""
+    if at_work.lost is not None and result.exit_code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
+        result.take_over(at_work.lost, None)
+        result.verdict = Verdict.RUNNING.value
+
+
+def _playbooks(job: Job, at_work: AtWork | None) -> Playbooks:
+    """Return the playbooks of a run, which keep the heartbeat of its driver."""
+    question = job.question
     # What only ends a cluster must work without a folder to write to.
-    folder = paths.run_folder_if_possible if job.selected.only_ends else paths.run_folder
+    folder = paths.run_folder_if_possible if at_work is None else paths.run_folder
+    environment = shared.environment_of(job.account)
+    real = AnsibleRunner(
+        root=question.root,
+        inventory=question.root / "inventory" / question.environment,
+        folder=folder(question.root, job.identity.run_id),
+        environment=environment | ({paths.DRIVER_VARIABLE: at_work.presence.id} if at_work else {}),
+        vault_password_file=paths.vault_password_file(question.root, question.environment),
+    )
+    return BeatingPlaybooks(real, at_work.presence.beat_if_due) if at_work else real
+
+
+def _execution(context: Context, job: Job, reporter: Reporter, at_work: AtWork | None) -> execution.Execution:
+    identity = job.identity
+    ledger = Ledger(context.effects, context.clock, job.account.kiln_state_uri, identity)
     if job.selected.whole or job.selected.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
     return execution.Execution(
@@ -106,17 +131,11 @@ def _execution(context: Context, job: Job, reporter: Reporter) -> execution.Exec
         identity=identity,
         limits=job.limits,
         selection=job.selected,
-        ledger=Ledger(context.effects, context.clock, account.kiln_state_uri, identity),
-        playbooks=AnsibleRunner(
-            root=question.root,
-            inventory=question.root / "inventory" / question.environment,
-            folder=folder(question.root, identity.run_id),
-            environment=shared.environment_of(account),
-            vault_password_file=paths.vault_password_file(question.root, question.environment),
-        ),
+        ledger=at_work.ledger if at_work else ledger,
+        playbooks=_playbooks(job, at_work),
         reporter=reporter,
-        arguments=question.arguments(),
+        arguments=job.question.arguments(),
         explain=job.explain,
-        data_date=question.date,
+        data_date=job.question.date,
         attempts=job.attempts,
     )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from kiln.aws.operations import OPERATIONS
 from kiln.clock import timestamp
-from kiln.errors import FencedError, KilnError, LockedError
-from kiln.ledger import drivers, store
+from kiln.errors import FencedError, KilnError
+from kiln.ledger import conflicts, drivers, store
 from kiln.ledger.schema import HEARTBEAT_SECONDS, Event
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Presence:
         living = [one for one in drivers.alive(run, now) if one.id != self.id]
         for one in living:
             if drivers.conflict(one, self._entry) or len(living) >= _MOST:
-                raise busy(self.ledger, one, now)
+                raise conflicts.command_at_work(self.ledger.identity, run, one, now)
         if run.cancel_requested_at and not self._anew:
             raise store.cancelled(run)
         if not living:
@@ -185,14 +185,6 @@ class BeatingClock:
             self._inner.wait(pause, wake)
             if left <= pause or wake.is_set():
                 return
-
-
-def busy(ledger: Ledger, driver: Driver, now: datetime) -> LockedError:
-    """Return the error for a run on which another command works."""
-    run_id = ledger.identity.run_id
-    error = LockedError(f"another command works on run {run_id}: {drivers.described(driver, now)}")
-    error.run_id = run_id
-    return error
 
 
 def _data(driver: Driver) -> dict[str, str]:

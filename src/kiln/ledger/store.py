@@ -57,7 +57,7 @@ class Ledger:
     def __init__(self, effects: Effects, clock: Clock, state_uri: str, identity: Identity) -> None:
         self._effects = effects
         self._clock = clock
-        self._state_uri = state_uri
+        self.state_uri = state_uri
         self.identity = identity
         self.driver = ""
         self._aws_time = AwsTime(clock)

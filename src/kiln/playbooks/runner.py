@@ -84,6 +84,7 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
                 _handle(event, supervision, failures)
                 changed |= event.event == "changed"
                 _check_time(phase.name, supervision, ends_at)
+                supervision.tick()
         except BaseException:
             _end(child)
             raise
@@ -131,7 +132,6 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         try:
             line = lines.get(timeout=_POLL_SECONDS)
         except queue.Empty:
-            supervision.tick()
             return Event()
         if line is None:
             return None

@@ -18,7 +18,7 @@ from kiln.runs import preflight
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
-    from kiln.commands.run_session import Job
+    from kiln.commands.job import Job
     from kiln.settings.model import ClusterShape
 
 

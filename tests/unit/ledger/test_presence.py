@@ -60,7 +60,7 @@ def test_a_second_command_at_the_same_work_is_refused(
     context: Context, ledger: Ledger, first: Work, second: Work
 ) -> None:
     one = entered(context, ledger, work=first)
-    with pytest.raises(LockedError, match=r"run r1: .* pid \d+, last heartbeat 0 s ago") as error:
+    with pytest.raises(LockedError, match=r"run r1 of .* pid \d+, last heartbeat 0 s ago") as error:
         entered(context, ledger, work=second)
     assert error.value.run_id == "r1"
     assert [driver.id for driver in drivers_of(ledger)] == [one.id]

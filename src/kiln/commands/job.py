@@ -1,0 +1,97 @@
+"""What one `kiln run` does, and how it enters its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kiln.emr.at_work import Arrival
+from kiln.emr.pipeline_lock import PipelineLock
+from kiln.emr.waiting import Waiting
+from kiln.identity import Identity
+from kiln.ledger.drivers import Work
+from kiln.runs.attempts import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.runs.limits import Limits
+    from kiln.runs.selection import Selection
+    from kiln.settings.model import Account, IfRunning
+    from kiln.settings.resolve import Question
+
+
+def _no_cause(*_: object) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one command does: for which run, with which account and limits, and which phases.
+
+    `parallel_runs` runs of the pipeline may be at work at once (0: any number). `if_running` says what to do
+    when others are at this work. `begins_anew`: it goes on with a run that somebody has cancelled.
+    """
+
+    question: Question
+    account: Account
+    selected: Selection
+    limits: Limits
+    owner: str = ""
+    attempts: Policy = field(default_factory=Policy)
+    explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
+    parallel_runs: int = 0
+    if_running: IfRunning = "fail"
+    begins_anew: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """Return the run."""
+        asked = self.question
+        return Identity(
+            environment=asked.environment,
+            pipeline=asked.pipeline,
+            run_id=asked.run_id or "",
+            owner=self.owner,
+        )
+
+    def arrival(self, context: Context) -> Arrival:
+        """Return how this command enters its run. It takes the lock with its first action that launches."""
+        launches = self.selected.launches
+        return Arrival(
+            context=context,
+            identity=self.identity,
+            state_uri=self.account.kiln_state_uri,
+            work=Work(
+                self.selected.names,
+                whole=self.selected.ends,
+                begins_anew=launches or self.begins_anew,
+            ),
+            limits=self._ending,
+            most=self.parallel_runs if launches else None,
+        )
+
+    def lock(self, context: Context) -> PipelineLock:
+        """Return the lock of the pipeline, for a command that only gives it back."""
+        return PipelineLock(
+            context=context,
+            identity=self.identity,
+            state_uri=self.account.kiln_state_uri,
+            limits=self._ending,
+        )
+
+    @property
+    def _ending(self) -> Waiting:
+        limits = self.limits
+        return Waiting(timeout_seconds=limits.terminate_seconds, interval_seconds=limits.interval_seconds)
+
+    def after(self, waited_seconds: float) -> Job:
+        """Return the job with what is left of the run's time."""
+        if not self.limits.run_seconds:
+            return self
+        left = max(1.0, self.limits.run_seconds - waited_seconds)
+        return replace(self, limits=msgspec.structs.replace(self.limits, run_seconds=left))
