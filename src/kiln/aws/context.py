@@ -74,6 +74,10 @@ class Context:
         """Return the same context with a deadline in `seconds`, or with its own when that is earlier."""
         return replace(self, ends_at=min(self.ends_at, self.clock.monotonic() + seconds))
 
+    def unguarded(self) -> Context:
+        """Return the context for undoing what this process itself has just done."""
+        return replace(self, guard=_allow)
+
     def is_over(self) -> bool:
         """Return whether the deadline has passed."""
         return self.clock.monotonic() >= self.ends_at

@@ -126,7 +126,7 @@ def _settle(context: Context, identity: Identity, ledger: Ledger, ours: str) -> 
     context.report(f"cluster {ours}: launched")
     if is_fenced:
         # This process was stopped between its intent and its call. Nobody else knows of this cluster.
-        end_request.ask_unseen(context, ours, ours=True)
+        end_request.ask_unseen(context.unguarded(), ours, ours=True)
         raise ledger.fenced()
     launched = clusters.shown(context, ours)
     first = next(iter(_tagged(context, identity)), launched)

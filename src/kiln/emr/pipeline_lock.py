@@ -72,8 +72,10 @@ class PipelineLock:
             except ConditionFailedError:
                 continue
             finally:
-                for one in replaced:
-                    one.leave()
+                for entry in replaced:
+                    entry.leave()
+            for entry in replaced:
+                presence.ledger.note("lock_taken_over", from_run=entry.ledger.identity.run_id)
             return
         raise LockedError(f"other commands change the lock {store.uri} all the time", fix="try again")
 
