@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         help="while others are at this work: exit 17, exit 99, wait, or follow that run to its end "
         "(default: kiln_if_running)",
     )
+    run.add_argument(
+        "--hold-on-failure",
+        metavar="DURATION",
+        type=_hold,
+        help="keep the cluster of a failed whole run for that long, such as 30m or 2h, to debug it",
+    )
     run.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
 
     status = _command(commands, "status", "what a pipeline's run is doing")
@@ -91,6 +97,18 @@ def _parser() -> argparse.ArgumentParser:
 
     reap = _command(commands, "reap", "what was left running in an environment, and its end", _REAP_HELP)
     reap.add_argument("--yes", action="store_true", help="end it; without this nothing is changed")
+
+    hold = _command(commands, "hold", "keep a run's cluster for debugging, for some time")
+    hold.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(hold)
+    hold.add_argument(
+        "--for",
+        dest="seconds",
+        metavar="DURATION",
+        type=_hold,
+        required=True,
+        help="from now on, such as 30m or 2h; at most 7d",
+    )
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = _command(commands, name, text)
@@ -128,6 +146,19 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not int(text[:9]):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text[:9])
+
+
+def _hold(text: str) -> int:
+    """Read for how long a cluster is held, in the range that EMR accepts for its idle policy."""
+    from kiln import durations  # noqa: PLC0415  # for two options only
+
+    try:
+        seconds = durations.seconds_of(text)
+    except ValueError:
+        seconds = 0
+    if not durations.SHORTEST_HOLD <= seconds <= durations.LONGEST_HOLD:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration from 60s to 7d, such as 30m or 2h")
+    return seconds
 
 
 def _run_id(command: argparse.ArgumentParser) -> None:

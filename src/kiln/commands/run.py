@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln import phases, run_ids
+from kiln import paths, phases, run_ids
 from kiln.clock import SystemClock
 from kiln.commands import run_end, shared
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
 from kiln.diagnosis import diagnose
 from kiln.emr import finding
+from kiln.errors import UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.store import Ledger
 from kiln.runs import attempts, limits, preflight, selection, step_parts
@@ -54,10 +55,22 @@ def _question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) 
         root=root,
         environment=arguments.env,
         pipeline=arguments.pipeline,
-        extra=tuple(_absolute(extra) for extra in arguments.extra),
+        extra=(*(_absolute(extra) for extra in arguments.extra), *_hold(arguments, wanted)),
         run_id=given,
         date=names.check_date(arguments.date) if arguments.date is not None else None,
     )
+
+
+def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return --hold-on-failure as the settings that it stands for."""
+    if arguments.hold_on_failure is None:
+        return ()
+    if wanted:
+        raise UsageError(
+            "--hold-on-failure is for whole runs: single actions keep their cluster",
+            fix=paths.command("hold", arguments.pipeline, "--env", arguments.env, "--for", "30m"),
+        )
+    return ("kiln_after_failure=keep", f"kiln_hold_seconds={arguments.hold_on_failure}")
 
 
 def _absolute(extra: str) -> str:

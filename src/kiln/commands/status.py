@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import paths, run_ids
+from kiln.clock import timestamp
 from kiln.commands import failed_phase, shared
 from kiln.display import failure, terminal
-from kiln.emr import clusters, evidence, states, step_endings, steps, verdict_table, verdicts
+from kiln.emr import clusters, evidence, states, step_endings, steps, tags, verdict_table, verdicts
 from kiln.emr.descriptions import described
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -53,6 +54,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "failure_class": shown.failure_class,
         "live": live,
         "message": _message(known, live=live),
+        "held_until": _held_until(found),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
         "steps": [
             {
@@ -81,6 +83,13 @@ def _shown(
     return verdicts.of_row(verdict_table.judge(evidence.of_cluster(context, last, steps=facts)))
 
 
+def _held_until(found: list[Cluster]) -> str:
+    """Return until when a live cluster is held for debugging, empty for none."""
+    live = [cluster for cluster in found if cluster.state in states.CLUSTER_LIVE]
+    times = [at for cluster in live if (at := tags.moment(cluster.tags, tags.HELD_UNTIL))]
+    return timestamp(max(times)) if times else ""
+
+
 def _message(known: shared.Known, *, live: bool) -> str:
     """Return what the last command said about the run, unless the run went on since."""
     if known.run is None:
@@ -97,6 +106,8 @@ def _show(document: dict[str, Any]) -> None:
     for cluster in document["clusters"]:
         reason = f"  ({cluster['reason']})" if cluster["reason"] else ""
         terminal.out(f"  cluster {cluster['id']}  {cluster['state']}{reason}")
+    if document["held_until"]:
+        terminal.out(f"  held for debugging until {document['held_until']}")
     for step in document["steps"]:
         took = f"  {step['seconds']:.0f} s" if step["seconds"] is not None else ""
         terminal.out(f"  step {step['name']} ({step['id']})  {step['state']}{took}")
