@@ -14,6 +14,12 @@ from kiln.ledger.store import Ledger
 IDENTITY = Identity(environment="local", pipeline="model_building", run_id="r1", owner="ops")
 
 
+@pytest.fixture(autouse=True)
+def _no_shared_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test meet the user's own processes, nor those of other tests (kiln.watching)."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()

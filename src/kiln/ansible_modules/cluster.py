@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice, phases, run_ids
+from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.working import at_work, release_lock
 from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
@@ -63,7 +64,8 @@ def _present(context: Context, module: Any) -> Options:
             found, changed = launch.launch(own, identity, shape, own_ledger)
             if options["wait"]:
                 with naming(found.id):
-                    found = launch.wait_until_up(own, found.id, _waiting(options))
+                    shared = sharing(own, options, identity.environment)
+                    found = launch.wait_until_up(shared, found.id, _waiting(options))
     result: Options = {"changed": changed, "cluster": descriptions.described(found) if found else {}}
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}

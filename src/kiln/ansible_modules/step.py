@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.working import at_work
 from kiln.emr import add_steps, descriptions, ownership, step_endings, steps
 from kiln.emr.waiting import Waiting
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kiln.ansible_modules.options import Options
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
+    from kiln.identity import Identity
 
 _LABEL = "emr_step"
 
@@ -34,25 +36,26 @@ def work(context: Context, module: Any) -> Options:
     wanted = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
     cluster = context.effects.describe_cluster(options["cluster_id"])
     step_needs.check(wanted, _LABEL, concurrency=cluster.step_concurrency_level)
-    ledger = _ledger_of(context, options, cluster)
+    identity = _identity_of(cluster)
+    ledger = Ledger(context.effects, context.clock, options["state_uri"], identity)
     if module.check_mode:
         return _check_steps(context, options, wanted, ledger)
     limits = Waiting(
         timeout_seconds=options["timeout_seconds"], interval_seconds=options["poll_interval_seconds"]
     )
     with at_work(context, ledger, Work([one.name for one in wanted]), limits=limits) as (own, own_ledger):
-        return _run_steps(own, options, cluster, wanted, own_ledger)
+        return _run_steps(sharing(own, options, identity.environment), options, cluster, wanted, own_ledger)
 
 
-def _ledger_of(context: Context, options: Options, cluster: Cluster) -> Ledger:
-    """Return the ledger of the run that the cluster is of, by its name and its tags."""
+def _identity_of(cluster: Cluster) -> Identity:
+    """Return the run that a cluster is of, by its name and its tags."""
     identity = ownership.identity_of(cluster)
     if identity is None:
         raise ClusterNotFoundError(
             f"cluster {cluster.id} is no cluster of Kiln's by its name and its tags",
             details=(descriptions.line(cluster),),
         )
-    return Ledger(context.effects, context.clock, options["state_uri"], identity)
+    return identity
 
 
 def _shown_step(wanted: StepSettings, seen: Step | None) -> Options:

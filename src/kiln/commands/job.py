@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
-    from kiln.settings.model import Account, IfRunning
+    from kiln.settings.model import Ending, IfRunning
     from kiln.settings.resolve import Question
 
 
@@ -38,7 +38,7 @@ class Job:
     """
 
     question: Question
-    account: Account
+    account: Ending
     selected: Selection
     limits: Limits
     owner: str = ""

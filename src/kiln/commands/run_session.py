@@ -54,6 +54,7 @@ class Session:
         A command that only ends a cluster waits for nobody. Raises LockedError (17, or 99 with `skip`) and
         DeadlineError when another run or command is at this work.
         """
+        context = shared.sharing(context, job.account, job.question.environment)
         if job.selected.only_ends:
             result = self._run(context, job, None)
             job.lock(context).release()

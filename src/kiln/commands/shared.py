@@ -14,13 +14,16 @@ from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.identity import RUN_ID, Identity
 from kiln.ledger import store
 from kiln.ledger.store import Ledger
+from kiln.settings.model import Driver
+from kiln.watching import places
+from kiln.watching.rounds import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kiln.aws.effects import ClusterSummary, Effects
     from kiln.ledger.schema import Run
-    from kiln.settings.model import Access, Account
+    from kiln.settings.model import Access, Account, Ending
 
 
 def aws_of(account: Account) -> Effects:
@@ -50,6 +53,18 @@ def environment_of(account: Account) -> dict[str, str]:
 def context_of(account: Account) -> Context:
     """Return a context for commands that only read: Python's own Ctrl-C ends them."""
     return Context(aws=aws_of(account), clock=SystemClock(), report=terminal.err)
+
+
+def sharing(context: Context, account: Ending, environment: str) -> Context:
+    """Return the context of a run: it polls, and limits its calls, together with the others of this host."""
+    digest = places.account_digest(
+        region=account.aws_region,
+        profile=account.aws_profile,
+        config_file=str(config_file(account) or ""),
+    )
+    plan = Plan(environment=environment, interval_seconds=account.kiln_poll_interval_seconds)
+    queue_url = account.kiln_events_queue_url if isinstance(account, Driver) else ""
+    return places.shared(context, digest, plan, queue_url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class HostWatch:
     def __init__(self, folder: Path, plan: Plan, queue_url: str = "") -> None:
         self._waits, self._snapshot, self._lock = folder / WAITS, folder / SNAPSHOT, folder / LOCK
         self._poller = Poller(folder, plan, queue_url)
+        self._queue_url = queue_url
         self._stuck_seconds = max(2 * plan.interval_seconds, 5 * BEAT_SECONDS)
         self._marks: dict[Path, tuple[int, int]] = {}
         self._moved_at = float("-inf")
@@ -47,7 +48,7 @@ class HostWatch:
     @contextmanager
     def wait(self, context: Context, watched: Watched) -> Iterator[HostWait]:
         """Begin a wait. What changes from now on wakes it."""
-        registration = Registration(self._waits, watched)
+        registration = Registration(self._waits, watched, events=bool(self._queue_url))
         try:
             self._read(context)
             yield HostWait(self, registration, watched)
@@ -80,13 +81,23 @@ class HostWatch:
 
     def look(self, context: Context, most_seconds: float) -> bool:
         """Poll for all if nobody does, else read what is known; return whether time was spent on that."""
-        if not self._poller.lead():
+        if not self._may_lead(context) or not self._poller.lead():
             self._read(context)
             return False
         seen, waited = self._poller.work(context, most_seconds)
         if seen is not None:
             self._seen, self._moved_at = seen, context.clock.monotonic()
+        if self._gives_way:
+            self._poller.leave()
         return waited
+
+    @property
+    def _gives_way(self) -> bool:
+        """Return whether a process that knows the queue of events should poll instead of this one."""
+        return not self._queue_url and self._seen is not None and self._seen.with_events
+
+    def _may_lead(self, context: Context) -> bool:
+        return not self._gives_way or context.clock.monotonic() - self._moved_at >= BEAT_SECONDS
 
     def leave(self) -> None:
         """Let another process poll: this one goes on with its work."""

@@ -40,7 +40,8 @@ def account_digest(*, region: str, profile: str, config_file: str) -> str:
     boot = ""
     with suppress(OSError):
         boot = _BOOT_ID.read_text()
-    parts = "\0".join((boot, region, profile, config_file, *shell))
+    file = os.path.realpath(config_file) if config_file else ""
+    parts = "\0".join((boot, region, profile, file, *shell))
     return hashlib.sha256(parts.encode(errors="surrogateescape")).hexdigest()[:24]
 
 

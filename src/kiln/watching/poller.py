@@ -98,6 +98,7 @@ class Poller:
         self._now = msgspec.structs.replace(
             self._now,
             waits=len(found),
+            with_events=any(one.events for one in found),
             polled=len(found) > FEW and self._now.failures < _MOST_FAILURES,
             clusters={one: self._now.clusters.get(one, News()) for one in self._waits},
         )

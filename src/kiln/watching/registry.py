@@ -11,39 +11,42 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from kiln.aws.watch import Watched
 from kiln.identity import CLUSTER_ID, STEP_ID
 from kiln.watching import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kiln.aws.watch import Watched
+
 _MOST_BYTES = 64 * 1024
 # More steps than EMR keeps active on a cluster are no wait of Kiln's (docs/aws_facts.md 1.5).
 _MOST_STEPS = 256
 
 
-class _Stored(msgspec.Struct, frozen=True):
-    """A wait as its file has it."""
+class Registered(msgspec.Struct, frozen=True):
+    """A wait as its file has it. `events`: its process reads the queue of events when it polls."""
 
     cluster_id: Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
     step_ids: Annotated[
         tuple[Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")], ...], Meta(max_length=_MOST_STEPS)
     ] = ()
+    events: bool = False
 
 
 class Registration:
     """The file of one wait. Its lock goes with the process, however that ends."""
 
-    def __init__(self, folder: Path, watched: Watched) -> None:
+    def __init__(self, folder: Path, watched: Watched, *, events: bool) -> None:
         # Two containers that share the folder may have the same process ids.
         self._file = folder / f"{os.getpid()}-{secrets.token_hex(8)}.json"
         self._handle: int | None = None
+        self._events = events
         self.write(watched)
 
     def write(self, watched: Watched) -> None:
         """Write what is waited for. Without a place to write, nobody else polls for this wait."""
-        stored = _Stored(watched.cluster_id, watched.step_ids[:_MOST_STEPS])
+        stored = Registered(watched.cluster_id, watched.step_ids[:_MOST_STEPS], self._events)
         unfinished = self._file.with_suffix(".new")
         try:
             with suppress(FileNotFoundError):
@@ -74,7 +77,7 @@ class Registration:
             self._handle = None
 
 
-def registered(folder: Path) -> list[Watched]:
+def registered(folder: Path) -> list[Registered]:
     """Return what processes of this host wait for; the files of dead ones are removed."""
     found = []
     for file in _files(folder):
@@ -84,8 +87,7 @@ def registered(folder: Path) -> list[Watched]:
             continue
         body = snapshot.own_file(file, _MOST_BYTES)
         with suppress(msgspec.MsgspecError, ValueError, RecursionError):
-            one = msgspec.json.decode(body or b"", type=_Stored)
-            found.append(Watched(cluster_id=one.cluster_id, step_ids=one.step_ids))
+            found.append(msgspec.json.decode(body or b"", type=Registered))
     return found
 
 

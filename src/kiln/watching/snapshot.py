@@ -47,7 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `waits` is how many waits there are; `polled`: they are so many that one process polls for all, and AWS
     answers it. `failures` counts the rounds that failed since one did not. `queue_at` is when the queue of
-    events may be read next, after it could not be read.
+    events may be read next, after it could not be read; `with_events`: some process can.
     """
 
     version: int = VERSION
@@ -56,6 +56,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     failures: Annotated[int, Meta(ge=0)] = 0
     next_round_at: float = 0.0
     queue_at: float = 0.0
+    with_events: bool = False
     clusters: dict[_ClusterId, News] = {}
 
 

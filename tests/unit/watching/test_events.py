@@ -112,3 +112,21 @@ def test_no_detail_of_an_event_does_more_than_name_a_cluster_of_ours(inner: Any)
     held = {"source": "aws.emr", "detail-type": inner, "detail": {"clusterId": inner}}
     messages = [Message(body=json.dumps(one), receipt="r") for one in (event, held)]
     assert clusters_of(messages, {"j-0001"}) <= {"j-0001"}
+
+
+def test_a_process_that_knows_no_queue_gives_way_to_one_that_reads_it(host: Host) -> None:
+    waiters = [*host.waits(5), *host.waits(1, QUEUE)]
+    host.pass_time(waiters, 30)
+    host.event(waiters[0].watched)
+    assert woken(host, waiters, 3)[0]
+    assert waiters[-1].watch._poller._handle is not None
+
+
+def test_without_the_process_that_reads_the_queue_another_one_polls(host: Host) -> None:
+    waiters = [*host.waits(5), *host.waits(1, QUEUE)]
+    host.pass_time(waiters, 30)
+    waiters[-1].watch.leave()
+    host.aws.calls.clear()
+    host.pass_time(waiters[:-1], 60)
+    assert 2 <= host.calls("ListClusters") <= 5
+    assert waiters[1].watch.is_polled(waiters[1].context)
