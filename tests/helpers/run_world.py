@@ -25,9 +25,7 @@ STEPS = (
     StepSettings(name="sd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/sd/",)),
     StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
 )
-LIMITS = Limits(
-    terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600, keep_failed=False
-)
+LIMITS = Limits(terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600)
 
 
 class World:

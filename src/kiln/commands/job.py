@@ -12,6 +12,7 @@ from kiln.emr.pipeline_lock import PipelineLock
 from kiln.emr.waiting import Waiting
 from kiln.identity import Identity
 from kiln.ledger.drivers import Work
+from kiln.ledger.schema import StepIdentity
 from kiln.runs.attempts import Policy
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
-    from kiln.settings.model import Ending, IfRunning
+    from kiln.settings.model import ClusterShape, Ending, IfRunning
     from kiln.settings.resolve import Question
 
 
@@ -43,6 +44,9 @@ class Job:
     limits: Limits
     owner: str = ""
     attempts: Policy = field(default_factory=Policy)
+    shape: ClusterShape | None = None
+    expected: Callable[[], StepIdentity] = StepIdentity
+    resumes: bool = False
     explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"

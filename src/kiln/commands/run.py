@@ -16,6 +16,7 @@ from kiln.diagnosis import diagnose
 from kiln.emr import finding
 from kiln.errors import UsageError
 from kiln.identity import Identity, of_name
+from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
 from kiln.runs import attempts, limits, preflight, selection, step_parts
 from kiln.settings import names, resolve
@@ -95,6 +96,8 @@ def _run(session: Session, question: resolve.Question, select: Select) -> int:
         selected=selected,
         limits=limits.of_run(driver),
         attempts=attempts.of_settings(driver, shape),
+        shape=shape,
+        expected=lambda: _expected(driver),
         parallel_runs=driver.kiln_parallel_runs,
         if_running=session.arguments.if_running or driver.kiln_if_running,
         explain=lambda context, cluster, step: _explain(context, driver, cluster, step),
@@ -122,6 +125,12 @@ def _date_of(context: Context, driver: Driver, question: resolve.Question) -> st
     )
     run = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity).read_if_possible()
     return (run.data_date if run else None) or driver.ds
+
+
+def _expected(driver: Driver) -> StepIdentity:
+    """Return what a launch would deploy now."""
+    commit = preflight.check_branch(driver) or ""
+    return StepIdentity(commit=commit, environment=driver.emr_node_environment_hash)
 
 
 def _explain(context: Context, driver: Driver, cluster: Cluster, step: Step) -> list[str]:

@@ -139,4 +139,7 @@ def _execution(context: Context, job: Job, reporter: Reporter, at_work: AtWork |
         explain=job.explain,
         data_date=job.question.date,
         attempts=job.attempts,
+        shape=job.shape,
+        expected=job.expected,
+        resumes=job.resumes,
     )

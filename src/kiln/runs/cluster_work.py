@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kiln.emr import cluster_endings, clusters, descriptions, finding
+from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, tags
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.errors import DeadlineError, PlaybookError
 from kiln.playbooks.runner import Supervision
-from kiln.runs.step_phase import StepPhase
+from kiln.runs.step_graph import StepGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kiln import phases
     from kiln.aws.context import Context
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.runs.deadline import Deadline
     from kiln.runs.limits import Limits
+    from kiln.runs.phase_log import PhaseLog
     from kiln.runs.result import Result
     from kiln.runs.scope import Scope
     from kiln.runs.selection import SelectedPhase
-    from kiln.settings.model import StepSettings
+    from kiln.runs.step_plan import StepPlan
+    from kiln.settings.model import ClusterShape, StepSettings
 
 
 @dataclass(kw_only=True)
 class ClusterWork:
-    """Does phases. `cancels`: an interrupted step is cancelled: this command does not end the cluster.
+    """Does the phases of a command.
 
     `launched` are the clusters that this process launched or worked on: they are this run's, whatever tags
     and ledger say later. `in_launch`: a launch has begun, and it is not known yet that it went well.
@@ -47,15 +49,20 @@ class ClusterWork:
     arguments: list[str]
     result: Result
     explain: Callable[[Context, Cluster, Step], list[str]]
-    cancels: bool
+    phase_log: PhaseLog
+    plan: StepPlan
+    shape: ClusterShape | None
     # The launch settings of this attempt in place of the pipeline's own.
     alternative: dict[str, Any] = field(default_factory=dict, init=False)
     launched: list[str] = field(default_factory=list, init=False)
     in_launch: bool = field(default=False, init=False)
 
-    def do(self, phase: SelectedPhase) -> bool:
-        """Do a phase; return whether it has changed anything."""
-        return self._step(phase.step) if phase.step else self._playbook(phase.row)
+    def do(self, stage: Sequence[SelectedPhase]) -> None:
+        """Do a playbook, or steps that follow each other."""
+        if stage[0].step is None:
+            self.phase_log.timed(stage[0].name, lambda: self._playbook(stage[0].row))
+        else:
+            self._steps([phase.step for phase in stage if phase.step])
 
     def _playbook(self, row: phases.Phase) -> bool:
         context, ledger = self.scope.context, self.scope.ledger
@@ -75,8 +82,16 @@ class ClusterWork:
         watcher = LaunchWatcher(context, ledger, self.limits.interval_seconds)
         changed = self.playbooks.run(row, arguments, replace(supervision, tick=watcher))
         self.in_launch = False
-        watcher.show(self._find_cluster())
+        cluster = self._find_cluster()
+        watcher.show(cluster)
+        self._release(cluster)
         return changed
+
+    def _release(self, cluster: Cluster) -> None:
+        """Take back the hold of a cluster that an earlier command left for debugging."""
+        if self.shape is not None and cluster.tags.get(tags.HELD_UNTIL):
+            holding.release(self.scope.context, cluster, self.shape, self.scope.ledger)
+            self.reporter.line(f"cluster {cluster.id}: it was held for debugging, and is used again")
 
     def _works_on(self, cluster_id: str) -> None:
         if cluster_id not in self.launched:
@@ -91,22 +106,13 @@ class ClusterWork:
             return found
         return clusters.shown(self.scope.context, self.result.cluster_id)
 
-    def _step(self, wanted: StepSettings) -> bool:
+    def _steps(self, wanted: Sequence[StepSettings]) -> None:
         first_seen = self.result.cluster_id is None
-        steps = StepPhase(
-            context=self.scope.context,
-            ledger=self.scope.ledger,
-            limits=self.limits,
-            reporter=self.reporter,
-            result=self.result,
-            explain=self.explain,
-            cancels=self.cancels,
-        )
         try:
             cluster = self._find_cluster()
             if first_seen:
                 self.reporter.line(descriptions.describe_change(cluster))
-            return steps.run(cluster, wanted)
+            self._run_steps(cluster, wanted)
         except StepLateError:
             raise
         except DeadlineError as error:
@@ -115,3 +121,25 @@ class ClusterWork:
             raise DeadlineError(
                 f"{late.message}: {error.message}", fix=fix, failure_class=late.failure_class
             ) from error
+
+    def _run_steps(self, cluster: Cluster, wanted: Sequence[StepSettings]) -> None:
+        decisions = self.plan.on(cluster.id, wanted)
+        for one in decisions:
+            if not one.runs:
+                with self.phase_log.phase(one.settings.name):
+                    self.reporter.line(one.line)
+        graph = StepGraph(
+            context=replace(self.scope.context, report=self.reporter.line),
+            ledger=self.scope.ledger,
+            limits=self.limits,
+            needs=self.plan.needs,
+            # Without an owner here the cluster stays: at least the steps must not go on unseen.
+            cancels=not self.plan.ends,
+            again={one.settings.name for one in decisions if one.again},
+            phase=self.phase_log.phase,
+            explain=self.explain,
+        )
+        try:
+            graph.run(cluster, [one.settings for one in decisions if one.runs])
+        finally:
+            graph.fill(self.result)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln import phases
-from kiln.emr import terminate
+from kiln.emr import clusters, holding, terminate
 from kiln.emr.waiting import Waiting
-from kiln.errors import InterruptedRunError, KilnError, NotTerminatedError, caught
+from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
+from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
 from kiln.runs import attempts
 from kiln.runs.cluster_work import ClusterWork
@@ -19,6 +19,7 @@ from kiln.runs.outcome import Outcome
 from kiln.runs.phase_log import PhaseLog
 from kiln.runs.result import Result
 from kiln.runs.scope import Scope
+from kiln.runs.step_plan import StepPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
+    from kiln.settings.model import ClusterShape
 
 
 # For how long the outcome of a run is read and recorded while AWS does not answer.
@@ -44,7 +46,8 @@ _NOTE_SECONDS = 30.0
 class Execution:
     """One `kiln run`, from its first effect to its exit code.
 
-    `explain` is asked for the cause of a failed step while the cluster is still there.
+    `explain` is asked for the cause of a failed step while the cluster is still there. `expected` returns the
+    commit and the environment that a launch would deploy. `resumes`: see StepPlan.
     """
 
     context: Context
@@ -58,11 +61,15 @@ class Execution:
     explain: Callable[[Context, Cluster, Step], list[str]]
     data_date: str | None = None
     attempts: attempts.Policy = field(default_factory=attempts.Policy)
+    shape: ClusterShape | None = None
+    expected: Callable[[], StepIdentity] = StepIdentity
+    resumes: bool = False
     result: Result = field(init=False)
     scope: Scope = field(init=False)
     outcome: Outcome = field(init=False)
     deadline: Deadline = field(init=False)
     phase_log: PhaseLog = field(init=False)
+    plan: StepPlan = field(init=False)
     work: ClusterWork = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +86,15 @@ class Execution:
         self.outcome = Outcome(self.scope, self.selection, self.result)
         self.deadline = Deadline(self.context.clock, self.limits.run_seconds, self.attempts.most_node_hours)
         self.phase_log = PhaseLog(self.context.clock, self.reporter, self.result)
+        self.plan = StepPlan(
+            scope=self.scope,
+            identity=self.identity,
+            selection=self.selection,
+            reporter=self.reporter,
+            result=self.result,
+            expected=self.expected,
+            resumes=self.resumes,
+        )
         self.work = ClusterWork(
             scope=self.scope,
             identity=self.identity,
@@ -89,8 +105,9 @@ class Execution:
             arguments=self.arguments,
             result=self.result,
             explain=self.explain,
-            # Without an owner here the cluster stays: at least the step must not go on unseen.
-            cancels=not self.selection.ends,
+            phase_log=self.phase_log,
+            plan=self.plan,
+            shape=self.shape,
         )
 
     def run(self) -> Result:
@@ -100,7 +117,7 @@ class Execution:
             self.scope.use(self.context.within(self.limits.run_seconds))
         error = caught(self._all_attempts)
         ending = None
-        if self._must_end(error):
+        if self._must_end(error) or (error is not None and not self._is_held(error)):
             ending = _unconfirmed(caught(self._end_clusters))
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
@@ -127,11 +144,14 @@ class Execution:
     def _attempt(self, number: int) -> None:
         self.work.alternative = self.attempts.settings_of(number)
         self._bound_cost()
-        for phase in self.selection.phases:
+        if self.plan.leaves_nothing():
+            self.reporter.line("all steps of this run are complete: nothing to do")
+            return
+        for stage in self.selection.stages:
             self.scope.context.stop.check()
             if self.deadline.seconds_left() <= 0:
                 raise self.deadline.error()
-            self.phase_log.timed(phase.name, partial(self.work.do, phase))
+            self.work.do(stage)
             # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
             if not self.scope.context.stop.event.is_set():
                 self._write_phases()
@@ -189,9 +209,25 @@ class Execution:
     def _must_end(self, error: KilnError | None) -> bool:
         if isinstance(error, InterruptedRunError):
             return self.selection.ends or self.work.in_launch
-        if error is not None and not self.selection.only_ends and self.limits.keep_failed:
+        if error is not None and not self.selection.only_ends and self.limits.hold_seconds:
             return False
         return self.selection.ends
+
+    def _is_held(self, error: KilnError) -> bool:
+        """Return whether the cluster of a failed run is kept for debugging, or not this command's to end."""
+        if not self.selection.ends:
+            return True
+        cluster_id = self.result.cluster_id
+        if cluster_id is None or isinstance(error, FencedError):
+            return True
+        self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
+        return caught(lambda: self._hold(cluster_id)) is None
+
+    def _hold(self, cluster_id: str) -> None:
+        context = self.scope.context
+        cluster = clusters.shown(context, cluster_id)
+        for line in holding.hold(context, cluster, self.limits.hold_seconds, self.scope.ledger).lines:
+            self.reporter.line(line)
 
     def _end_clusters(self) -> None:
         self.scope.use(self.context.unstoppable())

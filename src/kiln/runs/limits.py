@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may take, in seconds, and whether the cluster of a failed run is kept."""
+    """What a run may take, in seconds; the cluster of a failed run is held for `hold_seconds`, 0 = ended."""
 
     terminate_seconds: float
     interval_seconds: float
     run_seconds: float = 0.0
     step_seconds: float = 0.0
-    keep_failed: bool = False
+    hold_seconds: int = 0
 
 
 def of_end(settings: Ending) -> Limits:
@@ -34,5 +34,5 @@ def of_run(settings: Driver) -> Limits:
         of_end(settings),
         run_seconds=settings.kiln_run_timeout_seconds,
         step_seconds=settings.kiln_step_timeout_seconds,
-        keep_failed=settings.kiln_after_failure == "keep",
+        hold_seconds=settings.kiln_hold_seconds if settings.kiln_after_failure == "keep" else 0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kiln.clock import timestamp
@@ -9,7 +10,7 @@ from kiln.errors import KilnError
 from kiln.ledger.schema import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kiln.clock import Clock
     from kiln.reporter import Reporter
@@ -25,11 +26,17 @@ class PhaseLog:
 
     def timed(self, name: str, work: Callable[[], bool]) -> None:
         """Do a phase; `work` returns whether it has changed anything."""
+        with self.phase(name) as entry:
+            entry.changed = work()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Phase]:
+        """Show and time a phase; its entry gets `changed`. Several may go on side by side."""
         entry = Phase(name=name, status="failed", seconds=0.0)
         started = self._clock.monotonic()
         try:
             with self._reporter.phase(name):
-                entry.changed = work()
+                yield entry
             entry.status = "ok"
         except BaseException as error:
             self._result.phase = name

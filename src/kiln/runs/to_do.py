@@ -26,6 +26,7 @@ class Decision(NamedTuple):
     """Whether a step runs, and why, in a few words. `entry` is its last try, if it has any.
 
     `again`: it runs although this cluster has it complete, so StepGraph needs its name in its own `again`.
+    `changed`: it is complete with another identity, and what differs.
     """
 
     settings: StepSettings
@@ -33,11 +34,13 @@ class Decision(NamedTuple):
     why: str
     entry: StepEntry | None = None
     again: bool = False
+    changed: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
         """Return the decision for people."""
-        return f"step {self.settings.name}: {'runs' if self.runs else 'skipped'}: {self.why}"
+        changed = f" ({'; '.join(self.changed)})" if self.changed else ""
+        return f"step {self.settings.name}: {'runs' if self.runs else 'skipped'}: {self.why}{changed}"
 
     @property
     def result(self) -> StepResult | None:
@@ -65,6 +68,7 @@ class _Kind(Enum):
 class _Found(NamedTuple):
     kind: _Kind
     why: str
+    changed: tuple[str, ...] = ()
 
 
 class Facts(NamedTuple):
@@ -110,10 +114,16 @@ def to_do(pipeline: Sequence[StepSettings], facts: Facts, *, whole: bool = True)
             runs=one.name in runs,
             why=found[one.name].why + because.get(one.name, ""),
             entry=last.get(one.name),
-            again=one.name in runs and (one.name in facts.again or found[one.name].kind is _Kind.WITH_OTHERS),
+            again=one.name in runs and _is_again(one, found[one.name], facts),
+            changed=found[one.name].changed,
         )
         for one in pipeline
     ]
+
+
+def _is_again(step: StepSettings, found: _Found, facts: Facts) -> bool:
+    """Return whether a step that runs may be complete on this cluster."""
+    return step.name in facts.again or bool(found.changed) or found.kind is _Kind.WITH_OTHERS
 
 
 def plan(
@@ -174,8 +184,8 @@ def _of_complete(step: StepSettings, entry: StepEntry, facts: Facts, where: str)
     now = facts.identities.get(step.name, UNKNOWN)
     changed = step_identity.differences(entry.identity or UNKNOWN, now)
     if changed:
-        lines = "; ".join(line for lines in changed.values() for line in lines)
-        return _Found(_Kind.RUNS, f"complete as {where} with {' and '.join(changed)} ({lines})")
+        lines = tuple(line for lines in changed.values() for line in lines)
+        return _Found(_Kind.RUNS, f"complete as {where} with {' and '.join(changed)}", lines)
     why = f"complete as {where} with the same identity"
     if step.always:
         return _Found(_Kind.WITH_OTHERS, why)

@@ -104,12 +104,7 @@ def points(lag: float, actions: str | None = None, before: Sequence[str] = ()) -
 @pytest.mark.parametrize("lag", LAGS)
 @pytest.mark.parametrize(
     "steps",
-    [
-        STEPS,
-        pytest.param(
-            DURABLE, marks=pytest.mark.xfail(reason="durable steps are run again on a new cluster so far")
-        ),
-    ],
+    [STEPS, DURABLE],
     ids=["steps", "durable"],
 )
 def test_the_same_command_again_finishes_the_run(steps: tuple[StepSettings, ...], lag: float) -> None:

@@ -108,7 +108,7 @@ def test_only_phases_that_did_their_work_count_as_changed() -> None:
 
 
 def test_a_failed_run_keeps_its_cluster_when_the_pipeline_says_so() -> None:
-    world = World(limits=msgspec.structs.replace(LIMITS, keep_failed=True))
+    world = World(limits=msgspec.structs.replace(LIMITS, hold_seconds=1800))
     world.aws.step_outcomes["sd"] = "FAILED"
     assert world.run().cluster_state == "WAITING"
 

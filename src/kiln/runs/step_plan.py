@@ -1,0 +1,112 @@
+"""What a command has to do of the steps that it was asked for: what its run has complete is not run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kiln.emr import finding
+from kiln.errors import UsageError
+from kiln.ledger.schema import StepIdentity
+from kiln.runs import to_do
+from kiln.runs.to_do import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kiln.identity import Identity
+    from kiln.reporter import Reporter
+    from kiln.runs.result import Result
+    from kiln.runs.scope import Scope
+    from kiln.runs.selection import Selection
+    from kiln.settings.model import StepSettings
+    from kiln.settings.step_needs import Needs
+
+
+@dataclass(kw_only=True)
+class StepPlan:
+    """Decides by the ledger and AWS, and puts what is complete into the result.
+
+    `expected` returns the commit and the environment that a launch would deploy. `resumes`: a complete step
+    whose identity is another one now is run again; otherwise that is refused.
+    """
+
+    scope: Scope
+    identity: Identity
+    selection: Selection
+    reporter: Reporter
+    result: Result
+    expected: Callable[[], StepIdentity] = StepIdentity
+    resumes: bool = False
+    _shown: set[str] = field(default_factory=set, init=False)
+
+    @property
+    def needs(self) -> Needs:
+        """Return what each step of the pipeline waits for."""
+        return self.selection.step_needs
+
+    @property
+    def ends(self) -> bool:
+        """Return whether this command ends the cluster after the steps."""
+        return self.selection.ends
+
+    def leaves_nothing(self) -> bool:
+        """Return whether a whole run has nothing left to do. Raises UsageError for another identity."""
+        run = self.scope.ledger.read_if_possible() if self.selection.whole else None
+        if run is None or not run.steps or not self.selection.steps:
+            return False
+        context = self.scope.context
+        usable = finding.usable(context, self.identity, self.scope.ledger)
+        decisions = to_do.plan(
+            context,
+            run,
+            self.selection.steps,
+            cluster_id=usable[0].id if usable else None,
+            again=self.selection.again,
+            expected=self.expected(),
+        )
+        self._refuse(decisions)
+        for one in decisions:
+            self._show(one)
+        if any(one.runs for one in decisions):
+            return False
+        self._take(decisions)
+        return True
+
+    def on(self, cluster_id: str, steps: Sequence[StepSettings]) -> list[Decision]:
+        """Decide about steps on a cluster. Raises UsageError for another identity."""
+        run = self.scope.ledger.read_if_possible()
+        tried = {entry.name for entry in run.steps} if run else set()
+        chosen = list({one.name: one for one in steps}.values())
+        if tried.isdisjoint(one.name for one in chosen):
+            return [Decision(one, runs=True, why="it has not run yet") for one in chosen]
+        decisions = to_do.plan(
+            self.scope.context,
+            run,
+            chosen,
+            cluster_id=cluster_id,
+            again=self.selection.again,
+            whole=self.selection.whole,
+        )
+        self._refuse(decisions)
+        self._take(decisions)
+        return decisions
+
+    def _show(self, decision: Decision) -> None:
+        if decision.entry is not None:
+            self.reporter.line(decision.line)
+
+    def _take(self, decisions: Sequence[Decision]) -> None:
+        found = [one.result for one in decisions]
+        self.result.steps += [one for one in found if one is not None]
+
+    def _refuse(self, decisions: Sequence[Decision]) -> None:
+        if self.resumes:
+            return
+        for one in decisions:
+            if one.changed:
+                raise UsageError(
+                    f"step {one.settings.name} of this run is {one.why}",
+                    details=one.changed,
+                    fix="give the same date and variables as before, begin a new run, or run it --again",
+                )
