@@ -113,6 +113,8 @@ class FakeAws:
         self.clock = clock
         self.clusters: dict[str, FakeCluster] = {}
         self.objects: dict[str, bytes] = {}
+        # When objects were written by PutObject; the others are as old as the clock.
+        self.modified: dict[str, datetime] = {}
         self.calls: list[str] = []
         self.faults: dict[int, str] = {}
         self.every_call: str | None = None
@@ -320,12 +322,13 @@ class FakeAws:
             if (None if there is None else etag(there)) != replaces:
                 raise ConditionFailedError("412", code="PreconditionFailed", operation="PutObject")
             self.objects[uri] = body
+            self.modified[uri] = self.clock.now()
         return etag(body)
 
     def list_objects(self, uri: str, *, most: int = effects.MOST_OBJECTS) -> list[effects.ObjectSummary]:
         with self._call("ListObjectsV2"):
             found = [
-                effects.ObjectSummary(uri=key, size=len(body), modified_at=self.clock.now())
+                effects.ObjectSummary(uri=key, size=len(body), modified_at=self.modified.get(key, START))
                 for key, body in self.objects.items()
                 if key.startswith(uri)
             ]
