@@ -71,3 +71,12 @@ ENVIRONMENT_DIGEST: Options = {
     "environment_hash": {"type": "str", "required": True},
     "sha256": {"type": "str"},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+
+DEPLOYED: Options = {
+    "pipeline": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "run_id": {"type": "str", "required": True},
+    "cluster_id": {"type": "str", "required": True},
+    "commit": {"type": "str", "default": ""},
+    "environment_hash": {"type": "str", "default": ""},
+} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip

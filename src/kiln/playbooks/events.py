@@ -17,6 +17,7 @@ OWN_ACTIONS = frozenset(
     {
         "emr_cluster",
         "emr_cluster_info",
+        "emr_deployed",
         "emr_node_digest",
         "emr_node_lock_file",
         "emr_step",

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from fakes import shape
 
-from kiln.ansible_modules import cluster, cluster_info, options, report, step
+from kiln.ansible_modules import cluster, cluster_info, deployed, options, report, step
 from kiln.errors import ClusterNotFoundError, KilnError, NotTerminatedError, StepFailedError, UsageError
 from kiln.settings.model import ClusterShape, StepSettings
 
@@ -27,6 +27,7 @@ SPECS = {
     "emr_cluster": options.CLUSTER,
     "emr_cluster_info": options.CLUSTER_INFO,
     "emr_step": options.STEP,
+    "emr_deployed": options.DEPLOYED,
 }
 
 
@@ -274,6 +275,62 @@ def test_a_cluster_that_is_not_kilns_gets_no_steps(context: Context, aws: FakeAw
     aws.clusters["j-0001"].request = dict(aws.clusters["j-0001"].request) | {"Tags": []}
     with pytest.raises(ClusterNotFoundError, match="no cluster of Kiln's"):
         steps(context)
+
+
+def test_steps_of_a_graph_run_side_by_side_as_the_cluster_allows(context: Context, aws: FakeAws) -> None:
+    launch(context, step_concurrency_level=2)
+    wanted: list[dict[str, Any]] = [{"name": name, "jar": "command-runner.jar"} for name in ("a", "b", "c")]
+    wanted[2]["needs"] = ["a", "b"]
+    assert [one["state"] for one in steps(context, steps=wanted)["steps"]] == ["COMPLETED"] * 3
+    first, second, third = aws.clusters["j-0001"].steps
+    assert second.created < first.created + first.seconds
+    assert third.created >= second.created + second.seconds
+
+
+def test_steps_that_no_cluster_could_run_are_refused_before_anything_is_added(
+    context: Context, aws: FakeAws
+) -> None:
+    launch(context, step_concurrency_level=2)
+    wanted = {"name": "sd", "jar": "j"}
+    with pytest.raises(UsageError, match=r"emr_step: steps\[0\] \(sd\).needs names sdd"):
+        steps(context, steps=[wanted | {"needs": ["sdd"]}])
+    with pytest.raises(UsageError, match="EMR refuses it with"):
+        steps(context, steps=[wanted | {"action_on_failure": "CANCEL_AND_WAIT"}])
+    with pytest.raises(UsageError, match="wait is false"):
+        steps(context, steps=[wanted, wanted | {"name": "cdd"}], wait=False)
+    assert aws.clusters["j-0001"].steps == []
+
+
+def test_steps_are_added_at_once_in_the_order_of_their_needs(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    wanted = [{"name": "b", "jar": "j", "needs": ["a"]}, {"name": "a", "jar": "j"}]
+    answer = steps(context, steps=wanted, wait=False)
+    assert [one["name"] for one in answer["steps"]] == ["a", "b"]
+    assert [one.request.name for one in aws.clusters["j-0001"].steps] == ["a", "b"]
+
+
+def test_a_complete_step_runs_again_when_asked_for(context: Context, aws: FakeAws) -> None:
+    launch(context)
+    steps(context)
+    other = [{"name": "sd", "jar": "command-runner.jar", "args": ["other"]}]
+    with pytest.raises(UsageError) as error:
+        steps(replace(context, by_hand=True), steps=other)
+    assert "-e emr_steps_again=true" in error.value.fix
+    assert steps(context, steps=other, again=True, check_mode=True)["changed"] is True
+    assert steps(context, steps=other, again=True)["changed"] is True
+    assert len(aws.clusters["j-0001"].steps) == 2
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_is_deployed_is_remembered_once(context: Context, aws: FakeAws, *, check_mode: bool) -> None:
+    launch(context)
+    given = ACCOUNT | RUN | {"cluster_id": "j-0001", "commit": "a" * 40}
+    given.pop("owner")
+    module = Module(options.DEPLOYED, given, check_mode=check_mode)
+    written = aws.calls.count("PutObject")
+    assert deployed.work(context, module)["changed"] is True
+    assert deployed.work(context, module)["changed"] is check_mode
+    assert aws.calls.count("PutObject") == written + (not check_mode)
 
 
 @pytest.fixture(scope="module")

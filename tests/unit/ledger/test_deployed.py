@@ -1,0 +1,70 @@
+"""What the ledger says about the code and the environment on a cluster's nodes."""
+
+from __future__ import annotations
+
+import pytest
+from hostile import many, texts
+from hypothesis import given
+from run_world import World
+
+from kiln.errors import UsageError, caught
+from kiln.ledger import deployed
+
+COMMIT, OTHER = "a" * 40, "b" * 40
+HASH = "0123456789abcdef"
+
+
+def launched() -> World:
+    world = World()
+    assert world.run("launch").exit_code == 0
+    return world
+
+
+def known(world: World) -> tuple[str, str, str | None]:
+    run = world.remembered()
+    return run.deployed_commit, run.deployed_environment, run.deployed_cluster_id
+
+
+def test_provision_and_deploy_each_record_their_part_once() -> None:
+    world = launched()
+    assert deployed.record(world.ledger, "j-0001", environment=HASH)
+    assert deployed.record(world.ledger, "j-0001", commit=COMMIT)
+    assert known(world) == (COMMIT, HASH, "j-0001")
+    assert not deployed.record(world.ledger, "j-0001", commit=COMMIT, environment=HASH)
+    assert deployed.record(world.ledger, "j-0001", commit=OTHER)
+    assert known(world) == (OTHER, HASH, "j-0001")
+
+
+def test_a_new_cluster_has_nothing_of_the_one_before() -> None:
+    world = launched()
+    deployed.record(world.ledger, "j-0001", commit=COMMIT, environment=HASH)
+    deployed.record(world.ledger, "j-0002", environment=HASH)
+    assert known(world) == ("", HASH, "j-0002")
+
+
+def test_a_run_without_a_ledger_gets_none() -> None:
+    world = World()
+    assert not deployed.record(world.ledger, "j-0001", commit=COMMIT)
+    assert world.aws.objects == {}
+
+
+@pytest.mark.parametrize("commit", ["abc", "A" * 40, "a" * 41, f"{COMMIT}\n"])
+def test_what_is_no_commit_is_refused_by_its_value(commit: str) -> None:
+    with pytest.raises(UsageError, match="the commit on the nodes is"):
+        deployed.record(launched().ledger, "j-0001", commit=commit)
+
+
+@many
+@given(commit=texts(COMMIT), environment=texts(HASH), cluster_id=texts("j-0001"))
+def test_any_values_are_recorded_or_one_clear_error(commit: str, environment: str, cluster_id: str) -> None:
+    world = WORLD
+    error = caught(lambda: deployed.record(world.ledger, cluster_id, commit=commit, environment=environment))
+    if error is not None:
+        assert isinstance(error, UsageError)
+        assert error.message.isprintable()
+        assert error.fix
+    assert known(world)[0] in {"", COMMIT}
+    assert known(world)[1] in {"", HASH}
+
+
+WORLD = launched()
