@@ -81,7 +81,8 @@ class Bars:
         self._clock = clock
         self._started = clock.monotonic()
         self._expected = expected
-        self._phase = ""
+        # Steps may run side by side: the phases that have begun and not ended, the latest last.
+        self._open: list[str] = []
         self._progress = Progress(
             _Mark(),
             # No markup anywhere: tasks, tags and messages are other people's text.
@@ -106,6 +107,10 @@ class Bars:
         shown = printable.line_of(name)
         return self._progress.add_task(shown, total=expected, start=False, state=_WAITING, note=note)
 
+    @property
+    def _phase(self) -> str:
+        return self._open[-1] if self._open else ""
+
     def line(self, text: str) -> None:
         """Print it above the bars, with the run's age and the phase."""
         age = duration(self._clock.monotonic() - self._started)
@@ -125,14 +130,15 @@ class Bars:
         row = self._rows[name]
         self._progress.start_task(row)
         self._progress.update(row, state=_RUNNING)
-        self._phase, state = name, _FAILED
+        self._open.append(name)
+        state = _FAILED
         try:
             yield
             state = _DONE
         finally:
             self._progress.stop_task(row)
             self._progress.update(row, state=state, note="")
-            self._phase = ""
+            self._open.remove(name)
 
     def close(self) -> None:
         """Give the terminal back."""

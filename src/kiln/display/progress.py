@@ -23,12 +23,14 @@ class Lines:
         self._clock = clock
         self._expected = expected
         self._started = clock.monotonic()
-        self._phase = ""
+        # Steps may run side by side: the phases that have begun and not ended, the latest last.
+        self._open: list[str] = []
 
     def line(self, text: str) -> None:
         """Write it, with the run's age and the phase."""
         age = duration(self._clock.monotonic() - self._started)
-        terminal.err(f"{age:>7} {self._phase:<10} {text}".rstrip())
+        phase = self._open[-1] if self._open else ""
+        terminal.err(f"{age:>7} {phase:<10} {text}".rstrip())
 
     def now(self, text: str) -> None:
         """Not worth a line."""
@@ -36,18 +38,25 @@ class Lines:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Say when it starts and how it ends."""
-        self._phase, started = name, self._clock.monotonic()
+        started = self._clock.monotonic()
+        self._open.append(name)
         expected = self._expected.get(name)
         self.line(f"started (last time {duration(expected)})" if expected else "started")
         try:
             yield
         except BaseException:
-            self.line(f"failed after {duration(self._clock.monotonic() - started)}")
+            self._show_end(name, f"failed after {duration(self._clock.monotonic() - started)}")
             raise
         else:
-            self.line(f"done in {duration(self._clock.monotonic() - started)}")
+            self._show_end(name, f"done in {duration(self._clock.monotonic() - started)}")
         finally:
-            self._phase = ""
+            self._open.remove(name)
+
+    def _show_end(self, name: str, text: str) -> None:
+        """Say it in the phase's own name, which others may have begun after."""
+        self._open.remove(name)
+        self._open.append(name)
+        self.line(text)
 
     def close(self) -> None:
         """Nothing was changed."""

@@ -65,3 +65,40 @@ def test_a_log_gets_one_line_a_change(clock: VirtualClock, capsys: pytest.Captur
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3725.4, "1:02:05")])
 def test_a_duration_reads_like_a_clock(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_phases_side_by_side_keep_their_names(
+    clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(clock, {})
+    left, right = lines.phase("left"), lines.phase("right")
+    left.__enter__()
+    right.__enter__()
+    left.__exit__(None, None, None)
+    lines.line("step right: RUNNING")
+    right.__exit__(None, None, None)
+    lines.line("over")
+    shown = [line[8:].split(maxsplit=1) for line in capsys.readouterr().err.splitlines()]
+    assert shown == [
+        ["left", "started"],
+        ["right", "started"],
+        ["left", "done in 0:00"],
+        ["right", "step right: RUNNING"],
+        ["right", "done in 0:00"],
+        ["over"],
+    ]
+
+
+def test_bars_of_phases_side_by_side_each_show_how_they_ended(clock: VirtualClock) -> None:
+    screen = io.StringIO()
+    bars = Bars(clock, {}, ["left", "right"], Console(file=screen, width=80))
+    left, right = bars.phase("left"), bars.phase("right")
+    left.__enter__()
+    right.__enter__()
+    left.__exit__(None, None, None)
+    bars.line("still at work")
+    right.__exit__(KeyError, KeyError(), None)
+    bars.close()
+    lines = [line.rstrip() for line in screen.getvalue().splitlines()]
+    assert any("right" in line and "still at work" in line for line in lines)
+    assert [line[:12].split() for line in lines[-2:]] == [["✔", "left"], ["✘", "right"]]
