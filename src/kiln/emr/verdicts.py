@@ -70,7 +70,8 @@ def of_ended(context: Context, run: Run | None, cluster_id: str | None = None) -
     facts = _steps(context, run, cluster_id)
     # A step is judged by itself: a playbook may have repeated it since a command failed.
     # The phase that ends the cluster decides nothing about what was built.
-    apart = {phases.TERMINATE.name, *(entry.name for entry in run.steps if entry.step_id)} if run else set()
+    by_itself = (entry.name for entry in run.steps if entry.step_id or entry.optional) if run else ()
+    apart = {phases.TERMINATE.name, *by_itself}
     failed = tuple(one.name for one in failed_phases(run) if one.name not in apart) if run else ()
     alone = verdict_table.judge(Evidence(steps=facts, failed_phases=failed))
     if alone.verdict is Verdict.SUCCEEDED:

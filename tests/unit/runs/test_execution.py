@@ -6,7 +6,7 @@ from fakes import ENDED, FAULTS
 from hostile import every_call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_world import LIMITS, World, calls_of_a_whole_run
+from run_world import LIMITS, STEPS, World, calls_of_a_whole_run
 
 from kiln.errors import PlaybookError
 from kiln.exit_codes import ExitCode
@@ -53,6 +53,19 @@ def test_a_failed_step_stops_the_rest_shows_its_cause_and_ends_the_cluster() -> 
     assert result.details == ["Traceback of sd"]
     assert [step.name for step in result.steps] == ["sd"]
     assert world.aws.live() == []
+
+
+def test_an_optional_step_that_failed_makes_no_failed_run_whoever_ends_it() -> None:
+    steps = (msgspec.structs.replace(STEPS[0], optional=True), STEPS[1])
+    world = World(steps=steps)
+    world.aws.step_outcomes["sd"] = "FAILED"
+    result = world.run()
+    assert (result.exit_code, result.verdict, result.phase) == (0, "succeeded", None)
+    assert [(step.state, step.optional) for step in result.steps] == [("FAILED", True), ("COMPLETED", False)]
+    by_hand = World(steps=steps)
+    by_hand.aws.step_outcomes["sd"] = "FAILED"
+    by_hand.run("launch,sd,cdd")
+    assert by_hand.run("terminate").verdict == "succeeded"
 
 
 def test_a_failed_provision_ends_the_cluster_of_a_whole_run() -> None:
