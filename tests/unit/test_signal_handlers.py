@@ -24,14 +24,24 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("handlers")
-def test_the_first_signal_counts_and_every_signal_is_reported() -> None:
+@pytest.mark.parametrize(
+    ("ends_cluster", "first", "second"),
+    [
+        (True, "SIGHUP: stopping: terminating this run's cluster first", "SIGINT: still terminating"),
+        (False, "SIGHUP: stopping", "SIGINT: still stopping"),
+    ],
+)
+def test_the_first_signal_counts_and_every_signal_is_reported(
+    *, ends_cluster: bool, first: str, second: str
+) -> None:
     stop = Stop()
     reported: queue.SimpleQueue[str] = queue.SimpleQueue()
     listening = Signals(stop, reported.put)
+    listening.ends_cluster = ends_cluster
     os.kill(os.getpid(), signal.SIGHUP)
-    assert "SIGHUP: stopping" in reported.get(timeout=60)
+    assert reported.get(timeout=60) == first
     later: queue.SimpleQueue[str] = queue.SimpleQueue()
     listening.report = later.put
     os.kill(os.getpid(), signal.SIGINT)
-    assert "SIGINT: still terminating" in later.get(timeout=60)
+    assert later.get(timeout=60).startswith(second)
     assert (stop.signal, stop.count) == (signal.SIGTERM, 2)

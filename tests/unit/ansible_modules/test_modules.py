@@ -402,7 +402,7 @@ def test_the_name_says_which_run_it_is_whatever_the_tag_says(
     steps(context)
     retag(aws, run_id=run_id)
     assert steps(context)["changed"] is False
-    assert [uri for uri in aws.objects if not uri.endswith("/r1.json")] == []
+    assert [uri for uri in aws.objects if "/ledger/" in uri and not uri.endswith("/r1.json")] == []
     found = cluster_info.work(context, Module(options.CLUSTER_INFO, RUN | {"one": True, "run_id": None}))
     assert found["clusters"][0]["run_id"] == "r1"
     assert end(context, run_id=None)["cluster"]["state"] == "TERMINATED"

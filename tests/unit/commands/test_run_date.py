@@ -48,6 +48,8 @@ class Driver:
             kiln_alternatives=(),
             kiln_most_node_hours=0,
             kiln_after_failure="terminate",
+            kiln_parallel_runs=1,
+            kiln_if_running="fail",
         )
         return driver, shape()
 

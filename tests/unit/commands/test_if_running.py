@@ -1,0 +1,260 @@
+"""`kiln run` while another run or command is at its work: fail, skip, wait, attach; and who is replaced."""
+
+from __future__ import annotations
+
+import json
+import signal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from drivers_world import STATE, Drivers
+from fakes import FakePlaybooks, shape
+from run_world import STEPS
+
+from kiln import cli
+from kiln.commands import run_session
+from kiln.exit_codes import ExitCode
+from kiln.ledger.schema import DEAD_SECONDS
+from kiln.runs import preflight
+from kiln.runs.beating_playbooks import BeatingPlaybooks
+from kiln.settings import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.aws.context import Context
+    from kiln.commands.job import Job
+    from kiln.emr.at_work import AtWork
+
+
+class Commands(Drivers):
+    """The same account, and `kiln run` in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings: dict[str, Any] = {
+            "ds": "2026-11-20",
+            "steps": STEPS,
+            "kiln_state_uri": STATE,
+            "kiln_owner": "ops",
+            "kiln_terminate_timeout_seconds": 300,
+            "kiln_poll_interval_seconds": 5,
+            "kiln_run_timeout_seconds": 3600,
+            "kiln_step_timeout_seconds": 600,
+            "kiln_after_failure": "terminate",
+            "kiln_parallel_runs": 1,
+            "kiln_if_running": "fail",
+        }
+        self.contexts: list[Context] = []
+
+    def new_context(self, *_: Any) -> Context:
+        self.contexts.append(self.context())
+        return self.contexts[-1]
+
+    def playbooks(self, job: Job, at_work: AtWork | None) -> Any:
+        if at_work is None:  # nothing but the end of a cluster
+            return FakePlaybooks(None, job.identity, None, shape())
+        inner = FakePlaybooks(at_work.context, job.identity, at_work.ledger, shape())
+        return BeatingPlaybooks(inner, at_work.presence.beat_if_due)
+
+    def kiln(self, run_id: str, *more: str, actions: tuple[str, ...] = ()) -> int:
+        return cli.main(["run", "model_building", *actions, "--env", "local", "--run-id", run_id, *more])
+
+    def on_wait(self, work: Callable[[], None]) -> None:
+        """Do something the first time that somebody waits for more than a second."""
+        wait = self.clock.wait
+        done: list[float] = []
+
+        def waited(seconds: float, wake: Any) -> None:
+            if seconds > 1 and not done:
+                done.append(seconds)
+                work()
+            wait(seconds, wake)
+
+        self.clock.wait = waited  # type: ignore[method-assign]  # the test's own clock
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    one = Commands()
+    monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**one.settings), None))
+    monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**one.settings))
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    monkeypatch.setattr(run_session.Session, "context", one.new_context)
+    monkeypatch.setattr(run_session, "_playbooks", one.playbooks)
+    return one
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple[dict[str, Any], str]]:
+    """Return the JSON of the last command, and what it wrote for people."""
+
+    def read() -> tuple[dict[str, Any], str]:
+        captured = capsys.readouterr()
+        return json.loads(captured.out.splitlines()[-1]), captured.err
+
+    return read
+
+
+def test_a_second_run_fails_and_names_the_first(world: Commands, said: Any) -> None:
+    world.enter("r1")
+    assert world.kiln("r2") == ExitCode.LOCKED
+    document, text = said()
+    assert (document["exit_code"], document["exit_name"]) == (17, "locked")
+    assert "run r1 of model_building in local is at work" in text
+    assert "status model_building --env local --run-id r1" in text
+    assert world.aws.clusters == {}
+
+
+def test_a_second_run_is_skipped_with_one_line(world: Commands, said: Any) -> None:
+    world.enter("r1")
+    assert world.kiln("r2", "--if-running", "skip") == ExitCode.SKIP
+    document, text = said()
+    assert (document["exit_code"], document["exit_name"]) == (99, "skip")
+    assert text.splitlines() == [f"kiln: {document['message']}"]
+    assert world.ledger("r2").read() is None
+
+
+def test_the_pipeline_says_what_happens_when_the_command_line_does_not(world: Commands) -> None:
+    world.enter("r1")
+    world.settings["kiln_if_running"] = "skip"
+    assert world.kiln("r2") == ExitCode.SKIP
+    assert world.kiln("r2", "--if-running", "fail") == ExitCode.LOCKED
+
+
+def test_a_second_run_waits_until_the_first_has_ended(world: Commands) -> None:
+    first = world.enter("r1")
+    world.on_wait(first.leave)
+    assert world.kiln("r2", "--if-running", "wait") == 0
+    assert len([line for line in world.reported if line.startswith("waiting: ")]) == 1
+    assert world.remembered("r2").verdict == "succeeded"
+
+
+def test_a_waiting_run_reports_each_run_that_it_waits_for_once(world: Commands) -> None:
+    first = world.enter("r1")
+
+    def third() -> None:
+        first.leave()
+        other = world.enter("r3")
+        world.on_wait(other.leave)
+
+    world.on_wait(third)
+    assert world.kiln("r2", "--if-running", "wait") == 0
+    waits = [line for line in world.reported if line.startswith("waiting: ")]
+    assert ["run r1" in line for line in waits] == [True, False]
+
+
+def test_a_run_waits_no_longer_than_it_may_take(world: Commands, said: Any) -> None:
+    first = world.enter("r1")
+    world.settings["kiln_run_timeout_seconds"] = 600
+    wait = world.clock.wait
+
+    def waited(seconds: float, wake: Any) -> None:
+        wait(seconds, wake)
+        first.presence.beat_if_due()
+
+    world.clock.wait = waited  # type: ignore[method-assign]  # the test's own clock
+    assert world.kiln("r2", "--if-running", "wait") == ExitCode.DEADLINE
+    assert world.clock.seconds == pytest.approx(600, abs=1)
+    assert "waited 600 s" in said()[1]
+
+
+def test_ctrl_c_while_waiting_ends_nothing_of_the_other_run(world: Commands) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.on_wait(lambda: world.contexts[-1].stop.request(signal.SIGINT))
+    assert world.kiln("r2", "--if-running", "wait") == ExitCode.INTERRUPTED
+    assert world.aws.live() == ["j-0001"]
+    assert world.holders() == ["r1"]
+
+
+def test_a_waiting_run_takes_the_place_of_a_dead_one(world: Commands) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    assert world.kiln("r2", "--if-running", "wait") == 0
+    assert world.clock.seconds > DEAD_SECONDS
+    assert world.aws.live() == []
+    assert world.remembered("r1").attempts[0].end_state == "TERMINATED"
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("COMPLETED", 0), ("FAILED", 14), ("CANCELLED", 15)])
+def test_attach_ends_as_the_other_run_does(world: Commands, said: Any, outcome: str, code: int) -> None:
+    """The second one begins to follow while the first is at its step, and sees it end."""
+    world.aws.step_outcomes["sd"] = outcome
+    first = world.enter("r1")
+    execution = world.execution(first, "r1")
+
+    def finish() -> None:
+        execution.run()
+        first.leave()
+
+    world.on_wait(finish)
+    assert world.kiln("r2", "--if-running", "attach") == code
+    document, _ = said()
+    assert (document["run_id"], document["exit_code"]) == ("r1", code)
+    assert document["phases"][0]["name"] == "launch"
+    assert len(world.aws.clusters) == 1
+    assert world.ledger("r2").read() is None
+
+
+def test_attach_to_the_same_run_follows_its_other_command(world: Commands, said: Any) -> None:
+    first = world.enter("r1")
+    execution = world.execution(first, "r1")
+
+    def finish() -> None:
+        execution.run()
+        first.leave()
+
+    world.on_wait(finish)
+    assert world.kiln("r1", "--if-running", "attach") == 0
+    assert said()[0]["verdict"] == "succeeded"
+    assert len(world.aws.clusters) == 1
+
+
+def test_attach_to_a_run_whose_driver_dies_says_so(world: Commands, said: Any) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    assert world.kiln("r2", "--if-running", "attach") == ExitCode.LOCKED
+    assert ", dead" in said()[1]
+    assert world.aws.live() == ["j-0001"]
+
+
+def test_a_run_that_was_replaced_ends_with_17_and_leaves_the_cluster(world: Commands, said: Any) -> None:
+    def sleep() -> None:
+        world.clock.seconds += DEAD_SECONDS + 100
+        world.run("r1", "launch")
+
+    world.during("ListSteps", sleep)
+    assert world.kiln("r1") == ExitCode.LOCKED
+    document, _ = said()
+    assert (document["exit_code"], document["verdict"]) == (17, "running")
+    assert "another command works on run r1" in document["message"]
+    assert world.aws.live() == ["j-0001"]
+    assert world.remembered("r1").exit_code == 0
+
+
+def test_a_run_that_somebody_cancels_ends_as_a_failed_one(world: Commands, said: Any) -> None:
+    def cancel() -> None:
+        now = world.ledger("r1").now()
+        world.ledger("r1").update(lambda run: setattr(run, "cancel_requested_at", now))
+
+    world.aws.step_seconds = 1000
+    world.during("ListSteps", cancel)
+    assert world.kiln("r1") == ExitCode.STEP_CANCELLED
+    assert said()[0]["verdict"] == "cancelled"
+    assert world.aws.live() == []
+    assert world.remembered("r1").drivers == []
+
+
+def test_terminate_waits_for_nobody_and_gives_the_lock_back(world: Commands) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.settings["kiln_if_running"] = "wait"
+    begun = world.clock.seconds
+    assert world.kiln("r1", actions=("terminate",)) == 0
+    assert world.clock.seconds - begun < DEAD_SECONDS
+    assert world.aws.live() == []
+
+
+def test_the_lock_is_given_back_by_terminate_when_no_command_is_left(world: Commands) -> None:
+    assert world.kiln("r1", actions=("launch",)) == 0
+    assert world.holders() == ["r1"]
+    assert world.kiln("r1", actions=("terminate",)) == 0
+    assert world.holders() == []
