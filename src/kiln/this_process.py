@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 _STATE, _STARTED = 0, 19  # fields of /proc/PID/stat after the name: 3 and 22 in proc_pid_stat(5)
 
 
+@cache
 def machine() -> str:
     """Return what no other running machine or container has; nothing where it cannot be read."""
     try:

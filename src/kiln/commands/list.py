@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kiln import paths
 from kiln.aws.effects import MOST_OBJECTS
-from kiln.commands import shared
+from kiln.commands import shared, working
 from kiln.display import failure, terminal
 from kiln.emr import clusters, verdicts
 from kiln.emr.descriptions import described, line
@@ -54,6 +54,8 @@ def _show(live: list[Cluster], past: Past) -> None:
         terminal.out(f"  {of.pipeline if of else ''}  {line(cluster)}")
     for run in past.rows:
         terminal.out(f"  {run['created_at']}  {run['pipeline']}  {run['run_id']}  {run['verdict']}")
+        for driver in run["drivers"]:
+            terminal.out(f"    command {driver['described']}")
     for problem in past.problems:
         terminal.err(f"note: {problem}")
 
@@ -108,7 +110,7 @@ def past_runs(context: Context, asked: Asked, limit: int) -> Past:
 
 
 def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], str]:
-    row: dict[str, Any] = {"pipeline": one.pipeline, "run_id": one.run_id}
+    row: dict[str, Any] = {"pipeline": one.pipeline, "run_id": one.run_id, "drivers": []}
     try:
         stored = context.effects.get_object(one.stored.uri)
         if stored is None:
@@ -117,6 +119,7 @@ def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], s
     except KilnError as error:
         return row | {"created_at": "", "verdict": "unreadable", "exit_code": None}, error.message
     row |= {"created_at": run.created_at, "exit_code": run.exit_code}
+    row["drivers"] = working.listed(context, run)
     try:
         identity = Identity(environment=asked.environment, pipeline=one.pipeline, run_id=one.run_id)
         live = name_of(identity) in asked.live

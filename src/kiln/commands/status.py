@@ -9,7 +9,7 @@ import msgspec
 
 from kiln import paths, run_ids
 from kiln.clock import timestamp
-from kiln.commands import failed_phase, shared
+from kiln.commands import failed_phase, shared, working
 from kiln.display import failure, terminal
 from kiln.emr import clusters, evidence, states, step_endings, steps, tags, verdict_table, verdicts
 from kiln.emr.descriptions import described
@@ -53,6 +53,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "verdict": shown.verdict,
         "failure_class": shown.failure_class,
         "live": live,
+        "drivers": working.listed(context, known.run),
         "message": _message(known, live=live),
         "held_until": _held_until(found),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
@@ -108,6 +109,8 @@ def _show(document: dict[str, Any]) -> None:
         terminal.out(f"  cluster {cluster['id']}  {cluster['state']}{reason}")
     if document["held_until"]:
         terminal.out(f"  held for debugging until {document['held_until']}")
+    for driver in document["drivers"]:
+        terminal.out(f"  command {driver['described']}, since {driver['started_at']}")
     for step in document["steps"]:
         took = f"  {step['seconds']:.0f} s" if step["seconds"] is not None else ""
         terminal.out(f"  step {step['name']} ({step['id']})  {step['state']}{took}")

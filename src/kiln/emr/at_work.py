@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kiln.emr import finding
 from kiln.emr.pipeline_lock import PipelineLock
 from kiln.ledger.presence import Presence
 from kiln.ledger.store import Ledger
@@ -55,8 +56,8 @@ class Arrival:
     def enter(self) -> AtWork:
         """Begin to work. Raises LockedError (17) when another run or command is at this work.
 
-        Raises StepCancelledError (15) when somebody has asked for the end of the run, LedgerUnreadableError
-        and LockUnreadableError (10).
+        Raises StepCancelledError (15) when somebody has asked for the end of the run, ClusterNotFoundError
+        (18) for work on a run that is not there, LedgerUnreadableError and LockUnreadableError (10).
         """
         context = self.context
         ledger = Ledger(context.effects, context.clock, self.state_uri, self.identity)
@@ -64,6 +65,7 @@ class Arrival:
         lock = None
         try:
             if self.most is None:
+                self._check_exists(ledger)
                 presence.register()
             else:
                 lock = PipelineLock(
@@ -75,3 +77,9 @@ class Arrival:
             raise
         own = presence.on(context)
         return AtWork(context=own, ledger=presence.ledger.on(own.effects), presence=presence, lock=lock)
+
+    def _check_exists(self, ledger: Ledger) -> None:
+        """Make sure that a mistyped run id leaves no ledger."""
+        if ledger.read() is None:
+            run = self.identity
+            finding.only(self.context, run.environment, run.pipeline, run.run_id)

@@ -7,8 +7,6 @@ cluster with its name. A dead driver that answered for its cluster is replaced, 
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +65,7 @@ class PipelineLock:
             try:
                 replaced += [self._replace(one) for one in others if one.is_dead]
                 presence.register()
-                entries = (*(one.holder for one in living), self._holder(timestamp(store.now())))
+                entries = (*(one.holder for one in living), self._holder(presence, timestamp(store.now())))
                 store.write(msgspec.structs.replace(lock, holders=entries), version)
             except ConditionFailedError:
                 continue
@@ -82,11 +80,9 @@ class PipelineLock:
     def _store(self, context: Context) -> LockStore:
         return LockStore(context.effects, context.clock, self.state_uri, self.identity)
 
-    def _holder(self, now: str) -> Holder:
+    def _holder(self, presence: Presence, now: str) -> Holder:
         mine = self.identity
-        return Holder(
-            run_id=mine.run_id, owner=mine.owner, host=socket.gethostname(), pid=os.getpid(), taken_at=now
-        )
+        return Holder(run_id=mine.run_id, owner=mine.owner, driver_id=presence.id, taken_at=now)
 
     def _replace(self, dead: Judged) -> Presence:
         """Take the place of a run's dead drivers and end its cluster; return the entry, to be removed last.

@@ -28,12 +28,11 @@ _NAME = Annotated[str, Meta(pattern=rf"^{NAME.pattern}\Z")]
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that holds the lock, and the command that took it."""
+    """A run that holds the lock, and the command that took it: `driver_id` in the run's ledger."""
 
     run_id: Annotated[str, Meta(pattern=rf"^{RUN_ID.pattern}\Z")]
     owner: str = ""
-    host: str = ""
-    pid: int = 0
+    driver_id: str = ""
     taken_at: str
 
 

@@ -43,7 +43,8 @@ class Presence:
         self._entry = drivers.made(work, context.clock.now())
         self._anew = work.begins_anew
         self._registered = self._failed = self._is_new = False
-        self._due = self._confirmed = 0.0
+        self._due = 0.0
+        self._stamped = self._confirmed = self._times()
         self.ledger = ledger.of_driver(self._entry.id)
         self.lost: FencedError | None = None
 
@@ -77,7 +78,7 @@ class Presence:
 
     def _enter(self, run: Run) -> None:
         self._is_new = not run.updated_at
-        now = self.ledger.aws_now()
+        now = self._stamp()
         living = [one for one in drivers.alive(run, now) if one.id != self.id]
         for one in living:
             if drivers.conflict(one, self._entry) or len(living) >= _MOST:
@@ -126,12 +127,25 @@ class Presence:
                 raise self.ledger.fenced()
             mine = self._entry
             run.drivers.append(mine)
-        mine.heartbeat_at = timestamp(self.ledger.aws_now())
+        mine.heartbeat_at = timestamp(self._stamp())
+
+    def _stamp(self) -> datetime:
+        """Return the time of a heartbeat. The write of it may take minutes when the process is stopped."""
+        self._stamped = self._times()
+        return self.ledger.aws_now()
+
+    def _times(self) -> tuple[float, datetime]:
+        return self._clock.monotonic(), self._clock.now()
 
     def _note_beat(self) -> None:
         self._failed = False
-        self._confirmed = self._clock.monotonic()
-        self._due = self._confirmed + HEARTBEAT_SECONDS
+        self._confirmed = self._stamped
+        self._due = self._stamped[0] + HEARTBEAT_SECONDS
+
+    def _age(self) -> float:
+        """Return the age of the last heartbeat; the monotonic clock stands still in a suspended machine."""
+        (begun, at), (now, is_now) = self._confirmed, self._times()
+        return max(now - begun, abs((is_now - at).total_seconds()))
 
     def guard(self, operation: str) -> None:
         """Refuse a change of AWS by a driver that has lost its entry. Raises FencedError (17).
@@ -141,7 +155,7 @@ class Presence:
         if not OPERATIONS[operation].changes or not self._registered:
             return
         now = self._clock.monotonic()
-        is_stale = now - self._confirmed > _FRESH_SECONDS and (not self._failed or now >= self._due)
+        is_stale = self._age() > _FRESH_SECONDS and (not self._failed or now >= self._due)
         if self.lost is None and operation != "put_object" and is_stale:
             self._beat()
         if self.lost is not None:

@@ -57,6 +57,7 @@ def test_no_ledger_hides_another(bodies: list[bytes]) -> None:
         "created_at": "x",
         "verdict": "no_step",
         "exit_code": None,
+        "drivers": [],
     }
     unreadable = [row for row in found.rows if row["verdict"] == "unreadable"]
     assert len(found.problems) <= len(bodies)
