@@ -37,6 +37,13 @@ expired, held too long, doubled, orphaned or idle, and why. What does not carry 
 
 docs/operations/reaper.md has a timer for it."""
 
+_SSH_HELP = """\
+A node is named master, core-2 (by address, from 1 on), by its address, or by its id.
+What follows -- is the command; its exit code is this command's.
+
+  kiln ssh model_building --env stage
+  kiln ssh model_building --env stage --node core-1 -- df -h /mnt"""
+
 # Past runs that `list` shows: a screen.
 _RUNS = 20
 
@@ -110,6 +117,17 @@ def _parser() -> argparse.ArgumentParser:
         help="from now on, such as 30m or 2h; at most 7d",
     )
 
+    ssh = _command(commands, "ssh", "a shell on a node of a run's cluster, or one command there", _SSH_HELP)
+    ssh.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(ssh)
+    ssh.add_argument("--node", metavar="NAME|ID", default="master", help="default: master")
+    tunnel = _command(commands, "tunnel", "the web pages of a run's cluster on this machine")
+    tunnel.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(tunnel)
+    tunnel.add_argument(
+        "--port", metavar="LOCAL", type=_port, help="first of three ports here (default: the pages' own)"
+    )
+
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = _command(commands, name, text)
         command.add_argument("pipeline", metavar="PIPELINE")
@@ -146,6 +164,14 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not int(text[:9]):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text[:9])
+
+
+def _port(text: str) -> int:
+    """Read the first of three ports that an ordinary user may open."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65533") else 0
+    if not 1024 <= number <= 65_533:  # noqa: PLR2004  # as the message says
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1024 to 65533")
+    return number
 
 
 def _hold(text: str) -> int:
@@ -188,7 +214,10 @@ def _unread(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _read(argv: Sequence[str]) -> argparse.Namespace:
-    arguments = _parser().parse_args(argv)
+    # What follows -- is the command of `ssh`, with options of its own; elsewhere it stays argparse's.
+    end = list(argv).index("--") if argv[:1] == ["ssh"] and "--" in argv else len(argv)
+    arguments = _parser().parse_args(argv[:end])
+    arguments.words = list(argv[end + 1 :])
     if arguments.env is None:
         arguments.env = os.environ.get("KILN_ENV", "")
     return arguments

@@ -10,6 +10,7 @@ from kiln import private
 from kiln.diagnosis import child_output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _SECONDS = 20
@@ -23,9 +24,10 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
     known_hosts: Path
     proxy_command: str = ""  # empty = ssh connects by itself
 
-    def command(self, address: str, *words: str) -> list[str]:
-        """Return the ssh command line."""
+    def command(self, address: str, *words: str, first: Sequence[str] = ()) -> list[str]:
+        """Return the ssh command line. Options in `first` win: ssh takes the first value of each."""
         options = [
+            *first,
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=8", "-o", "LogLevel=ERROR"),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=accept-new"),
             *("-o", f"ProxyCommand={self.proxy_command or 'none'}"),
