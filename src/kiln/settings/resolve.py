@@ -63,7 +63,9 @@ def part(question: Question, kind: type[M]) -> M:
     inventories.check_environment(question.root, question.environment)
     if question.pipeline:
         inventories.check_pipeline(question.root, question.environment, question.pipeline)
-    return _typed(kind, "", _ask(question, model.variables(kind)), [])
+    # The texts of -e key=value are numbers or booleans where the model wants them, as for a whole run.
+    given = [files.extra_source(argument) for argument in question.extra]
+    return _typed(kind, "", _ask(question, model.variables(kind)), given)
 
 
 def _checked(question: Question) -> list[files.Source]:

@@ -101,3 +101,15 @@ def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_aske
     (copy / "group_vars/local/main.yml").write_text("kiln_environment: [local\n")
     with pytest.raises(UsageError, match=r"group_vars/local/main\.yml, line \d+ is not valid YAML"):
         resolve.part(msgspec.structs.replace(question, root=copy, extra=()), model.Account)
+
+
+def test_a_number_given_as_key_value_counts_for_a_part_of_the_settings_too(
+    question: resolve.Question,
+) -> None:
+    extra = ("kiln_terminate_timeout_seconds=5", "kiln_poll_interval_seconds=0.5")
+    given = resolve.part(msgspec.structs.replace(question, extra=extra), model.Ending)
+    assert (given.kiln_terminate_timeout_seconds, given.kiln_poll_interval_seconds) == (5, 0.5)
+    with pytest.raises(UsageError, match="kiln_terminate_timeout_seconds is 'soon'"):
+        resolve.part(
+            msgspec.structs.replace(question, extra=("kiln_terminate_timeout_seconds=soon",)), model.Ending
+        )
