@@ -144,12 +144,13 @@ def test_a_termination_that_aws_does_not_confirm_is_exit_20_until_the_page_helps
 
 
 @pytest.mark.usefixtures("_no_faults_after")
-def test_a_sweep_that_is_refused_is_exit_20_and_the_next_one_ends_it(hollow: World) -> None:
+def test_a_sweep_waits_for_a_throttled_account(hollow: World) -> None:
     _, cluster_id = launched(hollow, "swept")
     tag(hollow, cluster_id, expires_at=LAST_YEAR)
     emrbox("fault", "add", "throttle", "scale=0.2")
     swept = hollow.kiln("reap", "--env", "local", "--yes", "-o", "json")
     assert swept.code == 0, swept.said
+    emrbox("fault", "clear")
     assert state(hollow, cluster_id) == "TERMINATED"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -146,3 +147,12 @@ def test_no_heartbeat_is_an_error(heartbeat: str, host: str, whole: bool) -> Non
     kept = run((whole, 0))
     kept.drivers = [msgspec.structs.replace(kept.drivers[0], heartbeat_at=heartbeat, host=host)]
     assert reason(cluster(), run=kept) in {"", "orphaned"}
+
+
+def test_the_page_of_the_reaper_has_the_table() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/operations/reaper.md").read_text()
+    rows = [line for line in page.splitlines() if line.endswith(("| yes |", "| no |"))]
+    assert rows == [
+        f"| `{one.name}` | {one.meaning} | {'yes' if one.despite_driver else 'no'} |"
+        for one in reaping.REASONS
+    ]
