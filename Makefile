@@ -31,8 +31,8 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 unit: setup ## tests without a box, with all invalid and malicious values: minutes
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout tests/permissions emrbox/tests/unit
 
-box: test_setup ## tests of emrbox with real nodes: minutes
-	@$(BIN)/pytest -q -n 2 --dist loadfile emrbox/tests/box
+box: test_setup ## tests of emrbox with real nodes, and of Kiln's verdicts on hollow clusters: minutes
+	@$(BIN)/pytest -q -n 2 --dist loadfile emrbox/tests/box tests/on_box
 
 clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
 	@$(BIN)/pytest emrbox/tests/clients

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import paths
+from kiln.aws.error_codes import REFUSALS
 from kiln.emr import known_steps, lost_calls, states, step_identity
 from kiln.emr.steps import entries_of, record, request
 from kiln.errors import (
@@ -17,6 +18,7 @@ from kiln.errors import (
     UsageError,
 )
 from kiln.exit_codes import ExitCode
+from kiln.failure_classes import FailureClass
 from kiln.ledger.schema import REFUSED, StepEntry
 
 if TYPE_CHECKING:
@@ -136,7 +138,12 @@ def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: Aws
     if cluster is None or cluster.state not in states.CLUSTER_USABLE:
         # "A job flow that is shutting down, terminated, or finished may not be modified."
         return ClusterNotFoundError(message, fix=refusal.fix)
-    return StepFailedError(message, fix=refusal.fix or f"correct the step {step.name} (steps)")
+    forbidden = refusal.code in REFUSALS
+    return StepFailedError(
+        message,
+        fix=refusal.fix or f"correct the step {step.name} (steps)",
+        failure_class=FailureClass.PERMISSION if forbidden else FailureClass.VALIDATION,
+    )
 
 
 def _close_intent(ledger: Ledger, name: str, cluster_id: str) -> None:

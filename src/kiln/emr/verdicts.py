@@ -38,6 +38,16 @@ def shown(context: Context, run: Run, *, live: bool) -> Shown:
     return of_row(of_ended(context, run))
 
 
+def after_end(context: Context, run: Run | None, cluster_id: str | None) -> Shown:
+    """Return the verdict of a run whose cluster was ended just now.
+
+    The class that a command recorded before is kept: it knew more, such as the nodes that were lost.
+    """
+    now = of_row(of_ended(context, run, cluster_id))
+    is_same = run is not None and run.verdict == now.verdict and not is_outdated(run, live=False)
+    return Shown(now.verdict, run.failure_class) if run and is_same else now
+
+
 def of_row(row: verdict_table.Row) -> Shown:
     """Return what a row of the table shows."""
     return Shown(row.verdict.value, row.failure_class.value if row.failure_class else "")

@@ -75,9 +75,8 @@ class Outcome:
             self.result.verdict = Verdict.RUNNING.value
         else:
             run = self.scope.ledger.read_if_possible()
-            self.result.verdict = verdicts.of_ended(
-                self.scope.context, run, self.result.cluster_id
-            ).verdict.value
+            shown = verdicts.after_end(self.scope.context, run, self.result.cluster_id)
+            self.result.verdict, self.result.failure_class = shown.verdict, shown.failure_class
 
     def _steps(self) -> tuple[StepFact, ...]:
         optional = {phase.name for phase in self.selection.phases if phase.step and phase.step.optional}

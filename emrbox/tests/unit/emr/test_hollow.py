@@ -344,6 +344,17 @@ def test_a_cluster_fails_in_the_middle_of_a_step(emr: HollowEmr, with_errors: in
     assert emr.step_states(cluster_id) == ["CANCELLED"]
 
 
+def test_emr_forgets_a_cluster_two_months_after_it_has_ended(emr: HollowEmr) -> None:
+    living, ended = emr.launch(), emr.launch()
+    emr.call("TerminateJobFlows", JobFlowIds=[ended])
+    emr.clock.advance(59 * 86400)
+    assert emr.state(ended) == "TERMINATED"
+    emr.clock.advance(2 * 86400)
+    assert emr.state(living) == "WAITING"
+    with pytest.raises(AwsError, match="not valid"):
+        emr.call("DescribeCluster", ClusterId=ended)
+
+
 @pytest.mark.parametrize("kind", ["start-fails", "cluster-fails"])
 def test_a_reason_that_emr_does_not_have_is_refused(emr: HollowEmr, kind: str) -> None:
     with pytest.raises(ValueError, match="INTERNAL_ERROR"):

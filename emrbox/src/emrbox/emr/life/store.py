@@ -128,7 +128,7 @@ class Store(Clusters):
         """Return every cluster that EMR still shows, oldest first."""
         with self._lock:
             clusters = [c for c in self._clusters.values() if self._shows(c)]
-        return [c for c in clusters if c.status.state not in CLUSTER_ENDED or self._is_young(c)]
+        return [c for c in clusters if self._is_kept(c)]
 
     def forget_account(self, account_id: str, within_seconds: float = 30.0) -> None:
         """End an account's clusters, wait for their nodes to be gone, and forget them."""
@@ -147,8 +147,10 @@ class Store(Clusters):
                 self._clusters.pop(cluster.id, None)
                 self._drivers.pop(cluster.id, None)
 
-    def _is_young(self, cluster: Cluster) -> bool:
-        return cluster.status.created > self.now(cluster) - FORGET_AFTER
+    def _is_kept(self, cluster: Cluster) -> bool:
+        """Whether EMR still knows a cluster: it forgets ended ones (docs/aws_facts.md 1.8)."""
+        is_young = cluster.status.created > self.now(cluster) - FORGET_AFTER
+        return is_young or cluster.status.state not in CLUSTER_ENDED
 
     def clock_for(self, tags: dict[str, str]) -> Clock:
         """Return the clock of a cluster that is launched with these tags."""
@@ -164,7 +166,8 @@ class Store(Clusters):
         """Return a cluster or None."""
         with self._lock:
             cluster = self._clusters.get(cluster_id)
-        return cluster if cluster is not None and self._shows(cluster) else None
+        is_shown = cluster is not None and self._shows(cluster) and self._is_kept(cluster)
+        return cluster if is_shown else None
 
     def _shows(self, cluster: Cluster) -> bool:
         return self._account_id is None or cluster.account_id == self._account_id
