@@ -23,6 +23,7 @@ from kiln.errors import (
     UnreachableError,
 )
 from kiln.exit_codes import ExitCode
+from kiln.failure_classes import FailureClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,9 +135,11 @@ def _found(
     if found is not None:
         return found
     searched = context.clock.monotonic() - started
+    is_late = context.is_over()
     raise UnknownOutcomeError(
         f"AWS gave no answer ({lost.message}), and {what} did not show up in {searched:.0f} s: "
         "whether it exists is not known, so it was not asked for a second time",
         fix="run the same action with the same run id again: it searches first",
-        exit_code=ExitCode.DEADLINE if context.is_over() else exit_code,
+        exit_code=ExitCode.DEADLINE if is_late else exit_code,
+        failure_class=FailureClass.DEADLINE if is_late else None,
     ) from lost

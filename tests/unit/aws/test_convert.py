@@ -70,6 +70,40 @@ def test_a_node_has_an_address_or_none(field: str, value: Any) -> None:
     assert seen.ec2_instance_id == "" or re.fullmatch(r"i-[0-9a-f]{8,17}", seen.ec2_instance_id)
 
 
+LOST = INSTANCE | {
+    "Market": "SPOT",
+    "Status": {
+        "State": "TERMINATED",
+        "StateChangeReason": {"Code": "INSTANCE_FAILURE"},
+        "Timeline": {"EndDateTime": NOW},
+    },
+}
+
+
+def test_a_lost_node_is_one_that_failed_by_itself() -> None:
+    seen = convert.lost_instance(LOST)
+    assert seen is not None
+    assert (seen.ec2_instance_id, seen.group_id, seen.market) == ("i-0123456789abcdef0", "ig-1", "SPOT")
+    assert seen.ended_at == NOW
+    for code in ("CLUSTER_TERMINATED", "BOOTSTRAP_FAILURE", None):
+        status = {"State": "TERMINATED", "StateChangeReason": {"Code": code}}
+        assert convert.lost_instance(LOST | {"Status": status}) is None
+
+
+@many
+@given(field=st.sampled_from(sorted(LOST)), value=st.one_of(documents(), texts("SPOT", "ig-1")))
+def test_a_lost_node_of_another_form_is_no_answer(field: str, value: Any) -> None:
+    try:
+        seen = convert.lost_instance(LOST | {field: value})
+    except UnansweredError:
+        return
+    if seen is not None:
+        assert re.fullmatch(r"[a-z]{1,4}-[A-Z0-9]{1,32}", seen.id)
+        assert seen.ec2_instance_id == "" or re.fullmatch(r"i-[0-9a-f]{8,17}", seen.ec2_instance_id)
+        assert isinstance(seen.market, str)
+        assert isinstance(seen.group_id, str)
+
+
 @pytest.mark.parametrize(
     ("read", "document"),
     [

@@ -13,6 +13,7 @@ from run_world import World
 
 from kiln import cli
 from kiln.ansible_modules import cluster, options, step
+from kiln.aws.effects import LostInstance
 from kiln.commands import failed_phase, run, shared
 from kiln.errors import KilnError, PlaybookError
 from kiln.exit_codes import ExitCode
@@ -300,6 +301,73 @@ def test_a_step_without_a_known_end_is_a_failure_of_a_run_that_ended(
     world.ledger.update(intend)
     terminate(world)
     assert verdicts(show) == ["failed"] * 2
+
+
+@pytest.mark.parametrize(("optional", "verdict"), [(True, "succeeded"), (False, "failed")])
+def test_the_failure_of_an_optional_step_does_not_fail_a_run(
+    world: World, show: Any, verdict: str, *, optional: bool
+) -> None:
+    launch(world)
+    run_step(world)
+
+    def intend(run: Run) -> None:
+        run.steps.append(
+            StepEntry(
+                name="more",
+                cluster_id="j-0001",
+                intent_at=world.ledger.now(),
+                step_id="s-000199",
+                state="FAILED",
+                optional=optional,
+            )
+        )
+
+    world.ledger.update(intend)
+    terminate(world)
+    assert verdicts(show) == [verdict] * 2
+
+
+def test_status_shows_the_class_that_a_command_recorded(world: World, show: Any) -> None:
+    world.aws.boot_fails = ("INTERNAL_ERROR", "EC2 is out of capacity for m5.xlarge")
+    result = world.run()
+    assert (result.exit_code, result.failure_class) == (ExitCode.CAPACITY, "capacity")
+    assert world.remembered().failure_class == "capacity"
+    assert show("status", "model_building")["failure_class"] == "capacity"
+
+
+def test_status_finds_the_class_of_a_run_that_nobody_concluded(world: World, show: Any) -> None:
+    world.aws.step_outcomes["sd"] = "FAILED"
+    launch(world)
+    with pytest.raises(KilnError):
+        run_step(world)
+    terminate(world)
+    status = show("status", "model_building")
+    assert (status["verdict"], status["failure_class"]) == ("failed", "user_code")
+
+
+def test_the_end_of_a_cluster_keeps_the_class_that_was_recorded_before(world: World, show: Any) -> None:
+    world.run("launch")
+    world.aws.lost["j-0001"] = [
+        LostInstance(id="ci-1", ec2_instance_id="", group_id="ig-CORE", market="SPOT", ended_at=None)
+    ]
+    world.aws.step_outcomes["sd"] = "FAILED"
+    assert world.run("sd").failure_class == "spot_loss"
+    assert world.run("terminate").failure_class == "spot_loss"
+    assert show("status", "model_building")["failure_class"] == "spot_loss"
+
+
+def test_a_cluster_that_aws_has_forgotten_ended_as_the_ledger_says(world: World, show: Any) -> None:
+    launch(world)
+    run_step(world)
+    terminate(world)
+
+    def forget_end(run: Run) -> None:
+        run.steps[0].state = None
+
+    world.ledger.update(forget_end)
+    world.aws.clusters.clear()
+    status = show("status", "model_building", "--run-id", "r1")
+    assert (status["verdict"], status["failure_class"]) == ("failed", "unknown")
 
 
 def test_an_end_that_was_confirmed_later_is_no_failure(world: World, show: Any) -> None:
