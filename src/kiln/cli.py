@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("pipeline", metavar="PIPELINE")
         _run_id(command)
         command.add_argument("--step", metavar="NAME", help="default: the last step, or the one that failed")
+        command.add_argument(
+            "--try", metavar="N", dest="number", type=_count, help="the Nth try of the step (1: the first)"
+        )
         if name == "logs":
             command.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
 

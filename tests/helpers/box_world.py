@@ -12,11 +12,11 @@ from fakes import FakePlaybooks, Silence, shape
 
 from kiln.aws.boto import Boto
 from kiln.aws.context import Context
-from kiln.emr import add_steps, steps
 from kiln.identity import Identity, name_of
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
 from kiln.runs.limits import Limits
+from kiln.runs.step_graph import StepGraph
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from emrbox.pytest_plugin import Account, Box
     from kiln.runs.result import Result
 
-LIMITS = Limits(
-    terminate_seconds=600, interval_seconds=30, run_seconds=20_000, step_seconds=7200, keep_failed=False
-)
+LIMITS = Limits(terminate_seconds=600, interval_seconds=30, run_seconds=20_000, step_seconds=7200)
 STEPS = (
     StepSettings(name="sd", jar="command-runner.jar", args=("true",)),
     StepSettings(name="cdd", jar="command-runner.jar", args=("true",), optional=True),
@@ -113,7 +111,7 @@ class BoxWorld:
             playbooks=self.playbooks,
             reporter=Silence(),
             arguments=[],
-            explain=lambda *_: [],
+            explain=lambda *_: None,
         ).run()
 
     def kill_driver(self) -> None:
@@ -141,9 +139,8 @@ class BoxWorld:
 
     def step_by_playbook(self, step: StepSettings) -> None:
         """Run a step as the module of the playbook does: the ledger gets the step and no verdict."""
-        added, _ = add_steps.add(self.context, self.cluster_id, step, self.ledger)
-        how = {"timeout_seconds": 600.0, "interval_seconds": 30.0}
-        steps.run_to_end(self.context, self.cluster_id, added, self.ledger, **how)
+        graph = StepGraph(context=self.context, ledger=self.ledger, limits=LIMITS, needs={}, cancels=False)
+        graph.run(self.context.effects.describe_cluster(self.cluster_id), [step])
 
 
 @dataclass(frozen=True)

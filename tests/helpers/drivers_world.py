@@ -69,7 +69,7 @@ class Drivers:
             playbooks=BeatingPlaybooks(playbooks, at_work.presence.beat_if_due),
             reporter=Silence(),
             arguments=[],
-            explain=lambda *_: [],
+            explain=lambda *_: None,
         )
 
     def run(self, run_id: str, actions: str | None = None, most: int = 1) -> Result:

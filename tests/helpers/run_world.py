@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fakes import FakeAws, FakePlaybooks, Silence, VirtualClock, shape
 
 from kiln.aws.context import Context
+from kiln.diagnosis.cause import Cause
 from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
@@ -19,6 +20,7 @@ from kiln.settings.model import StepSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kiln.aws.effects import Step
     from kiln.runs.result import Result
 
 STEPS = (
@@ -26,6 +28,12 @@ STEPS = (
     StepSettings(name="cdd", jar="command-runner.jar", args=("true",), outputs=("s3://data/models/cdd/",)),
 )
 LIMITS = Limits(terminate_seconds=300, interval_seconds=5, run_seconds=3600, step_seconds=600)
+
+
+def cause_of(step: Step) -> Cause:
+    """Return a cause as logs may have it."""
+    headline = f"ValueError in {step.name}"
+    return Cause(kind="python_exception", headline=headline, lines=(f"Traceback of {step.name}", headline))
 
 
 class World:
@@ -65,7 +73,7 @@ class World:
             playbooks=self.playbooks,
             reporter=Silence(),
             arguments=[],
-            explain=lambda _context, _cluster, step: [f"Traceback of {step.name}"],
+            explain=lambda _context, _cluster, step: cause_of(step),
             data_date=self.data_date,
             attempts=self.attempts,
         ).run()

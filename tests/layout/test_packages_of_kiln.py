@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watching": {"aws", "emr"},
     "playbooks": set(),
     "diagnosis": {"aws", "emr"},
-    "runs": {"aws", "emr", "ledger", "model_repo", "playbooks", "settings"},
+    "runs": {"aws", "diagnosis", "emr", "ledger", "model_repo", "playbooks", "settings"},
     "display": {"runs"},
     "ansible_modules": {"aws", "emr", "ledger", "runs", "settings", "watching"},
     "commands": {

@@ -106,6 +106,7 @@ def cluster(answer: Mapping[str, Any]) -> effects.Cluster:
         ended_at=forms.time_if_any(timeline.get("EndDateTime")),
         tags={forms.text(tag.get("Key")): forms.text(tag.get("Value")) for tag in raw.get("Tags", [])},
         log_uri=normal_log_uri(forms.text(raw.get("LogUri"))),
+        instance_profile=forms.text(raw.get("Ec2InstanceAttributes", {}).get("IamInstanceProfile")),
         master_public_dns_name=forms.text(raw.get("MasterPublicDnsName")),
         release_label=forms.text(raw.get("ReleaseLabel")),
         termination_protected=bool(raw.get("TerminationProtected", False)),

@@ -40,6 +40,8 @@ class Cluster(ClusterSummary, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     tags: Mapping[str, str]
     log_uri: str = ""
+    # Name or ARN of the profile whose role the nodes have.
+    instance_profile: str = ""
     master_public_dns_name: str = ""
     release_label: str = ""
     termination_protected: bool = False

@@ -35,10 +35,13 @@ class Chosen:
         ids = self.known.cluster_ids
         return [(one, step) for one in ids for step in steps.listed_if_any(self.context, one)]
 
-    def step(self, wanted: str | None, *, failed_first: bool) -> tuple[Cluster, Step]:
+    def step(
+        self, wanted: str | None, *, failed_first: bool, number: int | None = None
+    ) -> tuple[Cluster, Step]:
         """Return the step with that name or id, else the one that failed, else the last.
 
-        Raises UsageError for a step that the run does not have, ClusterNotFoundError when it has none.
+        With a `number` it is that try of the step: 1 is the first. Raises UsageError for a step or a try that
+        the run does not have, ClusterNotFoundError when it has no step.
         """
         run_id = self.known.identity.run_id
         found = [pair for pair in self.steps() if wanted in {None, pair[1].name, pair[1].id}]
@@ -48,7 +51,24 @@ class Chosen:
             raise ClusterNotFoundError(f"run {run_id} has no steps yet")
         failed = [pair for pair in found if pair[1].state in _FAILED]
         cluster_id, step = (failed or found)[-1] if failed_first else found[-1]
+        if number is not None:
+            cluster_id, step = self._try(step, number)
         return self.context.effects.describe_cluster(cluster_id), step
+
+    def _try(self, one: Step, number: int) -> tuple[str, Step]:
+        """Return a try of the step that has this one's name, by its number in the run."""
+        tries = [pair for pair in self.steps() if pair[1].name == one.name]
+        run = self.known.run
+        added = [entry.step_id for entry in run.steps if entry.name == one.name] if run else []
+        order = {step_id: position for position, step_id in enumerate(added)}
+        # The ledger has the order in which they were added; one that it does not have came later.
+        tries.sort(key=lambda pair: order.get(pair[1].id, len(order)))
+        if number > len(tries):
+            raise UsageError(
+                f"run {self.known.identity.run_id} has {len(tries)} tries of step {one.name}, not {number}",
+                fix=f"--try 1 to --try {len(tries)}",
+            )
+        return tries[number - 1]
 
 
 def run(arguments: argparse.Namespace) -> Chosen:

@@ -18,16 +18,24 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Show the cause."""
     asked = chosen.run(arguments)
-    phase = None if arguments.step else failed_phase.of_run(asked.known.run, live=asked.known.is_live)
+    phase = (
+        None
+        if arguments.step or arguments.number
+        else failed_phase.of_run(asked.known.run, live=asked.known.is_live)
+    )
     if asked.known.run and phase:
         return _show_phase(arguments, asked, asked.known.run, phase)
-    cluster, step = asked.step(arguments.step, failed_first=True)
-    lines = diagnose.screen(asked.context.effects, cluster, step, shared.ssh_of(asked.access, cluster.id))
+    cluster, step = asked.step(arguments.step, failed_first=True, number=arguments.number)
+    cause = diagnose.cause_of(asked.context.effects, cluster, step, shared.ssh_of(asked.access, cluster.id))
     if failure.wants_json(arguments):
-        terminal.out_json(chosen.described("diagnose", cluster, step) | {"lines": lines})
+        found = {"cause": cause.summary(), "lines": cause.lines}
+        terminal.out_json(chosen.described("diagnose", cluster, step) | found)
         return 0
-    terminal.out(f"step {step.name} ({step.id}) of cluster {cluster.id} ({cluster.state}): {step.state}")
-    for line in lines:
+    terminal.out(cause.headline)
+    if cause.advice:
+        terminal.out(f"  fix: {cause.advice}")
+    terminal.out(f"  step {step.name} ({step.id}) of cluster {cluster.id} ({cluster.state}): {step.state}")
+    for line in cause.lines:
         terminal.out(f"  {line}")
     return 0
 

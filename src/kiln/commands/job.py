@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.cause import Explain
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
     from kiln.settings.model import ClusterShape, Ending, IfRunning
     from kiln.settings.resolve import Question
 
 
-def _no_cause(*_: object) -> list[str]:
-    return []
+def _no_cause(*_: object) -> None:
+    """Find no cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Job:
     shape: ClusterShape | None = None
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
-    explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
+    explain: Explain = _no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
     begins_anew: bool = False

@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Print a step's logs, the driver's first."""
     asked = chosen.run(arguments)
     context = asked.context
-    cluster, step = asked.step(arguments.step, failed_first=False)
+    cluster, step = asked.step(arguments.step, failed_first=False, number=arguments.number)
     ssh = shared.ssh_of(asked.access, cluster.id)
     if arguments.follow and step.state not in states.STEP_ENDED:
         return _follow(context, cluster, step, ssh)
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _found(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> list[logs.Log]:
-    for place in places.sources(context.effects, cluster, ssh):
+    for place in places.of_cluster(context.effects, cluster, ssh):
         step_logs = place.step(step.id)
         application = logs.application_of(step_logs)
         driver = place.driver(application) if application else []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.cause import Cause
     from kiln.runs.selection import Selection
     from kiln.settings.model import ClusterShape, Driver, StepSettings
 
@@ -133,5 +134,5 @@ def _expected(driver: Driver) -> StepIdentity:
     return StepIdentity(commit=commit, environment=driver.emr_node_environment_hash)
 
 
-def _explain(context: Context, driver: Driver, cluster: Cluster, step: Step) -> list[str]:
-    return diagnose.screen(context.effects, cluster, step, shared.ssh_of(driver, cluster.id))
+def _explain(context: Context, driver: Driver, cluster: Cluster, step: Step) -> Cause:
+    return diagnose.cause_of(context.effects, cluster, step, shared.ssh_of(driver, cluster.id))

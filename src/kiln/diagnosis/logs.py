@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STEP_FILES = ("stderr", "stdout", "controller", "syslog")
-APPLICATION = re.compile(r"Submitted application (application_\d+_\d+)")
+APPLICATION = re.compile(r"Submitted application (application_\d{1,20}_\d{1,20})")
+# As Spark's driver names the containers of its executors when they end.
+_ENDED_CONTAINER = re.compile(r"\b(container_(?:e\d{1,9}_)?\d{1,20}_\d{1,9}_\d{1,4}_\d{1,9}) on host")
+_MOST_CONTAINERS = 4
 LIMITS = unpack.Limits()
 
 
@@ -41,15 +44,24 @@ class Source(Protocol):
     def driver(self, application: str) -> list[Log]:
         """Return the files of an application's first container, where a driver in cluster mode writes."""
 
+    def executors(self, application: str, containers: Sequence[str]) -> list[Log]:
+        """Return the files of these containers of executors; of the newest ones when none are named."""
 
-def left_out(total: int) -> str:
+
+def left_out(total: int, kept: int = LIMITS.kept) -> str:
     """Return what a log of this many bytes lacks because only its end is read; empty when nothing."""
-    if total <= LIMITS.kept:
+    if total <= kept:
         return ""
-    return f"the last {megabytes(LIMITS.kept)} of {megabytes(total)}; the rest is only there"
+    return f"the last {megabytes(kept)} of {megabytes(total)}; the rest is only there"
 
 
 def application_of(step_logs: Sequence[Log]) -> str | None:
     """Return the YARN application that a step's client submitted, None in client mode."""
     found = [match for log in step_logs for match in APPLICATION.findall(log.text)]
     return found[-1] if found else None
+
+
+def ended_containers(driver_logs: Sequence[Log]) -> list[str]:
+    """Return the containers whose end a driver reports, the last ones: their own logs may say why."""
+    found = [match for log in driver_logs for match in _ENDED_CONTAINER.findall(log.text)]
+    return list(dict.fromkeys(reversed(found)))[:_MOST_CONTAINERS]

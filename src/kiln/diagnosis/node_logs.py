@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, NamedTuple
 
 from kiln.diagnosis.logs import LIMITS, STEP_FILES, Log, left_out
 from kiln.diagnosis.unpack import MIB, megabytes
@@ -19,10 +19,24 @@ STEPS_FOLDER = "/mnt/var/log/hadoop/steps"
 CONTAINERS_FOLDER = "/mnt/var/log/hadoop-yarn/containers"
 # Of one node: the four files of a step, or two each of a driver's attempts, and what stands between them.
 _MOST_NODE_BYTES = len(STEP_FILES) * LIMITS.kept + MIB
-# A driver's attempts, newest last; YARN makes two at most by default (yarn.resourcemanager.am.max-attempts).
-_MOST_FOLDERS = 2
 _FILE_SECONDS = 5
+# Every container but the first.
+_NOT_FIRST = ("container_*[02-9]", "container_*[1-9]1")
+_MOST_AT_ONCE = 8
+_SEARCH_SECONDS = 30.0
 _SIZE_DIGITS = 18
+
+
+class Part(NamedTuple):
+    """How much of a search is read: bytes of each file's end, and folders, the last ones by name."""
+
+    kept: int
+    folders: int
+
+
+# YARN makes two attempts of a driver at most by default (yarn.resourcemanager.am.max-attempts).
+_DRIVER = Part(LIMITS.kept, 2)
+_EXECUTORS = Part(MIB, 4)
 
 
 class NodeLogs:
@@ -35,45 +49,61 @@ class NodeLogs:
 
     def step(self, step_id: str) -> list[Log]:
         """Read the step's files on the master."""
-        return self._files(self._master, f"{STEPS_FOLDER}/{shlex.quote(step_id)}", STEP_FILES)
+        return self._files(self._master, f"{STEPS_FOLDER}/{shlex.quote(step_id)}", STEP_FILES, _DRIVER)
 
     def driver(self, application: str) -> list[Log]:
-        """Search every node at once for the first container."""
-        folder = f"{CONTAINERS_FOLDER}/{application}/container_*_000001"
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            found = pool.map(lambda node: self._files(node, folder, ("stdout", "stderr")), self._nodes)
-            return [log for logs in found for log in logs]
+        """Search every node for the first container."""
+        return self._search(application, ["container_*_000001"], _DRIVER)
 
-    def _files(self, address: str, folders: str, names: Iterable[str]) -> list[Log]:
+    def executors(self, application: str, containers: Sequence[str]) -> list[Log]:
+        """Search every node for these containers, or for the newest ones."""
+        names = [shlex.quote(name) for name in containers] or _NOT_FIRST
+        return self._search(application, names, _EXECUTORS)
+
+    def _search(self, application: str, containers: Sequence[str], part: Part) -> list[Log]:
+        """Ask all nodes at once, for a limited time: some of them may not answer."""
+        with ThreadPoolExecutor(max_workers=_MOST_AT_ONCE) as pool:
+            folders = " ".join(f"{CONTAINERS_FOLDER}/{application}/{name}" for name in containers)
+            asked = {
+                pool.submit(self._files, node, folders, ("stdout", "stderr"), part): node
+                for node in self._nodes
+            }
+            _, left = wait(asked, timeout=_SEARCH_SECONDS)
+            late = [one for one in left if one.cancel()]
+        found = [log for one in asked if one not in late for log in one.result()]
+        note = f"was not asked: the search took longer than {_SEARCH_SECONDS:.0f} s"
+        return found + [Log(address=asked[one], text="", note=note) for one in late]
+
+    def _files(self, address: str, folders: str, names: Iterable[str], part: Part) -> list[Log]:
         # One connection for all of a folder's files; each begins with a line that no log holds.
         mark = f"@@kiln-log-{secrets.token_hex(8)} "
-        answer = self._ssh.read(address, _script(mark, folders, names), _MOST_NODE_BYTES)
+        answer = self._ssh.read(address, _script(mark, folders, names, part), _MOST_NODE_BYTES)
         if answer is None:
             return []
-        found = [_log(address, part) for part in answer.text.split(mark)[1:]]
+        found = [_log(address, text, part.kept) for text in answer.text.split(mark)[1:]]
         if answer.is_cut:
             note = f"more than {megabytes(_MOST_NODE_BYTES)} came from this node: what follows is left out"
             found.append(Log(address=f"{address}:{folders}", text="", note=note))
         return [log for log in found if log.text.strip() or log.note]
 
 
-def _script(mark: str, folders: str, names: Iterable[str]) -> str:
+def _script(mark: str, folders: str, names: Iterable[str], part: Part) -> str:
     """Return a script that prints the ends of regular files: what else a job has made there may never end."""
     return (
         f"set -- {folders}; "
-        f'if [ $# -gt {_MOST_FOLDERS} ]; then echo "{mark}$(($# - {_MOST_FOLDERS})) "; '
-        f"shift $(($# - {_MOST_FOLDERS})); fi; "
+        f'if [ $# -gt {part.folders} ]; then echo "{mark}$(($# - {part.folders})) "; '
+        f"shift $(($# - {part.folders})); fi; "
         f'for d; do for n in {" ".join(names)}; do f="$d/$n"; if sudo -n test -f "$f"; then '
         f'echo "{mark}$(sudo -n stat -L -c %s "$f") $f"; '
-        f'sudo -n timeout {_FILE_SECONDS} tail -c {LIMITS.kept} "$f"; echo; fi; done; done'
+        f'sudo -n timeout {_FILE_SECONDS} tail -c {part.kept} "$f"; echo; fi; done; done'
     )
 
 
-def _log(address: str, part: str) -> Log:
+def _log(address: str, text: str, kept: int) -> Log:
     """Return a file that a script has printed; without a name it is the number of folders left out."""
-    head, _, body = part.partition("\n")
+    head, _, body = text.partition("\n")
     size, _, path = head.partition(" ")
     total = int(size) if size.isascii() and size.isdecimal() and len(size) <= _SIZE_DIGITS else 0
     if not path:
         return Log(address=address, text="", note=f"{total} older folders are not shown")
-    return Log(address=f"{address}:{path}", text=body, note=left_out(total) if body.strip() else "")
+    return Log(address=f"{address}:{path}", text=body, note=left_out(total, kept) if body.strip() else "")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kiln.diagnosis.ssh import Ssh
 
 
-def sources(effects: Effects, cluster: Cluster, ssh: Ssh) -> list[Source]:
+def of_cluster(effects: Effects, cluster: Cluster, ssh: Ssh) -> list[Source]:
     """Return the places that have logs, the best first: live nodes, then S3."""
     stored = StoredLogs(effects, cluster.log_uri, cluster.id)
     try:

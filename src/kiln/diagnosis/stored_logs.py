@@ -11,12 +11,15 @@ from kiln.diagnosis.unpack import MIB
 from kiln.errors import KilnError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiln.aws.effects import Effects, ObjectSummary
 
 # A compressed log has to be read from its start.
 _MOST_PACKED_BYTES = 64 * MIB
 # A step has four files and their rotated parts.
 _MOST_FILES = 20
+_MOST_EXECUTOR_FILES = 8
 
 
 class StoredLogs:
@@ -32,18 +35,27 @@ class StoredLogs:
 
     def driver(self, application: str) -> list[Log]:
         """Read the files of the first container."""
-        return self._below(
-            f"{self.base}containers/{application}/", re.compile(r"_000001/(stdout|stderr)(\.gz)?$")
+        return self._containers(application, r"container_\w{1,80}_000001")
+
+    def executors(self, application: str, containers: Sequence[str]) -> list[Log]:
+        """Read the files of these containers, or of the newest ones."""
+        named = "|".join(re.escape(name) for name in containers)
+        return self._containers(
+            application, named or r"container_\w{1,80}_(?!000001/)\d{1,9}", _MOST_EXECUTOR_FILES
         )
 
-    def _below(self, prefix: str, wanted: re.Pattern[str]) -> list[Log]:
+    def _containers(self, application: str, wanted: str, most: int = _MOST_FILES) -> list[Log]:
+        folder = f"{self.base}containers/{application}/"
+        return self._below(folder, re.compile(rf"/(?:{wanted})/(?:stdout|stderr)[^/]*$"), most)
+
+    def _below(self, prefix: str, wanted: re.Pattern[str], most: int = _MOST_FILES) -> list[Log]:
         if not self.base:
             return []
         try:
             found = [one for one in self._effects.list_objects(prefix) if wanted.search(one.uri)]
         except KilnError as error:
             return [Log(address=prefix, text="", note=f"cannot be listed: {error.message}")]
-        newest = sorted(found, key=lambda one: one.modified_at)[-_MOST_FILES:]
+        newest = sorted(found, key=lambda one: one.modified_at)[-most:]
         logs = [self._read(one) for one in sorted(newest, key=_rank)]
         if len(found) > len(newest):
             note = f"{len(found) - len(newest)} older files are not shown"

@@ -14,11 +14,11 @@ from kiln.playbooks.runner import Supervision
 from kiln.runs.step_graph import StepGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kiln import phases
-    from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.aws.effects import Cluster
+    from kiln.diagnosis.cause import Explain
     from kiln.identity import Identity
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
@@ -48,7 +48,7 @@ class ClusterWork:
     reporter: Reporter
     arguments: list[str]
     result: Result
-    explain: Callable[[Context, Cluster, Step], list[str]]
+    explain: Explain
     phase_log: PhaseLog
     plan: StepPlan
     shape: ClusterShape | None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.cause import Explain
     from kiln.identity import Identity
     from kiln.ledger.schema import Phase, Run
     from kiln.ledger.store import Ledger
@@ -58,7 +58,7 @@ class Execution:
     playbooks: Playbooks
     reporter: Reporter
     arguments: list[str]
-    explain: Callable[[Context, Cluster, Step], list[str]]
+    explain: Explain
     data_date: str | None = None
     attempts: attempts.Policy = field(default_factory=attempts.Policy)
     shape: ClusterShape | None = None

@@ -54,6 +54,8 @@ class Result(msgspec.Struct, kw_only=True):
     message: str = ""
     fix: str = ""
     details: list[str] = []
+    # Why a step or a launch failed: kind, headline, advice (kiln.diagnosis.cause).
+    cause: dict[str, str] | None = None
     cluster_id: str | None = None
     cluster_state: str | None = None
     seconds: float = 0.0

@@ -59,8 +59,8 @@ class StepGraph(Terms):
         for one in self.ended:
             if one.seen is not None:
                 result.steps.append(_result_of(one.settings, one.seen))
-            if one.fails_run and one.details and not result.details:
-                result.details = list(one.details)
+            if one.fails_run and one.cause is not None and result.cause is None:
+                result.details, result.cause = list(one.cause.lines), one.cause.summary()
 
     def _run(self, work: Work, steps: Sequence[StepSettings]) -> None:
         needs = step_needs.among(self.needs, [step.name for step in steps])

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.cause import Explain
     from kiln.ledger.store import Ledger
     from kiln.runs.limits import Limits
     from kiln.settings.step_needs import Needs
 
 
-def _no_cause(*_: object) -> list[str]:
-    return []
+def _no_cause(*_: object) -> None:
+    """Find no cause."""
 
 
 def _nothing(*_: object) -> str:
@@ -38,7 +39,7 @@ class Terms:
     `needs` is that of the whole pipeline (settings.step_needs.of). `cancels`: the cluster stays, so an
     interrupted or late step must not go on unseen. `again` names the steps that run also when complete.
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
-    what it yields gets `changed`. `explain` returns the lines that say why a step failed, `kill` ends its
+    what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
     applications in YARN and says so, `on_poll` is called with each look at AWS and may raise a KilnError.
     """
 
@@ -49,6 +50,6 @@ class Terms:
     cancels: bool
     again: Collection[str] = frozenset()
     phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
-    explain: Callable[[Context, Cluster, Step], list[str]] = _no_cause
+    explain: Explain = _no_cause
     kill: Callable[[Context, Cluster, Step], str] = _nothing
     on_poll: Callable[[Context, str], object] = _nothing

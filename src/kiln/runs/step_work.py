@@ -15,12 +15,12 @@ from kiln.errors import (
     ThrottledError,
     UnansweredError,
 )
-from kiln.exit_codes import ExitCode
-from kiln.runs import late_steps
+from kiln.runs import late_steps, step_cause
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.cause import Cause
     from kiln.runs.step_terms import Terms
     from kiln.settings.model import StepSettings
 
@@ -33,14 +33,14 @@ _RECORD_SECONDS = 30.0
 class Ended(NamedTuple):
     """What became of a step: as AWS showed it last, whether it was added now, and what went wrong.
 
-    `details` are the lines that say why it failed.
+    `cause` is why it failed, as far as its logs have it.
     """
 
     settings: StepSettings
     seen: Step | None
     added: bool = False
     error: KilnError | None = None
-    details: tuple[str, ...] = ()
+    cause: Cause | None = None
 
     @property
     def fails_run(self) -> bool:
@@ -198,24 +198,24 @@ class Work:
     def _close(self, one: Active, error: KilnError | None) -> None:
         del self.active[one.settings.name]
         self.record(one)
-        seen, details = self._cause(one.seen, error) if error else (one.seen, [])
-        self._leave(one.phase, Ended(one.settings, seen, one.added, error, tuple(details)))
+        seen, cause = self._cause(one.seen, error) if error else (one.seen, None)
+        self._leave(one.phase, Ended(one.settings, seen, one.added, error, cause))
 
     def record(self, one: Active) -> None:
         """Write down how a step is. After a failure the end of the cluster waits for this."""
         bounded = self.terms.ledger.on(self._context.within(_RECORD_SECONDS).effects)
         steps.record(bounded, one.seen.id, name=one.settings.name, cluster_id=self.cluster.id, seen=one.seen)
 
-    def _cause(self, step: Step, error: KilnError) -> tuple[Step, list[str]]:
+    def _cause(self, step: Step, error: KilnError) -> tuple[Step, Cause | None]:
         """Read the cause while the nodes are still there; not finding it changes nothing."""
         bounded, seen = self._context.unstoppable().within(_CAUSE_SECONDS), step
         try:
             seen = steps.seen_if_any(bounded, self.cluster.id, step.id) or step
-            if error.exit_code is ExitCode.STEP_FAILED:
-                return seen, self.terms.explain(bounded, self.cluster, seen)
+            cause = step_cause.of(error, seen, lambda: self.terms.explain(bounded, self.cluster, seen))
         except Exception as problem:  # noqa: BLE001  # the step's own failure must be reported all the same
             self._context.report(f"the cause could not be read: {problem}")
-        return seen, []
+            return seen, None
+        return seen, cause
 
     def _leave(self, phase: ExitStack, ended: Ended) -> None:
         """Keep how a step ended, and close its phase: failed, unless nobody depends on it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
+from log_places import Place
 
 from kiln.aws import effects
 from kiln.aws.convert import normal_log_uri
@@ -43,46 +44,39 @@ def log(address: str, text: str) -> logs.Log:
 
 def test_the_last_traceback_ends_with_the_line_that_names_the_error() -> None:
     first = TRACEBACK.replace("no such data", "first")
-    assert error_text.last_traceback(f"noise\n{first}\nnoise\n{TRACEBACK}\nnoise") == TRACEBACK.splitlines()
+    block = error_text.traceback(f"noise\n{first}\nnoise\n{TRACEBACK}\nnoise")
+    assert block is not None
+    assert list(block.lines) == TRACEBACK.splitlines()
+    assert block.headline == "ValueError: no such data"
 
 
 def test_a_long_traceback_fits_on_a_screen() -> None:
     frames = "".join(f'  File "x.py", line {n}, in f\n    f()\n' for n in range(200))
-    shown = error_text.last_traceback(f"Traceback (most recent call last):\n{frames}RecursionError: deep")
-    assert len(shown) < 40
-    assert shown[-1] == "RecursionError: deep"
+    block = error_text.traceback(f"Traceback (most recent call last):\n{frames}RecursionError: deep")
+    assert block is not None
+    assert len(block.lines) < 40
+    assert block.lines[-1] == "RecursionError: deep"
 
 
 def test_a_java_error_keeps_its_causes_and_loses_its_stack() -> None:
-    shown = error_text.last_error(JAVA)
+    block = error_text.java_error(JAVA)
+    assert block is not None
+    shown = block.lines
+    assert block.headline == "java.net.SocketException: no route"
     assert shown[0].startswith("Exception in thread")
     assert "Caused by: java.net.SocketException: no route" in shown
     assert not any("Client.other" in line or "ShutdownHook" in line for line in shown)
 
 
 def test_a_python_traceback_is_preferred_to_a_java_error() -> None:
-    cause = diagnose.of_logs([log("stderr", JAVA), log("stdout", TRACEBACK)], None)
-    assert cause is not None
+    cause = diagnose.of_step([Place([log("stderr", JAVA), log("stdout", TRACEBACK)], [])], "s-1")
     assert (cause.address, cause.lines[-1]) == ("stdout", "ValueError: no such data")
-
-
-class Place:
-    def __init__(self, step: list[logs.Log], driver: list[logs.Log]) -> None:
-        self._step, self._driver, self.asked = step, driver, ""
-
-    def step(self, step_id: str) -> list[logs.Log]:
-        assert step_id == "s-1"
-        return self._step
-
-    def driver(self, application: str) -> list[logs.Log]:
-        self.asked = application
-        return self._driver
 
 
 def test_in_cluster_mode_the_drivers_own_traceback_is_shown() -> None:
     place = Place([log("step/stderr", STDERR)], [log("container/stdout", TRACEBACK)])
     cause = diagnose.of_step([place], "s-1")
-    assert place.asked == "application_1_2"
+    assert place.application == "application_1_2"
     assert (cause.address, cause.lines[-1]) == ("container/stdout", "ValueError: no such data")
 
 
@@ -92,6 +86,7 @@ def test_a_job_that_left_with_a_message_of_its_own_is_quoted() -> None:
     driver = [log("c/stderr", error), log("c/stdout.gz", "loading\nsd: no database at db:5432\n")]
     cause = diagnose.of_step([Place([log("step/stderr", STDERR)], driver)], "s-1")
     assert cause.address == "c/stdout.gz"
+    assert cause.headline == "exited with status 5: sd: no database at db:5432"
     assert cause.lines[-2:] == ("sd: no database at db:5432", "exited with status 5")
 
 
@@ -135,8 +130,8 @@ def test_what_a_job_prints_to_both_streams_is_shown() -> None:
         controller(1),
     ]
     assert diagnose.of_step([Place(found, [])], "s-1").lines == (
-        "loading",
         "no rows for 2026",
+        "loading",
         "exited with status 1",
     )
 
@@ -185,7 +180,7 @@ def test_stored_logs_are_found_in_emrs_layout(aws: FakeAws, tmp_path: Path) -> N
     )
     step = effects.Step(id="s-1", name="sd", state="FAILED", created_at=when)
     ssh = Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts")
-    lines = diagnose.screen(aws, cluster, step, ssh)
+    lines = diagnose.cause_of(aws, cluster, step, ssh).lines
     assert "ValueError: no such data" in lines
     assert f"(from {folder}1/stdout.gz)" in lines
     assert any("s3://logs/emr/j-1/steps/s-1/" in line for line in lines)

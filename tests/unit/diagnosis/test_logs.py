@@ -15,6 +15,7 @@ from fakes import FakeAws, VirtualClock
 from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
+from log_places import Place
 
 from kiln.commands import logs as command
 from kiln.diagnosis import diagnose, logs, stored_logs, unpack
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LOG_URI = "s3://logs/emr/"
 FOLDER = f"{LOG_URI}j-1/steps/s-1/"
+SUBMITTED = logs.Log(address="place/syslog", text="Submitted application application_1_2")
 SMALL = Limits(kept=100, unpacked=10_000)
 
 
@@ -93,7 +95,7 @@ def test_a_damaged_log_is_text_and_a_note(text: str, harm: list[Callable[[bytes]
     assert found.problem or found.body == (gzip.decompress(packed) if packed else b"")[-SMALL.kept :]
     found_logs = stored(stderr_gz=packed, stdout=packed).step("s-1")
     assert all(log.text or log.note for log in found_logs)
-    diagnose.of_logs([*found_logs, logs.Log(address="a", text=text)])
+    diagnose.of_step([Place([*found_logs, logs.Log(address="a", text=text)])], "s-1")
 
 
 @many
@@ -171,7 +173,9 @@ def test_diagnose_says_which_logs_are_damaged() -> None:
 )  # fmt: skip
 def test_a_log_that_makes_patterns_slow_is_still_read(line: str) -> None:
     head = "Traceback (most recent call last):\n  "
-    diagnose.of_logs([logs.Log(address="a", text=text) for text in (line, head + line, line + " ERROR x")])
+    texts_of = {"stderr": line, "stdout": head + line, "controller": line + " ERROR x"}
+    found = [logs.Log(address=f"place/{name}", text=text) for name, text in texts_of.items()]
+    diagnose.of_step([Place([*found, SUBMITTED], found, found)], "s-1")
 
 
 def test_a_followed_log_is_copied_line_by_line_and_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:

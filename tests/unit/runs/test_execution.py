@@ -50,7 +50,8 @@ def test_a_failed_step_stops_the_rest_shows_its_cause_and_ends_the_cluster() -> 
     result = world.run()
     assert result.exit_code == ExitCode.STEP_FAILED
     assert result.verdict == "failed"
-    assert result.details == ["Traceback of sd"]
+    assert result.details == ["Traceback of sd", "ValueError in sd"]
+    assert result.message.endswith("failed: ValueError in sd")
     assert [step.name for step in result.steps] == ["sd"]
     assert world.aws.live() == []
 

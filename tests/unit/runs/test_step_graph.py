@@ -59,7 +59,7 @@ class Bench:
             needs=step_needs.of(steps),
             cancels=True,
             phase=self.phase,
-            explain=lambda _context, _cluster, seen: [f"Traceback of {seen.name}"],
+            explain=lambda _context, _cluster, seen: cause_of(seen),
         )
         for name, value in changes.items():
             setattr(self.graph, name, value)
