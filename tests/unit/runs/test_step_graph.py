@@ -12,7 +12,7 @@ import pytest
 from fakes import shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_world import LIMITS, World
+from run_world import LIMITS, World, cause_of
 
 from kiln.emr import add_steps
 from kiln.errors import (
@@ -128,7 +128,8 @@ def test_after_a_failure_nothing_is_added_and_what_runs_is_waited_for() -> None:
     with pytest.raises(StepFailedError, match="step left"):
         bench.run()
     assert bench.states() == {"load": "COMPLETED", "left": "FAILED", "right": "COMPLETED"}
-    assert {one.settings.name: one.details for one in bench.graph.ended}["left"] == ("Traceback of left",)
+    causes = {one.settings.name: one.cause.headline for one in bench.graph.ended if one.cause}
+    assert causes["left"] == "ValueError in left"
 
 
 def test_two_failures_are_one_error_that_names_both() -> None:
