@@ -13,8 +13,12 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A node of a cluster: `group` is MASTER, CORE or TASK, `state` EC2's, `reason_code` why it ended."""
+    """A node of a cluster: `group` is MASTER, CORE or TASK, `state` EC2's, `reason_code` why it ended.
+
+    `launched_at` is in seconds since 1970, 0 when it is not known.
+    """
 
     group: str
     state: str
     reason_code: str = ""
+    launched_at: float = 0.0

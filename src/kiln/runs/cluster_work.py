@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, tags
+from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, node_watch, tags
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.errors import DeadlineError, PlaybookError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kiln import phases
     from kiln.aws.effects import Cluster
     from kiln.diagnosis.cause import Explain
+    from kiln.emr.node_watch import NodeWatch
     from kiln.identity import Identity
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
@@ -56,6 +57,7 @@ class ClusterWork:
     alternative: dict[str, Any] = field(default_factory=dict, init=False)
     launched: list[str] = field(default_factory=list, init=False)
     in_launch: bool = field(default=False, init=False)
+    _nodes: NodeWatch | None = field(default=None, init=False)
 
     def do(self, stage: Sequence[SelectedPhase]) -> None:
         """Do a playbook, or steps that follow each other."""
@@ -106,6 +108,13 @@ class ClusterWork:
             return found
         return clusters.shown(self.scope.context, self.result.cluster_id)
 
+    def _nodes_of(self, cluster_id: str) -> NodeWatch:
+        """Return the watch of the cluster's nodes: one for all steps of an attempt."""
+        if self._nodes is None or self._nodes.cluster_id != cluster_id:
+            run = self.scope.ledger.read_if_possible()
+            self._nodes = node_watch.of_run(cluster_id, self.limits.interval_seconds, run)
+        return self._nodes
+
     def _steps(self, wanted: Sequence[StepSettings]) -> None:
         first_seen = self.result.cluster_id is None
         try:
@@ -128,6 +137,7 @@ class ClusterWork:
             if not one.runs:
                 with self.phase_log.phase(one.settings.name):
                     self.reporter.line(one.line)
+        nodes = self._nodes_of(cluster.id)
         graph = StepGraph(
             context=replace(self.scope.context, report=self.reporter.line),
             ledger=self.scope.ledger,
@@ -138,6 +148,8 @@ class ClusterWork:
             again={one.settings.name for one in decisions if one.again},
             phase=self.phase_log.phase,
             explain=self.explain,
+            before_step=lambda context: nodes.look(context, step_has_to_begin=True),
+            on_poll=nodes.on_poll,
         )
         try:
             graph.run(cluster, [one.settings for one in decisions if one.runs])

@@ -40,7 +40,8 @@ class Terms:
     interrupted or late step must not go on unseen. `again` names the steps that run also when complete.
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
     what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
-    applications in YARN and says so, `on_poll` is called with each look at AWS and may raise a KilnError.
+    applications in YARN and says so. `before_step` is called before a step is added, `on_poll` with the
+    cluster that each poll shows; both may raise a KilnError.
     """
 
     context: Context
@@ -52,4 +53,5 @@ class Terms:
     phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
     explain: Explain = _no_cause
     kill: Callable[[Context, Cluster, Step], str] = _nothing
-    on_poll: Callable[[Context, str], object] = _nothing
+    before_step: Callable[[Context], object] = _nothing
+    on_poll: Callable[[Context, Cluster | None], object] = _nothing

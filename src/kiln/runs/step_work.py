@@ -6,9 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from kiln.emr import add_steps, cancelling, states, step_endings, steps
+from kiln.emr import add_steps, cancelling, clusters, states, step_endings, steps
 from kiln.errors import (
-    ClusterNotFoundError,
     DeadlineError,
     InterruptedRunError,
     KilnError,
@@ -82,6 +81,8 @@ class Work:
         context, phase = self._context, ExitStack()
         entry = phase.enter_context(self.terms.phase(step.name))
         try:
+            if not self._is_added(step):
+                self.terms.before_step(context)
             seen, added = add_steps.add(
                 context, self.cluster.id, step, self.terms.ledger, again=step.name in self.terms.again
             )
@@ -132,32 +133,30 @@ class Work:
         for one in self.active.values():
             # Reads may lag behind: a step that was there is taken to be as it was.
             one.seen = found.get(one.seen.id, one.seen)
-        state = ""
+        cluster = None
         if any(one.seen.state not in states.STEP_ENDED for one in self.active.values()):
             # Asked only about steps that go on: a cluster may end under a step that never does.
-            state = self.state_of_cluster(bounded)
-        self.terms.on_poll(bounded, self.cluster.id)
+            cluster = clusters.seen(bounded, self.cluster.id)
+        self.terms.on_poll(bounded, cluster)
         news = [one for one in self.active.values() if one.seen != one.reported]
         for one in news:
             self._context.report(f"step {one.settings.name}: {one.seen.state}")
             one.reported = one.seen
-        return bool(news), state
-
-    def state_of_cluster(self, bounded: Context) -> str:
-        """Return the state of the cluster; nothing when AWS does not know it (yet)."""
-        try:
-            return bounded.effects.describe_cluster(self.cluster.id).state
-        except ClusterNotFoundError:
-            return ""
+        return bool(news), cluster.state if cluster else ""
 
     def is_usable(self) -> bool:
         """Return whether the cluster takes steps, as far as AWS says."""
         try:
-            return self.state_of_cluster(self._context) in states.CLUSTER_USABLE
+            cluster = clusters.seen(self._context, self.cluster.id)
         except InterruptedRunError:
             raise
         except KilnError:
             return False
+        return cluster is not None and cluster.state in states.CLUSTER_USABLE
+
+    def _is_added(self, step: StepSettings) -> bool:
+        run = self.terms.ledger.read_if_possible()
+        return run is not None and any(steps.entries_of(run, step.name, self.cluster.id))
 
     def _late(self) -> list[Active]:
         now = self._context.clock.monotonic()

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln.aws.quotas import PAGE
-from kiln.aws.watch import Node
-from kiln.emr import states
+from kiln.emr import ec2_nodes, states
 from kiln.errors import KilnError
 from kiln.identity import MANAGED_BY
 from kiln.watching.snapshot import GONE, News, Snapshot
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Ec2Instance
+    from kiln.aws.watch import Node
 
 # Calls of EMR a minute for all runs of a host, while nothing changes. Runs that are woken, or that ask for
 # themselves from time to time, make calls beside these.
@@ -32,12 +31,6 @@ CALLS_A_MINUTE = 10
 _PROBES = 5
 _IDS_PER_CALL = 10  # docs/aws_facts.md 1.5
 JITTER = 0.1
-# Ended ones, too: EC2 shows them for about an hour, with the reason.
-EVERY_STATE = {
-    "instance-state-name": ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
-}
-_JOB_FLOW_TAG = "aws:elasticmapreduce:job-flow-id"
-_GROUP_TAG = "aws:elasticmapreduce:instance-group-role"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,15 +92,6 @@ def _nodes(context: Context, environment: str) -> dict[str, dict[str, Node]]:
     """Return the nodes of all clusters of the environment; none when EC2 does not say."""
     filters = {"tag:managed_by": [MANAGED_BY], "tag:environment": [environment]}
     try:
-        return by_cluster(context.effects.find_instances(filters | EVERY_STATE))
+        return ec2_nodes.by_cluster(context.effects.find_instances(filters | ec2_nodes.EVERY_STATE))
     except KilnError:
         return {}
-
-
-def by_cluster(instances: list[Ec2Instance]) -> dict[str, dict[str, Node]]:
-    """Return instances by cluster and id. EMR itself sets the tags that say whose they are."""
-    found: dict[str, dict[str, Node]] = {}
-    for one in instances:
-        node = Node(group=one.tags.get(_GROUP_TAG, ""), state=one.state, reason_code=one.reason_code)
-        found.setdefault(one.tags.get(_JOB_FLOW_TAG, ""), {})[one.id] = node
-    return found
