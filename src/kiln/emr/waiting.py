@@ -67,7 +67,7 @@ def until(  # ruff's suggestion is Python 3.12 syntax
     clock, interval = context.clock, Interval(context, interval_seconds)
     bounded, started = context.within(timeout_seconds), clock.monotonic()
     seen: T | None = None
-    with _wait(context, watched) as wait:
+    with watching(context, watched) as wait:
         while True:
             context.stop.check()
             now = poll(bounded)
@@ -81,13 +81,19 @@ def until(  # ruff's suggestion is Python 3.12 syntax
                 raise DeadlineError(f"{what} took longer than {bounded.ends_at - started:.0f} s")
             if wait is not None and watched is not None:
                 wait.about(watched())
-                wait.pause(context, interval.next(changed=changed), left, changed=changed)
-            else:
-                clock.wait(min(interval.next(changed=changed), left), context.stop.event)
+            pause(context, wait, interval.next(changed=changed), left, changed=changed)
+
+
+def pause(context: Context, wait: Wait | None, seconds: float, left: float, *, changed: bool) -> None:
+    """Let time pass until the next poll: `seconds`, no longer than `left`, or as a watch says."""
+    if wait is not None:
+        wait.pause(context, seconds, left, changed=changed)
+    else:
+        context.clock.wait(min(seconds, left), context.stop.event)
 
 
 @contextmanager
-def _wait(context: Context, watched: Callable[[], Watched] | None) -> Iterator[Wait | None]:
+def watching(context: Context, watched: Callable[[], Watched] | None) -> Iterator[Wait | None]:
     """Give the wait of the context's watch. It begins before the first poll: what comes later wakes it."""
     if context.watch is None or watched is None:
         yield None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kiln.aws.watch import Watched
 from kiln.emr import waiting
 from kiln.emr.steps import seconds
 from kiln.errors import InterruptedRunError
@@ -17,6 +18,7 @@ from kiln.settings import step_needs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kiln.aws.context import Wait
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.result import Result
     from kiln.settings.model import StepSettings
@@ -66,6 +68,18 @@ class StepGraph(Terms):
         needs = step_needs.among(self.needs, [step.name for step in steps])
         level = work.cluster.step_concurrency_level
         interval = waiting.Interval(self.context, self.limits.interval_seconds)
+        with waiting.watching(self.context, lambda: _watched(work)) as wait:
+            self._loop(work, steps, needs, level, interval, wait)
+
+    def _loop(
+        self,
+        work: Work,
+        steps: Sequence[StepSettings],
+        needs: step_needs.Needs,
+        level: int,
+        interval: waiting.Interval,
+        wait: Wait | None,
+    ) -> None:
         while True:
             self.context.stop.check()
             for step in self._ready(work, steps, needs)[: max(0, level - len(work.active))]:
@@ -81,8 +95,10 @@ class StepGraph(Terms):
             changed = work.poll()
             if work.active and len(work.ended) == before:
                 left = min(one.ends_at for one in work.active.values()) - self.context.clock.monotonic()
-                pause = min(interval.next(changed=changed), max(0.0, left))
-                self.context.clock.wait(pause, self.context.stop.event)
+                if wait is not None:
+                    wait.about(_watched(work))
+                seconds = interval.next(changed=changed)
+                waiting.pause(self.context, wait, seconds, max(0.0, left), changed=changed)
 
     def _ready(
         self, work: Work, steps: Sequence[StepSettings], needs: step_needs.Needs
@@ -125,6 +141,11 @@ class StepGraph(Terms):
         if others:
             first.error.message += f"; also failed: {', '.join(one.settings.name for one in others)}"
         raise first.error
+
+
+def _watched(work: Work) -> Watched:
+    ids = tuple(one.seen.id for one in work.active.values())
+    return Watched(cluster_id=work.cluster.id, step_ids=ids)
 
 
 def _result_of(settings: StepSettings, seen: Step) -> StepResult:
