@@ -43,8 +43,9 @@ clients_quick: test_setup ## the same on hollow clusters: two minutes
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
 	@$(BIN)/pytest tests/end_to_end
 
-soak: test_setup ## the long versions of tests: 10,000 invalid and malicious values at each boundary
+soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_killed_drivers.py
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MANY = int(os.environ.get("HOSTILE_EXAMPLES", "2000"))
+_SOAK = 10_000
 # `make check` tries few values; what tries every call of a run then tries one of this many.
 _STEP = 1 if MANY >= 500 else 6
 
@@ -169,3 +170,8 @@ class Sentinel:
 def every_call(count: int, first: int = 0, step: int = 1) -> range:
     """Return the calls of a run at which something happens: all below `count`, fewer in `make check`."""
     return range(first, count, step * _STEP)
+
+
+def often(usually: int, in_soak: int) -> int:
+    """Return how often something slow is tried: `in_soak` times in `make soak`."""
+    return in_soak if MANY >= _SOAK else usually
