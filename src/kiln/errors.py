@@ -113,7 +113,7 @@ class UnknownOutcomeError(KilnError):
     """A call that creates got no answer, and nothing shows whether it had an effect. It is not repeated."""
 
     exit_code = ExitCode.LAUNCH
-    failure_class = FailureClass.THROTTLED
+    failure_class = FailureClass.UNANSWERED
 
 
 class LockedError(KilnError):

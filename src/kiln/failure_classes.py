@@ -20,6 +20,7 @@ class FailureClass(Enum):
     NO_CORE = "no_core"
     BOOTSTRAP = "bootstrap"
     EMR_INTERNAL = "emr_internal"
+    UNANSWERED = "unanswered"
     THROTTLED = "throttled"
     PERMISSION = "permission"
     VALIDATION = "validation"
@@ -88,6 +89,13 @@ TABLE: tuple[Row, ...] = (
         ExitCode.LAUNCH,
         "EMR ended the cluster with an internal error, or EC2 throttled it while it launched",
         "Run again; if it stays, ask AWS support with the cluster's id.",
+        new_cluster=True,
+    ),
+    Row(
+        FailureClass.UNANSWERED,
+        ExitCode.LAUNCH,
+        "The launch, or the addition of a step, got no answer, and nothing shows whether it had an effect",
+        "Run again: what may exist is searched for and ended first.",
         new_cluster=True,
     ),
     Row(

@@ -88,8 +88,9 @@ def _counts(first: Work, second: Work, durable: Collection[str]) -> bool:
 
 
 def launched(aws: FakeAws, run_id: str) -> list[FakeCluster]:
-    """Return all clusters of a run, ended ones too, oldest first."""
-    return [one for one in aws.clusters.values() if one.request["Name"].endswith(f"-{run_id}")]
+    """Return all clusters of a run of model_building, ended ones too, oldest first."""
+    name = f"kiln-local-model_building-{run_id}"
+    return [one for one in aws.clusters.values() if one.request["Name"] == name]
 
 
 def lifetimes_overlap(clusters: Sequence[FakeCluster]) -> bool:
