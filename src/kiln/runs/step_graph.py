@@ -65,21 +65,13 @@ class StepGraph(Terms):
                 result.details, result.cause = list(one.cause.lines), one.cause.summary()
 
     def _run(self, work: Work, steps: Sequence[StepSettings]) -> None:
+        with waiting.watching(self.context, lambda: _watched(work)) as wait:
+            self._loop(work, steps, wait)
+
+    def _loop(self, work: Work, steps: Sequence[StepSettings], wait: Wait | None) -> None:
         needs = step_needs.among(self.needs, [step.name for step in steps])
         level = work.cluster.step_concurrency_level
         interval = waiting.Interval(self.context, self.limits.interval_seconds)
-        with waiting.watching(self.context, lambda: _watched(work)) as wait:
-            self._loop(work, steps, needs, level, interval, wait)
-
-    def _loop(
-        self,
-        work: Work,
-        steps: Sequence[StepSettings],
-        needs: step_needs.Needs,
-        level: int,
-        interval: waiting.Interval,
-        wait: Wait | None,
-    ) -> None:
         while True:
             self.context.stop.check()
             for step in self._ready(work, steps, needs)[: max(0, level - len(work.active))]:
