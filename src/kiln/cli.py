@@ -139,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "logs":
             command.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
 
+    cancel = _command(commands, "cancel", "end a step or a whole run, and no cluster")
+    cancel.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(cancel)
+    cancel.add_argument("--step", metavar="NAME", help="only this step; default: the whole run")
+
     vault = _command(commands, "vault", "an environment's encrypted secrets")
     vault.add_argument(
         "verb", choices=["init"], help="init: make password file and vault, name missing secrets"

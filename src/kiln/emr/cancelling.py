@@ -38,9 +38,7 @@ def ask(context: Context, cluster_id: str, step_ids: Sequence[str]) -> Outcome:
     return _ask(context, cluster_id, step_ids, SECONDS, force=False)[0]
 
 
-def end(
-    context: Context, cluster_id: str, step_ids: Sequence[str], kill: Callable[[Step], str] | None
-) -> Outcome:
+def end(context: Context, cluster_id: str, step_ids: Sequence[str], kill: Callable[[Step], str]) -> Outcome:
     """End steps on a cluster that stays: ask, kill what they have left in YARN, kill their processes.
 
     A YARN application in cluster mode outlives its step's process (docs/aws_facts.md 1.5). `kill` ends the
@@ -49,7 +47,7 @@ def end(
     outcome, timed_out = _ask(context, cluster_id, step_ids, SECONDS, force=False)
     for step_id in step_ids:
         step = outcome.seen.get(step_id)
-        if step is not None and kill is not None and (done := kill(step)):
+        if step is not None and (done := _killed(kill, step)):
             context.report(f"step {step.name}: {done}")
     left = [step_id for step_id in step_ids if not outcome.has_ended(step_id)]
     # When AWS did not take the request, another one in the same minute would not be taken either.
@@ -59,6 +57,13 @@ def end(
     context.report(f"step {names}: has ignored its cancellation for {SECONDS:.0f} s; its process is killed")
     forced, _ = _ask(context, cluster_id, left, KILLED_SECONDS, force=True)
     return Outcome(outcome.seen | forced.seen, forced.problem)
+
+
+def _killed(kill: Callable[[Step], str], step: Step) -> str:
+    try:
+        return kill(step)
+    except Exception as problem:  # noqa: BLE001  # what comes after it ends the step's process all the same
+        return f"its YARN applications could not be killed: {problem}"
 
 
 def _ask(

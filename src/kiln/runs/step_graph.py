@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kiln.aws.watch import Watched
 from kiln.emr import waiting
 from kiln.emr.steps import seconds
-from kiln.errors import InterruptedRunError
+from kiln.errors import InterruptedRunError, StepCancelledError
 from kiln.ledger import cancel_request
 from kiln.runs.result import StepResult
 from kiln.runs.step_terms import Terms
@@ -42,7 +42,7 @@ class StepGraph(Terms):
         self.ended = work.ended
         try:
             self._run(work, chosen)
-        except InterruptedRunError as error:
+        except (InterruptedRunError, StepCancelledError) as error:
             ids = [one.seen.id for one in work.active.values()]
             # Also a step that was added and that AWS does not show yet.
             ids += [error.step_id] if error.step_id is not None and error.step_id not in ids else []

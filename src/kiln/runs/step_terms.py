@@ -41,7 +41,8 @@ class Terms:
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
     what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
     applications in YARN and says so. `before_step` is called before a step is added, `on_poll` with the
-    cluster that each poll shows; both may raise a KilnError.
+    cluster that each poll shows; both may raise a KilnError, which leaves the active steps as they are; a
+    StepCancelledError ends them as a signal does.
     """
 
     context: Context

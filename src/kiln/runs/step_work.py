@@ -177,9 +177,9 @@ class Work:
         """End steps. Where the cluster stays, nothing of them may go on; else its end is not kept waiting."""
         if not self.terms.cancels:
             return cancelling.ask(self._context, self.cluster.id, step_ids)
-        bounded = self._context.unstoppable()
 
         def kill(step: Step) -> str:
+            bounded = self._context.unstoppable().within(_CAUSE_SECONDS)
             return self.terms.kill(bounded, self.cluster, step)
 
         return cancelling.end(self._context, self.cluster.id, step_ids, kill)

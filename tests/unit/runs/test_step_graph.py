@@ -273,6 +273,19 @@ def test_a_cancelled_run_adds_no_step_also_when_the_request_comes_between_two_ca
             assert "b" not in bench.added()
 
 
+@pytest.mark.parametrize("kind", [StepCancelledError, KilnError])
+def test_what_is_noticed_while_steps_run_ends_them_or_leaves_them(kind: type[KilnError]) -> None:
+    bench = Bench([step("a")])
+
+    def notice(*_: object) -> None:
+        raise kind("noticed")
+
+    bench.graph.on_poll = notice
+    with pytest.raises(kind, match="noticed"):
+        bench.run()
+    assert bench.states() == {"a": "CANCELLED" if kind is StepCancelledError else "RUNNING"}
+
+
 def test_throttling_leaves_what_runs_and_is_the_error() -> None:
     bench = Bench([step("a", needs=()), step("b", needs=())], level=2)
     bench.aws.step_seconds = 5000
