@@ -71,7 +71,9 @@ options:
         type: bool
         default: false
       always:
-        description: 'A clean-up step: begins when all others have ended, also when one has failed.'
+        description: >-
+          A clean-up step: begins when all others have ended, also when one has failed. It may only
+          need other clean-up steps, whatever their end.
         type: bool
         default: false
       repeatable:

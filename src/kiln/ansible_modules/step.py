@@ -115,7 +115,7 @@ def _add_steps(
             fix="leave wait at true, or launch with emr_cluster_step_concurrency_level 1",
         )
     shown, added = [], []
-    for one in step_needs.ordered(wanted):
+    for one in step_needs.ordered(wanted, needs):
         seen, new = add_steps.add(context, cluster.id, one, ledger, again=options["again"])
         shown.append(_shown_step(one, seen))
         added += [one] if new else []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.ledger.schema import Run, StepEntry
     from kiln.settings.model import StepSettings
+    from kiln.settings.step_needs import Needs
 
 UNKNOWN = StepIdentity()
 
@@ -72,7 +73,7 @@ class _Found(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What decides besides the pipeline.
+    """What decides besides the steps themselves.
 
     `entries` are the ledger's, in their order, with states as AWS has them; `identities` what each step has
     now. `cluster_id` is the cluster that the run goes on with, None before a launch; `again` names the steps
@@ -86,8 +87,10 @@ class Facts(NamedTuple):
     again: Collection[str] = ()
 
 
-def to_do(pipeline: Sequence[StepSettings], facts: Facts, *, whole: bool = True) -> list[Decision]:
-    """Decide about each step of a pipeline, in its order.
+def to_do(
+    chosen: Sequence[StepSettings], needs: Needs, facts: Facts, *, whole: bool = True
+) -> list[Decision]:
+    """Decide about each of the chosen steps, in their order. `needs` is that of the whole pipeline.
 
     Done is what is complete with the same identity: on the cluster that the run goes on with, while that
     lives; elsewhere when it is durable, or when no step that runs needs it. With `whole` False the steps are
@@ -95,15 +98,15 @@ def to_do(pipeline: Sequence[StepSettings], facts: Facts, *, whole: bool = True)
     that failed, run again when any other does.
     """
     last = {entry.name: entry for entry in facts.entries if entry.state != REFUSED}
-    found = {one.name: _found(one, last.get(one.name), facts) for one in pipeline}
+    found = {one.name: _found(one, last.get(one.name), facts) for one in chosen}
     runs = {name for name, one in found.items() if one.kind is _Kind.RUNS}
     if runs:
         runs |= {name for name, one in found.items() if one.kind is _Kind.WITH_OTHERS}
-    needs = step_needs.of(pipeline)
+    needs = step_needs.among(needs, list(found))
     because: dict[str, str] = {}
     # Those that need others come first: they decide about what they need. Clean-up steps need no results.
-    for one in reversed(step_needs.ordered(pipeline)):
-        users = (other.name for other in pipeline if not other.always and one.name in needs[other.name])
+    for one in reversed(step_needs.ordered(chosen, needs)):
+        users = (other.name for other in chosen if not other.always and one.name in needs[other.name])
         user = next((name for name in users if name in runs), None)
         if found[one.name].kind is _Kind.ELSEWHERE and (user or not whole):
             runs.add(one.name)
@@ -117,7 +120,7 @@ def to_do(pipeline: Sequence[StepSettings], facts: Facts, *, whole: bool = True)
             again=one.name in runs and _is_again(one, found[one.name], facts),
             changed=found[one.name].changed,
         )
-        for one in pipeline
+        for one in chosen
     ]
 
 
@@ -129,19 +132,20 @@ def _is_again(step: StepSettings, found: _Found, facts: Facts) -> bool:
 def plan(
     context: Context,
     run: Run | None,
-    pipeline: Sequence[StepSettings],
+    chosen: Sequence[StepSettings],
+    needs: Needs,
     *,
     cluster_id: str | None,
     again: Collection[str] = (),
     expected: StepIdentity = UNKNOWN,
     whole: bool = True,
 ) -> list[Decision]:
-    """Decide about each step of a run by its ledger and AWS; `cluster_id` is live, or None before a launch.
+    """Decide about steps of a run by its ledger and AWS; `cluster_id` is live, or None before a launch.
 
     `expected` has the commit and the environment that a launch would deploy, as far as they are known; on a
     cluster its own count. Raises what AWS's answers raise, PreflightError for inputs that cannot be listed.
     """
-    identities = {one.name: step_identity.of(context.effects, run, one, cluster_id) for one in pipeline}
+    identities = {one.name: step_identity.of(context.effects, run, one, cluster_id) for one in chosen}
     if cluster_id is None:
         code = {"commit": expected.commit, "environment": expected.environment}
         identities = {name: msgspec.structs.replace(one, **code) for name, one in identities.items()}
@@ -152,7 +156,7 @@ def plan(
         live_clusters={cluster_id} if cluster_id else set(),
         again=again,
     )
-    return to_do(pipeline, facts, whole=whole)
+    return to_do(chosen, needs, facts, whole=whole)
 
 
 def _as_seen(context: Context, entry: StepEntry) -> StepEntry:

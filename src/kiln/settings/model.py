@@ -65,7 +65,11 @@ class StepSettings(Model, frozen=True, kw_only=True):
     ] = None
     optional: Annotated[bool, doc("Its failure does not fail the run, nor the steps that need it.")] = False
     always: Annotated[
-        bool, doc("A clean-up step: begins when all others have ended, also when one has failed.")
+        bool,
+        doc(
+            "A clean-up step: begins when all others have ended, also when one has failed. It may only need "
+            "other clean-up steps, whatever their end."
+        ),
     ] = False
     repeatable: Annotated[
         bool, doc("It may run twice: it is added again when nobody knows whether an addition had an effect.")

@@ -11,7 +11,7 @@ from kiln.errors import UsageError
 from kiln.settings.names import did_you_mean, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from kiln.settings.model import StepSettings
 
@@ -32,9 +32,11 @@ def of(steps: Sequence[StepSettings]) -> Needs:
     return {step.name: (*(others if step.always else ()), *(step.needs or ())) for step in steps}
 
 
-def ordered(steps: Sequence[StepSettings]) -> list[StepSettings]:
-    """Return steps in an order in which each comes after what it needs; otherwise as they stand."""
-    needs = of(steps)
+def ordered(steps: Sequence[StepSettings], needs: Mapping[str, Sequence[str]]) -> list[StepSettings]:
+    """Return steps in an order in which each comes after what it needs; otherwise as they stand.
+
+    `needs` names no other steps (`among`).
+    """
     found: dict[str, StepSettings] = {}
     left = list(steps)
     while left:
@@ -61,10 +63,20 @@ def ancestors(needs: Mapping[str, Sequence[str]], name: str) -> set[str]:
     return found
 
 
-def among(needs: Mapping[str, Sequence[str]], names: Sequence[str]) -> Needs:
+def among(needs: Mapping[str, Sequence[str]], names: Collection[str]) -> Needs:
     """Return what some of the steps wait for among themselves, also by way of steps that are left out."""
-    before = {name: ancestors(needs, name) for name in names}
-    return {name: tuple(one for one in names if one in before[name]) for name in names}
+    return {name: tuple(_nearest(needs, name, names)) for name in names}
+
+
+def _nearest(needs: Mapping[str, Sequence[str]], name: str, names: Collection[str]) -> list[str]:
+    seen: dict[str, bool] = {}
+    pending = list(needs.get(name, ()))
+    while pending:
+        one = pending.pop(0)
+        if one not in seen:
+            seen[one] = one in names
+            pending.extend(needs.get(one, ()) if not seen[one] else ())
+    return [one for one, is_chosen in seen.items() if is_chosen]
 
 
 def check(steps: Sequence[StepSettings], label: str, *, concurrency: int = 1) -> None:

@@ -41,7 +41,7 @@ def decide(
         live_clusters={cluster} if cluster else set(),
         **more,
     )
-    found = to_do.to_do(pipeline, facts, whole=whole)
+    found = to_do.to_do(pipeline, step_needs.of(pipeline), facts, whole=whole)
     return {one.settings.name: one.line.partition(": ")[2] for one in found}
 
 
@@ -50,6 +50,7 @@ def running(decided: dict[str, str]) -> list[str]:
 
 
 TWO = [step("sd"), step("cdd")]
+NEEDS = step_needs.of(TWO)
 
 
 def test_a_run_that_has_done_nothing_does_everything() -> None:
@@ -135,15 +136,15 @@ def test_a_clean_up_step_that_runs_needs_no_other_step_again() -> None:
 
 def test_only_what_is_asked_for_again_runs_although_its_cluster_has_it_complete() -> None:
     facts = to_do.Facts((entry("sd"), entry("cdd")), {"sd": StepIdentity(commit="x")}, "j-1", {"j-1"})
-    sd, cdd = to_do.to_do(TWO, facts)
+    sd, cdd = to_do.to_do(TWO, NEEDS, facts)
     assert (sd.runs, sd.again, cdd.runs, cdd.again) == (True, False, False, False)
-    sd, cdd = to_do.to_do(TWO, facts._replace(again={"sd", "cdd"}))
+    sd, cdd = to_do.to_do(TWO, NEEDS, facts._replace(again={"sd", "cdd"}))
     assert (sd.again, cdd.again) == (True, True)
 
 
 def test_a_skipped_step_stands_in_the_result_as_it_ended() -> None:
     facts = to_do.Facts((entry("sd", seconds=7.0),), {}, "j-1", {"j-1"})
-    sd, cdd = to_do.to_do(TWO, facts)
+    sd, cdd = to_do.to_do(TWO, NEEDS, facts)
     assert sd.result is not None
     assert (sd.result.id, sd.result.state, sd.result.seconds) == ("s-SD", "COMPLETED", 7.0)
     assert cdd.result is None
@@ -154,7 +155,7 @@ def test_aws_says_how_a_step_ended_whose_driver_was_killed() -> None:
     world.run("launch,sd")
     run = world.remembered()
     run.steps[0].state = None
-    found = to_do.plan(world.context, run, STEPS, cluster_id="j-0001")
+    found = to_do.plan(world.context, run, STEPS, NEEDS, cluster_id="j-0001")
     assert [one.runs for one in found] == [False, True]
 
 
@@ -167,12 +168,22 @@ def test_what_a_launch_would_deploy_counts_before_it() -> None:
 
     def sd(**known: str) -> bool:
         expected = StepIdentity(**known)  # type: ignore[arg-type]  # texts only
-        return to_do.plan(world.context, run, durable, cluster_id=None, expected=expected)[0].runs
+        return to_do.plan(world.context, run, durable, NEEDS, cluster_id=None, expected=expected)[0].runs
 
     assert (sd(), sd(commit="abc", environment="e1"), sd(commit="def"), sd(environment="e2")) == (
         *(False, False),
         *(True, True),
     )
+
+
+def test_steps_that_are_left_out_count_as_done() -> None:
+    three = [step("load"), step("sd", needs=("load",)), step("cdd", needs=("sd",))]
+    needs = step_needs.of(three)
+    facts = to_do.Facts((entry("load"), entry("sd")), {}, None, ())
+    found = to_do.to_do([three[0], three[2]], needs, facts)
+    # cdd needs load by way of sd, which the command line has left out.
+    assert [(one.settings.name, one.runs) for one in found] == [("load", True), ("cdd", True)]
+    assert [one.runs for one in to_do.to_do([three[0]], needs, facts)] == [False]
 
 
 STATES = st.sampled_from(["COMPLETED", "FAILED", "CANCELLED", "RUNNING", None])

@@ -29,7 +29,7 @@ def test_one_step_with_needs_makes_a_graph_in_which_the_others_begin_at_once() -
 
 def test_clean_up_steps_come_after_all_others_wherever_they_stand() -> None:
     steps = [step("clean", always=True), step("a"), step("b")]
-    assert [one.name for one in step_needs.ordered(steps)] == ["a", "b", "clean"]
+    assert [one.name for one in step_needs.ordered(steps, step_needs.of(steps))] == ["a", "b", "clean"]
     graph = [step("clean", always=True), step("a"), step("b", needs=("a",))]
     assert set(step_needs.of(graph)["clean"]) == {"a", "b"}
 
@@ -37,6 +37,7 @@ def test_clean_up_steps_come_after_all_others_wherever_they_stand() -> None:
 def test_needs_by_way_of_steps_that_are_left_out_count() -> None:
     needs = step_needs.of([step("a"), step("b", needs=("a",)), step("c", needs=("b",))])
     assert step_needs.among(needs, ["c", "a"]) == {"c": ("a",), "a": ()}
+    assert step_needs.among(needs, ["c", "b", "a"]) == needs
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_steps_of_any_form_are_steps_or_one_clear_error(value: Any) -> None:
     def read() -> None:
         found.extend(typed.convert(given, tuple[StepSettings, ...], label="here", key="steps"))
         step_needs.check(found, "here")
-        assert [one.name for one in step_needs.ordered(found)] == ["a", "b"]
+        assert [one.name for one in step_needs.ordered(found, step_needs.of(found))] == ["a", "b"]
 
     error = caught(read)
     if error is not None:
