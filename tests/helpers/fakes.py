@@ -450,7 +450,7 @@ class FakePlaybooks:
 
 
 class Silence:
-    """A reporter that keeps what it heard."""
+    """A reporter that keeps what was reported."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kiln.aws.watch import Watched
 from kiln.emr import waiting
 from kiln.emr.steps import seconds
-from kiln.errors import InterruptedRunError, StepCancelledError
+from kiln.errors import DeadlineError, InterruptedRunError, StepCancelledError
 from kiln.ledger import cancel_request
 from kiln.runs.result import StepResult
 from kiln.runs.step_terms import Terms
@@ -76,6 +76,8 @@ class StepGraph(Terms):
             self.context.stop.check()
             for step in self._ready(work, steps, needs)[: max(0, level - len(work.active))]:
                 self.context.stop.check()
+                if self.context.is_over():
+                    raise DeadlineError(f"step {step.name} was not begun: no time was left for it")
                 work.begin(step)
                 if work.ended and work.ended[-1].settings is step:
                     break  # not added: whether more may begin has to be decided anew

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # For how long the cause of a failure is asked for: the end of the cluster waits for it.
 _CAUSE_SECONDS = 60.0
-# For how long S3 may keep back the news of how a step ended.
+# For how long writing down how a step ended may delay what comes next.
 _RECORD_SECONDS = 30.0
 
 

@@ -160,13 +160,15 @@ def plan(
 
 
 def _as_seen(context: Context, entry: StepEntry) -> StepEntry:
-    """Return a line of the ledger with AWS's state, where its driver ended before the step did."""
-    if entry.state in states.STEP_ENDED or entry.state == REFUSED or entry.step_id is None:
+    """Return a line of the ledger, completed by AWS: its driver ended before the step, or the line is old."""
+    is_whole = entry.state in states.STEP_ENDED and entry.identity is not None
+    if is_whole or entry.state == REFUSED or entry.step_id is None:
         return entry
     seen = steps.seen_if_any(context, entry.cluster_id, entry.step_id)
     if seen is None:
         return entry
-    return msgspec.structs.replace(entry, state=seen.state, seconds=steps.seconds(seen))
+    identity = step_identity.as_added(entry.identity, seen)
+    return msgspec.structs.replace(entry, state=seen.state, seconds=steps.seconds(seen), identity=identity)
 
 
 def _found(step: StepSettings, entry: StepEntry | None, facts: Facts) -> _Found:

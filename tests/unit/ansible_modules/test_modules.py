@@ -103,7 +103,7 @@ def test_a_wrong_value_is_named_with_its_place(context: Context) -> None:
         steps(context, steps=[{"name": "S D", "jar": "j"}])
 
 
-def test_absent_ends_the_cluster_and_is_content_when_it_is_gone(context: Context, aws: FakeAws) -> None:
+def test_absent_ends_the_cluster_and_succeeds_when_it_is_gone(context: Context, aws: FakeAws) -> None:
     launch(context)
     assert end(context, check_mode=True)["changed"] is True
     assert aws.live() == ["j-0001"]
@@ -121,12 +121,12 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-@pytest.mark.parametrize("doubt", ["disputed", "unseen"])
+@pytest.mark.parametrize("case", ["disputed", "unseen"])
 def test_absent_reports_what_it_may_not_end_in_check_mode_too(
-    context: Context, aws: FakeAws, doubt: str, *, check_mode: bool
+    context: Context, aws: FakeAws, case: str, *, check_mode: bool
 ) -> None:
     launch(context)
-    if doubt == "disputed":
+    if case == "disputed":
         aws.objects.clear()
         retag(aws, pipeline="other")
     else:

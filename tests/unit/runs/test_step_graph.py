@@ -194,6 +194,23 @@ def test_a_late_step_is_cancelled_and_the_others_go_on() -> None:
     assert bench.states() == {"slow": "CANCELLED", "b": "COMPLETED"}
 
 
+def test_no_step_is_begun_after_the_runs_deadline() -> None:
+    bench = Bench([step("a"), step("b"), step("clean", always=True)])
+    bench.graph.context = bench.graph.context.within(5000)
+    left = bench.phase
+
+    @contextmanager
+    def phase(name: str) -> Iterator[Phase]:
+        with left(name) as entry:
+            yield entry
+        bench.clock.seconds += 5000
+
+    bench.graph.phase = phase
+    with pytest.raises(DeadlineError, match="step b was not begun"):
+        bench.run()
+    assert bench.added() == ["a"]
+
+
 def test_the_runs_deadline_cancels_all_that_is_active_with_one_call() -> None:
     bench = Bench([step(name, needs=()) for name in "abc"], level=3)
     bench.aws.step_seconds = 5000

@@ -159,6 +159,18 @@ def test_aws_says_how_a_step_ended_whose_driver_was_killed() -> None:
     assert [one.runs for one in found] == [False, True]
 
 
+def test_aws_says_what_a_step_of_an_older_ledger_was_added_with() -> None:
+    world = World()
+    world.run("launch,sd,cdd")
+    run = world.remembered()
+    for one in run.steps:
+        one.identity = None
+    other = [STEPS[0], step("cdd", args=("--date", "2026-11-22"))]
+    found = to_do.plan(world.context, run, other, NEEDS, cluster_id="j-0001")
+    assert [one.runs for one in found] == [False, True]
+    assert "with other arguments" in found[1].why
+
+
 def test_what_a_launch_would_deploy_counts_before_it() -> None:
     world = World()
     world.run("launch,sd")
