@@ -152,6 +152,14 @@ def test_a_cluster_is_launched_seen_and_ended(aws: Boto) -> None:
     assert aws.describe_cluster(cluster_id).state == "TERMINATED"
 
 
+@pytest.mark.parametrize(("force", "option"), [(False, "SEND_INTERRUPT"), (True, "TERMINATE_PROCESS")])
+def test_steps_are_cancelled_by_signal_or_by_force(aws: Boto, option: str, *, force: bool) -> None:
+    asked = {"ClusterId": "j-1", "StepIds": ["s-1", "s-2"], "StepCancellationOption": option}
+    with Stubber(aws._emr) as emr:
+        emr.add_response("cancel_steps", {"CancelStepsInfoList": []}, asked)
+        aws.cancel_steps("j-1", ["s-1", "s-2"], force=force)
+
+
 @pytest.mark.parametrize("status", [400, 500, 503])
 def test_botocore_repeats_nothing(aws: Boto, status: int) -> None:
     sent: list[str] = []
