@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kiln.aws.context import Wait
     from kiln.aws.effects import Cluster, Step
     from kiln.runs.result import Result
+    from kiln.runs.to_do import Decision
     from kiln.settings.model import StepSettings
 
 
@@ -55,6 +56,23 @@ class StepGraph(Terms):
             raise
         self._raise_first_error()
         return self.ended
+
+    def do(self, cluster: Cluster, decisions: Sequence[Decision], result: Result) -> None:
+        """Do what was decided about each step (runs.to_do), and fill the result. Raises what `run` raises.
+
+        A step that is skipped is a phase that had been done before.
+        """
+        for one in decisions:
+            if one.entry is not None:
+                self.context.report(one.line)
+            if one.result is not None:
+                with self.phase(one.settings.name):
+                    result.steps.append(one.result)
+        self.again = {*self.again, *(one.settings.name for one in decisions if one.again)}
+        try:
+            self.run(cluster, [one.settings for one in decisions if one.runs])
+        finally:
+            self.fill(result)
 
     def fill(self, result: Result) -> None:
         """Put how the steps ended into a result, also after an error."""

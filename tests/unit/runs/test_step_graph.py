@@ -26,6 +26,8 @@ from kiln.errors import (
 )
 from kiln.ledger import cancel_request
 from kiln.ledger.schema import Phase
+from kiln.runs import to_do
+from kiln.runs.result import Result
 from kiln.runs.step_graph import StepGraph
 from kiln.settings import step_needs
 from kiln.settings.model import StepSettings
@@ -384,3 +386,44 @@ def test_any_graph_runs_each_step_once_after_what_it_needs(data: st.DataObject) 
             if one.name in begun:
                 assert begun[need] + 20 <= begun[one.name]
                 assert need not in bad
+
+
+def result() -> Result:
+    return Result(environment="local", pipeline="model_building", run_id="r1")
+
+
+def test_what_was_decided_is_done_and_what_is_skipped_stands_in_the_result() -> None:
+    bench = Bench([step("a"), step("b"), step("c")])
+    bench.aws.step_outcomes["b"] = "FAILED"
+    with pytest.raises(StepFailedError):
+        bench.run()
+    bench.aws.step_outcomes.clear()
+    bench.lines.clear()
+    bench.phases.clear()
+    run = bench.world.remembered()
+    found = to_do.plan(bench.world.context, run, bench.steps, bench.graph.needs, cluster_id="j-0001")
+    filled = result()
+    bench.graph.do(bench.aws.describe_cluster("j-0001"), found, filled)
+    assert bench.added() == ["a", "b", "b", "c"]
+    assert [(one.name, one.id, one.state) for one in filled.steps] == [
+        ("a", "s-000101", "COMPLETED"),
+        ("b", "s-000103", "COMPLETED"),
+        ("c", "s-000104", "COMPLETED"),
+    ]
+    assert bench.lines[:2] == [
+        "step a: skipped: complete as s-000101 on j-0001 with the same identity",
+        "step b: runs: FAILED as s-000102 on j-0001",
+    ]
+    assert ("a", "had done") in bench.phases
+
+
+def test_a_clean_up_step_runs_again_after_the_steps_that_run_again() -> None:
+    bench = Bench([step("a"), step("clean", always=True)])
+    bench.aws.step_outcomes["a"] = "FAILED"
+    with pytest.raises(StepFailedError):
+        bench.run()
+    bench.aws.step_outcomes.clear()
+    run = bench.world.remembered()
+    found = to_do.plan(bench.world.context, run, bench.steps, bench.graph.needs, cluster_id="j-0001")
+    bench.graph.do(bench.aws.describe_cluster("j-0001"), found, result())
+    assert bench.added() == ["a", "clean", "a", "clean"]
