@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from kiln.diagnosis import child_output
-from kiln.diagnosis.logs import STEPS_FOLDER
+from kiln.diagnosis.node_logs import STEPS_FOLDER
 
 if TYPE_CHECKING:
     from kiln.aws.effects import Cluster, Effects, Step
