@@ -4,85 +4,25 @@ from __future__ import annotations
 
 import json
 import signal
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from drivers_world import STATE, Drivers
-from fakes import FakePlaybooks, shape
-from run_world import STEPS
+from kiln_commands import Commands
 
-from kiln import cli
 from kiln.commands import run_session
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
 from kiln.runs import preflight
-from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kiln.aws.context import Context
-    from kiln.commands.job import Job
-    from kiln.emr.at_work import AtWork
-
-
-class Commands(Drivers):
-    """The same account, and `kiln run` in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.settings: dict[str, Any] = {
-            "ds": "2026-11-20",
-            "steps": STEPS,
-            "kiln_state_uri": STATE,
-            "kiln_owner": "ops",
-            "kiln_terminate_timeout_seconds": 300,
-            "kiln_poll_interval_seconds": 5,
-            "kiln_run_timeout_seconds": 3600,
-            "kiln_step_timeout_seconds": 600,
-            "kiln_after_failure": "terminate",
-            "kiln_parallel_runs": 1,
-            "kiln_if_running": "fail",
-        }
-        self.contexts: list[Context] = []
-
-    def new_context(self, *_: Any) -> Context:
-        self.contexts.append(self.context())
-        return self.contexts[-1]
-
-    def playbooks(self, job: Job, at_work: AtWork | None) -> Any:
-        if at_work is None:  # nothing but the end of a cluster
-            return FakePlaybooks(None, job.identity, None, shape())
-        inner = FakePlaybooks(at_work.context, job.identity, at_work.ledger, shape())
-        return BeatingPlaybooks(inner, at_work.presence.beat_if_due)
-
-    def kiln(self, run_id: str, *more: str, actions: tuple[str, ...] = ()) -> int:
-        return cli.main(["run", "model_building", *actions, "--env", "local", "--run-id", run_id, *more])
-
-    def on_wait(self, work: Callable[[], None]) -> None:
-        """Do something the first time that somebody waits for more than a second."""
-        wait = self.clock.wait
-        done: list[float] = []
-
-        def waited(seconds: float, wake: Any) -> None:
-            if seconds > 1 and not done:
-                done.append(seconds)
-                work()
-            wait(seconds, wake)
-
-        self.clock.wait = waited  # type: ignore[method-assign]  # the test's own clock
-
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Commands:
     one = Commands()
-    monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**one.settings), None))
-    monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**one.settings))
-    monkeypatch.setattr(preflight, "check", lambda *_: None)
-    monkeypatch.setattr(run_session.Session, "context", one.new_context)
-    monkeypatch.setattr(run_session, "_playbooks", one.playbooks)
+    one.replace_parts(monkeypatch, resolve, preflight, run_session)
     return one
 
 
