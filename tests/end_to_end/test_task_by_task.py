@@ -35,10 +35,13 @@ def changes(recap: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def prepared(world: World) -> Iterator[World]:
     """Two live clusters of the pipeline; only the FIRST is provisioned and deployed."""
-    launched = world.kiln("run", "model_building", "launch", "--env", "local", "--run-id", SECOND)
+    # Without that the lock lets one run of a pipeline work at a time.
+    both = ("-e", "kiln_parallel_runs=2")
+    launched = world.kiln("run", "model_building", "launch", "--env", "local", "--run-id", SECOND, *both)
     assert launched.code == 0, launched.said
     actions = "launch,provision,deploy"
-    done = world.kiln("run", "model_building", actions, "--env", "local", "--run-id", FIRST, "--date", DATE)
+    which = ("--run-id", FIRST, "--date", DATE)
+    done = world.kiln("run", "model_building", actions, "--env", "local", *which, *both)
     assert done.code == 0, done.said
     yield world
     for run_id in (FIRST, SECOND):

@@ -49,23 +49,27 @@ class PipelineLock:
     def take(self, presence: Presence, most: int) -> None:
         """Register the driver and take the lock; at most `most` runs hold it (0: any number).
 
-        The driver's entry comes before the lock: whoever reads the lock finds it alive. A run that is refused
-        leaves no ledger. Raises LockedError (17), LockUnreadableError (10), and what `register` raises.
+        A run that holds it already is one of them. The driver's entry comes before the lock: whoever reads the
+        lock finds it alive. A run that is refused leaves no ledger. Raises LockedError (17),
+        LockUnreadableError (10), and what `register` raises.
         """
         store = self._store(self.context)
+        holders = LockHolders(self.context, self.identity, self.state_uri)
         for _ in range(_TRIES):
             lock, version = store.read()
-            others = LockHolders(self.context, self.identity, self.state_uri).judged(
-                lock, is_new=version is None
-            )
+            others = holders.judged(lock, is_new=version is None)
             living = [one for one in others if one.lives]
-            if len(living) >= (most or MOST_HOLDERS):
+            is_holder = lock.held_by(self.identity.run_id) is not None
+            if not is_holder and len(living) >= (most or MOST_HOLDERS):
                 raise living[0].refusal()
             replaced: list[Presence] = []
             try:
-                replaced += [self._replace(one) for one in others if one.is_dead]
+                for one in others:
+                    if one.is_dead:
+                        replaced.append(self._replace(one))
                 presence.register()
-                entries = (*(one.holder for one in living), self._holder(presence, timestamp(store.now())))
+                mine = self._holder(presence, timestamp(store.now()))
+                entries = (*(one.holder for one in living), mine)
                 store.write(msgspec.structs.replace(lock, holders=entries), version)
             except ConditionFailedError:
                 continue

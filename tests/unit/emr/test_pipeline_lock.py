@@ -46,6 +46,16 @@ def test_a_pipeline_may_allow_more_runs_or_any_number() -> None:
     assert world.holders() == ["r1", "r2", "r3"]
 
 
+def test_a_holder_takes_the_lock_again_whatever_it_is_allowed_then() -> None:
+    world = Drivers()
+    for run_id in ("r1", "r2"):
+        assert world.run(run_id, "launch", most=2).exit_code == 0
+    assert world.run("r1", "launch", most=1).exit_code == 0
+    assert sorted(world.holders()) == ["r1", "r2"]
+    with pytest.raises(LockedError):
+        world.run("r3", "launch", most=2)
+
+
 def test_pipelines_and_environments_have_locks_of_their_own() -> None:
     world = Drivers()
     world.enter("r1")
