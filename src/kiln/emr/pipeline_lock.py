@@ -7,6 +7,7 @@ cluster with its name. A dead driver that answered for its cluster is replaced, 
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,8 @@ class PipelineLock:
     def take(self, presence: Presence, most: int) -> None:
         """Register the driver and take the lock; at most `most` runs hold it (0: any number).
 
-        A run that holds it already is one of them. The driver's entry comes before the lock: whoever reads the
-        lock finds it alive. A run that is refused leaves no ledger. Raises LockedError (17),
+        A run that holds it already is one of them. The driver's entry comes before the lock: whoever reads
+        the lock finds it alive. A run that is refused leaves no ledger. Raises LockedError (17),
         LockUnreadableError (10), and what `register` raises.
         """
         store = self._store(self.context)
@@ -62,22 +63,20 @@ class PipelineLock:
             is_holder = lock.held_by(self.identity.run_id) is not None
             if not is_holder and len(living) >= (most or MOST_HOLDERS):
                 raise living[0].refusal()
-            replaced: list[Presence] = []
+            dead = [one for one in others if one.is_dead]
             try:
-                for one in others:
-                    if one.is_dead:
-                        replaced.append(self._replace(one))
-                presence.register()
-                mine = self._holder(presence, timestamp(store.now()))
-                entries = (*(one.holder for one in living), mine)
-                store.write(msgspec.structs.replace(lock, holders=entries), version)
+                with ExitStack() as replaced:
+                    for one in dead:
+                        # Nobody goes on with that run before the lock was written.
+                        replaced.callback(self._replace(one).leave)
+                    presence.register()
+                    mine = self._holder(presence, timestamp(store.now()))
+                    entries = (*(one.holder for one in living), mine)
+                    store.write(msgspec.structs.replace(lock, holders=entries), version)
             except ConditionFailedError:
                 continue
-            finally:
-                for entry in replaced:
-                    entry.leave()
-            for entry in replaced:
-                presence.ledger.note("lock_taken_over", from_run=entry.ledger.identity.run_id)
+            for one in dead:
+                presence.ledger.note("lock_taken_over", from_run=one.identity.run_id)
             return
         raise LockedError(f"other commands change the lock {store.uri} all the time", fix="try again")
 
