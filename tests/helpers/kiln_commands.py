@@ -10,10 +10,14 @@ from fakes import FakePlaybooks, shape
 from run_world import STEPS
 
 from kiln import cli
+from kiln.commands import run_session
+from kiln.runs import preflight
 from kiln.runs.beating_playbooks import BeatingPlaybooks
+from kiln.settings import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -68,10 +72,9 @@ class Commands(Drivers):
 
         self.clock.wait = waited  # type: ignore[method-assign]  # the test's own clock
 
-    def replace_parts(
-        self, monkeypatch: pytest.MonkeyPatch, resolve: Any, preflight: Any, run_session: Any
-    ) -> None:
-        """Put this account in the place of settings, checks, AWS and playbooks."""
+    def replace_parts(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        """Put this account in the place of settings, checks, AWS and playbooks; `folder` is the checkout."""
+        monkeypatch.setenv("KILN_CHECKOUT", str(folder))
         monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), None))
         monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**self.settings))
         monkeypatch.setattr(preflight, "check", lambda *_: None)

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kiln_commands import Commands
 
-from kiln.commands import run_session
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
-from kiln.runs import preflight
-from kiln.settings import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Commands:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
     one = Commands()
-    one.replace_parts(monkeypatch, resolve, preflight, run_session)
+    one.replace_parts(monkeypatch, tmp_path)
     return one
 
 

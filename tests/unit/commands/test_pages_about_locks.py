@@ -12,11 +12,10 @@ from drivers_world import STATE
 from kiln_commands import Commands
 
 from kiln import cli
-from kiln.commands import run_session, shared
+from kiln.commands import shared
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
-from kiln.runs import preflight
-from kiln.settings import inventories, resolve
+from kiln.settings import inventories
 
 PAGES = Path(__file__).resolve().parents[3] / "docs/operations"
 LOCK = f"{STATE}/locks/local/model_building.json"
@@ -29,9 +28,9 @@ def commands(page: str) -> list[str]:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Commands:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
     one = Commands()
-    one.replace_parts(monkeypatch, resolve, preflight, run_session)
+    one.replace_parts(monkeypatch, tmp_path)
     monkeypatch.setattr(inventories, "pipelines", lambda *_: ["model_building"])
     monkeypatch.setattr(shared, "context_of", one.new_context)
     return one
