@@ -44,7 +44,7 @@ options:
   allow_second:
     description:
       - With O(state=present), whether the cluster is launched while another run of the O(pipeline) has a live
-        one in the same O(environment).
+        one in the same O(environment), or is about to launch one (it holds the pipeline's lock in S3).
     type: bool
     default: true
   owner:

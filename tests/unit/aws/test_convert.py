@@ -124,3 +124,21 @@ def test_an_id_that_is_none_is_no_answer(read: Callable[[Any], object], document
     with pytest.raises(UnansweredError) as error:
         read(document)
     assert error.value.code == "MalformedAnswer"
+
+
+def dated(text: object) -> dict[str, Any]:
+    return {"ResponseMetadata": {"HTTPHeaders": {"date": text}}}
+
+
+def test_the_time_of_an_answer_is_that_of_its_header() -> None:
+    assert convert.date_of(dated("Sat, 21 Nov 2026 07:30:00 GMT")) == datetime(
+        2026, 11, 21, 7, 30, tzinfo=UTC
+    )
+    assert convert.date_of({}) is None
+
+
+@many
+@given(texts("Sat, 21 Nov 2026 07:30:00 GMT", "Sat, 99 Nov 99999 99:99:99 +9999"))
+def test_a_header_that_is_no_time_is_no_time(text: str) -> None:
+    found = convert.date_of(dated(text))
+    assert found is None or found.tzinfo is UTC
