@@ -13,6 +13,7 @@ from kiln.emr.waiting import Waiting
 from kiln.identity import Identity
 from kiln.ledger.drivers import Work
 from kiln.ledger.schema import StepIdentity
+from kiln.runs import step_terms
 from kiln.runs.attempts import Policy
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kiln.diagnosis.cause import Explain
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
+    from kiln.runs.step_terms import Kill
     from kiln.settings.model import ClusterShape, Ending, IfRunning
     from kiln.settings.resolve import Question
 
@@ -47,6 +49,7 @@ class Job:
     shape: ClusterShape | None = None
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
+    kill: Kill = step_terms.nothing
     explain: Explain = _no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"

@@ -12,7 +12,7 @@ from kiln.clock import SystemClock
 from kiln.commands import run_end, shared
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
-from kiln.diagnosis import diagnose
+from kiln.diagnosis import applications, diagnose
 from kiln.emr import finding
 from kiln.errors import UsageError
 from kiln.identity import Identity, of_name
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
-    from kiln.diagnosis.cause import Cause
     from kiln.runs.selection import Selection
     from kiln.settings.model import ClusterShape, Driver, StepSettings
 
@@ -43,13 +41,14 @@ def main(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     wanted = selection.actions(arguments.actions)
     part = step_parts.asked(arguments)
-    question = _question(arguments, session.root, wanted)
+    asked = question(arguments, session.root, wanted)
     if wanted == [phases.TERMINATE.name]:
-        return run_end.end(session, question)
-    return _run(session, question, lambda steps: selection.make(wanted, steps, part))
+        return run_end.end(session, asked)
+    return execute(session, asked, lambda steps: selection.make(wanted, steps, part))
 
 
-def _question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> resolve.Question:
+def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> resolve.Question:
+    """Return what the command line asks about. A command that launches makes a run id when it has none."""
     given = run_ids.given(arguments.run_id, os.environ)
     if given is None and selection.launches(wanted):
         given = run_ids.made(SystemClock().now())
@@ -80,7 +79,7 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def _run(session: Session, question: resolve.Question, select: Select) -> int:
+def execute(session: Session, question: resolve.Question, select: Select, *, resumes: bool = False) -> int:
     """Do everything that can be known, and refused, without AWS; then the rest."""
     driver, shape, selected = _settings(question, select)
     context = session.context(driver)
@@ -101,7 +100,13 @@ def _run(session: Session, question: resolve.Question, select: Select) -> int:
         expected=lambda: _expected(driver),
         parallel_runs=driver.kiln_parallel_runs,
         if_running=session.arguments.if_running or driver.kiln_if_running,
-        explain=lambda context, cluster, step: _explain(context, driver, cluster, step),
+        resumes=resumes,
+        explain=lambda context, cluster, step: diagnose.cause_of(
+            context.effects, cluster, step, shared.ssh_of(driver, cluster.id)
+        ),
+        kill=lambda context, cluster, step: applications.kill(
+            context.effects, cluster, step, shared.ssh_of(driver, cluster.id)
+        ),
     )
     return session.execute(context, job)
 
@@ -132,7 +137,3 @@ def _expected(driver: Driver) -> StepIdentity:
     """Return what a launch would deploy now."""
     commit = preflight.check_branch(driver) or ""
     return StepIdentity(commit=commit, environment=driver.emr_node_environment_hash)
-
-
-def _explain(context: Context, driver: Driver, cluster: Cluster, step: Step) -> Cause:
-    return diagnose.cause_of(context.effects, cluster, step, shared.ssh_of(driver, cluster.id))

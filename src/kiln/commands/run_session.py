@@ -142,4 +142,5 @@ def _execution(context: Context, job: Job, reporter: Reporter, at_work: AtWork |
         shape=job.shape,
         expected=job.expected,
         resumes=job.resumes,
+        kill=job.kill,
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kiln.runs.scope import Scope
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
+    from kiln.runs.step_terms import Kill
     from kiln.settings.model import ClusterShape, StepSettings
 
 
@@ -50,6 +51,7 @@ class ClusterWork:
     arguments: list[str]
     result: Result
     explain: Explain
+    kill: Kill
     phase_log: PhaseLog
     plan: StepPlan
     shape: ClusterShape | None
@@ -133,10 +135,6 @@ class ClusterWork:
 
     def _run_steps(self, cluster: Cluster, wanted: Sequence[StepSettings]) -> None:
         decisions = self.plan.on(cluster.id, wanted)
-        for one in decisions:
-            if not one.runs:
-                with self.phase_log.phase(one.settings.name):
-                    self.reporter.line(one.line)
         nodes = self._nodes_of(cluster.id)
         graph = StepGraph(
             context=replace(self.scope.context, report=self.reporter.line),
@@ -145,13 +143,10 @@ class ClusterWork:
             needs=self.plan.needs,
             # Without an owner here the cluster stays: at least the steps must not go on unseen.
             cancels=not self.plan.ends,
-            again={one.settings.name for one in decisions if one.again},
             phase=self.phase_log.phase,
             explain=self.explain,
+            kill=self.kill,
             before_step=lambda context: nodes.look(context, step_has_to_begin=True),
             on_poll=nodes.on_poll,
         )
-        try:
-            graph.run(cluster, [one.settings for one in decisions if one.runs])
-        finally:
-            graph.fill(self.result)
+        graph.do(cluster, decisions, self.result)

@@ -12,7 +12,7 @@ from kiln.emr.waiting import Waiting
 from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
 from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
-from kiln.runs import attempts
+from kiln.runs import attempts, step_terms
 from kiln.runs.cluster_work import ClusterWork
 from kiln.runs.deadline import Deadline
 from kiln.runs.outcome import Outcome
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
+    from kiln.runs.step_terms import Kill
     from kiln.settings.model import ClusterShape
 
 
@@ -64,6 +65,7 @@ class Execution:
     shape: ClusterShape | None = None
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
+    kill: Kill = step_terms.nothing
     result: Result = field(init=False)
     scope: Scope = field(init=False)
     outcome: Outcome = field(init=False)
@@ -105,6 +107,7 @@ class Execution:
             arguments=self.arguments,
             result=self.result,
             explain=self.explain,
+            kill=self.kill,
             phase_log=self.phase_log,
             plan=self.plan,
             shape=self.shape,

@@ -61,6 +61,7 @@ class StepPlan:
             context,
             run,
             self.selection.steps,
+            needs=self.needs,
             cluster_id=usable[0].id if usable else None,
             again=self.selection.again,
             expected=self.expected(),
@@ -70,7 +71,7 @@ class StepPlan:
             self._show(one)
         if any(one.runs for one in decisions):
             return False
-        self._take(decisions)
+        self.result.steps += [one.result for one in decisions if one.result is not None]
         return True
 
     def on(self, cluster_id: str, steps: Sequence[StepSettings]) -> list[Decision]:
@@ -84,21 +85,17 @@ class StepPlan:
             self.scope.context,
             run,
             chosen,
+            needs=self.needs,
             cluster_id=cluster_id,
             again=self.selection.again,
             whole=self.selection.whole,
         )
         self._refuse(decisions)
-        self._take(decisions)
         return decisions
 
     def _show(self, decision: Decision) -> None:
         if decision.entry is not None:
             self.reporter.line(decision.line)
-
-    def _take(self, decisions: Sequence[Decision]) -> None:
-        found = [one.result for one in decisions]
-        self.result.steps += [one for one in found if one is not None]
 
     def _refuse(self, decisions: Sequence[Decision]) -> None:
         if self.resumes:

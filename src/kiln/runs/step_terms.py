@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kiln.ledger.schema import Phase
 
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from kiln.runs.limits import Limits
     from kiln.settings.step_needs import Needs
 
+    # Ends the applications of a step in YARN, and says so.
+    Kill: TypeAlias = Callable[[Context, Cluster, Step], str]
+
 
 def _no_cause(*_: object) -> None:
     """Find no cause."""
 
 
-def _nothing(*_: object) -> str:
+def nothing(*_: object) -> str:
+    """Do nothing."""
     return ""
 
 
@@ -53,6 +57,6 @@ class Terms:
     again: Collection[str] = frozenset()
     phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
     explain: Explain = _no_cause
-    kill: Callable[[Context, Cluster, Step], str] = _nothing
-    before_step: Callable[[Context], object] = _nothing
-    on_poll: Callable[[Context, Cluster | None], object] = _nothing
+    kill: Kill = nothing
+    before_step: Callable[[Context], object] = nothing
+    on_poll: Callable[[Context, Cluster | None], object] = nothing
