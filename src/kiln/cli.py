@@ -44,6 +44,15 @@ What follows -- is the command; its exit code is this command's.
   kiln ssh model_building --env stage
   kiln ssh model_building --env stage --node core-1 -- df -h /mnt"""
 
+_RESUME_HELP = """\
+A whole run with the id of an earlier one: on its cluster if that lives, else on a new one. Steps that are complete
+with the same arguments, code, environment and inputs are not run again; which, and why, is printed.
+
+  kiln resume model_building --env prod --run-id nightly-7
+
+Exit codes: docs/exit_codes.md."""
+
+
 # Past runs that `list` shows: a screen.
 _RUNS = 20
 
@@ -68,24 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "run a pipeline, or single actions of it", _RUN_HELP)
     run.add_argument("pipeline", metavar="PIPELINE")
     run.add_argument("actions", metavar="ACTIONS", nargs="?", help="comma list; none = the whole pipeline")
-    run.add_argument(
-        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
-    )
-    _run_id(run)
-    _part_of_steps(run)
-    run.add_argument(
-        "--if-running",
-        choices=["fail", "skip", "wait", "attach"],
-        help="while others are at this work: exit 17, exit 99, wait, or follow that run to its end "
-        "(default: kiln_if_running)",
-    )
-    run.add_argument(
-        "--hold-on-failure",
-        metavar="DURATION",
-        type=_hold,
-        help="keep the cluster of a failed whole run for that long, such as 30m or 2h, to debug it",
-    )
-    run.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
+    _options_of_runs(run)
+
+    resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
+    resume.add_argument("pipeline", metavar="PIPELINE")
+    _options_of_runs(resume)
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")
@@ -149,6 +145,27 @@ def _parser() -> argparse.ArgumentParser:
         "verb", choices=["init"], help="init: make password file and vault, name missing secrets"
     )
     return parser
+
+
+def _options_of_runs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
+    )
+    _run_id(command)
+    _part_of_steps(command)
+    command.add_argument(
+        "--if-running",
+        choices=["fail", "skip", "wait", "attach"],
+        help="while others are at this work: exit 17, exit 99, wait, or follow that run to its end "
+        "(default: kiln_if_running)",
+    )
+    command.add_argument(
+        "--hold-on-failure",
+        metavar="DURATION",
+        type=_hold,
+        help="keep the cluster of a failed whole run for that long, such as 30m or 2h, to debug it",
+    )
+    command.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
 
 
 def _command(
