@@ -76,7 +76,7 @@ class BoxClock:
 
 
 class BoxWorld:
-    """One run of a pipeline in an account of a box, and the administrator's hand in it."""
+    """One run of a pipeline in an account of a box, and what an administrator does meanwhile."""
 
     def __init__(self, place: Place) -> None:
         self.account = account = place.account
@@ -124,14 +124,14 @@ class BoxWorld:
         (own,) = [one for one in found if one["Name"] == name_of(self.identity)]
         return str(own["Id"])
 
-    def terminate_by_hand(self) -> None:
+    def terminate_as_administrator(self) -> None:
         self.emr.terminate_job_flows(JobFlowIds=[self.cluster_id])
 
-    def cancel_by_hand(self) -> None:
+    def cancel_as_administrator(self) -> None:
         found = self.emr.list_steps(ClusterId=self.cluster_id)["Steps"]
         self.emr.cancel_steps(ClusterId=self.cluster_id, StepIds=[one["Id"] for one in found])
 
-    def add_by_hand(self, name: str, action: str, *script: str) -> None:
+    def add_as_administrator(self, name: str, action: str, *script: str) -> None:
         """Add a step that is not of the run."""
         jar = {"Jar": "command-runner.jar", "Args": ["emrbox-script", *script]}
         step = {"Name": name, "ActionOnFailure": action, "HadoopJarStep": jar}

@@ -88,7 +88,7 @@ def lost_before_it_was_up(world: BoxWorld) -> Result:
 
 def ended_by_another_step(world: BoxWorld) -> Result:
     world.run(LAUNCH)
-    world.add_by_hand("other", "TERMINATE_CLUSTER", "--seconds", "60", "--exit-code", "1")
+    world.add_as_administrator("other", "TERMINATE_CLUSTER", "--seconds", "60", "--exit-code", "1")
     return world.run("sd")
 
 
@@ -104,7 +104,7 @@ def playbook_fails(world: BoxWorld) -> Result:
     return world.run()
 
 
-def by_hand(world: BoxWorld, act: str) -> Result:
+def by_administrator(world: BoxWorld, act: str) -> Result:
     """Let somebody else act while the first step runs."""
     world.run(LAUNCH)
     world.clock.after(SOON, getattr(world, act))
@@ -135,7 +135,7 @@ def driver_killed(world: BoxWorld) -> None:
 
 def forgotten(world: BoxWorld) -> Result:
     driver_killed(world)
-    world.terminate_by_hand()
+    world.terminate_as_administrator()
     world.clock.advance(61 * 86400)
     return looked_back(world)
 
@@ -213,8 +213,8 @@ SCENARIOS: dict[str, Callable[[BoxWorld], Result]] = {
     "step_failed": partial(whole, exit_code=1),
     "ended_by_step": ended_by_another_step,
     "idle": idle,
-    "ended_by_user": partial(by_hand, act="terminate_by_hand"),
-    "step_cancelled": partial(by_hand, act="cancel_by_hand"),
+    "ended_by_user": partial(by_administrator, act="terminate_as_administrator"),
+    "step_cancelled": partial(by_administrator, act="cancel_as_administrator"),
     "step_interrupted": interrupted,
     "cluster_gone": forgotten,
     "playbook_failed": playbook_fails,

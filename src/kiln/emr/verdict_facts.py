@@ -89,9 +89,10 @@ class Evidence(Value, frozen=True, kw_only=True):
 
     @property
     def is_complete(self) -> bool:
-        """Return whether every step is COMPLETED; an optional one only has to be over."""
-        over = all(step.state in states.STEP_ENDED for step in self.steps)
-        return bool(self.steps) and over and self.required <= {"COMPLETED"}
+        """Return whether every step is COMPLETED; how an optional one ended does not matter."""
+        over = states.STEP_ENDED | {""}
+        is_over = all(step.state in over for step in self.steps)
+        return bool(self.steps) and is_over and self.required <= {"COMPLETED"}
 
     @property
     def is_unfinished(self) -> bool:

@@ -109,10 +109,10 @@ def failed_phases(run: Run) -> list[Phase]:
     """Return the phases whose last try failed and still matters, in the order of these tries."""
     latest = {entry.name: entry for entry in run.phases}
     failed = [entry for entry in run.phases if entry is latest[entry.name] and entry.status == "failed"]
-    return [entry for entry in failed if not _was_made_good(run, entry)]
+    return [entry for entry in failed if not _was_repeated(run, entry)]
 
 
-def _was_made_good(run: Run, entry: Phase) -> bool:
+def _was_repeated(run: Run, entry: Phase) -> bool:
     """Return whether a step was begun after a playbook had failed: on a cluster that was ready then.
 
     Somebody may have run the playbook by hand meanwhile, which writes nothing about phases.
