@@ -21,7 +21,8 @@ def next_commands(result: Result) -> list[str]:
     if result.exit_code == ExitCode.NOT_TERMINATED:
         return [end]
     found = []
-    if result.exit_code == ExitCode.STEP_FAILED:
+    failed = any(step.state == "FAILED" for step in result.steps)
+    if failed or result.exit_code == ExitCode.STEP_FAILED:
         found += [command(name, result.pipeline, *where) for name in ("diagnose", "logs")]
     live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
     if live:
@@ -55,6 +56,15 @@ def lines(result: Result) -> list[str]:
 def _word(result: Result) -> str:
     """Return what happened. Single actions that went well leave a run's verdict open, or end a bad run."""
     if result.exit_code != ExitCode.OK:
-        return "cancelled" if result.verdict == "cancelled" else "failed"
-    open_or_good = {"running": "done", "succeeded": "succeeded", "no_step": "done (the run had no step)"}
+        return "cancelled" if result.verdict == "cancelled" else f"failed{_class(result)}"
+    open_or_good = {
+        "running": "done",
+        "succeeded": "succeeded",
+        "no_step": "done (the run had no step)",
+        "unknown": "done (how the run itself ended is not known)",
+    }
     return open_or_good.get(result.verdict, f"done (the run itself {result.verdict})")
+
+
+def _class(result: Result) -> str:
+    return f" ({result.failure_class})" if result.failure_class else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiln.display import summary
-from kiln.runs.result import Result
+from kiln.runs.result import Result, StepResult
 
 
 def first_line(**fields: object) -> str:
@@ -19,3 +19,15 @@ def test_the_phase_that_failed_stands_in_the_first_line() -> None:
 
 def test_a_run_that_went_well_names_no_phase() -> None:
     assert first_line(verdict="succeeded") == "✔ run r1 of p: succeeded in 1:05"
+
+
+def test_a_failure_is_shown_with_its_class_and_a_run_that_nobody_can_judge_is_no_success() -> None:
+    lost = {"exit_code": 12, "verdict": "failed", "failure_class": "spot_loss"}
+    assert first_line(**lost) == "✘ run r1 of p: failed (spot_loss) in 1:05"
+    assert "not known" in first_line(verdict="unknown")
+
+
+def test_a_step_that_failed_with_its_nodes_can_be_diagnosed() -> None:
+    step = StepResult(name="sd", id="s-1", state="FAILED")
+    result = Result(environment="local", pipeline="p", run_id="r1", exit_code=12, steps=[step])
+    assert any("diagnose" in command for command in summary.next_commands(result))
