@@ -45,8 +45,8 @@ What follows -- is the command; its exit code is this command's.
   kiln ssh model_building --env stage --node core-1 -- df -h /mnt"""
 
 _RESUME_HELP = """\
-A whole run with the id of an earlier one: on its cluster if that lives, else on a new one. Steps that are complete
-with the same arguments, code, environment and inputs are not run again; which, and why, is printed.
+A whole run with the id of an earlier one: on its cluster if that lives, else on a new one. Steps that are
+complete with the same arguments, code, environment and inputs are not run again; which, and why, is printed.
 
   kiln resume model_building --env prod --run-id nightly-7
 

@@ -9,6 +9,7 @@ import msgspec
 from kiln import advice, phases, run_ids
 from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.working import at_work, release_lock
+from kiln.diagnosis import bootstrap
 from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
@@ -63,7 +64,7 @@ def _present(context: Context, module: Any) -> Options:
         with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
             found, changed = launch.launch(own, identity, shape, own_ledger)
             if options["wait"]:
-                with naming(found.id):
+                with naming(found.id), bootstrap.explained(own, found.id):
                     shared = sharing(own, options, identity.environment)
                     found = launch.wait_until_up(shared, found.id, _waiting(options))
     result: Options = {"changed": changed, "cluster": descriptions.described(found) if found else {}}

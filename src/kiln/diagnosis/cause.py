@@ -42,7 +42,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
         return {"kind": self.kind, "headline": self.headline, "advice": self.advice}
 
 
-def shortened(line: str) -> str:
-    """Return a line no longer than a headline may be."""
-    line = line.strip()
+def shortened(text: str) -> str:
+    """Return text as one line, no longer than a headline may be."""
+    line = " ".join(text.splitlines()).strip()
     return line if len(line) <= _MOST_HEADLINE else f"{line[: _MOST_HEADLINE - 2]} …"

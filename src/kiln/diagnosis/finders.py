@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from kiln.diagnosis import error_text, matching
 from kiln.diagnosis.cause import Cause, shortened
 from kiln.diagnosis.known_causes import KINDS
@@ -29,12 +31,18 @@ def of_kind(kind: str, headline: str, lines: Sequence[str] = (), address: str = 
     row = KINDS[kind]
     return Cause(
         kind=kind,
-        headline=shortened(headline),
+        headline=shortened(headline) or row.meaning,
         advice=row.advice,
         lines=tuple(lines),
         failure_class=row.failure_class,
         address=address,
     )
+
+
+def with_advice(cause: Cause, kind: str) -> Cause:
+    """Return a cause with the advice of another kind that it turned out to be of, too."""
+    row = KINDS[kind]
+    return msgspec.structs.replace(cause, advice=row.advice, failure_class=row.failure_class)
 
 
 def _of_block(block: Block, log: Log, generic: str, role: str) -> Cause:

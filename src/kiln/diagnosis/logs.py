@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STEP_FILES = ("stderr", "stdout", "controller", "syslog")
 APPLICATION = re.compile(r"Submitted application (application_\d{1,20}_\d{1,20})")
+# What a driver writes when it starts: in the step's own files it is one in client mode.
+CLIENT_MODE = "SparkContext: Running Spark version"
 # As Spark's driver names the containers of its executors when they end.
 _ENDED_CONTAINER = re.compile(r"\b(container_(?:e\d{1,9}_)?\d{1,20}_\d{1,9}_\d{1,4}_\d{1,9}) on host")
 _MOST_CONTAINERS = 4

@@ -22,7 +22,7 @@ class StepLogs:
         self.containers = _newest_first(place.driver(self._application) if self._application else [])
         self._executors: list[Log] | None = None
         # In client mode the driver writes to the step's files; the first container only asks for executors.
-        self.in_client_mode = any("SparkContext: Running Spark version" in log.text for log in self.step)
+        self.in_client_mode = any(logs.CLIENT_MODE in log.text for log in self.step)
 
     @property
     def driver(self) -> list[Log]:

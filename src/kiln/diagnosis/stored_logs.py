@@ -48,6 +48,13 @@ class StoredLogs:
         folder = f"{self.base}containers/{application}/"
         return self._below(folder, re.compile(rf"/(?:{wanted})/(?:stdout|stderr)[^/]*$"), most)
 
+    def bootstrap_actions(self, node: str) -> list[Log]:
+        """Read the files of a node's bootstrap actions; of the newest ones on any node when none is named."""
+        folder = f"{self.base}node/{node}/bootstrap-actions/" if node else f"{self.base}node/"
+        return self._below(
+            folder, re.compile(r"/bootstrap-actions/\d{1,3}/(?:controller|stderr|stdout)[^/]*$")
+        )
+
     def _below(self, prefix: str, wanted: re.Pattern[str], most: int = _MOST_FILES) -> list[Log]:
         if not self.base:
             return []

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_places import Place
 
-from kiln.commands import logs as command
+from kiln.commands import follow
 from kiln.diagnosis import diagnose, logs, stored_logs, unpack
 from kiln.diagnosis.unpack import Limits, gunzip_end
 
@@ -180,7 +180,7 @@ def test_a_log_that_makes_patterns_slow_is_still_read(line: str) -> None:
 
 def test_a_followed_log_is_copied_line_by_line_and_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     body = "é\x1b[2J\u202e\n".encode() + b"\xff" + b"a" * 200_000 + b"\nlast"
-    copy = command._Copy(io.BytesIO(body))
+    copy = follow.Copy(io.BytesIO(body))
     copy.run()
     shown = capsys.readouterr().out
     assert shown.startswith("é\\x1b[2J\\u202e\n\ufffda")

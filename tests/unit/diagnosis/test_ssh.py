@@ -26,22 +26,6 @@ def test_nodes_are_reached_directly_or_by_the_command_that_is_set(tmp_path: Path
     assert command[-2:] == ["hadoop@10.0.0.1", "true"]
 
 
-@pytest.fixture
-def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
-    """A node that is this machine: `ssh` runs the script, `sudo -n` runs a command."""
-    (tmp_path / "bin").mkdir()
-    for name, text in {
-        "ssh": 'for word; do :; done\nexec sh -c "$word"\n',
-        "sudo": 'shift\nexec "$@"\n',
-    }.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}")
-        (tmp_path / "bin" / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(node_logs, "STEPS_FOLDER", str(tmp_path / "steps"))
-    monkeypatch.setattr(node_logs, "CONTAINERS_FOLDER", str(tmp_path / "containers"))
-    return Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts" / "known")
-
-
 def written(folder: Path, **texts: str) -> None:
     folder.mkdir(parents=True)
     for name, text in texts.items():

@@ -1,0 +1,141 @@
+"""`kiln logs -f`: what a step writes, as it writes it; in cluster mode its driver's container, too."""
+
+from __future__ import annotations
+
+import codecs
+import shlex
+import subprocess
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kiln.diagnosis import logs, node_logs
+from kiln.display import terminal
+from kiln.emr import states, steps
+from kiln.errors import ClusterNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import IO
+
+    from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster, Step
+    from kiln.diagnosis.ssh import Ssh
+
+_LINE_BYTES = 64 * 1024
+_POLL_SECONDS = 2.0
+# It ends with the connection: sshd is its parent.
+_TAIL = "sudo -n tail --pid=$PPID -n +1 -F"
+# For what was written last to arrive.
+_LAST_SECONDS = 1.0
+# Each is a connection of its own.
+_MOST_NODES = 50
+
+
+def step_files(step_id: str) -> str:
+    """Return the command that prints a step's streams on the master, and goes on as they grow."""
+    folder = f"{node_logs.STEPS_FOLDER}/{shlex.quote(step_id)}"
+    return f"{_TAIL} {folder}/stderr {folder}/stdout"
+
+
+def driver_files(application: str) -> str:
+    """Return the script that waits for the driver's container on a node, and prints its streams."""
+    folder = f"{node_logs.CONTAINERS_FOLDER}/{shlex.quote(application)}"
+    return (
+        f'until set -- {folder}/container_*_000001; [ -d "$1" ]; do kill -0 $PPID || exit; sleep 1; done; '
+        f'exec {_TAIL} "$1/stdout" "$1/stderr"'
+    )
+
+
+def follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
+    """Show what the step writes until it ends."""
+    nodes = [node for node in context.effects.list_instances(cluster.id) if node.state == "RUNNING"]
+    masters = [node for node in nodes if node.group == "MASTER"]
+    if not masters:
+        raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
+    driver = DriverSearch()
+    with _streams(ssh) as open_stream:
+        copy = open_stream(masters[0].private_ip_address, step_files(step.id), driver.see)
+        while copy.is_alive():
+            if application := driver.take():
+                for node in nodes[:_MOST_NODES]:
+                    open_stream(node.private_ip_address, driver_files(application))
+            seen = steps.seen_if_any(context, cluster.id, step.id)
+            if seen is not None and seen.state in states.STEP_ENDED:
+                context.clock.wait(_LAST_SECONDS, context.stop.event)
+                terminal.err(f"step {step.name}: {seen.state}")
+                break
+            context.clock.wait(_POLL_SECONDS, context.stop.event)
+    return 0
+
+
+class DriverSearch:
+    """Finds in a step's output the YARN application whose first container is the driver."""
+
+    def __init__(self) -> None:
+        self._application = ""
+        self._is_client = False
+
+    def see(self, text: str) -> None:
+        """Read a line. A driver in client mode writes to the step's own files, and reports itself first."""
+        self._is_client = self._is_client or logs.CLIENT_MODE in text
+        if match := logs.APPLICATION.search(text):
+            self._application = match[1]
+
+    def take(self) -> str:
+        """Return the application once it is known, else nothing."""
+        found, self._application = self._application, ""
+        return "" if self._is_client else found
+
+
+@contextmanager
+def _streams(ssh: Ssh) -> Iterator[Callable[..., Copy]]:
+    """Give a function that copies what a command on a node prints; end all of them after the block."""
+    children: list[tuple[subprocess.Popen[bytes], Copy]] = []
+
+    def begin(address: str, script: str, see: Callable[[str], None] | None = None) -> Copy:
+        child = subprocess.Popen(
+            ssh.command(address, script),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert child.stdout is not None  # noqa: S101  # PIPE
+        copy = Copy(child.stdout, see)
+        children.append((child, copy))
+        copy.start()
+        return copy
+
+    try:
+        yield begin
+    finally:
+        for child, copy in children:
+            child.terminate()
+            child.wait()
+            copy.join()
+    for _, copy in children:
+        if copy.error is not None:
+            raise copy.error
+
+
+class Copy(threading.Thread):
+    """Shows what a stream of logs brings, line by line, as it comes; `error` is why that ended early."""
+
+    def __init__(self, stream: IO[bytes], see: Callable[[str], None] | None = None) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._see = see
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        """Copy until the stream ends or nobody reads the copy."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        try:
+            # A line without an end must not fill the memory.
+            while part := self._stream.readline(_LINE_BYTES):
+                text = decoder.decode(part)
+                terminal.out_text(text)
+                if self._see is not None:
+                    self._see(text)
+        except OSError as error:
+            self.error = error

@@ -1,0 +1,227 @@
+"""What users do wrong, as steps of one real cluster: the first line names the cause, also after its end."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+import yaml
+from local_world import CHECKOUT, HANG_SECONDS, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local_world import Finished, World
+
+RUN = f"faults-{uuid4().hex[:8]}"
+STEP_FAILED = 14
+BUCKET, FOLDER = "kiln-local-data", "faulty_jobs"
+PRIVATE = "kiln-private"
+# Three nodes share one small machine.
+SMALL = [
+    "--num-executors",
+    "1",
+    "--executor-cores",
+    "1",
+    "--driver-memory",
+    "512m",
+    "--executor-memory",
+    "512m",
+]
+SESSION = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\n"
+
+FILES: dict[str, bytes] = {
+    "out_of_memory.py": f"""{SESSION}
+spark.conf.set("spark.sql.shuffle.partitions", "1")
+rows = spark.range(0, 8_000_000).selectExpr("id", "repeat(cast(id as string), 40) as text").collect()
+""".encode(),
+    "missing_module.py": b"import pandas\n",
+    "access_denied.py": f"""{SESSION}
+spark.read.text("s3://{PRIVATE}/salaries.txt").show()
+""".encode(),
+    "exception.py": b"""
+def check(rows):
+    if not rows:
+        raise ValueError("no messages for this date")
+check([])
+""",
+    "bad.jar": b"this is no jar\n",
+    "killed.py": b"""
+import os, signal
+print("reading 12 GB", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+""",
+    "exit.py": f"""{SESSION}
+import sys
+print("no rows for this date")
+sys.exit(7)
+""".encode(),
+}
+
+
+def submit(file: str, *options: str, mode: str = "cluster") -> list[str]:
+    return ["spark-submit", *SMALL, "--deploy-mode", mode, *options, f"s3://{BUCKET}/{FOLDER}/{file}"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a step runs, and how its cause is called: kind, first line, something that the lines have."""
+
+    args: list[str]
+    kind: str
+    headline: str
+    line: str
+
+
+FAULTS = {
+    "out_of_memory": Fault(
+        [*submit("out_of_memory.py", "--conf", "spark.driver.maxResultSize=0")],
+        "driver_memory",
+        "the driver ran out of memory: java.lang.OutOfMemoryError: Java heap space",
+        "out_of_memory.py",
+    ),
+    "missing_module": Fault(
+        submit("missing_module.py"),
+        "missing_module",
+        "ModuleNotFoundError: No module named 'pandas'",
+        "import pandas",
+    ),
+    "access_denied": Fault(
+        submit("access_denied.py"),
+        "access_denied",
+        "access denied: getFileStatus (s3:GetObject or s3:ListBucket) on s3://kiln-private/salaries.txt, "
+        "with the instance profile EMR_EC2_DefaultRole",
+        "AccessDeniedException",
+    ),
+    "exception": Fault(
+        submit("exception.py"),
+        "python_exception",
+        "ValueError: no messages for this date",
+        'File "exception.py", line 4, in check',
+    ),
+    "bad_jar": Fault(
+        submit("bad.jar", "--class", "com.example.Main"),
+        "missing_class",
+        "ClassNotFoundException: the class com.example.Main is not in the jars",
+        "ClassNotFoundException: com.example.Main",
+    ),
+    "killed": Fault(
+        submit("killed.py"),
+        "killed",
+        "exited with status 137 (killed by SIGKILL: often for lack of memory)",
+        "reading 12 GB",
+    ),
+    "exit": Fault(
+        submit("exit.py", mode="client"),
+        "exit_code",
+        "exited with status 7: no rows for this date",
+        "exited with status 7",
+    ),
+    "script": Fault(
+        ["bash", "-c", "echo loading; echo 'no space for the index' >&2; exit 9"],
+        "exit_code",
+        "exited with status 9: no space for the index",
+        "exited with status 9",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file for -e: a cluster without a Python environment of its own, and the steps."""
+    spark = {"Classification": "spark-defaults", "Properties": {"spark.yarn.maxAppAttempts": "1"}}
+    steps = [
+        {"name": name, "jar": "command-runner.jar", "args": fault.args, "action_on_failure": "CONTINUE"}
+        for name, fault in FAULTS.items()
+    ]
+    file = tmp_path_factory.mktemp("settings") / "faults.yml"
+    file.write_text(yaml.safe_dump({"emr_cluster_configurations": [spark], "steps": steps}))
+    return file
+
+
+@pytest.fixture(scope="module")
+def cluster(world: World, settings: Path) -> Iterator[World]:
+    s3 = world.session.client("s3")
+    s3.create_bucket(Bucket=PRIVATE)
+    s3.put_object(Bucket=PRIVATE, Key="salaries.txt", Body=b"a,1\n")
+    for name, body in FILES.items():
+        s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/{name}", Body=body)
+    launched = action(world, "launch", settings)
+    assert launched.code == 0, launched.said
+    yield world
+    ended = action(world, "terminate", settings)
+    assert ended.code == 0, ended.said
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> None:
+    """Here the cluster lives as long as the module; `cluster` ends it."""
+
+
+def action(world: World, name: str, settings: Path) -> Finished:
+    run = ("run", "model_building", name, "--env", "local", "--run-id", RUN)
+    return world.kiln(*run, "-e", f"@{settings}")
+
+
+def diagnosed(step: str) -> list[str]:
+    """Return what `kiln diagnose` prints about a step for people."""
+    command = ["diagnose", "model_building", "--env", "local", "--run-id", RUN, "--step", step]
+    shown = subprocess.run(
+        [CHECKOUT / "scripts/kiln", *command],
+        env=clean_environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    return shown.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_failed_step_has_its_cause_in_the_first_line(cluster: World, settings: Path, name: str) -> None:
+    fault = FAULTS[name]
+    finished = action(cluster, name, settings)
+    assert finished.code == STEP_FAILED, finished.said
+    (step,) = finished.result["steps"]
+    assert finished.result["message"] == f"step {name} ({step['id']}) failed: {fault.headline}"
+    assert finished.result["cause"]["kind"] == fault.kind
+    assert (
+        finished.result["fix"] == finished.result["cause"]["advice"] or not finished.result["cause"]["advice"]
+    )
+    assert f"failed: {fault.headline}" in finished.said
+    first, *more = diagnosed(name)
+    assert first == fault.headline
+    assert any(fault.line in line for line in more), more
+
+
+def test_after_the_end_of_the_cluster_each_cause_is_read_from_s3(cluster: World, settings: Path) -> None:
+    ended = action(cluster, "terminate", settings)
+    assert ended.code == 0, ended.said
+    for name, fault in FAULTS.items():
+        first, *more = diagnosed(name)
+        assert first == fault.headline, more
+        assert any("(from s3://kiln-local-logs/emr/" in line for line in more), more
+
+
+def test_a_try_is_chosen_by_its_number(cluster: World) -> None:
+    asked = (
+        "diagnose",
+        "model_building",
+        "--env",
+        "local",
+        "--run-id",
+        RUN,
+        "--step",
+        "script",
+        "-o",
+        "json",
+    )
+    first = cluster.kiln(*asked, "--try", "1")
+    assert first.result["step"] == "script", first.said
+    second = cluster.kiln(*asked, "--try", "2")
+    assert second.code != 0
+    assert "has 1 tries of step script, not 2" in second.said
