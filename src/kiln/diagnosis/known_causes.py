@@ -1,6 +1,6 @@
 """The known causes as data: what each is called, what to change, and its class (kiln.failure_classes).
 
-docs/operations/failed_run.md lists them; a test compares the two. How logs show them is in signs.py.
+docs/known_causes.md is printed from this table. How logs show them is in signs.py.
 """
 
 from __future__ import annotations
@@ -146,7 +146,25 @@ KINDS: dict[str, Kind] = {
 }
 
 
+_HEAD = """# Known causes
+
+Printed from `src/kiln/diagnosis/known_causes.py` by `python -m kiln.diagnosis.known_causes`; a test compares
+the two. The kind stands in the JSON of `kiln run` and `kiln diagnose`. The class is that of
+[failure_classes.md](failure_classes.md) and does not change the exit code of a failed step, which is 14.
+
+| Kind | Meaning | What to change | Class |
+|---|---|---|---|
+"""
+
+
 def markdown() -> str:
-    """Return the table of docs/operations/failed_run.md."""
-    rows = (f"| `{name}` | {kind.meaning} | {kind.advice or '—'} |\n" for name, kind in KINDS.items())
-    return "| Kind | Meaning | What to change |\n|---|---|---|\n" + "".join(rows)
+    """Return docs/known_causes.md."""
+    rows = (
+        f"| `{name}` | {kind.meaning} | {kind.advice or '—'} | `{kind.failure_class.value}` |\n"
+        for name, kind in KINDS.items()
+    )
+    return _HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201  # the document itself

@@ -22,8 +22,8 @@ _MOST_NODE_BYTES = len(STEP_FILES) * LIMITS.kept + MIB
 _FILE_SECONDS = 5
 # Every container but the first.
 _NOT_FIRST = ("container_*[02-9]", "container_*[1-9]1")
-_MOST_AT_ONCE = 8
-_SEARCH_SECONDS = 30.0
+MOST_AT_ONCE = 8
+SEARCH_SECONDS = 30.0
 _SIZE_DIGITS = 18
 
 
@@ -62,16 +62,16 @@ class NodeLogs:
 
     def _search(self, application: str, containers: Sequence[str], part: Part) -> list[Log]:
         """Ask all nodes at once, for a limited time: some of them may not answer."""
-        with ThreadPoolExecutor(max_workers=_MOST_AT_ONCE) as pool:
+        with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
             folders = " ".join(f"{CONTAINERS_FOLDER}/{application}/{name}" for name in containers)
             asked = {
                 pool.submit(self._files, node, folders, ("stdout", "stderr"), part): node
                 for node in self._nodes
             }
-            _, left = wait(asked, timeout=_SEARCH_SECONDS)
+            _, left = wait(asked, timeout=SEARCH_SECONDS)
             late = [one for one in left if one.cancel()]
         found = [log for one in asked if one not in late for log in one.result()]
-        note = f"was not asked: the search took longer than {_SEARCH_SECONDS:.0f} s"
+        note = f"was not asked: the search took longer than {SEARCH_SECONDS:.0f} s"
         return found + [Log(address=asked[one], text="", note=note) for one in late]
 
     def _files(self, address: str, folders: str, names: Iterable[str], part: Part) -> list[Log]:

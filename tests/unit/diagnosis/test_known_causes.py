@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln.diagnosis import matching
+from kiln.diagnosis import known_causes, matching
 from kiln.diagnosis.known_causes import KINDS
 from kiln.diagnosis.signs import DRIVER, EXECUTOR, SIGNS, Sign
 
+PAGE = Path(__file__).resolve().parents[3] / "docs/known_causes.md"
 HEAP = "java.lang.OutOfMemoryError: Java heap space"
 LOST = "ExecutorLostFailure (executor 4 exited caused by one of the running tasks) Reason: "
 AM = (
@@ -303,6 +306,10 @@ def test_a_text_shows_its_cause(text: str, role: str, kind: str, headline: str) 
 def test_every_sign_has_an_example(sign: Sign) -> None:
     lines = [line for text, _, kind, _ in EXAMPLES if kind == sign.kind for line in text.splitlines()]
     assert any(sign.needle in line and sign.pattern.search(line) for line in lines)
+
+
+def test_the_page_is_that_of_the_table() -> None:
+    assert PAGE.read_text() == known_causes.markdown(), "run: make docs"
 
 
 def test_every_kind_is_found_by_a_sign_or_by_name() -> None:
