@@ -225,7 +225,7 @@ def _part_of_steps(command: argparse.ArgumentParser) -> None:
 
 
 def _command_of(arguments: argparse.Namespace) -> int:
-    """Import and run the command; only its own imports are paid for."""
+    """Import and run the command; modules of other commands are not loaded."""
     from importlib import import_module  # noqa: PLC0415
 
     module = import_module(f"kiln.commands.{arguments.command}")
@@ -278,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as caught:  # noqa: BLE001  # people get one line, whatever it is
         if isinstance(caught, BrokenPipeError) and arguments.command != "run":
-            # Whoever reads stdout has had enough. What a run does is never over because of that.
+            # The program that reads stdout has ended. A run goes on without it.
             terminal.give_up(sys.stdout)
             return 0
         error = _expected(caught)

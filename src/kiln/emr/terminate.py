@@ -1,4 +1,4 @@
-"""Ending clusters: all asked for, each proven by DescribeCluster, then written down."""
+"""Ending clusters: all are asked for, DescribeCluster confirms each, the ledger records it."""
 
 from __future__ import annotations
 
