@@ -74,7 +74,7 @@ def _show(arguments: argparse.Namespace, report: Report) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     action = "ended" if row.ended else row.action
-    why = f"{row.reason}: {row.why}" if row.reason else ""
+    why = ": ".join(filter(None, (row.reason, row.why)))
     age = duration.duration(row.age_seconds)
     # Tags are text of others: a line break in one must not look like another row.
     shown = (row.id, row.pipeline, row.run_id, row.state, age, row.owner, action, why)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from kiln.emr import stray_instances, sweep, sweep_end
+from kiln.emr import reaping, stray_instances, sweep, sweep_end
 from kiln.errors import KilnError, LockedError, NotTerminatedError
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ END, KEEP, FOREIGN, UNKNOWN = "end", "keep", "not Kiln's", "not known"
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """A cluster or an instance, and what becomes of it. `ended`: AWS has confirmed its end in this sweep."""
+    """A cluster or an instance, and what becomes of it.
+
+    `reason` is a name of the table in `reaping`, empty for what stays; `why` explains either. `ended`: AWS
+    has confirmed its end in this sweep.
+    """
 
     kind: str
     id: str
@@ -94,7 +98,7 @@ class _Sweep:
             owner=seen.owner,
             action=END if finding else action,
             reason=finding.reason.name if finding else "",
-            why=finding.why if finding else "",
+            why=finding.why if finding else reaping.why_kept(seen.case) if seen.case else "",
         )
         self._report.errors.extend([seen.error] if seen.error else [])
         self._report.notes.extend([f"cluster {seen.summary.id}: {seen.note}"] if seen.note else [])

@@ -134,6 +134,16 @@ REASONS: tuple[Reason, ...] = (
 )
 
 
+def why_kept(case: Case) -> str:
+    """Return what keeps a cluster that is not to be ended, empty when there is nothing but its age."""
+    held = held_until(case)
+    if held is not None and held > case.now:
+        return f"held until {timestamp(held)}"
+    if case.is_unknown:
+        return "its ledger is not known"
+    return "a driver works on its run" if has_driver(case.run, case.now) else ""
+
+
 def judged(case: Case) -> Finding | None:
     """Return why a cluster is to be ended, None when it stays."""
     held = held_until(case)

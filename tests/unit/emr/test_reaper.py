@@ -168,11 +168,21 @@ def test_a_driver_that_is_back_at_work_keeps_its_cluster(
     assert "at work again" in report.notes[0]
 
 
-def test_a_live_driver_keeps_all_but_what_has_expired(context: Context, aws: FakeAws) -> None:
+def test_a_live_driver_keeps_all_but_what_has_expired(
+    context: Context, aws: FakeAws, clock: VirtualClock
+) -> None:
+    clock.seconds = 100
     first, second = launched(aws, "r1"), launched(aws, "r1", at=1)
     with_driver(context, "r1", whole=False)
-    assert reaper.reap(context, ASKED, LIMITS).exit_code == 0
-    assert live(aws) == {first, second}
+    held = launched(aws, "r2", held_until=timestamp(START + timedelta(days=1)))
+    report = reaper.reap(context, ASKED, LIMITS)
+    assert live(aws) == {first, second, held}
+    at_work = "a driver works on its run"
+    assert {name: row.why for name, row in report.rows.items()} == {
+        first: at_work,
+        second: at_work,
+        held: "held until 2026-11-22T07:30:00Z",
+    }
 
 
 def test_of_two_clusters_of_a_run_the_oldest_usable_one_stays(
