@@ -50,8 +50,9 @@ soak: test_setup ## the long versions of tests: 10,000 hostile values at each bo
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
 
-bench: setup ## emrbox's performance targets, its API compared with moto's: 3 minutes, on a quiet machine
+bench: setup ## emrbox's performance targets beside moto; kiln's calls and delays beside Airflow's sensors: 15 minutes, on a quiet machine
 	@$(BIN)/python emrbox/bench/measure_emrbox.py
+	@$(BIN)/python bench/measure_watching.py
 
 down: ## end the local AWS with all that runs in it
 	@$(BIN)/emrbox down
