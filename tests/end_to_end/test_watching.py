@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from local_world import CHECKOUT, HANG_SECONDS, clean_environment
 
 from hollow_host import Processes, calls_since, launch, make_queue
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emrbox.pytest_plugin import Account
+
+TOOL = CHECKOUT / ".venv/bin/ansible-playbook"
 
 
 @pytest.fixture
@@ -85,3 +90,32 @@ def test_a_queue_that_is_not_there_is_reported_and_emr_is_polled(
     end(aws_account, made)
     host.until_noticed(made)
     assert any(line.startswith(f"no events from {url}: ") for line in host.reports)
+
+
+def play(account: Account, *arguments: str) -> str:
+    """Run the playbook of events as an administrator of the account does; return its last lines."""
+    own = ("-e", "aws_profile=", "-e", "aws_config_file=", "-e", "emr_events_name=kiln-events-local-test")
+    finished = subprocess.run(
+        [TOOL, "-i", "inventory/local/hosts.yml", "playbooks/events.yml", *own, *arguments],
+        cwd=CHECKOUT,
+        env={**clean_environment(), **account.environment},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    return finished.stdout
+
+
+def test_the_playbook_makes_a_queue_that_wakes_processes_changes_nothing_twice_and_removes_it(
+    aws_account: Account, made: list[tuple[str, str]], hosts: Callable[..., Processes]
+) -> None:
+    said = play(aws_account)
+    (url,) = re.findall(r"kiln_events_queue_url=(http://\S+/kiln-events-local-test)", said)
+    host = hosts(made[:5], interval=5000, queue_url=url)
+    end(aws_account, made[:5])
+    host.until_noticed(made[:5])
+    assert "changed=0" in play(aws_account)
+    play(aws_account, "-e", "emr_events_state=absent")
+    assert "QueueUrls" not in aws_account.client("sqs").list_queues()
+    assert aws_account.client("events").list_rules()["Rules"] == []

@@ -1,0 +1,34 @@
+"""The page about throttled accounts: its commands, in an account whose token buckets are small."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from local_world import CHECKOUT
+
+from emrbox.client import Client
+
+if TYPE_CHECKING:
+    from local_world import World
+
+PAGE = CHECKOUT / "docs/operations/throttled_account.md"
+
+
+def commands() -> list[list[str]]:
+    """Return the arguments of kiln in the block of commands that is marked as tested."""
+    (block,) = re.findall(r"<!-- commands: .*?-->\n```\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return [shlex.split(line.replace("ENV", "local"))[1:] for line in block.splitlines()]
+
+
+def test_the_commands_of_the_page_work_while_emr_throttles(world: World) -> None:
+    box = Client(world.session.client("emr").meta.endpoint_url)
+    box.post("faults", add={"kind": "throttle", "parameters": {"scale": "0.05"}})
+    try:
+        for _ in range(2):
+            for arguments in commands():
+                finished = world.kiln(*arguments)
+                assert finished.code == 0, finished.said
+    finally:
+        box.post("faults", clear=True)
