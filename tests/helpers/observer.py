@@ -103,18 +103,20 @@ def lifetimes_overlap(clusters: Sequence[FakeCluster]) -> bool:
 class Foreign:
     """Clusters and objects that are nobody's business: of other pipelines and environments, without tags."""
 
+    # The name, and whether tags confirm it.
     NAMES = (
-        "kiln-local-other_pipeline-r1",
-        "kiln-stage-model_building-r1",
-        "kiln-local-model_buildings-r1",
-        "someone's cluster",
-        "",
+        ("kiln-stage-model_building-r1", True),
+        ("kiln-local-other_pipeline-r1", False),
+        ("kiln-local-model_buildings-r1", False),
+        ("someone's cluster", False),
+        ("", False),
     )
 
     def __init__(self, aws: FakeAws) -> None:
         self._aws = aws
-        for name in self.NAMES:
-            one = FakeCluster(f"j-F{len(aws.clusters):03}", _request(name), aws.clock.seconds - BOOT_SECONDS)
+        for name, has_tags in self.NAMES:
+            request = _request(name, has_tags=has_tags)
+            one = FakeCluster(f"j-F{len(aws.clusters):03}", request, aws.clock.seconds - BOOT_SECONDS)
             one.protected = True
             aws.clusters[one.id] = one
         self._ids = frozenset(aws.clusters)
@@ -145,8 +147,8 @@ class Foreign:
         return one.id not in self._ids and self._aws.state(one) not in ENDED
 
 
-def _request(name: str) -> dict[str, object]:
-    named = identity.of_name(name)
+def _request(name: str, *, has_tags: bool) -> dict[str, object]:
+    named = identity.of_name(name) if has_tags else None
     tags = (
         {"managed_by": "kiln", "environment": named.environment, "pipeline": named.pipeline} if named else {}
     )
