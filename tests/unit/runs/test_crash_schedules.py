@@ -6,7 +6,7 @@ Hypothesis prints the rules and the seed of a schedule that fails; the assertion
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from functools import partial
 
 import pytest
 from fakes import FAULTS
@@ -21,14 +21,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from observer import Foreign, violations, work
-from run_world import STEPS, World
+from run_world import STEPS
+from simulated_commands import Command, reap
 from simulation import Disturbance, Simulation
 
 from kiln.exit_codes import ExitCode
-from kiln.runs.attempts import Policy
-
-if TYPE_CHECKING:
-    from kiln.runs.result import Result
+from kiln.runs.result import Result
 
 RUNS = ("r1", "r2")
 COMMANDS = (None, None, "launch,provision,deploy", "sd", "cdd", "sd,cdd,terminate", "terminate")
@@ -40,19 +38,25 @@ RULES_PER_SCHEDULE = 10
 class Schedule(RuleBasedStateMachine):
     """Two runs of a pipeline, and all that may happen to them."""
 
-    @initialize(seed=st.integers(0, 2**32))
-    def begin(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 2**32), most=st.sampled_from((0, 1)))
+    def begin(self, seed: int, most: int) -> None:
+        self.most = most
         self.simulation = Simulation(seed)
         self.foreign = Foreign(self.simulation.aws)
-        self.worlds: list[World] = []
+        self.commands: list[Command | None] = []
         self.kept: dict[str, bytes] = {}
 
     @rule(command=st.sampled_from(COMMANDS), run_id=st.sampled_from(RUNS))
     def start(self, command: str | None, run_id: str) -> None:
-        world = World(command, run_id=run_id, aws=self.simulation.aws, seed=len(self.worlds))
-        world.attempts = Policy(attempts=2, delay_seconds=60)
-        self.worlds.append(world)
-        self.simulation.start(f"{run_id} {command or 'run'}", world.run)
+        number = len(self.commands)
+        made = Command(aws=self.simulation.aws, actions=command, run_id=run_id, seed=number, most=self.most)
+        self.commands.append(made)
+        self.simulation.start(f"{run_id} {command or 'run'}", made.run)
+
+    @rule()
+    def sweep(self) -> None:
+        self.commands.append(None)
+        self.simulation.start("reap", partial(reap, self.simulation.aws))
 
     @rule(points=st.integers(1, 100))
     def work(self, points: int) -> None:
@@ -62,15 +66,17 @@ class Schedule(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.simulation.run(seconds=seconds)
 
-    @precondition(lambda self: self.worlds)
+    @precondition(lambda self: self.commands)
     @rule(chosen=st.integers(0, 9))
     def kill(self, chosen: int) -> None:
-        self.simulation.kill(self.simulation.drivers[chosen % len(self.worlds)])
+        self.simulation.kill(self.simulation.drivers[chosen % len(self.commands)])
 
-    @precondition(lambda self: self.worlds)
+    @precondition(lambda self: self.commands)
     @rule(chosen=st.integers(0, 9))
     def send_signal(self, chosen: int) -> None:
-        self.worlds[chosen % len(self.worlds)].context.stop.request(signal.SIGTERM)
+        command = self.commands[chosen % len(self.commands)]
+        if command is not None:
+            command.context.stop.request(signal.SIGTERM)
 
     @rule(call=st.sampled_from(CALLS), kind=st.sampled_from(sorted(FAULTS.keys() - {"bug"})))
     def disturb_a_call(self, call: str, kind: str) -> None:
@@ -114,8 +120,7 @@ class Schedule(RuleBasedStateMachine):
             self.simulation.disturbance = Disturbance(lag=self.simulation.disturbance.lag)
             self.simulation.run()
             self.check_history()
-            self.simulation.clock.seconds += LIFETIME_SECONDS
-            self.sweep()
+            self.check_nothing_is_left()
         finally:
             self.simulation.kill_all()
 
@@ -123,7 +128,7 @@ class Schedule(RuleBasedStateMachine):
         problems = violations(self.simulation.aws, STEPS) + self.foreign.touched()
         for driver in self.simulation.drivers:
             problems += [f"{driver.name} raised {driver.error!r}"] * (driver.error is not None)
-            if driver.answer is not None:
+            if isinstance(driver.answer, Result):
                 problems += self.wrong(driver.name, driver.answer)
         self.must_be_empty(problems)
 
@@ -137,12 +142,10 @@ class Schedule(RuleBasedStateMachine):
             return [f"{name}: succeeded, and only these are complete: {done}"]
         return []
 
-    def sweep(self) -> None:
-        """End what is left after its lifetime."""
-        for run_id in RUNS:
-            self.simulation.run_one(
-                "terminate", World("terminate", run_id=run_id, aws=self.simulation.aws).run
-            )
+    def check_nothing_is_left(self) -> None:
+        """Fail when a cluster is live after one sweep, later than its lifetime."""
+        self.simulation.clock.seconds += LIFETIME_SECONDS
+        self.simulation.run_one("reap", partial(reap, self.simulation.aws))
         self.must_be_empty([f"{one} is left running" for one in self.foreign.live_others()])
 
     def must_be_empty(self, problems: list[str]) -> None:
