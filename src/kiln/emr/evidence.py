@@ -1,9 +1,9 @@
 """Collecting the evidence that kiln.emr.verdict_table judges, with few calls.
 
 Nothing is asked about a step that is COMPLETED. Of a failure: DescribeCluster; ListInstanceGroups and
-ListInstances while the cluster is up or when EMR says that it lost an instance; DescribeInstances of EC2 when
-nodes were lost that EMR does not call spot ones. What AWS does not answer is left out: the failure itself
-must be reported all the same.
+ListInstances while the cluster is up, or when EMR says that an instance or a step ended it; DescribeInstances
+of EC2 when nodes were lost that EMR does not call spot ones. What AWS does not answer is left out: the
+failure itself must be reported all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# For how long the evidence may delay the report of a failure, in seconds.
+# For how long the cluster, and then its nodes, may delay the report of a failure, in seconds.
 _SECONDS = 30.0
 _JOB_FLOW_TAG = "tag:aws:elasticmapreduce:job-flow-id"
 
@@ -76,7 +76,9 @@ def _nodes(
 ) -> tuple[list[Group], tuple[LostNode, ...]]:
     """Return the groups and the lost nodes of a cluster where they can say something."""
     is_up = cluster.state in states.CLUSTER_UP
-    if not is_up and cluster.reason_code != "INSTANCE_FAILURE":
+    # A step that failed with its nodes may have ended its cluster (TERMINATE_CLUSTER).
+    by_step = since is not None and cluster.reason_code == "STEP_FAILURE"
+    if not (is_up or by_step or cluster.reason_code == "INSTANCE_FAILURE"):
         return [], ()
     groups = _if_answered(lambda: context.effects.list_instance_groups(cluster.id))
     if is_up and awaited is Awaited.LAUNCH:

@@ -159,11 +159,12 @@ def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster
         return cluster
     why = "; ".join(filter(None, (cluster.reason_message.strip(), *cluster.detail_messages)))
     what = row.evidence if cluster.state in states.CLUSTER_UP else why or "no reason"
+    logs = f" Logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else ""
     raise LaunchError(
         f"cluster {cluster_id} did not start: {cluster.state} {cluster.reason_code}: {what}",
         exit_code=row.exit_code,
         failure_class=row.failure_class,
-        fix=f"logs: {cluster.log_uri}{cluster_id}/node/" if cluster.log_uri else row.meaning.what_to_do,
+        fix=f"{row.meaning.what_to_do}{logs}",
     )
 
 

@@ -35,7 +35,7 @@ def failure_of(phase: Phase, failures: Sequence[Event], log: Path, root: Path) -
     head, *rest = first.message.splitlines() or ["no message"]
     details = first.details or rest
     more = f" (and on {len(failures) - 1} more)" if len(failures) > 1 else ""
-    # Kiln's own errors, which have an exit code, say it all; any other task is named.
+    # Kiln's own errors have an exit code and are complete; of any other failure the task is named.
     where = "" if first.exit_code else f"task '{first.task}' failed on {first.host}{more}: "
     return PlaybookError(
         f"{name}: {where}{head}",

@@ -95,6 +95,14 @@ def test_a_step_that_failed_after_a_loss_of_nodes_has_the_class_of_the_loss(
     assert world.aws.calls == ASKED + ["DescribeInstances"] * (market != "SPOT")
 
 
+def test_a_step_that_ended_its_cluster_after_a_loss_of_nodes_has_the_class_of_the_loss(world: World) -> None:
+    world.aws.clusters[CLUSTER].ended_at = world.clock.seconds
+    world.aws.clusters[CLUSTER].ended_because = ("STEP_FAILURE", "Shut down as step failed")
+    assert error_of(world).failure_class is FailureClass.USER_CODE
+    world.aws.lost[CLUSTER] = [lost(10, "SPOT")]
+    assert error_of(world).failure_class is FailureClass.SPOT_LOSS
+
+
 def test_a_node_that_was_lost_before_the_step_began_is_not_its_cause(world: World) -> None:
     world.aws.lost[CLUSTER] = [lost(-10, "SPOT")]
     assert error_of(world).failure_class is FailureClass.USER_CODE

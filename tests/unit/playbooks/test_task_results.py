@@ -86,7 +86,7 @@ def test_no_result_of_kiln_s_own_modules_makes_a_failure_a_success(
 
 
 @pytest.mark.parametrize("action", sorted(OWN_ACTIONS))
-def test_a_failure_of_kiln_s_own_modules_says_it_all(tmp_path: Path, action: str) -> None:
+def test_a_failure_of_kiln_s_own_modules_is_shown_as_it_is(tmp_path: Path, action: str) -> None:
     error = error_of(tmp_path, {"failed": True, "msg": "x"} | OWN, action)
     assert (error.exit_code, error.message) == (ExitCode.LAUNCH, "try: no such type")
     assert (error.fix, error.details) == ("name another", ("one", "two"))

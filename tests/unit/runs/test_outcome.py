@@ -1,0 +1,42 @@
+"""A whole run without an error is a success only when every step that counts is COMPLETED."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from run_world import STEPS, World
+
+from kiln.runs import selection
+from kiln.runs.outcome import Outcome
+from kiln.runs.result import Result, StepResult
+
+
+def concluded(*found: str) -> Result:
+    """Return the result of a whole run whose last step, an optional one, and others ended so."""
+    world = World()
+    optional = msgspec.structs.replace(STEPS[1], optional=True)
+    result = Result(environment="local", pipeline="model_building", run_id="r1")
+    names = ("sd", "cdd")
+    result.steps = [
+        StepResult(name=name, id=f"s-{name}", state=state) for name, state in zip(names, found, strict=False)
+    ]
+    chosen = selection.make([], (STEPS[0], optional))
+    return Outcome(world.context, chosen, world.ledger, result).conclude(None, None)
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "SOMETHING_NEW", ""])
+def test_a_state_that_is_no_end_is_never_shown_as_a_success(state: str) -> None:
+    result = concluded(state, "COMPLETED")
+    assert result.verdict not in {"succeeded", "running"}
+    assert (result.exit_code, result.exit_name, result.failure_class) == (14, "step_failed", "unknown")
+    assert result.message
+
+
+def test_an_optional_step_may_fail() -> None:
+    result = concluded("COMPLETED", "FAILED")
+    assert (result.verdict, result.exit_code, result.failure_class) == ("succeeded", 0, "")
+
+
+def test_a_run_without_steps_is_no_failure() -> None:
+    result = concluded()
+    assert (result.verdict, result.exit_code, result.failure_class) == ("no_step", 0, "")
