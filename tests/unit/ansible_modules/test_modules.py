@@ -121,12 +121,12 @@ def test_absent_without_a_run_refuses_to_choose_between_two(context: Context, aw
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-@pytest.mark.parametrize("case", ["disputed", "unseen"])
+@pytest.mark.parametrize("problem", ["disputed", "unseen"])
 def test_absent_reports_what_it_may_not_end_in_check_mode_too(
-    context: Context, aws: FakeAws, case: str, *, check_mode: bool
+    context: Context, aws: FakeAws, problem: str, *, check_mode: bool
 ) -> None:
     launch(context)
-    if case == "disputed":
+    if problem == "disputed":
         aws.objects.clear()
         retag(aws, pipeline="other")
     else:

@@ -24,7 +24,7 @@ _DEEPEST = 4
 
 
 class Schedule:
-    """Commands in an order that a seed decides. A killed one never goes on, and nothing tells the others."""
+    """Commands in an order that a seed decides. A killed one never goes on, and its entry stays."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)  # noqa: S311  # no secret
