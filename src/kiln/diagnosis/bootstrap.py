@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kiln.diagnosis import error_text, finders, matching
+from kiln.diagnosis import finders, matching, output_text
 from kiln.diagnosis.stored_logs import StoredLogs
 from kiln.emr import clusters, states, waiting
 from kiln.errors import KilnError, LaunchError
@@ -74,11 +74,11 @@ def _cause(logs: Sequence[Log]) -> Cause:
     controller = texts.get("controller", "")
     script, code = _SCRIPT.findall(controller), _EXIT.findall(controller)
     what = f"bootstrap action {int(place['number'])}" + (f" ({script[-1]})" if script else "")
-    ended = error_text.exit_line(int(code[-1])) if code and int(code[-1]) else "failed"
-    said = [*error_text.written_lines(texts.get("stdout", ""))[-5:]]
-    said += error_text.written_lines(texts.get("stderr", ""))[-error_text.TAIL :]
+    ended = output_text.exit_line(int(code[-1])) if code and int(code[-1]) else "failed"
+    said = [*output_text.written_lines(texts.get("stdout", ""))[-5:]]
+    said += output_text.written_lines(texts.get("stderr", ""))[-output_text.TAIL :]
     known = matching.in_error("\n".join(said))
-    reason = _reason(error_text.written_lines(texts.get("stderr", ""))) or (said[-1] if said else "")
+    reason = _reason(output_text.written_lines(texts.get("stderr", ""))) or (said[-1] if said else "")
     cause = finders.of_kind(
         "bootstrap_action",
         f"{what} on {place['node']} {ended}" + (f": {reason}" if reason else ""),

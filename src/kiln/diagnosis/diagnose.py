@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.diagnosis import error_text, finders, places
+from kiln.diagnosis import finders, output_text, places
 from kiln.diagnosis.cause import Cause, shortened
 from kiln.diagnosis.step_logs import StepLogs
 from kiln.emr import step_endings
@@ -55,7 +55,7 @@ def _finished(cause: Cause, code: int | None, notes: Sequence[str]) -> Cause:
     """Add the exit code or the signal, and what is not whole about the logs."""
     lines = cause.lines
     if code and lines and not any(f"exited with status {code}" in line for line in lines):
-        lines = (*lines, error_text.exit_line(code))
+        lines = (*lines, output_text.exit_line(code))
     return msgspec.structs.replace(cause, lines=lines, notes=tuple(notes[:_MOST_NOTES]))
 
 

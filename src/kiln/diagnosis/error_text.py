@@ -1,12 +1,11 @@
-"""The signs of a failure in a log: a Python traceback, a Java error, the last lines, an exit code."""
+"""The errors in a log: a Python traceback, a Java exception, an ERROR record."""
 
 from __future__ import annotations
 
 import re
-import signal
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from kiln.diagnosis.output_text import JAVA, TAIL, lines_of
 from kiln.diagnosis.signs import EXECUTOR
 
 if TYPE_CHECKING:
@@ -14,24 +13,11 @@ if TYPE_CHECKING:
 
 _HEAD = "Traceback (most recent call last):"
 _SYNTAX = re.compile(r"(?:SyntaxError|IndentationError|TabError): ")
-_JAVA = re.compile(r"(?:Exception in thread \S+ |Caused by: )?(?:[a-z]\w*\.)+[\w$]*(?:Exception|Error)\b")
-_FRAME = re.compile(r"\s+(?:at \S+\(|\.\.\. \d+ more)")
 _CAUSE = re.compile(r"Caused by: ")
 _MESSAGE_PREFIX = re.compile(r"^(?:: |Caused by: |Exception in thread \S+ )+")
 _LOG4J = re.compile(r"\S+ \S+ (?:ERROR|FATAL)\b")
 # Where YARN and spark-submit unpack a job on a node: not known to its author.
 _JOB_FOLDER = re.compile(r"/mnt\S{0,300}/container_\w{1,80}/|/tmp/spark-[0-9a-f-]{36}/")
-# Spark's words for the driver of a job, YARN's for its container, EMR's for the process of a step.
-_USER_EXIT = re.compile(r"User application exited with(?: status)? (\d{1,3})\b")
-_CONTAINER_EXIT = re.compile(r"AM Container for \w{1,80} exited with\s{1,3}exitCode: (\d{1,3})\b")
-_STEP_EXIT = re.compile(r"Execution failed with code '(\d{1,3})'")
-_RECORD = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
-# What Spark's application master and the JVM write beside log records.
-_CONTEXT_START, _CONTEXT_END = (
-    re.compile(r"(?:Default )?YARN executor launch context:"),
-    re.compile(r"={20,}$"),
-)
-_NOISE = re.compile(r"={20,}$|WARNING: Using incubator modules|OpenJDK 64-Bit Server VM warning")
 # Errors which only report that something else failed: Spark's launchers, Python's bridge to the JVM.
 _WRAPPERS = (
     "SparkException: Application application_",
@@ -42,16 +28,10 @@ _WRAPPERS = (
     "Py4JError: ",
 )
 _BROKEN_BRIDGE = re.compile(r"(?:ConnectionRefusedError|ConnectionResetError|BrokenPipeError|EOFError)\b")
-SIGNALLED = 128
 _LINES = 30
-TAIL = 12
 _MOST_FRAMES = 400
 _MOST_JAVA_LINES = 6
 _SHOWN_FRAMES = 2
-# Of a log; the cause is at its end.
-_MOST_LINES = 100_000
-# A screen does not show more of a line, and a pattern's time may grow with the square of its length.
-_LINE_CHARACTERS = 2000
 
 
 class Block(NamedTuple):
@@ -66,17 +46,6 @@ class Block(NamedTuple):
     headline: str
     is_certain: bool
     role: str = ""
-
-
-@lru_cache(maxsize=32)
-def lines_of(text: str) -> Sequence[str]:
-    """Return a log's last lines, none longer than a screen can show."""
-    return tuple(line[:_LINE_CHARACTERS].rstrip() for line in text.splitlines()[-_MOST_LINES:])
-
-
-def written_lines(text: str) -> list[str]:
-    """Return the lines of a log that are not empty."""
-    return [line for line in lines_of(text) if line]
 
 
 def _end_of(lines: Sequence[str], start: int) -> int:
@@ -155,7 +124,7 @@ def _java_message(java: Sequence[str]) -> list[str]:
 def java_error(text: str) -> Block | None:
     """Return the last Java exception (its causes, little of its stack), else the last ERROR record."""
     lines = lines_of(text)
-    heads = [number for number, line in enumerate(lines) if _JAVA.match(line) and not _CAUSE.match(line)]
+    heads = [number for number, line in enumerate(lines) if JAVA.match(line) and not _CAUSE.match(line)]
     if heads:
         return _java_block(lines[heads[-1] :])
     records = [number for number, line in enumerate(lines) if _LOG4J.match(line)]
@@ -186,45 +155,3 @@ def _java_block(lines: Sequence[str]) -> Block:
 def is_wrapper(block: Block) -> bool:
     """Return whether an error says nothing but that something else failed."""
     return _is_wrapper(block.headline)
-
-
-def user_exit(text: str) -> int | None:
-    """Return the code that a job's driver left with, as Spark or YARN reports it."""
-    found = _USER_EXIT.findall(text)
-    ended = [code for code in _CONTAINER_EXIT.findall(text) if int(code) > SIGNALLED]
-    return int((found or ended)[-1]) if found or ended else None
-
-
-def step_exit(text: str) -> int | None:
-    """Return the code that a step's process left with, as EMR's controller reports it."""
-    found = _STEP_EXIT.findall(text)
-    return int(found[-1]) if found else None
-
-
-def exit_line(code: int) -> str:
-    """Return an exit code as a line for people; above 128 it is a signal's number, as in a shell."""
-    try:
-        name = signal.Signals(code - SIGNALLED).name if code > SIGNALLED else ""
-    except ValueError:
-        name = ""
-    cause = {"SIGKILL": ": often for lack of memory"}.get(name, "")
-    return f"exited with status {code}" + (f" (killed by {name}{cause})" if name else "")
-
-
-def own_words(text: str, most: int) -> list[str]:
-    """Return the last lines that the job wrote itself: nothing that Spark, Hadoop or the JVM wrote."""
-    foreign = (_RECORD, _JAVA, _FRAME, _NOISE)
-    kept, in_context = [], False
-    for line in lines_of(text):
-        if _CONTEXT_START.match(line):
-            in_context = True
-        elif in_context:
-            in_context = not _CONTEXT_END.match(line)
-        elif line and not any(one.match(line) for one in foreign):
-            kept.append(line)
-    return kept[-most:]
-
-
-def has_records(text: str) -> bool:
-    """Return whether Spark or Hadoop logs into this text."""
-    return any(_RECORD.match(line) for line in lines_of(text))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.diagnosis import error_text, matching
+from kiln.diagnosis import error_text, matching, output_text
 from kiln.diagnosis.cause import Cause, shortened
 from kiln.diagnosis.known_causes import KINDS
 from kiln.diagnosis.signs import DRIVER, EXECUTOR
@@ -65,7 +65,7 @@ def _traceback(found: StepLogs) -> Cause | None:
 def _own_code(found: StepLogs) -> Cause | None:
     """Return the last words before an exit code that the job itself has chosen."""
     code = found.code
-    if code is None or code in _GENERAL_CODES or code > error_text.SIGNALLED:
+    if code is None or code in _GENERAL_CODES or code > output_text.SIGNALLED:
         return None
     return _last_words(found, code)
 
@@ -100,25 +100,25 @@ def _search(searched: Sequence[Log], role: str, *, vague: bool = False) -> Cause
 
 
 def _around(text: str, shown: Found) -> list[str]:
-    before = error_text.lines_of(text[max(0, shown.start - _CHARACTERS_AROUND) : shown.start])
-    after = error_text.lines_of(text[shown.start : shown.start + _CHARACTERS_AROUND])
+    before = output_text.lines_of(text[max(0, shown.start - _CHARACTERS_AROUND) : shown.start])
+    after = output_text.lines_of(text[shown.start : shown.start + _CHARACTERS_AROUND])
     return [*before[-_LINES_BEFORE:], *after[: _LINES_AFTER + 1]]
 
 
 def _killed(found: StepLogs) -> Cause | None:
     """Return the signal that ended the process."""
     code = found.code
-    if code is None or code <= error_text.SIGNALLED:
+    if code is None or code <= output_text.SIGNALLED:
         return None
     said = _last_words(found, code)
-    lines = said.lines if said else (error_text.exit_line(code),)
+    lines = said.lines if said else (output_text.exit_line(code),)
     address = said.address if said else _with_code(found)
-    return of_kind("killed", error_text.exit_line(code), lines, address)
+    return of_kind("killed", output_text.exit_line(code), lines, address)
 
 
 def _with_code(found: StepLogs) -> str:
     """Return the log that has the exit code."""
-    has = (error_text.user_exit, error_text.step_exit)
+    has = (output_text.user_exit, output_text.step_exit)
     read = (*found.containers, *found.step)
     return next(log.address for log in read if any(one(log.text) is not None for one in has))
 
@@ -152,20 +152,20 @@ def _written(found: StepLogs) -> list[Log]:
     """Return the job's own streams that have words of its own; the one with its errors is the last."""
     streams = [log for log in found.driver if stream_of(log) in {"stdout", "stderr"}]
     # A script writes its errors to stderr. Spark logs there: its jobs rather print.
-    prints = any(error_text.has_records(log.text) for log in streams)
+    prints = any(output_text.has_records(log.text) for log in streams)
     streams.sort(key=lambda log: stream_of(log) == ("stdout" if prints else "stderr"))
-    return [log for log in streams if error_text.own_words(log.text, 1)][-2:]
+    return [log for log in streams if output_text.own_words(log.text, 1)][-2:]
 
 
 def _last_words(found: StepLogs, code: int | None) -> Cause | None:
     """Return what the job wrote last to stdout and stderr, and its exit code."""
     written = _written(found)
-    most = error_text.TAIL // max(1, len(written))
-    lines = [line for log in written for line in error_text.own_words(log.text, most)]
+    most = output_text.TAIL // max(1, len(written))
+    lines = [line for log in written for line in output_text.own_words(log.text, most)]
     if not lines:
         return None
     known = matching.in_error("\n".join(lines), DRIVER)
-    said = f"{error_text.exit_line(code)}: {lines[-1].strip()}" if code else lines[-1]
+    said = f"{output_text.exit_line(code)}: {lines[-1].strip()}" if code else lines[-1]
     kind = known.kind if known else "exit_code" if code else "last_output"
     address = " and ".join(log.address for log in written)
     return of_kind(kind, known.headline if known else said, lines, address)
@@ -177,17 +177,17 @@ def last_output(found: StepLogs) -> Cause | None:
     if said is not None:
         return said
     for log in (*found.driver, *found.rest):
-        lines = [line for line in error_text.lines_of(log.text) if line]
+        lines = [line for line in output_text.lines_of(log.text) if line]
         if lines:
-            return of_kind("last_output", lines[-1], lines[-error_text.TAIL :], log.address)
+            return of_kind("last_output", lines[-1], lines[-output_text.TAIL :], log.address)
     return None
 
 
 def last_lines(found: StepLogs) -> Cause | None:
     """Return the last lines of what a step wrote, log records too: they show where it was."""
     streams = [log for log in found.driver if log.text.strip()]
-    most = error_text.TAIL // max(1, min(2, len(streams)))
-    lines = [line for log in streams[:2] for line in error_text.written_lines(log.text)[-most:]]
+    most = output_text.TAIL // max(1, min(2, len(streams)))
+    lines = [line for log in streams[:2] for line in output_text.written_lines(log.text)[-most:]]
     if not lines:
         return None
     address = " and ".join(log.address for log in streams[:2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.diagnosis import error_text, logs
+from kiln.diagnosis import logs, output_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +51,9 @@ class StepLogs:
         left = [
             code
             for log in (*self.containers, *self.step)
-            if (code := error_text.user_exit(log.text)) is not None
+            if (code := output_text.user_exit(log.text)) is not None
         ]
-        ended = [code for log in self.step if (code := error_text.step_exit(log.text)) is not None]
+        ended = [code for log in self.step if (code := output_text.step_exit(log.text)) is not None]
         if left:
             return left[-1]
         return ended[-1] if ended and (self.in_client_mode or not self.containers) else None
@@ -73,7 +73,7 @@ def _newest_first(found: Sequence[Log]) -> list[Log]:
     # Spark logs to stderr, and its Python jobs' errors are on stdout; a script writes them to stderr.
     first = (
         ("stdout", "stderr")
-        if any(error_text.has_records(log.text) for log in found)
+        if any(output_text.has_records(log.text) for log in found)
         else ("stderr", "stdout")
     )
     order = {name: number for number, name in enumerate((*first, "controller", "syslog"))}
