@@ -141,11 +141,12 @@ class _Sweep:
         )
 
     def _confirm(self, clusters: Sequence[Seen], strays: Sequence[Stray], limits: Waiting) -> None:
-        # Asked for before anything is waited for: `end` asks at its first turn.
+        ids = [one.instance.id for one in strays]
+        # Everything is asked for before anything is waited for.
+        stray_instances.ask(self._context, ids)
         for seen, error in sweep_end.confirm(self._context, clusters, limits, self._asked.state_uri):
             self._report.rows[seen.summary.id].ended = error is None
             self._report.errors.extend([error] if error else [])
-        ids = [one.instance.id for one in strays]
         errors = stray_instances.end(self._context, ids, limits) if ids else {}
         for name in ids:
             self._report.rows[name].ended = name not in errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CLUSTER_TAG = "aws:elasticmapreduce:job-flow-id"
 # All but `shutting-down` and `terminated`, which EC2 does not charge for.
 _CHARGED = ("pending", "running", "stopping", "stopped")
+# For how long one instance's request may hold up those of the others.
+_ASK_SECONDS = 30.0
 _ENDING = frozenset({"shutting-down", "terminated"})
 
 
@@ -75,6 +78,13 @@ def _judged(one: Stray, owner: Cluster | None, now: datetime, grace: timedelta) 
     return one
 
 
+def ask(context: Context, ids: Sequence[str]) -> None:
+    """Ask for the end of instances; `end` asks again for what fails here."""
+    for one in ids:
+        with suppress(AwsError, ThrottledError):
+            context.within(_ASK_SECONDS).effects.terminate_instances([one])
+
+
 def end(context: Context, ids: Sequence[str], limits: Waiting) -> dict[str, NotTerminatedError]:
     """End instances, and wait until EC2 says that they have ended; return the errors of those that have not.
 
@@ -87,7 +97,7 @@ def end(context: Context, ids: Sequence[str], limits: Waiting) -> dict[str, NotT
         known = bounded.effects.find_instances({"instance-id": left})
         for one in known:
             if one.state not in _ENDING:
-                _ask(bounded, one.id, refusals)
+                _ask_again(bounded, one.id, refusals)
         # EC2 shows an ended instance for an hour or so: one that is not shown has ended before.
         left[:] = [one.id for one in known if one.state != "terminated"]
         return list(left)
@@ -106,7 +116,7 @@ def end(context: Context, ids: Sequence[str], limits: Waiting) -> dict[str, NotT
     return {}
 
 
-def _ask(context: Context, instance_id: str, refusals: dict[str, str]) -> None:
+def _ask_again(context: Context, instance_id: str, refusals: dict[str, str]) -> None:
     """Ask for the end of one: in one call for several, EC2 would refuse all because of one."""
     try:
         context.effects.terminate_instances([instance_id])

@@ -105,9 +105,13 @@ def test_all_are_asked_to_end_before_one_is_waited_for(
 ) -> None:
     for number in range(5):
         launched(aws, f"r{number}")
+    aws.instances = {"i-1": instance("i-1")}
     clock.seconds = LIFETIME
+    asked_at: list[float] = []
+    aws.before_call = lambda _: asked_at.extend([clock.seconds] * (aws.calls[-1] == "TerminateInstances"))
     reaper.reap(context, ASKED, LIMITS)
     assert {one.ended_at for one in aws.clusters.values()} == {LIFETIME}
+    assert asked_at == [LIFETIME]
 
 
 def test_foreign_clusters_and_those_of_others_are_never_touched(
