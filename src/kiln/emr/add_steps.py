@@ -47,8 +47,16 @@ def add(
     A step of this run that is active or complete is not added again; one that failed or was cancelled is, and
     with `again` a complete one, too. Raises UsageError when the active or complete one was added with another
     identity (jar, arguments, code, environment, inputs), FencedError (17) when another command has taken
-    over, StepCancelledError (15) when somebody has cancelled the run.
+    over, StepCancelledError (15) when somebody has cancelled the run, ThrottledError when AWS took no call.
     """
+    return lost_calls.repeated_while_throttled(
+        context, lambda: _known_or_added(context, cluster_id, step, ledger, again=again)
+    )
+
+
+def _known_or_added(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, again: bool
+) -> tuple[Step, bool]:
     for _ in range(_TRIES):
         known = known_steps.of(context, cluster_id, step, ledger)
         identity = step_identity.of(context.effects, known.run, step, cluster_id)

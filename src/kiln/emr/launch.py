@@ -44,10 +44,18 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
     if known is not None:
         _record(ledger, known.id)
         return known, False
+    cluster_id = lost_calls.repeated_while_throttled(
+        context, lambda: _launched(context, identity, shape, ledger)
+    )
+    with naming(cluster_id):
+        return _settle(context, identity, ledger, cluster_id), True
+
+
+def _launched(context: Context, identity: Identity, shape: ClusterShape, ledger: Ledger) -> str:
     nodes = 1 + shape.core_count + shape.task_count
     ledger.intend(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
     try:
-        cluster_id = lost_calls.create(
+        return lost_calls.create(
             context,
             lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
             lambda: next((one.id for one in _tagged(context, identity)), None),
@@ -65,8 +73,6 @@ def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Le
             exit_code=row.exit_code,
             failure_class=row.failure_class,
         ) from refusal
-    with naming(cluster_id):
-        return _settle(context, identity, ledger, cluster_id), True
 
 
 def _tagged(context: Context, identity: Identity) -> list[Cluster]:

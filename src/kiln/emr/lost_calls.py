@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from kiln.aws.operations import CREATE_SECONDS
+from kiln.aws.operations import CREATE_SECONDS, THROTTLED_SECONDS
 from kiln.emr import waiting
 from kiln.errors import (
     ClusterNotFoundError,
@@ -87,6 +87,23 @@ def unsettled_seconds(age_seconds: float) -> float:
     That process may still be waiting for AWS to take the call (throttled), or for an answer.
     """
     return max(LAG_SECONDS, UNSETTLED_SECONDS - max(0.0, age_seconds))
+
+
+def repeated_while_throttled(context: Context, creation: Callable[[], T]) -> T:
+    """Return what `creation` returns; repeat it, its intent included, while AWS refuses its call as too many.
+
+    The call of one intent is repeated for CREATE_SECONDS only: others may search for its effect after that.
+    Raises ThrottledError after THROTTLED_SECONDS, or when the deadline of `context` comes first.
+    """
+    clock = context.clock
+    ends_at = min(context.ends_at, clock.monotonic() + THROTTLED_SECONDS)
+    while True:
+        try:
+            return creation()
+        except ThrottledError as error:
+            if clock.monotonic() >= ends_at:
+                raise
+            context.report(f"{error.message}; trying again")
 
 
 def create(
