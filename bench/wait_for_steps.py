@@ -16,9 +16,9 @@ from typing import Any
 
 from kiln.aws.boto import Boto
 from kiln.aws.context import Context
-from kiln.aws.effects import Step
+from kiln.aws.watch import Watched
 from kiln.clock import SystemClock
-from kiln.emr import steps
+from kiln.emr import states, steps, waiting
 from kiln.errors import KilnError
 from kiln.watching import places
 from kiln.watching.rounds import Plan
@@ -41,22 +41,24 @@ def wait(aws: Boto, cluster_id: str, step_id: str, plan: Plan, queue_url: str) -
     alone = Context(aws=aws, clock=SystemClock(), report=lambda line: say(report=line))
     # Without the token buckets: the first polls of 200 waits that begin at once would take 13 minutes.
     context = replace(places.shared(alone, digest, plan, queue_url), tokens=None)
-    step = Step(id=step_id, name=step_id, state="PENDING", created_at=context.clock.now())
     error, begun = "", threading.Event()
 
-    def on_poll(_: Step) -> None:
+    def poll(bounded: Context) -> str:
+        seen = steps.seen_if_any(bounded, cluster_id, step_id)
         if not begun.is_set():
             begun.set()
             say(waiting=1)
+        return seen.state if seen else ""
 
     try:
-        steps.wait(
+        waiting.until(
             context,
-            cluster_id,
-            step,
+            poll,
+            states.STEP_ENDED.__contains__,
+            what=f"step {step_id}",
             timeout_seconds=_DAY_SECONDS,
             interval_seconds=plan.interval_seconds,
-            on_poll=on_poll,
+            watched=lambda: Watched(cluster_id=cluster_id, step_ids=(step_id,)),
         )
     except KilnError as problem:
         error = problem.message

@@ -105,5 +105,5 @@ def _run(aws: Boto) -> Any:
         playbooks=FakePlaybooks(context, identity, ledger, hollow),
         reporter=Silence(),
         arguments=[],
-        explain=lambda *_: [],
+        explain=lambda *_: None,
     ).run()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln import paths
-from kiln.errors import StepCancelledError
 from kiln.ledger.schema import Event
 
 if TYPE_CHECKING:
@@ -29,12 +27,3 @@ def cancel_requested(ledger: Ledger) -> bool:
     """Return whether somebody has asked for the end of the run; no, when the ledger cannot be read."""
     run = ledger.read_if_possible()
     return run is not None and run.cancel_requested_at is not None
-
-
-def check(run: Run | None) -> None:
-    """Raise StepCancelledError (15) when somebody has asked for the end of the run."""
-    if run is not None and run.cancel_requested_at is not None:
-        raise StepCancelledError(
-            f"the run was cancelled at {run.cancel_requested_at}: nothing more is begun in it",
-            fix=paths.command("resume", run.pipeline, "--env", run.environment, "--run-id", run.run_id),
-        )

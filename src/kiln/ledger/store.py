@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from kiln import paths
 from kiln.clock import timestamp
 from kiln.errors import ConditionFailedError, FencedError, KilnError, StepCancelledError, UnansweredError
 from kiln.ledger.schema import Event, LedgerUnreadableError, Run, decode, encode
@@ -156,7 +157,7 @@ class Ledger:
         """Raise FencedError or StepCancelledError unless this driver may still begin something."""
         if self.is_fenced(run):
             raise self.fenced()
-        if self.driver and run.cancel_requested_at:
+        if run.cancel_requested_at:
             raise cancelled(run)
 
     def is_fenced(self, run: Run) -> bool:
@@ -203,5 +204,5 @@ def cancelled(run: Run) -> StepCancelledError:
     """Return the error for a run whose end somebody has asked for."""
     return StepCancelledError(
         f"run {run.run_id} was cancelled at {run.cancel_requested_at} (kiln cancel)",
-        fix="go on with it by kiln resume, or launch again",
+        fix=paths.command("resume", run.pipeline, "--env", run.environment, "--run-id", run.run_id),
     )

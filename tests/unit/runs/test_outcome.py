@@ -9,6 +9,7 @@ from run_world import STEPS, World
 from kiln.runs import selection
 from kiln.runs.outcome import Outcome
 from kiln.runs.result import Result, StepResult
+from kiln.runs.scope import Scope
 
 
 def concluded(*found: str) -> Result:
@@ -21,7 +22,7 @@ def concluded(*found: str) -> Result:
         StepResult(name=name, id=f"s-{name}", state=state) for name, state in zip(names, found, strict=False)
     ]
     chosen = selection.make([], (STEPS[0], optional))
-    return Outcome(world.context, chosen, world.ledger, result).conclude(None, None)
+    return Outcome(Scope(world.context, world.ledger), chosen, result).conclude(None, None)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "SOMETHING_NEW", ""])
