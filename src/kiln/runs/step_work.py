@@ -86,12 +86,12 @@ class Work:
             seen, added = add_steps.add(
                 context, self.cluster.id, step, self.terms.ledger, again=step.name in self.terms.again
             )
-        except InterruptedRunError as error:
+        except BaseException as error:
+            if isinstance(error, KilnError) and not isinstance(error, InterruptedRunError):
+                self._leave(phase, Ended(step, None, error=error))
+                return
             phase.__exit__(type(error), error, error.__traceback__)
             raise
-        except KilnError as error:
-            self._leave(phase, Ended(step, None, error=error))
-            return
         if not added:
             context.report(f"step {step.name}: exists already as {seen.id} ({seen.state})")
         entry.changed = added
@@ -167,6 +167,7 @@ class Work:
         late, now = self._late(), self._context.clock.monotonic()
         outcome = self.cancel([one.seen.id for one in late])
         for one in late:
+            one.seen = outcome.seen.get(one.seen.id, one.seen)
             problem = "" if outcome.has_ended(one.seen.id) else outcome.problem
             taken = f"step {one.settings.name} took longer than {now - one.began:.0f} s"
             if error is not None and not isinstance(error, DeadlineError):

@@ -54,6 +54,7 @@ class Bench:
         assert self.world.run("launch").exit_code == 0
         self.lines: list[str] = []
         self.phases: list[tuple[str, str]] = []
+        self.open: list[str] = []
         self.graph = StepGraph(
             context=replace(self.world.context, report=self.lines.append),
             ledger=self.world.ledger,
@@ -69,12 +70,15 @@ class Bench:
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
         self.phases.append((name, "begins"))
+        self.open.append(name)
         entry = Phase(name=name, status="failed", seconds=0.0)
         try:
             yield entry
         except KilnError:
             self.phases.append((name, "fails"))
             raise
+        finally:
+            self.open.remove(name)
         self.phases.append((name, "did" if entry.changed else "had done"))
 
     def run(self, *names: str) -> None:
@@ -194,6 +198,7 @@ def test_a_late_step_is_cancelled_and_the_others_go_on() -> None:
     with pytest.raises(DeadlineError, match="step slow took longer than 60 s"):
         bench.run()
     assert bench.states() == {"slow": "CANCELLED", "b": "COMPLETED"}
+    assert [entry.state for entry in bench.world.remembered().steps] == ["CANCELLED", "COMPLETED"]
 
 
 def test_no_step_is_begun_after_the_runs_deadline() -> None:
@@ -290,6 +295,16 @@ def test_a_cancelled_run_adds_no_step_also_when_the_request_comes_between_two_ca
             assert "nothing more is begun" in error.message
             assert "resume model_building" in error.fix
             assert "b" not in bench.added()
+
+
+def test_a_fault_in_kiln_leaves_no_phase_open() -> None:
+    bench = Bench([step("a")])
+    bench.aws.before_call = lambda at: bench.aws.faults.update(
+        {at: "bug"} if bench.aws.calls[at] == "AddJobFlowSteps" else {}
+    )
+    with pytest.raises(RuntimeError):
+        bench.run()
+    assert bench.open == []
 
 
 @pytest.mark.parametrize("kind", [StepCancelledError, KilnError])
