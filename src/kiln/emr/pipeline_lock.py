@@ -91,7 +91,8 @@ class PipelineLock:
         """Take the place of a run's dead drivers and end its cluster; return the entry, to be removed last.
 
         Its drivers are fenced by that, should they be stopped processes that go on. Raises LockedError when
-        AWS does not confirm the end, or when somebody works on the run again.
+        AWS does not confirm the end, or when somebody works on the run again. The entry then stays, and is
+        soon that of a dead driver: the next one that wants the lock tries again.
         """
         ledger = Ledger(self.context.effects, self.context.clock, self.state_uri, dead.identity)
         mine = Presence(self.context, ledger, _REPLACEMENT)
@@ -103,16 +104,12 @@ class PipelineLock:
         try:
             terminate.end_run(own, dead.identity, mine.ledger, self.limits)
         except NotTerminatedError as error:
-            mine.leave()
             refusal = dead.refusal()
             raise LockedError(
                 f"the lock of run {run_id}, whose driver is dead, cannot be taken over: {error.message}",
                 fix=error.fix,
                 details=(*error.details, *refusal.details),
             ) from error
-        except BaseException:
-            mine.leave()
-            raise
         return mine
 
     def release(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from hostile import documents, many
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln.errors import FencedError, LockedError
+from kiln.errors import FencedError, InterruptedRunError, LockedError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.drivers import Work
 from kiln.ledger.locks import LockUnreadableError
@@ -206,6 +207,24 @@ def test_a_cluster_that_aws_does_not_end_keeps_its_lock() -> None:
         world.enter("r2")
     assert "aws emr terminate-clusters --cluster-ids j-0001" in error.value.fix
     assert world.holders() == ["r1"]
+    world.aws.never_ends = False
+    world.clock.seconds += DEAD_SECONDS + 1
+    world.enter("r2")
+    assert world.holders() == ["r2"]
+
+
+def test_a_take_over_that_was_interrupted_is_done_by_the_next_run() -> None:
+    world = Drivers()
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.clock.seconds += DEAD_SECONDS + 1
+    arrival = world.arrival("r2")
+    world.during("TerminateJobFlows", lambda: arrival.context.stop.request(signal.SIGINT))
+    with pytest.raises(InterruptedRunError):
+        arrival.enter()
+    world.clock.seconds += DEAD_SECONDS + 1
+    world.enter("r3")
+    assert world.holders() == ["r3"]
+    assert world.remembered("r1").attempts[0].end_state == "TERMINATED"
 
 
 def test_a_lock_that_was_removed_does_not_hide_a_live_cluster() -> None:
