@@ -148,15 +148,18 @@ class Presence:
         return max(now - begun, abs((is_now - at).total_seconds()))
 
     def guard(self, operation: str) -> None:
-        """Refuse a change of AWS by a driver that has lost its entry. Raises FencedError (17).
+        """Beat when it is time; refuse a change of AWS without an entry. Raises FencedError (17).
 
         What S3 does not say within the time of a heartbeat refuses nothing: a cluster has to be ended.
         """
+        # A heartbeat between the read and the write of a ledger would make that write fail.
+        writes = operation == "put_object"
+        if not writes:
+            self.beat_if_due()
         if not OPERATIONS[operation].changes or not self._registered:
             return
-        now = self._clock.monotonic()
-        is_stale = self._age() > _FRESH_SECONDS and (not self._failed or now >= self._due)
-        if self.lost is None and operation != "put_object" and is_stale:
+        may_ask = not self._failed or self._clock.monotonic() >= self._due
+        if self.lost is None and not writes and may_ask and self._age() > _FRESH_SECONDS:
             self._beat()
         if self.lost is not None:
             raise self.lost

@@ -76,6 +76,18 @@ def test_a_driver_that_waits_keeps_its_heartbeat(
         entered(context, ledger, "sd")
 
 
+def test_a_driver_that_only_asks_keeps_its_heartbeat(
+    context: Context, ledger: Ledger, clock: VirtualClock
+) -> None:
+    """It waits for messages of a queue, say, and never on the clock."""
+    own = entered(context, ledger, "sd").on(context)
+    for _ in range(30):
+        own.effects.receive_messages("https://queue", 20)
+    assert clock.seconds >= 600
+    with pytest.raises(LockedError):
+        entered(context, ledger, "sd")
+
+
 def test_a_driver_without_a_heartbeat_is_dead_and_replaced(
     context: Context, ledger: Ledger, clock: VirtualClock
 ) -> None:
