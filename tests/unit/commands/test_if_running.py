@@ -98,12 +98,17 @@ def test_a_run_waits_no_longer_than_it_may_take(world: Commands, said: Any) -> N
     assert "waited 600 s" in said()[1]
 
 
-def test_ctrl_c_while_waiting_ends_nothing_of_the_other_run(world: Commands) -> None:
-    world.execution(world.enter("r1"), "r1", "launch").run()
+@pytest.mark.parametrize("run_id", ["r1", "r2"])
+@pytest.mark.parametrize("policy", ["wait", "attach"])
+def test_ctrl_c_while_others_work_ends_nothing_of_theirs(world: Commands, policy: str, run_id: str) -> None:
+    """Also with the same run id: the second command has nothing to end."""
+    first = world.enter("r1")
+    world.execution(first, "r1", "launch").run()
     world.on_wait(lambda: world.contexts[-1].stop.request(signal.SIGINT))
-    assert world.kiln("r2", "--if-running", "wait") == ExitCode.INTERRUPTED
+    assert world.kiln(run_id, "--if-running", policy) == ExitCode.INTERRUPTED
     assert world.aws.live() == ["j-0001"]
     assert world.holders() == ["r1"]
+    assert [one.id for one in world.remembered("r1").drivers] == [first.presence.id]
 
 
 def test_a_waiting_run_takes_the_place_of_a_dead_one(world: Commands) -> None:
