@@ -113,7 +113,8 @@ def _translate_answer(error: aws.ClientError, operation: str, endpoint: str) -> 
     line = f"AWS answered {operation} with {code}: {message}"
     if code in _THROTTLES or status == _TOO_MANY:
         return ThrottledError(line)
-    if code in _CONFLICTS:
+    # A condition on a version of an object that somebody has deleted (S3 User Guide, conditional-writes).
+    if code in _CONFLICTS or (operation, code) == ("PutObject", "NoSuchKey"):
         return ConditionFailedError(line, code=code, operation=operation)
     unknown = _names_unknown(operation, code, str(error.response.get("ErrorCode", "")), message)
     if unknown is not None:

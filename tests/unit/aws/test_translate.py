@@ -11,6 +11,7 @@ from kiln.aws.translate import translate
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
+    ConditionFailedError,
     KilnError,
     PreflightError,
     StepNotFoundError,
@@ -113,3 +114,11 @@ def test_a_local_aws_without_the_account_names_the_command_that_makes_it(code: s
     local = answered("GetObject", code, "none", status=403, endpoint="http://127.0.0.1:4566")
     assert (local.exit_code, "make local" in local.fix) == (PreflightError.exit_code, True)
     assert "make local" not in answered("GetObject", code, "none", status=403).fix
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("PreconditionFailed", 412), ("ConditionalRequestConflict", 409), ("NoSuchKey", 404)]
+)
+def test_a_conditional_write_fails_also_when_the_object_was_deleted_meanwhile(code: str, status: int) -> None:
+    assert type(answered("PutObject", code, "", status=status)) is ConditionFailedError
+    assert type(answered("GetObject", "NoSuchKey", "", status=404)) is AwsError
