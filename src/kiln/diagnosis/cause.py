@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # A first line stays readable on a terminal and in the subject of an alert.
 _MOST_HEADLINE = 300
+_SECRET = re.compile(
+    r"(\b\w{0,40}(?:password|passwd|pwd|secret|token)\w{0,40}=)[^\s&;,'\"]{1,400}|(://[^\s:/@]{0,100}:)[^\s@/]{1,400}(?=@)",
+    re.IGNORECASE,
+)
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +47,12 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
         return {"kind": self.kind, "headline": self.headline, "advice": self.advice}
 
 
+def masked(text: str) -> str:
+    """Return text without the passwords that addresses and options in it carry: errors quote them."""
+    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", text)
+
+
 def shortened(text: str) -> str:
     """Return text as one line, no longer than a headline may be."""
-    line = " ".join(text.splitlines()).strip()
+    line = masked(" ".join(text.splitlines()).strip())
     return line if len(line) <= _MOST_HEADLINE else f"{line[: _MOST_HEADLINE - 2]} …"

@@ -39,13 +39,13 @@ def of_step(sources: Sequence[Source], step_id: str) -> Cause:
     return _finished(fallback or finders.of_kind("no_log", "no log of the step was found"), None, notes)
 
 
-def of_stopped(sources: Sequence[Source], step_id: str) -> Cause:
-    """Return the last output of a step that did not end by itself: it was late, or cancelled."""
+def of_stopped(sources: Sequence[Source], step_id: str, state: str) -> Cause:
+    """Return the last output of a step that did not fail by itself: it was late or cancelled, or runs."""
     notes: list[str] = []
     for place in sources:
         found = StepLogs(place, step_id)
         notes += found.notes
-        cause = finders.last_lines(found)
+        cause = finders.last_lines(found, state)
         if cause is not None:
             return _finished(cause, None, notes)
     return _finished(finders.of_kind("no_log", "no log of the step was found"), None, notes)
@@ -62,7 +62,7 @@ def _finished(cause: Cause, code: int | None, notes: Sequence[str]) -> Cause:
 def cause_of(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> Cause:
     """Return why a step failed, or what a stopped one wrote last; the lines fill one screen."""
     sources = places.of_cluster(effects, cluster, ssh)
-    cause = of_step(sources, step.id) if step.state in _FAILED else of_stopped(sources, step.id)
+    cause = of_step(sources, step.id) if step.state in _FAILED else of_stopped(sources, step.id, step.state)
     headline = cause.headline
     if cause.failure_class is FailureClass.PERMISSION and cluster.instance_profile and "arn:" not in headline:
         headline = shortened(f"{headline}, with the instance profile {cluster.instance_profile}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln.diagnosis import error_text, matching, output_text
-from kiln.diagnosis.cause import Cause, shortened
+from kiln.diagnosis.cause import Cause, masked, shortened
 from kiln.diagnosis.known_causes import KINDS
 from kiln.diagnosis.signs import DRIVER, EXECUTOR
 from kiln.diagnosis.step_logs import stream_of
@@ -33,7 +33,7 @@ def of_kind(kind: str, headline: str, lines: Sequence[str] = (), address: str = 
         kind=kind,
         headline=shortened(headline) or row.meaning,
         advice=row.advice,
-        lines=tuple(lines),
+        lines=tuple(masked(line) for line in lines),
         failure_class=row.failure_class,
         address=address,
     )
@@ -183,7 +183,7 @@ def last_output(found: StepLogs) -> Cause | None:
     return None
 
 
-def last_lines(found: StepLogs) -> Cause | None:
+def last_lines(found: StepLogs, state: str) -> Cause | None:
     """Return the last lines of what a step wrote, log records too: they show where it was."""
     streams = [log for log in found.driver if log.text.strip()]
     most = output_text.TAIL // max(1, min(2, len(streams)))
@@ -191,4 +191,4 @@ def last_lines(found: StepLogs) -> Cause | None:
     if not lines:
         return None
     address = " and ".join(log.address for log in streams[:2])
-    return of_kind("stopped", f"the step was stopped; its last output: {lines[-1].strip()}", lines, address)
+    return of_kind("stopped", f"the step is {state}; its last output: {lines[-1].strip()}", lines, address)

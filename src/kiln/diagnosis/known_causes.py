@@ -137,7 +137,9 @@ KINDS: dict[str, Kind] = {
         "SIGKILL is often a lack of memory: raise --driver-memory, or use a larger instance type",
     ),
     "exit_code": Kind("The process chose its exit code itself", ""),
-    "stopped": Kind("The step did not end by itself (deadline, cancelled): the last output is shown", ""),
+    "stopped": Kind(
+        "The step did not fail by itself (deadline, cancelled), or runs: the last output is shown", ""
+    ),
     "last_output": Kind("No log has an error: the last output is shown", ""),
     "no_log": Kind(
         "There is no log",

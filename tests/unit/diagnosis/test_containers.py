@@ -142,11 +142,12 @@ def test_a_step_that_was_stopped_shows_its_last_output() -> None:
     ]
     stderr = logs.Log(address="steps/s-1/stderr", text="\n".join(lines))
     stdout = logs.Log(address="steps/s-1/stdout", text="loading 12 GB\n")
-    cause = diagnose.of_stopped([Place([stderr, stdout])], "s-1")
+    cause = diagnose.of_stopped([Place([stderr, stdout])], "s-1", "CANCELLED")
     assert cause.kind == "stopped"
+    assert cause.headline == f"the step is CANCELLED; its last output: {lines[-1]}"
     assert cause.lines[0] == "loading 12 GB"
     assert cause.lines[-1] == lines[-1]
 
 
 def test_a_stopped_step_without_a_log_says_so() -> None:
-    assert diagnose.of_stopped([Place([])], "s-1").kind == "no_log"
+    assert diagnose.of_stopped([Place([])], "s-1", "CANCELLED").kind == "no_log"

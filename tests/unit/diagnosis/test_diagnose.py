@@ -4,6 +4,7 @@ import gzip
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,6 +191,21 @@ def test_the_log_address_that_aws_gives_back_is_normalised() -> None:
     assert normal_log_uri("s3n://bucket/emr") == "s3://bucket/emr/"
     assert normal_log_uri("s3://bucket/emr/") == "s3://bucket/emr/"
     assert normal_log_uri("") == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("no answer from jdbc:postgresql://db/t?user=r&password=hunter2&ssl=on", "password=***&ssl=on"),
+        ("no answer from postgresql://reader:hunter2@db:5432/t", "postgresql://reader:***@db:5432/t"),
+        ("SECRET_TOKEN=hunter2 was refused", "SECRET_TOKEN=*** was refused"),
+    ],
+)
+def test_no_password_of_an_address_is_shown(error: str, shown: str) -> None:
+    text = f"Traceback (most recent call last):\n  x({error!r})\nValueError: {error}\n"
+    cause = diagnose.of_step([Place([log("step/stderr", text)], [])], "s-1")
+    assert shown in cause.headline
+    assert "hunter2" not in f"{cause}"
 
 
 LINES = st.one_of(
