@@ -73,22 +73,21 @@ class Poller:
         None: it could not be written, so that nobody would read it.
         """
         before, now = self._now, context.clock.monotonic()
-        if now - self._beat_at >= BEAT_SECONDS:
-            self._beat()
-            self._beat_at = now
+        is_due = now - self._beat_at >= BEAT_SECONDS
+        if is_due:
+            self._count()
         if self._now.waits > FEW and now >= self._next_round_at(now):
             self._round(context, now)
         waited = self._receive(context, most_seconds)
         if self._now != before and not snapshot.write(self._file, self._now):
             self.leave()
             return None, waited
+        if is_due:
+            self._beat_at = now
+            # The others see that this process polls, and that what it sees is written.
+            with suppress(OSError):
+                os.utime(self._lock, follow_symlinks=False)
         return self._now, waited
-
-    def _beat(self) -> None:
-        """Show the others that this process polls, and count who waits."""
-        with suppress(OSError):
-            os.utime(self._lock, follow_symlinks=False)
-        self._count()
 
     def _count(self) -> None:
         found = registry.registered(self._folder / WAITS)

@@ -188,3 +188,13 @@ def test_a_folder_that_cannot_be_written_lets_each_poll_for_itself(host: Host) -
     host.aws.calls.clear()
     host.pass_time(waiters, 60)
     assert not any(one.watch.is_polled(one.context) for one in waiters)
+
+
+def test_a_poller_that_can_write_no_more_is_not_relied_on(host: Host) -> None:
+    waiters = host.waits(10)
+    host.pass_time(waiters, 60)
+    (host.folder / "snapshot.json").unlink()
+    (host.folder / "snapshot.json/x").mkdir(parents=True)
+    host.end_step(waiters[0].watched)
+    host.pass_time(waiters, 90)
+    assert not waiters[5].watch.is_polled(waiters[5].context)
