@@ -24,7 +24,7 @@ def commands() -> list[list[str]]:
 
 def test_the_commands_of_the_page_work_while_emr_throttles(world: World) -> None:
     box = Client(world.session.client("emr").meta.endpoint_url)
-    box.post("faults", add={"kind": "throttle", "parameters": {"scale": "0.05"}})
+    box.post("faults", add={"kind": "throttle", "parameters": {"scale": 0.05}})
     try:
         for _ in range(2):
             for arguments in commands():
