@@ -1,4 +1,4 @@
-"""What people type, as drivers of a simulation: `kiln run` with its lock and heartbeat, and `kiln reap`.
+"""What people type, as drivers of a simulation: `kiln run` (lock, heartbeat), `resume`, `cancel`, `reap`.
 
 The same order as in kiln.commands.run_session: enter, execute, leave.
 """
@@ -6,6 +6,7 @@ The same order as in kiln.commands.run_session: enter, execute, leave.
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from fakes import FakeAws, FakePlaybooks, Silence, shape
 from run_world import LIMITS, STEPS
 
 from kiln.aws.context import Context
-from kiln.emr import reaper
+from kiln.emr import clusters, reaper
 from kiln.emr.at_work import Arrival
 from kiln.emr.pipeline_lock import PipelineLock
 from kiln.emr.sweep import Asked
@@ -25,6 +26,7 @@ from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
 from kiln.runs.attempts import Policy
 from kiln.runs.beating_playbooks import BeatingPlaybooks
+from kiln.runs.cancellation import Cancellation
 from kiln.runs.result import Result
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def context_of(aws: FakeAws, seed: int = 1) -> Context:
 class Command:
     """`kiln run model_building [ACTIONS] --env local --run-id RUN_ID`, in a process of its own.
 
-    `most`: how many runs of the pipeline may be at work (kiln_parallel_runs).
+    `most`: how many runs of the pipeline may be at work (kiln_parallel_runs). `resumes`: it is `kiln resume`.
     """
 
     aws: FakeAws
@@ -58,6 +60,7 @@ class Command:
     steps: Sequence[StepSettings] = STEPS
     seed: int = 1
     most: int = 1
+    resumes: bool = False
     attempts: Policy = field(default_factory=lambda: Policy(attempts=2, delay_seconds=60))
     context: Context = field(init=False)
     identity: Identity = field(init=False)
@@ -119,7 +122,18 @@ class Command:
             arguments=[],
             explain=lambda *_: None,
             attempts=self.attempts,
+            resumes=self.resumes,
         )
+
+
+def cancel(aws: FakeAws, run_id: str) -> None:
+    """Do what `kiln cancel model_building --env local --run-id RUN_ID` does, where nothing runs in YARN."""
+    context = context_of(aws)
+    run = Identity(environment="local", pipeline="model_building", run_id=run_id)
+    ledger = Ledger(context.effects, context.clock, STATE, run)
+    with suppress(KilnError):
+        live = [one.id for one in clusters.listed(context, "local", "model_building", run_id)]
+        Cancellation(context=context, ledger=ledger, kill=lambda *_: "").cancel(live, None)
 
 
 def reap(aws: FakeAws) -> Report:

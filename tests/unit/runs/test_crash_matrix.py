@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pytest
 from hostile import every_call
-from observer import Foreign, violations
+from observer import Foreign, violations, work
 from run_world import STEPS
 from simulated_commands import Command, reap
 from simulation import Disturbance, Simulation
@@ -122,6 +122,7 @@ def test_the_same_command_again_finishes_the_run(steps: tuple[StepSettings, ...]
         crash = Crash(lag, steps)
         crash.die(point)
         crash.check(GOOD, crash.again())
+        assert [one.name for one in work(crash.simulation.aws)] == ["sd", "cdd"], crash.text()
         crash.check_nothing_is_left()
 
 

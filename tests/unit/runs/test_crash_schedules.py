@@ -22,9 +22,10 @@ from hypothesis.stateful import (
 )
 from observer import Foreign, violations, work
 from run_world import STEPS
-from simulated_commands import Command, reap
+from simulated_commands import Command, cancel, reap
 from simulation import Disturbance, Simulation
 
+from kiln.errors import KilnError
 from kiln.exit_codes import ExitCode
 from kiln.runs.result import Result
 
@@ -46,12 +47,24 @@ class Schedule(RuleBasedStateMachine):
         self.commands: list[Command | None] = []
         self.kept: dict[str, bytes] = {}
 
-    @rule(command=st.sampled_from(COMMANDS), run_id=st.sampled_from(RUNS))
-    def start(self, command: str | None, run_id: str) -> None:
+    @rule(command=st.sampled_from(COMMANDS), run_id=st.sampled_from(RUNS), resumes=st.booleans())
+    def start(self, command: str | None, run_id: str, *, resumes: bool) -> None:
         number = len(self.commands)
-        made = Command(aws=self.simulation.aws, actions=command, run_id=run_id, seed=number, most=self.most)
+        made = Command(
+            aws=self.simulation.aws,
+            actions=command,
+            run_id=run_id,
+            seed=number,
+            most=self.most,
+            resumes=resumes and command is None,
+        )
         self.commands.append(made)
         self.simulation.start(f"{run_id} {command or 'run'}", made.run)
+
+    @rule(run_id=st.sampled_from(RUNS))
+    def cancel(self, run_id: str) -> None:
+        self.commands.append(None)
+        self.simulation.start(f"{run_id} cancel", partial(cancel, self.simulation.aws, run_id))
 
     @rule()
     def sweep(self) -> None:
@@ -127,7 +140,8 @@ class Schedule(RuleBasedStateMachine):
     def check_history(self) -> None:
         problems = violations(self.simulation.aws, STEPS) + self.foreign.touched()
         for driver in self.simulation.drivers:
-            problems += [f"{driver.name} raised {driver.error!r}"] * (driver.error is not None)
+            if not isinstance(driver.error, KilnError | None):
+                problems.append(f"{driver.name} raised {driver.error!r}")
             if isinstance(driver.answer, Result):
                 problems += self.wrong(driver.name, driver.answer)
         self.must_be_empty(problems)
