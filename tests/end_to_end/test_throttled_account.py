@@ -28,7 +28,7 @@ def test_the_commands_of_the_page_work_while_emr_throttles(world: World) -> None
     try:
         for _ in range(2):
             for arguments in commands():
-                finished = world.kiln(*arguments)
+                finished = world.kiln(*arguments, "-o", "json")
                 assert finished.code == 0, finished.said
     finally:
         box.post("faults", clear=True)
