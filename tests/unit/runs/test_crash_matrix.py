@@ -17,6 +17,7 @@ from run_world import STEPS
 from simulated_commands import Command, reap
 from simulation import Disturbance, Simulation
 
+from kiln import this_process
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
 
@@ -124,6 +125,33 @@ def test_the_same_command_again_finishes_the_run(steps: tuple[StepSettings, ...]
         crash.check(GOOD, crash.again())
         assert [one.name for one in work(crash.simulation.aws)] == ["sd", "cdd"], crash.text()
         crash.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_on_the_same_machine_it_need_not_wait_for_the_dead_driver(
+    monkeypatch: pytest.MonkeyPatch, lag: float
+) -> None:
+    for point in points(lag):
+        crash = Crash(lag)
+        let_processes_differ(monkeypatch, crash.simulation)
+        crash.die(point)
+        crash.check(GOOD, crash.again())
+        assert crash.simulation.drivers[1].answer.exit_code == 0, crash.text()
+        assert [one.name for one in work(crash.simulation.aws)] == ["sd", "cdd"], crash.text()
+        crash.check_nothing_is_left()
+
+
+def let_processes_differ(monkeypatch: pytest.MonkeyPatch, simulation: Simulation) -> None:
+    """Let each driver be a process of its own that the others can see to have ended."""
+
+    def started(_pid: int) -> str:
+        return simulation.running.name if simulation.running else ""
+
+    def has_ended(_machine: str, _pid: int, started_at: str) -> bool:
+        return any(one.is_dead and one.name == started_at for one in simulation.drivers)
+
+    monkeypatch.setattr(this_process, "started", started)
+    monkeypatch.setattr(this_process, "has_ended", has_ended)
 
 
 @pytest.mark.parametrize("lag", LAGS)
