@@ -41,6 +41,14 @@ class Commands(Drivers):
             "kiln_run_timeout_seconds": 3600,
             "kiln_step_timeout_seconds": 600,
             "kiln_after_failure": "terminate",
+            "kiln_hold_seconds": 1800,
+            "kiln_attempts": 1,
+            "kiln_attempt_delay_seconds": 0,
+            "kiln_alternatives": (),
+            "kiln_most_node_hours": 0,
+            "model_repo_url": "",
+            "model_repo_branch": "",
+            "emr_node_environment_hash": "",
             "kiln_parallel_runs": 1,
             "kiln_if_running": "fail",
         }
@@ -75,7 +83,7 @@ class Commands(Drivers):
     def replace_parts(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         """Put this account in the place of settings, checks, AWS and playbooks; `folder` is the checkout."""
         monkeypatch.setenv("KILN_CHECKOUT", str(folder))
-        monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), None))
+        monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), shape()))
         monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**self.settings))
         monkeypatch.setattr(preflight, "check", lambda *_: None)
         monkeypatch.setattr(run_session.Session, "context", self.new_context)

@@ -15,6 +15,7 @@ from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
 from kiln.runs.attempts import Policy
 from kiln.runs.limits import Limits
+from kiln.runs.step_parts import EVERYTHING
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class World:
         self.steps = steps
         self.data_date: str | None = None
         self.attempts = Policy()
+        self.part = EVERYTHING
+        self.resumes = False
 
     def run(self, actions: str | None = None) -> Result:
         wanted = selection.actions(actions or self.actions)
@@ -68,7 +71,7 @@ class World:
             context=self.context,
             identity=self.identity,
             limits=self.limits,
-            selection=selection.make(wanted, self.steps),
+            selection=selection.make(wanted, self.steps, self.part),
             ledger=self.ledger,
             playbooks=self.playbooks,
             reporter=Silence(),
@@ -76,6 +79,7 @@ class World:
             explain=lambda _context, _cluster, step: cause_of(step),
             data_date=self.data_date,
             attempts=self.attempts,
+            resumes=self.resumes,
         ).run()
 
     def signal_at(self, call: int, number: int = signal.SIGINT) -> None:

@@ -203,6 +203,6 @@ class Ledger:
 def cancelled(run: Run) -> StepCancelledError:
     """Return the error for a run whose end somebody has asked for."""
     return StepCancelledError(
-        f"run {run.run_id} was cancelled at {run.cancel_requested_at} (kiln cancel)",
+        f"run {run.run_id} was cancelled at {run.cancel_requested_at}: nothing more is begun in it",
         fix=paths.command("resume", run.pipeline, "--env", run.environment, "--run-id", run.run_id),
     )

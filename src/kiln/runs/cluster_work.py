@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, node_watch, tags
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
-from kiln.errors import DeadlineError, PlaybookError
+from kiln.errors import DeadlineError, KilnError, PlaybookError
 from kiln.playbooks.runner import Supervision
 from kiln.runs.step_graph import StepGraph
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
     from kiln.runs.step_terms import Kill
+    from kiln.runs.to_do import Decision
     from kiln.settings.model import ClusterShape, StepSettings
 
 
@@ -118,12 +119,9 @@ class ClusterWork:
         return self._nodes
 
     def _steps(self, wanted: Sequence[StepSettings]) -> None:
-        first_seen = self.result.cluster_id is None
         try:
-            cluster = self._find_cluster()
-            if first_seen:
-                self.reporter.line(descriptions.describe_change(cluster))
-            self._run_steps(cluster, wanted)
+            cluster, decisions = self._decided(wanted)
+            self._run_steps(cluster, decisions)
         except StepLateError:
             raise
         except DeadlineError as error:
@@ -133,8 +131,19 @@ class ClusterWork:
                 f"{late.message}: {error.message}", fix=fix, failure_class=late.failure_class
             ) from error
 
-    def _run_steps(self, cluster: Cluster, wanted: Sequence[StepSettings]) -> None:
-        decisions = self.plan.on(cluster.id, wanted)
+    def _decided(self, wanted: Sequence[StepSettings]) -> tuple[Cluster, list[Decision]]:
+        """Find the cluster and what is to do on it. Not to find it is a failure of the first step."""
+        first_seen = self.result.cluster_id is None
+        try:
+            cluster = self._find_cluster()
+            if first_seen:
+                self.reporter.line(descriptions.describe_change(cluster))
+            return cluster, self.plan.on(cluster.id, wanted)
+        except KilnError:
+            with self.phase_log.phase(wanted[0].name):
+                raise
+
+    def _run_steps(self, cluster: Cluster, decisions: Sequence[Decision]) -> None:
         nodes = self._nodes_of(cluster.id)
         graph = StepGraph(
             context=replace(self.scope.context, report=self.reporter.line),

@@ -51,8 +51,11 @@ class StepPlan:
         return self.selection.ends
 
     def leaves_nothing(self) -> bool:
-        """Return whether a whole run has nothing left to do. Raises UsageError for another identity."""
-        run = self.scope.ledger.read_if_possible() if self.selection.whole else None
+        """Return, before a launch, whether a whole run has nothing left to do.
+
+        Raises UsageError for another identity: no cluster is launched for that.
+        """
+        run = self.scope.ledger.read_if_possible() if self.selection.launches else None
         if run is None or not run.steps or not self.selection.steps:
             return False
         context = self.scope.context
@@ -65,8 +68,11 @@ class StepPlan:
             cluster_id=usable[0].id if usable else None,
             again=self.selection.again,
             expected=self.expected(),
+            whole=self.selection.whole,
         )
         self._refuse(decisions)
+        if not self.selection.whole:
+            return False
         for one in decisions:
             self._show(one)
         if any(one.runs for one in decisions):

@@ -15,6 +15,7 @@ from kiln import cli
 from kiln.commands import run_session
 from kiln.exit_codes import ExitCode
 from kiln.runs import preflight
+from kiln.runs.step_parts import Part
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Driver:
             kiln_alternatives=(),
             kiln_most_node_hours=0,
             kiln_after_failure="terminate",
+            model_repo_url="",
+            model_repo_branch="",
+            emr_node_environment_hash="",
             kiln_parallel_runs=1,
             kiln_if_running="fail",
         )
@@ -56,6 +60,7 @@ class Driver:
     def execute(self, _context: Any, job: Job) -> int:
         self.world.data_date = job.question.date
         self.world.steps = tuple(phase.step for phase in job.selected.phases if phase.step) or STEPS
+        self.world.part = Part(again=bool(job.selected.again))
         self.dates.append(job.question.date)
         return self.world.run(",".join(job.selected.names)).exit_code
 
@@ -122,8 +127,10 @@ def test_a_date_that_is_given_before_the_first_step_is_the_runs(driver: Driver) 
     assert driver.arguments() == [("sd", "2026-11-19"), ("cdd", "2026-11-19")]
 
 
-def test_a_second_cluster_of_a_run_may_have_another_date(driver: Driver) -> None:
+def test_a_second_cluster_of_a_run_has_another_date_when_that_is_asked_for(driver: Driver) -> None:
     driver.run("launch,sd,terminate")
-    assert driver.run("launch,sd", "--date", "2026-11-19") == 0
+    assert driver.run("launch,sd", "--date", "2026-11-19") == ExitCode.USAGE
+    assert len(driver.world.aws.clusters) == 1
+    assert driver.run("launch,sd", "--date", "2026-11-19", "--again") == 0
     assert driver.run("cdd", day="2026-11-21") == 0
     assert driver.arguments()[1:] == [("sd", "2026-11-19"), ("cdd", "2026-11-19")]

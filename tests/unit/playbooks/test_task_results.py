@@ -90,7 +90,7 @@ def test_a_failure_of_kiln_s_own_modules_is_shown_as_it_is(tmp_path: Path, actio
     error = error_of(tmp_path, {"failed": True, "msg": "x"} | OWN, action)
     assert (error.exit_code, error.message) == (ExitCode.LAUNCH, "try: no such type")
     assert (error.fix, error.details) == ("name another", ("one", "two"))
-    assert error.failure_class is FailureClass.CAPACITY
+    assert error.failure_class is FailureClass.VALIDATION
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ LONGEST = calls_of_a_whole_run() + 40
 
 
 def test_ctrl_c_ends_the_cluster_even_when_failed_ones_are_kept() -> None:
-    world = World(limits=msgspec.structs.replace(LIMITS, keep_failed=True))
+    world = World(limits=msgspec.structs.replace(LIMITS, hold_seconds=1800))
     world.signal_at(30)
     result = world.run()
     assert result.exit_code == ExitCode.INTERRUPTED

@@ -134,10 +134,10 @@ def test_a_clean_up_step_that_runs_needs_no_other_step_again() -> None:
     assert running(decide(steps, entry("sd"), entry("clean", "FAILED"))) == ["clean"]
 
 
-def test_only_what_is_asked_for_again_runs_although_its_cluster_has_it_complete() -> None:
+def test_what_is_asked_for_again_or_has_another_identity_runs_although_its_cluster_has_it_complete() -> None:
     facts = to_do.Facts((entry("sd"), entry("cdd")), {"sd": StepIdentity(commit="x")}, "j-1", {"j-1"})
     sd, cdd = to_do.to_do(TWO, NEEDS, facts)
-    assert (sd.runs, sd.again, cdd.runs, cdd.again) == (True, False, False, False)
+    assert (sd.runs, sd.again, cdd.runs, cdd.again) == (True, True, False, False)
     sd, cdd = to_do.to_do(TWO, NEEDS, facts._replace(again={"sd", "cdd"}))
     assert (sd.again, cdd.again) == (True, True)
 
