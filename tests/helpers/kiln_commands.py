@@ -10,7 +10,7 @@ from fakes import FakePlaybooks, shape
 from run_world import STEPS
 
 from kiln import cli
-from kiln.commands import run_session
+from kiln.commands import run_session, shared
 from kiln.runs import preflight
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings import resolve
@@ -88,3 +88,5 @@ class Commands(Drivers):
         monkeypatch.setattr(preflight, "check", lambda *_: None)
         monkeypatch.setattr(run_session.Session, "context", self.new_context)
         monkeypatch.setattr(run_session, "_playbooks", self.playbooks)
+        # Nothing of the host is shared: the context is that of the world.
+        monkeypatch.setattr(shared, "sharing", lambda context, *_: context)
