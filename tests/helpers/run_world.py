@@ -80,6 +80,7 @@ class World:
             data_date=self.data_date,
             attempts=self.attempts,
             resumes=self.resumes,
+            shape=shape(),
         ).run()
 
     def signal_at(self, call: int, number: int = signal.SIGINT) -> None:
