@@ -67,6 +67,8 @@ def test_the_tunnel_forwards_each_page_of_the_master_and_ends_with_its_block(
     ssh: Ssh, real_time: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = in_place_of_ssh(LISTENS, tmp_path, monkeypatch)
+    # What listens here never answers.
+    monkeypatch.setattr(tunnel, "_ANSWER_SECONDS", 0.1)
     ports = tunnel.local_ports()
     with tunnel.opened(real_time, ssh, "10.0.0.7", ports) as opened:
         opened.check()
