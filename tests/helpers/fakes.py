@@ -416,6 +416,8 @@ class FakePlaybooks:
         self.seconds: dict[str, float] = {}
         self.fail: dict[str, PlaybookError] = {}
         self.during: dict[str, Callable[[], None]] = {}
+        # Whether the driver does not hear of the cluster that a launch has come to.
+        self.hides_cluster = False
 
     def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         assert isinstance(arguments, list)
@@ -443,7 +445,8 @@ class FakePlaybooks:
             if error.cluster_id:
                 supervision.on_cluster(error.cluster_id)
             raise
-        supervision.on_cluster(found.id)
+        if not self.hides_cluster:
+            supervision.on_cluster(found.id)
         waiting = Waiting(timeout_seconds=600, interval_seconds=5)
         launch.wait_until_up(self.context, found.id, waiting)
         return new

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kiln import paths
 from kiln.aws.error_codes import REFUSALS
-from kiln.emr import known_steps, lost_calls, states, step_identity
+from kiln.emr import known_steps, lost_calls, states, step_endings, step_identity
 from kiln.emr.steps import entries_of, record, request
 from kiln.errors import (
     AwsError,
@@ -143,9 +143,11 @@ def _refused(context: Context, cluster_id: str, step: StepSettings, refusal: Aws
     """Return the error for a step that AWS did not take: because of the cluster's state, or of the step."""
     message = f"step {step.name} cannot be added to cluster {cluster_id}: {refusal.message}"
     cluster = lost_calls.appear(context, lambda: context.effects.describe_cluster(cluster_id), message)
-    if cluster is None or cluster.state not in states.CLUSTER_USABLE:
-        # "A job flow that is shutting down, terminated, or finished may not be modified."
+    if cluster is None:
         return ClusterNotFoundError(message, fix=refusal.fix)
+    if cluster.state not in states.CLUSTER_USABLE:
+        # "A job flow that is shutting down, terminated, or finished may not be modified."
+        return step_endings.not_begun(context, cluster, step.name)
     forbidden = refusal.code in REFUSALS
     return StepFailedError(
         message,

@@ -8,7 +8,7 @@ from kiln.emr import evidence, states, verdict_table
 from kiln.emr.descriptions import end_of
 from kiln.emr.states import Verdict
 from kiln.emr.verdict_facts import Awaited, Evidence
-from kiln.errors import StepCancelledError, StepFailedError
+from kiln.errors import KilnError, StepCancelledError, StepFailedError
 from kiln.failure_classes import FailureClass
 
 if TYPE_CHECKING:
@@ -38,6 +38,18 @@ def judge(context: Context, cluster_id: str, step: Step) -> None:
     raise error(
         _message(step, cluster, row),
         fix="" if row.failure_class in _OWN else row.meaning.what_to_do,
+        exit_code=row.exit_code,
+        failure_class=row.failure_class,
+    )
+
+
+def not_begun(context: Context, cluster: Cluster, name: str) -> KilnError:
+    """Return the error for a step that its cluster takes no more, because it ended before."""
+    row = verdict_table.judge(evidence.of_cluster(context, cluster, awaited=Awaited.STEP))
+    error = StepCancelledError if row.verdict is Verdict.CANCELLED else StepFailedError
+    return error(
+        f"step {name} cannot begin: {end_of(cluster)}",
+        fix=row.meaning.what_to_do,
         exit_code=row.exit_code,
         failure_class=row.failure_class,
     )

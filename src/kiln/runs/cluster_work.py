@@ -70,6 +70,13 @@ class ClusterWork:
             self._steps([phase.step for phase in stage if phase.step])
 
     def _playbook(self, row: phases.Phase) -> bool:
+        try:
+            return self._run_playbook(row)
+        except DeadlineError as error:
+            late = self.deadline.error()
+            raise DeadlineError(error.message, fix=late.fix, failure_class=late.failure_class) from error
+
+    def _run_playbook(self, row: phases.Phase) -> bool:
         context, ledger = self.scope.context, self.scope.ledger
         self.in_launch = row.launches
         arguments = self.arguments + (["-e", json.dumps(self.alternative)] if self.alternative else [])
@@ -150,8 +157,8 @@ class ClusterWork:
             ledger=self.scope.ledger,
             limits=self.limits,
             needs=self.plan.needs,
-            # Without an owner here the cluster stays: at least the steps must not go on unseen.
-            cancels=not self.plan.ends,
+            # Where the cluster stays, its steps must not go on unseen.
+            cancels=not self.plan.ends or self.limits.hold_seconds > 0,
             phase=self.phase_log.phase,
             explain=self.explain,
             kill=self.kill,

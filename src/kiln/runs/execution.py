@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln import phases
@@ -73,6 +74,8 @@ class Execution:
     phase_log: PhaseLog = field(init=False)
     plan: StepPlan = field(init=False)
     work: ClusterWork = field(init=False)
+    # The command was refused before its first effect.
+    _is_refused: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
@@ -119,13 +122,11 @@ class Execution:
         if self.limits.run_seconds:
             self.scope.use(self.context.within(self.limits.run_seconds))
         error = caught(self._all_attempts)
-        ending = None
-        if self._must_end(error) or (error is not None and not self._is_held(error)):
-            ending = _unconfirmed(caught(self._end_clusters))
+        ending = _unconfirmed(caught(self._end_clusters)) if self._ends(error) else None
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
         caught(self._write_phases)
-        return self.outcome.conclude(error, ending)
+        return self.outcome.conclude(error, ending, remembers=not self._is_refused)
 
     def _all_attempts(self) -> None:
         # Before the first step: a driver that is killed must not leave its retry to the date of that day.
@@ -136,18 +137,21 @@ class Execution:
             try:
                 self._attempt(number)
             except KilnError as error:
-                if not self._tries_again(error, number):
+                # A cluster that does not end is asked once more, at the end of the command.
+                if not self._tries_again(error, number) or caught(partial(self._give_up, error, number)):
                     raise
-                self._give_up_cluster(error, number)
                 self.scope.use(bounded)
-                bounded.clock.wait(self.attempts.delay_seconds, bounded.stop.event)
+                # The end of the cluster may have taken what was left of the time.
+                if self.deadline.seconds_left() <= self.attempts.delay_seconds:
+                    raise
+                self._begin_anew(error, number)
             else:
                 return
 
     def _attempt(self, number: int) -> None:
         self.work.alternative = self.attempts.settings_of(number)
         self._bound_cost()
-        if self.plan.leaves_nothing():
+        if self._leaves_nothing():
             self.reporter.line("all steps of this run are complete: nothing to do")
             return
         for stage in self.selection.stages:
@@ -173,14 +177,28 @@ class Execution:
         """Return whether this command may launch a new cluster; of single actions only the launch may."""
         if not (self.selection.launches and (self.selection.ends or self.work.in_launch)):
             return False
+        if self.limits.hold_seconds:
+            # The cluster is for debugging.
+            return False
         return self.attempts.tries_again(error, number, self.deadline.seconds_left())
 
-    def _give_up_cluster(self, error: KilnError, number: int) -> None:
+    def _leaves_nothing(self) -> bool:
+        """Return whether nothing is left to do. What is refused here has had no effect, and gets none."""
+        self._is_refused = not self.result.attempts
+        found = self.plan.leaves_nothing()
+        self._is_refused = False
+        return found
+
+    def _give_up(self, error: KilnError, number: int) -> None:
         """End the cluster of a failed attempt before there is another one. Raises NotTerminatedError."""
         attempt = f"attempt {number} of {self.attempts.attempts}"
         self.reporter.line(f"{attempt} failed ({error.failure_class.value}): {error.message}")
         self._note_attempt(error)
         self._end_clusters()
+
+    def _begin_anew(self, error: KilnError, number: int) -> None:
+        """Go on to the next attempt, after the pause."""
+        self.plan.begin_anew()
         self.result.give_up(error, self.work.alternative)
         self.work.in_launch = False
         changed = self.attempts.settings_of(number + 1)
@@ -188,6 +206,7 @@ class Execution:
             f", with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
         )
         self.reporter.line(f"the next one begins in {self.attempts.delay_seconds:.0f} s{with_what}")
+        self.context.clock.wait(self.attempts.delay_seconds, self.context.stop.event)
 
     def _note_attempt(self, error: KilnError) -> None:
         """Remember why the attempt failed; the cluster's end does not wait long for that."""
@@ -208,23 +227,25 @@ class Execution:
     def _remember(self, run: Run, entries: list[Phase]) -> None:
         run.phases.extend(entries)
         run.keep_date(self.data_date)
+        if run.attempts and run.attempts[-1].cluster_id == self.result.cluster_id:
+            run.attempts[-1].alternative = self.work.alternative
 
-    def _must_end(self, error: KilnError | None) -> bool:
+    def _ends(self, error: KilnError | None) -> bool:
+        """Return whether this command ends the run's clusters now; else they stay, or are held."""
+        if error is None or self.selection.only_ends:
+            return self.selection.ends
+        if self._is_refused or isinstance(error, FencedError):
+            # Nothing of this command's, or another one goes on with it.
+            return False
         if isinstance(error, InterruptedRunError):
             return self.selection.ends or self.work.in_launch
-        if error is not None and not self.selection.only_ends and self.limits.hold_seconds:
-            return False
-        return self.selection.ends
-
-    def _is_held(self, error: KilnError) -> bool:
-        """Return whether the cluster of a failed run is kept for debugging, or not this command's to end."""
         if not self.selection.ends:
-            return True
+            return False
         cluster_id = self.result.cluster_id
-        if cluster_id is None or isinstance(error, FencedError):
+        if not self.limits.hold_seconds or cluster_id is None:
             return True
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
-        return caught(lambda: self._hold(cluster_id)) is None
+        return caught(lambda: self._hold(cluster_id)) is not None
 
     def _hold(self, cluster_id: str) -> None:
         context = self.scope.context

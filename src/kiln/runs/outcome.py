@@ -35,8 +35,13 @@ class Outcome:
     selection: Selection
     result: Result
 
-    def conclude(self, error: KilnError | None, ending: KilnError | None) -> Result:
-        """Say how it went. A cluster that may still cost money is reported before all else."""
+    def conclude(
+        self, error: KilnError | None, ending: KilnError | None, *, remembers: bool = True
+    ) -> Result:
+        """Say how it went. A cluster that may still cost money is reported before all else.
+
+        `remembers` False: the command was refused, and the ledger keeps the verdict that it has.
+        """
         failure = ending or error
         if failure is not None:
             self.result.take_over(failure, error)
@@ -44,7 +49,8 @@ class Outcome:
         caught(self._add_cluster)
         caught(self._add_outputs)
         caught(lambda: self._judge(failure))
-        caught(self._remember)
+        if remembers:
+            caught(self._remember)
         return self.result
 
     def is_known(self) -> bool:
@@ -101,6 +107,9 @@ class Outcome:
             run.verdict, run.exit_code, run.message = result.verdict, result.exit_code, result.message
             run.failed_phase, run.failure_class = result.phase, result.failure_class
             run.concluded = run.begun
+            if result.failure_class and run.attempts and run.attempts[-1].cluster_id == result.cluster_id:
+                run.attempts[-1].failure_class = result.failure_class
+                run.attempts[-1].message = result.message
             # Actions come one by one: what an earlier one left stays in the ledger.
             filled = {one["uri"]: one for one in [*run.outputs, *msgspec.to_builtins(result.outputs)]}
             run.outputs = list(filled.values())

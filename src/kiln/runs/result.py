@@ -85,5 +85,5 @@ class Result(msgspec.Struct, kw_only=True):
             settings=settings,
         )
         self.attempts.append(failed)
-        self.cluster_id = self.cluster_state = self.phase = None
+        self.cluster_id = self.cluster_state = self.phase = self.cause = None
         self.steps, self.details = [], []

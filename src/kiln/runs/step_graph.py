@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiln.aws.watch import Watched
 from kiln.emr import waiting
+from kiln.emr.node_watch import NodesLostError
 from kiln.emr.steps import seconds
 from kiln.errors import DeadlineError, InterruptedRunError, StepCancelledError
 from kiln.ledger import cancel_request
@@ -52,6 +53,8 @@ class StepGraph(Terms):
             work.abandon(error)
             raise
         except BaseException as error:
+            if self.cancels and isinstance(error, NodesLostError) and work.active:
+                self._cancel(work, [one.seen.id for one in work.active.values()])
             work.abandon(error)
             raise
         self._raise_first_error()

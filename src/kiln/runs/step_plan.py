@@ -38,7 +38,12 @@ class StepPlan:
     result: Result
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
-    _shown: set[str] = field(default_factory=set, init=False)
+    # Steps that run also when they are complete.
+    again: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with what the command line asks for."""
+        self.again = self.selection.again
 
     @property
     def needs(self) -> Needs:
@@ -49,6 +54,11 @@ class StepPlan:
     def ends(self) -> bool:
         """Return whether this command ends the cluster after the steps."""
         return self.selection.ends
+
+    def begin_anew(self) -> None:
+        """Go on with another attempt: what this command has completed is not asked for again, nor refused."""
+        self.resumes = True
+        self.again -= {one.name for one in self.result.steps if one.state == "COMPLETED"}
 
     def leaves_nothing(self) -> bool:
         """Return, before a launch, whether a whole run has nothing left to do.
@@ -66,8 +76,8 @@ class StepPlan:
             self.selection.steps,
             needs=self.needs,
             cluster_id=usable[0].id if usable else None,
-            again=self.selection.again,
-            expected=self.expected(),
+            again=self.again,
+            expected=StepIdentity() if usable else self.expected(),
             whole=self.selection.whole,
         )
         self._refuse(decisions)
@@ -93,7 +103,7 @@ class StepPlan:
             chosen,
             needs=self.needs,
             cluster_id=cluster_id,
-            again=self.selection.again,
+            again=self.again,
             whole=self.selection.whole,
         )
         self._refuse(decisions)

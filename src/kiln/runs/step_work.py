@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from kiln.emr import add_steps, cancelling, clusters, states, step_endings, steps
 from kiln.errors import (
     DeadlineError,
+    FencedError,
     InterruptedRunError,
     KilnError,
+    StepCancelledError,
     ThrottledError,
     UnansweredError,
 )
@@ -86,10 +88,14 @@ class Work:
             seen, added = add_steps.add(
                 context, self.cluster.id, step, self.terms.ledger, again=step.name in self.terms.again
             )
+        except (InterruptedRunError, FencedError, StepCancelledError) as error:
+            # These are about the whole run: also an optional step ends with them.
+            phase.__exit__(type(error), error, error.__traceback__)
+            raise
+        except KilnError as error:
+            self._leave(phase, Ended(step, None, error=error))
+            return
         except BaseException as error:
-            if isinstance(error, KilnError) and not isinstance(error, InterruptedRunError):
-                self._leave(phase, Ended(step, None, error=error))
-                return
             phase.__exit__(type(error), error, error.__traceback__)
             raise
         if not added:

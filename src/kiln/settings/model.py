@@ -206,7 +206,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_owner: Text
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
     kiln_hold_seconds: Annotated[int, Meta(ge=60, le=604_800)] = 1800
-    kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 1
+    kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 2
     kiln_attempt_delay_seconds: Count = 60
     kiln_alternatives: tuple[Alternative, ...] = ()
     kiln_most_node_hours: Annotated[float, Meta(ge=0)] = 0.0

@@ -176,16 +176,23 @@ def test_a_clean_up_step_that_fails_fails_the_run_and_stops_no_other() -> None:
     assert bench.added() == ["a", "clean", "report"]
 
 
-@pytest.mark.parametrize("why", ["deadline", "cluster", "cancelled"])
+@pytest.mark.parametrize("optional", [True, False])
+def test_a_cancelled_run_begins_nothing_also_when_its_next_step_is_optional(*, optional: bool) -> None:
+    bench = Bench([step("a", optional=optional), step("clean", always=True)])
+    cancel_request.ask(bench.world.ledger)
+    with pytest.raises(StepCancelledError):
+        bench.run()
+    assert bench.added() == []
+
+
+@pytest.mark.parametrize("why", ["deadline", "cluster"])
 def test_clean_up_steps_are_not_begun_when_nothing_more_may_be(why: str) -> None:
     bench = Bench([step("a"), step("clean", always=True)])
     if why == "deadline":
         bench.aws.step_seconds = 5000
         bench.graph.context = bench.graph.context.within(100)
-    elif why == "cluster":
-        bench.graph.on_poll = lambda *_: bench.aws.terminate_cluster("j-0001")
     else:
-        cancel_request.ask(bench.world.ledger)
+        bench.graph.on_poll = lambda *_: bench.aws.terminate_cluster("j-0001")
     with pytest.raises(KilnError):
         bench.run()
     assert "clean" not in bench.added()
