@@ -81,6 +81,10 @@ exit_code:
   description: The exit code that scripts/kiln gives for this failure.
   returned: failure
   type: int
+failure_class:
+  description: The class of the failure, see docs/failure_classes.md.
+  returned: failure
+  type: str
 cluster_id:
   description: A cluster that had been launched before the failure; empty without one.
   returned: failure
