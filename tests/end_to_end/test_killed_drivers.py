@@ -102,7 +102,8 @@ def kill_at_a_random_moment(child: subprocess.Popen[str], chance: random.Random)
         child.wait(delay)
     child.send_signal(signal.SIGKILL)
     said.append(child.communicate(timeout=HANG_SECONDS)[1])
-    assert child.returncode == -signal.SIGKILL, "".join(said)
+    # A run that is quick may have ended before: then the same command again has nothing to do.
+    assert child.returncode in {-signal.SIGKILL, 0}, "".join(said)
     return f"killed {delay:.1f} s after line {last}:\n{''.join(said)}"
 
 

@@ -52,6 +52,8 @@ def launched(world: World, name: str) -> tuple[str, str]:
         run_id,
         "-e",
         "emr_cluster_allow_second=true",
+        "-e",
+        "kiln_parallel_runs=0",
     )
     assert done.code == 0, done.said
     return run_id, str(world.cluster_of(run_id)["Id"])
