@@ -113,6 +113,8 @@ class FakeAws:
         self.clock = clock
         self.clusters: dict[str, FakeCluster] = {}
         self.objects: dict[str, bytes] = {}
+        # How far S3's clock is ahead of this machine's; None: S3 does not say what time it is.
+        self.s3_ahead: timedelta | None = None
         # When objects were written by PutObject; the others are as old as the clock.
         self.modified: dict[str, datetime] = {}
         self.calls: list[str] = []
@@ -314,7 +316,8 @@ class FakeAws:
             if body is None:
                 return None
             part = body[max(0, len(body) - most_bytes) :] if from_end else body[:most_bytes]
-            return effects.StoredObject(body=part, etag=etag(body), size=len(body))
+            read_at = None if self.s3_ahead is None else self.clock.now() + self.s3_ahead
+            return effects.StoredObject(body=part, etag=etag(body), size=len(body), read_at=read_at)
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         with self._call("PutObject"):

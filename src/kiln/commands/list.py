@@ -119,7 +119,7 @@ def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], s
     except KilnError as error:
         return row | {"created_at": "", "verdict": "unreadable", "exit_code": None}, error.message
     row |= {"created_at": run.created_at, "exit_code": run.exit_code}
-    row["drivers"] = working.listed(context, run)
+    row["drivers"] = working.listed(run, stored.read_at or context.clock.now())
     try:
         identity = Identity(environment=asked.environment, pipeline=one.pipeline, run_id=one.run_id)
         live = name_of(identity) in asked.live

@@ -19,6 +19,7 @@ from kiln.watching import places
 from kiln.watching.rounds import Plan
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from kiln.aws.effects import ClusterSummary, Effects
@@ -69,13 +70,14 @@ def sharing(context: Context, account: Ending, environment: str) -> Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A run as far as it is known: from its ledger, from AWS, or both."""
+    """A run as far as it is known: from its ledger, from AWS, or both; at `aws_now` by S3's time."""
 
     identity: Identity
     run: Run | None
     found: tuple[ClusterSummary, ...]
     ledger_uri: str
     problem: str = ""
+    aws_now: datetime | None = None
 
     @property
     def is_live(self) -> bool:
@@ -104,7 +106,14 @@ def find_run(
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
     ledger = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
     run, problem = _remembered(ledger)
-    known = Known(identity=identity, run=run, found=tuple(live), ledger_uri=ledger.uri, problem=problem)
+    known = Known(
+        identity=identity,
+        run=run,
+        found=tuple(live),
+        ledger_uri=ledger.uri,
+        problem=problem,
+        aws_now=ledger.aws_now(),
+    )
     if run is None and not live and not problem:
         raise ClusterNotFoundError(
             f"pipeline {pipeline} has no run {chosen} in {environment}",

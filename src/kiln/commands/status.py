@@ -53,7 +53,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "verdict": shown.verdict,
         "failure_class": shown.failure_class,
         "live": live,
-        "drivers": working.listed(context, known.run),
+        "drivers": working.listed(known.run, known.aws_now or context.clock.now()),
         "message": _message(known, live=live),
         "held_until": _held_until(found),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from kiln.ledger import drivers
 
 if TYPE_CHECKING:
-    from kiln.aws.context import Context
+    from datetime import datetime
+
     from kiln.ledger.schema import Run
 
 
-def listed(context: Context, run: Run | None) -> list[dict[str, Any]]:
+def listed(run: Run | None, now: datetime) -> list[dict[str, Any]]:
     """Return the commands that work on a run, as JSON shows them; `dead`: no sign of life for minutes.
 
-    The age of a heartbeat is by this machine's clock.
+    `now` is S3's time (Ledger.aws_now).
     """
-    now = context.clock.now()
     return [
         {
             "id": one.id,

@@ -12,14 +12,15 @@ import msgspec
 
 from kiln.clock import timestamp
 from kiln.emr import idle, states, tags
-from kiln.ledger.schema import DEAD_SECONDS, Run
+from kiln.ledger import drivers
+from kiln.ledger.schema import DEAD_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from kiln.aws.effects import Cluster, Step
-    from kiln.ledger.schema import Driver
+    from kiln.ledger.schema import Run
 
 # EMR's own idle timeout when a cluster's tags name none (docs/aws_facts.md 1.6).
 _IDLE_SECONDS = 3600
@@ -28,18 +29,25 @@ _IDLE_SECONDS = 3600
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A live cluster that is Kiln's by name and tags, and what decides whether it is ended.
 
-    `run` is the ledger, None when there is none that can be read; while S3 does not answer (`is_unknown`), a
-    driver may be at work. `older` is the id of an older usable cluster of the same run. `grace_seconds` is
-    added to the idle timeout.
+    Tags are judged by `now`, this machine's time, heartbeats by `aws_now`, that of S3. `run` is the ledger,
+    None when there is none that can be read; while S3 does not answer (`is_unknown`), a driver may be at
+    work. `older` is the id of an older usable cluster of the same run. `grace_seconds` is added to the idle
+    timeout.
     """
 
     cluster: Cluster
     now: datetime
+    aws_now: datetime
     grace_seconds: float
     run: Run | None = None
     is_unknown: bool = False
     older: str = ""
     steps: tuple[Step, ...] = ()
+
+    @property
+    def has_driver(self) -> bool:
+        """Return whether a driver of the run is at work."""
+        return bool(drivers.alive(self.run, self.aws_now))
 
 
 class Reason(NamedTuple):
@@ -59,16 +67,6 @@ class Finding(NamedTuple):
 
     reason: Reason
     why: str
-
-
-def drivers(run: Run, now: datetime, *, alive: bool) -> list[Driver]:
-    """Return the drivers of a run with a fresh heartbeat, or those without one."""
-    return [one for one in run.drivers if (Run.age_of(one.heartbeat_at, now) < DEAD_SECONDS) is alive]
-
-
-def has_driver(run: Run | None, now: datetime) -> bool:
-    """Return whether a driver of the run is at work."""
-    return run is not None and bool(drivers(run, now, alive=True))
 
 
 def held_until(case: Case) -> datetime | None:
@@ -141,7 +139,7 @@ def why_kept(case: Case) -> str:
         return f"held until {timestamp(held)}"
     if case.is_unknown:
         return "its ledger is not known"
-    return "a driver works on its run" if has_driver(case.run, case.now) else ""
+    return "a driver works on its run" if case.has_driver else ""
 
 
 def judged(case: Case) -> Finding | None:
@@ -149,7 +147,7 @@ def judged(case: Case) -> Finding | None:
     held = held_until(case)
     if held is not None and held > case.now:
         return None
-    at_work = case.is_unknown or has_driver(case.run, case.now)
+    at_work = case.is_unknown or case.has_driver
     for reason in REASONS:
         if at_work and not reason.despite_driver:
             continue

@@ -19,6 +19,7 @@ from kiln.ledger.store import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, ClusterSummary
@@ -52,9 +53,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Kept(NamedTuple):
-    """A ledger as far as it can be read: `is_unknown` while S3 gives no answer."""
+    """A ledger as far as it can be read, at `aws_now` by S3's time: `is_unknown` while S3 gives no answer."""
 
     run: Run | None
+    aws_now: datetime
     is_unknown: bool = False
     note: str = ""
 
@@ -84,12 +86,14 @@ def _of_run(context: Context, asked: Asked, run: Identity, listed: Sequence[Clus
         for one in live
         if one not in mine
     ]
-    kept = _remembered(Ledger(context.effects, context.clock, asked.state_uri, run)) if mine else _Kept(None)
+    ledger = Ledger(context.effects, context.clock, asked.state_uri, run)
+    kept = _remembered(ledger) if mine else _Kept(None, ledger.aws_now())
     usable = [one.id for one in mine if one.state in states.CLUSTER_USABLE]
     cases = [
         reaping.Case(
             cluster=one,
             now=context.clock.now(),
+            aws_now=kept.aws_now,
             grace_seconds=asked.grace_seconds,
             run=kept.run,
             is_unknown=kept.is_unknown,
@@ -107,11 +111,14 @@ def _owner(cluster: Cluster) -> str:
 def _remembered(ledger: Ledger) -> _Kept:
     """Read a ledger. A damaged one stops nothing, but while S3 gives no answer a driver may be at work."""
     try:
-        return _Kept(ledger.read())
+        run = ledger.read()
     except LedgerUnreadableError as error:
-        return _Kept(None, note=f"{error.message}: judged by its tags")
+        return _Kept(None, ledger.aws_now(), note=f"{error.message}: judged by its tags")
     except KilnError as error:
-        return _Kept(None, is_unknown=True, note=f"{error.message}: judged by its expiry only")
+        return _Kept(
+            None, ledger.aws_now(), is_unknown=True, note=f"{error.message}: judged by its expiry only"
+        )
+    return _Kept(run, ledger.aws_now())
 
 
 def _judged(context: Context, run: Identity, case: Case, note: str) -> Seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.emr import end_request, reaping, terminate
+from kiln.emr import end_request, terminate
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -13,6 +13,7 @@ from kiln.errors import (
     NotTerminatedError,
     ThrottledError,
 )
+from kiln.ledger import drivers
 from kiln.ledger.schema import Event
 from kiln.ledger.store import Ledger
 
@@ -54,10 +55,10 @@ def _claim(context: Context, case: Case, finding: Finding, ledger: Ledger) -> No
     """
 
     def change(run: Run) -> None:
-        now = context.clock.now()
-        if not finding.reason.despite_driver and reaping.has_driver(run, now):
+        living = drivers.alive(run, ledger.aws_now())
+        if living and not finding.reason.despite_driver:
             raise LockedError(f"a driver of run {run.run_id} is at work again: its cluster stays")
-        run.drivers = reaping.drivers(run, now, alive=True)
+        run.drivers = living
         data = {"cluster_id": case.cluster.id, "reason": finding.reason.name, "why": finding.why}
         run.events.append(Event(at=ledger.now(), kind="reaped", data=data))
 

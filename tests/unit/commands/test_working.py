@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ def test_a_living_and_a_dead_driver_are_shown_with_host_pid_and_age(
     assert f"command the whole run on host {entry.host}, pid {entry.pid}, last heartbeat" in text
     assert ", dead" not in text
     world.clock.seconds += DEAD_SECONDS + 60
+    world.aws.s3_ahead = timedelta(seconds=-DEAD_SECONDS)
+    assert ", dead" not in shown(*command)
+    world.aws.s3_ahead = None
     assert ", dead" in shown(*command)
     (document,) = drivers_of(json.loads(shown(*command, "-o", "json")))
     assert (document["dead"], document["pid"], document["whole"]) == (True, entry.pid, True)

@@ -141,7 +141,7 @@ def test_an_orphan_is_ended_once_its_driver_is_dead_and_its_ledger_says_why(
     ledger.update(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), cluster_id=name)))
     clock.seconds += DEAD_SECONDS - 1
     assert reaper.reap(context, ASKED, LIMITS).rows[name].action == "keep"
-    clock.seconds += 1
+    clock.seconds += 2
     report = reaper.reap(context, ASKED, LIMITS)
     assert (report.rows[name].reason, live(aws)) == ("orphaned", set())
     kept = ledger.read()
@@ -152,12 +152,47 @@ def test_an_orphan_is_ended_once_its_driver_is_dead_and_its_ledger_says_why(
     assert kept.attempts[0].end_state == "TERMINATED"
 
 
+def test_heartbeats_are_judged_by_the_time_of_s3(context: Context, aws: FakeAws, clock: VirtualClock) -> None:
+    """The clock of the machine with the reaper is ahead."""
+    name = launched(aws, "r1")
+    with_driver(context, "r1")
+    clock.seconds += DEAD_SECONDS + 20
+    aws.s3_ahead = timedelta(seconds=-DEAD_SECONDS)
+    report = reaper.reap(context, ASKED, LIMITS)
+    assert (report.rows[name].action, report.rows[name].why) == ("keep", "a driver works on its run")
+    assert live(aws) == {name}
+    aws.s3_ahead = timedelta()
+    assert reaper.reap(context, ASKED, LIMITS).rows[name].reason == "orphaned"
+
+
+def test_a_heartbeat_while_the_sweep_runs_is_judged_by_the_time_of_s3(
+    context: Context, aws: FakeAws, clock: VirtualClock
+) -> None:
+    name = launched(aws, "r1")
+    ledger = with_driver(context, "r1")
+    clock.seconds += 2 * DEAD_SECONDS
+    aws.s3_ahead = timedelta()
+
+    def beat(_: int) -> None:
+        """A driver beats; this machine's clock is ahead of S3's."""
+        if aws.calls.count("GetObject") == reads + 2:
+            aws.before_call = lambda _: None
+            aws.s3_ahead = timedelta(seconds=-DEAD_SECONDS - 20)
+            at = clock.now() + aws.s3_ahead
+            ledger.update(lambda run: setattr(run.drivers[0], "heartbeat_at", timestamp(at)))
+
+    reads = aws.calls.count("GetObject")
+    aws.before_call = beat
+    report = reaper.reap(context, ASKED, LIMITS)
+    assert (report.rows[name].action, live(aws)) == ("keep", {name})
+
+
 def test_a_driver_that_is_back_at_work_keeps_its_cluster(
     context: Context, aws: FakeAws, clock: VirtualClock
 ) -> None:
     name = launched(aws, "r1")
     ledger = with_driver(context, "r1")
-    clock.seconds += DEAD_SECONDS
+    clock.seconds += DEAD_SECONDS + 1
 
     def beat(_: int) -> None:
         """The driver writes its heartbeat after the sweep has read the ledger."""
@@ -240,7 +275,7 @@ def test_an_orphan_stays_while_its_ledger_cannot_be_written(
 ) -> None:
     name = launched(aws, "r1")
     with_driver(context, "r1")
-    clock.seconds += DEAD_SECONDS
+    clock.seconds += DEAD_SECONDS + 1
     aws.before_call = lambda at: aws.faults.update({at: "refused"} if aws.calls[-1] == "PutObject" else {})
     report = reaper.reap(context, ASKED, LIMITS)
     assert (live(aws), report.rows[name].action, report.exit_code) == ({name}, "keep", 0)
@@ -365,7 +400,7 @@ def test_a_refused_end_of_an_instance_is_asked_again_and_leaves_the_others_alone
 def test_two_reapers_at_once_do_no_harm(context: Context, aws: FakeAws, clock: VirtualClock) -> None:
     name = launched(aws, "r1")
     with_driver(context, "r1")
-    clock.seconds += DEAD_SECONDS
+    clock.seconds += DEAD_SECONDS + 1
 
     def second(_: int) -> None:
         if aws.calls[-1] == "PutObject":

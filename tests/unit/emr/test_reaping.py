@@ -67,7 +67,7 @@ def run(*drivers: tuple[bool, float]) -> Run:
 
 
 def reason(one: Cluster, **more: Any) -> str:
-    found = reaping.judged(reaping.Case(cluster=one, now=NOW, grace_seconds=GRACE, **more))
+    found = reaping.judged(reaping.Case(cluster=one, now=NOW, aws_now=NOW, grace_seconds=GRACE, **more))
     return found.reason.name if found else ""
 
 

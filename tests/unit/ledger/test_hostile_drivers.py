@@ -60,7 +60,7 @@ def test_an_entry_of_any_form_is_shown_or_refused(key: str, value: object) -> No
     except LedgerUnreadableError:
         return
     assert run is not None
-    (shown,) = working.listed(context, run)
+    (shown,) = working.listed(run, clock.now())
     assert isinstance(shown["dead"], bool)
     assert drivers.conflict(run.drivers[0], run.drivers[0]) in {True, False}
 
