@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 def enter(arrival: Arrival, policy: IfRunning, *, timeout_seconds: float) -> AtWork | Result:
     """Begin to work, or return the result of the run that was followed instead (`attach`).
 
-    Raises LockedError: with exit code 17 for `fail`, 99 for `skip`. `wait` and `attach` raise DeadlineError
-    (16) after `timeout_seconds` and InterruptedRunError; what others do is never ended by that.
+    Raises LockedError: with exit code 17 for `fail`, 99 for `skip`; 17 for `skip`, too, when no other run is
+    at work: a driver of this run stands in its ledger, or the place of a dead run could not be taken. `wait`
+    and `attach` raise DeadlineError (16) after `timeout_seconds` and InterruptedRunError; what others do is
+    never ended by that.
     """
     try:
         return arrival.enter()
     except LockedError as busy:
-        if policy == "skip":
+        if policy == "skip" and busy.run_id not in {"", arrival.identity.run_id}:
             raise LockedError(f"skipped: {busy.message}", exit_code=ExitCode.SKIP) from busy
         if policy == "attach" and busy.run_id:
             arrival.context.report(f"{busy.message}: following it")

@@ -54,6 +54,23 @@ def test_a_second_run_is_skipped_with_one_line(world: Commands, said: Any) -> No
     assert world.ledger("r2").read() is None
 
 
+def test_a_run_is_not_skipped_because_of_its_own_killed_driver(world: Commands) -> None:
+    """The driver was killed on another machine, and somebody tries the run again at once."""
+    first = world.enter("r1")
+    world.execution(first, "r1", "launch").run()
+    world.ledger("r1").update(lambda run: setattr(run.drivers[0], "machine", "other"))
+    world.clock.seconds += 60
+    assert world.kiln("r1", "--if-running", "skip") == ExitCode.LOCKED
+    assert world.aws.live() == ["j-0001"]
+
+
+def test_a_run_is_not_skipped_when_a_dead_one_cannot_be_ended(world: Commands) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.clock.seconds += DEAD_SECONDS + 60
+    world.aws.never_ends = True
+    assert world.kiln("r2", "--if-running", "skip") == ExitCode.LOCKED
+
+
 def test_the_pipeline_says_what_happens_when_the_command_line_does_not(world: Commands) -> None:
     world.enter("r1")
     world.settings["kiln_if_running"] = "skip"
