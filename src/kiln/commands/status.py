@@ -18,6 +18,7 @@ from kiln.settings.model import Account
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
@@ -55,7 +56,7 @@ def _document(context: Context, known: shared.Known) -> dict[str, Any]:
         "live": live,
         "drivers": working.listed(known.run, known.aws_now or context.clock.now()),
         "message": _message(known, live=live),
-        "held_until": _held_until(found),
+        "held_until": _held_until(found, context.clock.now()),
         "clusters": [described(cluster) | {"reason": cluster.reason_message.strip()} for cluster in found],
         "steps": [
             {
@@ -84,10 +85,10 @@ def _shown(
     return verdicts.of_row(verdict_table.judge(evidence.of_cluster(context, last, steps=facts)))
 
 
-def _held_until(found: list[Cluster]) -> str:
+def _held_until(found: list[Cluster], now: datetime) -> str:
     """Return until when a live cluster is held for debugging, empty for none."""
     live = [cluster for cluster in found if cluster.state in states.CLUSTER_LIVE]
-    times = [at for cluster in live if (at := tags.moment(cluster.tags, tags.HELD_UNTIL))]
+    times = [at for cluster in live if (at := tags.held_until(cluster.tags, now))]
     return timestamp(max(times)) if times else ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from kiln.clock import timestamp
-from kiln.emr import clusters, lost_calls, states
+from kiln.emr import clusters, lost_calls, states, tags
 from kiln.identity import of_name
 from kiln.ledger import conflicts, drivers
 from kiln.ledger.locks import Holder
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Judged(NamedTuple):
     """A holder of the lock. `is_dead`: drivers of it have ended without saying so, and none lives.
 
-    One that neither lives nor is dead has ended as it should.
+    One that neither lives nor is dead has ended as it should. `held_until`: no command works on it, and its
+    cluster is held for debugging until then; it lives.
     """
 
     holder: Holder
@@ -38,12 +39,14 @@ class Judged(NamedTuple):
     run: Run | None
     now: datetime
     cluster: ClusterSummary | None
+    held_until: datetime | None = None
 
     def refusal(self) -> LockedError:
         """Return the error for a run that has to leave the pipeline to this one."""
         cluster = f"cluster {self.cluster.id} {self.cluster.state}" if self.cluster else ""
         owner = (self.run.owner if self.run else "") or self.holder.owner
-        return conflicts.run_at_work(self.identity, self.run, self.now, owner=owner, cluster=cluster)
+        held = f"{cluster}, held for debugging until {timestamp(self.held_until)}" if self.held_until else ""
+        return conflicts.run_at_work(self.identity, self.run, self.now, owner=owner, cluster=held or cluster)
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,21 @@ class LockHolders:
             run = None
         now = ledger.aws_now()
         dead = drivers.dead(run, now)
-        if drivers.alive(run, now) or _may_show_up(run, now):
+        is_alive = bool(drivers.alive(run, now))
+        held = self._held_until(cluster, now) if cluster and not is_alive else None
+        if is_alive or held or _may_show_up(run, now):
             lives = True
         elif cluster is not None:
             lives = not any(one.whole for one in dead)
         else:
             # Between the lock and the first entry in its ledger, or with a ledger that nobody can read.
             lives = run is None and Run.age_of(holder.taken_at, now) <= DEAD_SECONDS
-        return Judged(holder, identity, lives, bool(dead) and not lives, run, now, cluster)
+        return Judged(holder, identity, lives, bool(dead) and not lives, run, now, cluster, held)
+
+    def _held_until(self, cluster: ClusterSummary, now: datetime) -> datetime | None:
+        # What ListClusters returns has no tags.
+        seen = clusters.seen(self.context, cluster.id)
+        return tags.held_until(seen.tags, now) if seen else None
 
 
 def _may_show_up(run: Run | None, now: datetime) -> bool:

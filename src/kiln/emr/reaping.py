@@ -69,19 +69,19 @@ class Finding(NamedTuple):
     why: str
 
 
-def held_until(case: Case) -> datetime | None:
-    """Return until when the cluster is held for debugging; None for one that is not."""
+def _hold(case: Case) -> datetime | None:
+    """Return until when the cluster is or was held for debugging; None for one that never was."""
     return tags.moment(case.cluster.tags, tags.HELD_UNTIL)
 
 
 def _expired(case: Case) -> str:
     at = tags.moment(case.cluster.tags, tags.EXPIRES_AT)
-    counts = at is not None and held_until(case) is None
+    counts = at is not None and _hold(case) is None
     return f"expired at {timestamp(at)}" if at and counts and at <= case.now else ""
 
 
 def _held_too_long(case: Case) -> str:
-    at = held_until(case)
+    at = _hold(case)
     return f"was held until {timestamp(at)}" if at is not None and at <= case.now else ""
 
 
@@ -134,8 +134,8 @@ REASONS: tuple[Reason, ...] = (
 
 def why_kept(case: Case) -> str:
     """Return what keeps a cluster that is not to be ended, empty when there is nothing but its age."""
-    held = held_until(case)
-    if held is not None and held > case.now:
+    held = tags.held_until(case.cluster.tags, case.now)
+    if held is not None:
         return f"held until {timestamp(held)}"
     if case.is_unknown:
         return "its ledger is not known"
@@ -144,8 +144,7 @@ def why_kept(case: Case) -> str:
 
 def judged(case: Case) -> Finding | None:
     """Return why a cluster is to be ended, None when it stays."""
-    held = held_until(case)
-    if held is not None and held > case.now:
+    if tags.held_until(case.cluster.tags, case.now) is not None:
         return None
     at_work = case.is_unknown or case.has_driver
     for reason in REASONS:

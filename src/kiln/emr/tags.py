@@ -71,6 +71,12 @@ def moment(tags: Mapping[str, str], key: str) -> datetime | None:
         return None
 
 
+def held_until(tags: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return until when a cluster is held for debugging; None for one that is not, or not any more."""
+    until = moment(tags, HELD_UNTIL)
+    return until if until is not None and until > now else None
+
+
 def seconds(tags: Mapping[str, str], key: str) -> int | None:
     """Return the whole number of seconds that a tag holds, None when it is absent or no such number."""
     text = tags.get(key, "")

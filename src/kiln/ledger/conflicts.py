@@ -27,8 +27,7 @@ def run_at_work(
     """Return the error for a pipeline that a run holds; `cluster` is what AWS shows of it, if anything."""
     driver = next(iter(drivers.alive(run, now) or drivers.dead(run, now)), None)
     who = _who(driver, now, owner, cluster or (_cluster_of(run) if run else ""))
-    held = f", held for debugging until {run.held_until}" if run and run.held_until else ""
-    return _locked(identity, f"{_name(identity)} is at work: {who}{held}", driver)
+    return _locked(identity, f"{_name(identity)} is at work: {who}", driver)
 
 
 def _name(identity: Identity) -> str:

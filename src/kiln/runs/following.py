@@ -46,7 +46,8 @@ def follow(arrival: Arrival, run_id: str, *, timeout_seconds: float) -> Result:
     seen = waiting.until(
         context,
         poll,
-        lambda seen: not seen.lives or _is_held(seen),
+        # A held cluster is only kept for debugging: the run is over.
+        lambda seen: not seen.lives or seen.held_until is not None,
         what=f"run {run_id}, which was followed,",
         timeout_seconds=timeout_seconds,
         interval_seconds=arrival.limits.interval_seconds,
@@ -55,11 +56,6 @@ def follow(arrival: Arrival, run_id: str, *, timeout_seconds: float) -> Result:
     if seen.is_dead:
         raise seen.refusal()
     return _result(context, seen)
-
-
-def _is_held(seen: Judged) -> bool:
-    """Return whether the run is over and its cluster is only kept for debugging."""
-    return bool(seen.run and seen.run.held_until and not seen.run.drivers)
 
 
 def _progress(seen: Judged) -> str:

@@ -12,6 +12,7 @@ from hostile import documents, many
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiln.emr import holding
 from kiln.errors import FencedError, InterruptedRunError, LockedError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.drivers import Work
@@ -64,6 +65,20 @@ def test_pipelines_and_environments_have_locks_of_their_own() -> None:
         arrival = world.arrival("r2")
         other = msgspec.structs.replace(arrival.identity, **changed)
         type(arrival)(**{**vars(arrival), "identity": other}).enter()
+
+
+def test_a_held_cluster_of_a_dead_run_is_not_ended_before_its_time() -> None:
+    """Its driver was killed; a person holds the cluster; the next run comes by its schedule."""
+    world = Drivers()
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.clock.seconds += DEAD_SECONDS + 60
+    held = holding.hold(world.context(), world.aws.describe_cluster("j-0001"), 3600, world.ledger("r1"))
+    with pytest.raises(LockedError, match=f"cluster j-0001 WAITING, held for debugging until {held.until}"):
+        world.run("r2")
+    assert world.aws.live() == ["j-0001"]
+    world.clock.seconds += 3601
+    assert world.run("r2").exit_code == 0
+    assert world.remembered("r1").attempts[0].end_state == "TERMINATED"
 
 
 def test_a_whole_run_gives_the_lock_back_when_its_cluster_has_ended() -> None:
