@@ -16,6 +16,7 @@ from kiln.ledger.schema import HEARTBEAT_SECONDS, Event
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
     from datetime import datetime
 
     from kiln.aws.context import Context
@@ -32,6 +33,8 @@ _FRESH_SECONDS = 5.0
 _LEAVE_SECONDS = 30.0
 # Of the schema.
 _MOST = 100
+# Of the id of a dead driver whose entry is kept: the driver, should it be a stopped process, has lost it.
+_DEAD = "-dead"
 
 
 class Presence:
@@ -66,6 +69,9 @@ class Presence:
     def register(self) -> None:
         """Enter the ledger; entries of dead drivers are removed.
 
+        A command that does not answer for the cluster keeps the entry of a dead one that did, with another
+        id: `kiln reap` and the next run still see that nobody answers for it, and that driver is replaced.
+
         Raises LockedError (17) when a live driver is at the same work, StepCancelledError (15) when somebody
         has asked for the end of the run and this command does not begin it anew.
         """
@@ -81,16 +87,29 @@ class Presence:
         now = self._stamp()
         living = [one for one in drivers.alive(run, now) if one.id != self.id]
         for one in living:
-            if drivers.conflict(one, self._entry) or len(living) >= _MOST:
+            if drivers.conflict(one, self._entry) or len(living) >= _MOST - 1:
                 raise conflicts.command_at_work(self.ledger.identity, run, one, now)
         if run.cancel_requested_at and not self._anew:
             raise store.cancelled(run)
         if not living:
             run.cancel_requested_at = None
-        for one in drivers.dead(run, now):
+        dead = drivers.dead(run, now)
+        for one in dead:
+            if one.id.endswith(_DEAD):
+                continue
             run.events.append(Event(at=timestamp(now), kind="dead_driver_removed", data=_data(one)))
         self._entry.started_at = self._entry.heartbeat_at = timestamp(now)
-        run.drivers = [*living, self._entry]
+        run.drivers = [*self._left(run, dead), *living, self._entry]
+
+    def _left(self, run: Run, dead: Sequence[Driver]) -> list[Driver]:
+        """Return the entry that says that the owner of a cluster which may live is dead."""
+        owners = [one for one in dead if one.whole]
+        if self._entry.whole or not owners or all(one.ended_at for one in run.attempts):
+            return []
+        last = max(owners, key=lambda one: one.heartbeat_at)
+        if not last.id.endswith(_DEAD):
+            last.id += _DEAD
+        return [last]
 
     def beat_if_due(self) -> None:
         """Write the heartbeat when it is time. A failure is reported once, and tried again soon."""

@@ -12,7 +12,8 @@ from hostile import documents, many
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiln.emr import holding
+from kiln.emr import holding, reaper
+from kiln.emr.sweep import Asked
 from kiln.errors import FencedError, InterruptedRunError, LockedError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.drivers import Work
@@ -79,6 +80,22 @@ def test_a_held_cluster_of_a_dead_run_is_not_ended_before_its_time() -> None:
     world.clock.seconds += 3601
     assert world.run("r2").exit_code == 0
     assert world.remembered("r1").attempts[0].end_state == "TERMINATED"
+
+
+def test_a_single_action_does_not_hide_that_the_owner_of_the_cluster_is_dead() -> None:
+    world = Drivers()
+    first = world.enter("r1")
+    world.execution(first, "r1", "launch").run()
+    world.clock.seconds += DEAD_SECONDS + 60
+    assert world.run("r1", "provision").exit_code == 0
+    (row,) = reaper.look(world.context(), Asked("local", STATE, 600)).rows.values()
+    assert (row.action, row.reason) == ("end", "orphaned")
+    # Should the dead driver be a stopped process: it has lost its entry.
+    with pytest.raises(FencedError):
+        first.ledger.intend(lambda _: None)
+    assert world.run("r2").exit_code == 0
+    assert world.remembered("r1").attempts[0].end_state == "TERMINATED"
+    assert world.remembered("r1").drivers == []
 
 
 def test_a_whole_run_gives_the_lock_back_when_its_cluster_has_ended() -> None:
