@@ -11,6 +11,11 @@ from kiln.commands.job import Job
 from kiln.display import failure, terminal
 from kiln.emr import clusters, finding
 from kiln.emr.states import Verdict
+from kiln.errors import KilnError
+from kiln.identity import Identity
+from kiln.ledger import drivers
+from kiln.ledger.locks import LockStore
+from kiln.ledger.store import Ledger
 from kiln.runs import limits, selection
 from kiln.runs.result import Result
 from kiln.settings import resolve
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.commands.run_session import Session
 
+_SEARCH_SECONDS = 10.0
+
 
 def end(session: Session, question: resolve.Question) -> int:
     """End the run's cluster; a pipeline without a live cluster is fine."""
@@ -27,7 +34,7 @@ def end(session: Session, question: resolve.Question) -> int:
     context = session.context(account)
     session.stop.check()
     if question.run_id is None:
-        run_id = _only_live_run(context, question)
+        run_id = _only_live_run(context, question) or _run_between(context, account, question)
         if run_id is None:
             return _nothing_to_end(session)
         question = msgspec.structs.replace(question, run_id=run_id)
@@ -45,6 +52,24 @@ def _only_live_run(context: Context, question: resolve.Question) -> str | None:
     whose = (question.environment, question.pipeline)
     of = finding.run_of_only(context, clusters.listed(context, *whose), *whose)
     return of.run_id if of else None
+
+
+def _run_between(context: Context, account: Ending, question: resolve.Question) -> str | None:
+    """Return the id of the pipeline's first run that a command works on, between two clusters of it.
+
+    A lock that cannot be read leads to none.
+    """
+    bounded = context.within(_SEARCH_SECONDS)
+    run = Identity(environment=question.environment, pipeline=question.pipeline, run_id="")
+    where = (bounded.effects, bounded.clock, account.kiln_state_uri)
+    try:
+        for holder in LockStore(*where, run).read()[0].holders:
+            ledger = Ledger(*where, msgspec.structs.replace(run, run_id=holder.run_id))
+            if drivers.alive(ledger.read(), ledger.aws_now()):
+                return holder.run_id
+    except KilnError as error:
+        context.report(f"whether a command works on the pipeline is not known: {error.message}")
+    return None
 
 
 def _nothing_to_end(session: Session) -> int:

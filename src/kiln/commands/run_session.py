@@ -11,7 +11,9 @@ from kiln.clock import SystemClock
 from kiln.commands import shared
 from kiln.display import failure, progress, summary, terminal
 from kiln.emr.states import Verdict
+from kiln.errors import KilnError
 from kiln.exit_codes import ExitCode
+from kiln.ledger import cancel_request
 from kiln.ledger.store import Ledger
 from kiln.playbooks.runner import AnsibleRunner
 from kiln.runs import execution, if_running
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from kiln.playbooks.runner import Playbooks
     from kiln.reporter import Reporter
     from kiln.settings.model import Account
+
+# For how long a ledger that cannot be reached may hold up the end of a cluster.
+_ASK_SECONDS = 10.0
 
 
 class Session:
@@ -56,6 +61,7 @@ class Session:
         """
         context = shared.sharing(context, job.account, job.question.environment)
         if job.selected.only_ends:
+            _begin_nothing_more(context, job)
             result = self._run(context, job, None)
             job.lock(context).release()
             self._show(result)
@@ -97,6 +103,16 @@ class Session:
                 file.write_text(printable.json_of(result) + "\n")
         if failure.wants_json(self.arguments):
             terminal.out_json(result)
+
+
+def _begin_nothing_more(context: Context, job: Job) -> None:
+    """Ask the commands that work on the run for their end: one in the pause between two attempts, too."""
+    bounded = context.within(_ASK_SECONDS)
+    ledger = Ledger(bounded.effects, bounded.clock, job.account.kiln_state_uri, job.identity)
+    try:
+        cancel_request.ask_drivers(ledger)
+    except KilnError as error:
+        context.report(f"whether a command works on the run is not known: {error.message}")
 
 
 def _end_as_replaced(result: Result, at_work: AtWork) -> None:

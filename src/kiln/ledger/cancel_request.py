@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiln.ledger import drivers
 from kiln.ledger.schema import Event
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ def ask(ledger: Ledger) -> None:
             run.events.append(Event(at=now, kind="cancel_requested"))
 
     ledger.update(change)
+
+
+def ask_drivers(ledger: Ledger) -> bool:
+    """Ask for the end of a run when a command works on it: that begins nothing more. Return whether one does.
+
+    Raises what S3's answers raise.
+    """
+    at_work = bool(drivers.alive(ledger.read(), ledger.aws_now()))
+    if at_work:
+        ask(ledger)
+    return at_work
 
 
 def cancel_requested(ledger: Ledger) -> bool:

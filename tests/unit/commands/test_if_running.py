@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kiln_commands import Commands
 
+from kiln import cli
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
 
@@ -211,6 +212,20 @@ def test_terminate_waits_for_nobody_and_gives_the_lock_back(world: Commands) -> 
     assert world.kiln("r1", actions=("terminate",)) == 0
     assert world.clock.seconds - begun < DEAD_SECONDS
     assert world.aws.live() == []
+
+
+@pytest.mark.parametrize("named", [("--run-id", "r1"), ()])
+def test_terminate_between_two_attempts_ends_the_run(
+    world: Commands, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    """A driver is alive, and its next cluster is not launched yet."""
+    monkeypatch.delenv("KILN_RUN_ID", raising=False)
+    first = world.enter("r1")
+    assert cli.main(["run", "model_building", "terminate", "--env", "local", *named]) == 0
+    assert world.execution(first, "r1", "launch").run().exit_code == ExitCode.STEP_CANCELLED
+    assert world.aws.clusters == {}
+    first.leave()
+    assert world.kiln("r1") == 0
 
 
 def test_the_lock_is_given_back_by_terminate_when_no_command_is_left(world: Commands) -> None:
