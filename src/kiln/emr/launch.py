@@ -119,6 +119,8 @@ def _record(ledger: Ledger, cluster_id: str) -> bool:
             run.attempts.append(Attempt(intent_at=ledger.now()))
         run.attempts[-1].cluster_id = cluster_id
         run.attempts[-1].launched_at = ledger.now()
+        # A hold was that of an earlier cluster.
+        run.held_until = None
         run.events.append(Event(at=ledger.now(), kind="cluster_launched", data={"cluster_id": cluster_id}))
 
     # The cluster exists and its tags say whose it is: not being able to write that down ends nothing.

@@ -173,5 +173,7 @@ def record_ends(ledger: Ledger, clusters: Sequence[Cluster]) -> None:
                 attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
             data = {"cluster_id": cluster.id, "state": cluster.state}
             run.events.append(Event(at=ledger.now(), kind="cluster_ended", data=data))
+        if all(one.ended_at for one in run.attempts):
+            run.held_until = None
 
     ledger.try_update(change)

@@ -8,6 +8,7 @@ from kiln.emr import verdicts, waiting
 from kiln.emr.lock_holders import LockHolders
 from kiln.emr.states import Verdict
 from kiln.exit_codes import ExitCode
+from kiln.failure_classes import FailureClass
 from kiln.runs.result import Result
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _EXIT_CODES = {
     Verdict.NO_STEP.value: ExitCode.OK,
     Verdict.CANCELLED.value: ExitCode.STEP_CANCELLED,
 }
+_UNKNOWN = verdicts.Shown(Verdict.UNKNOWN.value, FailureClass.UNKNOWN.value)
 
 
 def follow(arrival: Arrival, run_id: str, *, timeout_seconds: float) -> Result:
@@ -69,10 +71,14 @@ def _progress(seen: Judged) -> str:
 def _result(context: Context, seen: Judged) -> Result:
     identity, run = seen.identity, seen.run
     live = seen.cluster is not None
-    shown = verdicts.shown(context, run, live=live) if run else verdicts.Shown(Verdict.NO_STEP.value)
+    shown = verdicts.shown(context, run, live=live) if run else _UNKNOWN
+    if shown.verdict == Verdict.RUNNING.value:
+        # Nobody works on it any more, and nobody has said how it ended.
+        shown = _UNKNOWN
     code = _EXIT_CODES.get(shown.verdict, ExitCode.STEP_FAILED)
     recorded = run is not None and run.exit_code is not None and not verdicts.is_outdated(run, live=live)
-    if run and recorded and run.exit_code in set(ExitCode):
+    # The success of an action is none of the run.
+    if run and recorded and run.exit_code in set(ExitCode) - {ExitCode.OK}:
         code = ExitCode(run.exit_code)
     return Result(
         environment=identity.environment,

@@ -10,6 +10,7 @@ import pytest
 from kiln_commands import Commands
 
 from kiln import cli
+from kiln.emr import holding
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
 
@@ -176,6 +177,52 @@ def test_attach_to_a_run_whose_driver_dies_says_so(world: Commands, said: Any) -
     assert world.kiln("r2", "--if-running", "attach") == ExitCode.LOCKED
     assert ", dead" in said()[1]
     assert world.aws.live() == ["j-0001"]
+
+
+def end_by_itself(world: Commands) -> None:
+    cluster = world.aws.clusters["j-0001"]
+    cluster.ended_at, cluster.ended_because = world.clock.seconds, ("INTERNAL_ERROR", "x")
+
+
+@pytest.mark.parametrize("is_damaged", [False, True], ids=["no verdict", "damaged ledger"])
+def test_attach_to_a_run_of_which_nobody_knows_the_end_is_no_success(
+    world: Commands, said: Any, is_damaged: object
+) -> None:
+    """Single actions were done; the cluster ends by itself while it is followed."""
+    assert world.kiln("r1", actions=("launch,provision",)) == 0
+    if is_damaged:
+        world.aws.objects[world.ledger("r1").uri] = b"{damaged"
+    world.on_wait(lambda: end_by_itself(world))
+    assert world.kiln("r2", "--if-running", "attach") == ExitCode.STEP_FAILED
+    verdict = said()[0]["verdict"]
+    assert verdict == "unknown" if is_damaged else verdict not in {"succeeded", "running", "no_step"}
+
+
+def test_attach_is_not_misled_by_a_hold_that_is_over(world: Commands, said: Any) -> None:
+    assert world.kiln("r1", actions=("launch",)) == 0
+    world.ledger("r1").update(lambda run: setattr(run, "held_until", "2026-11-20T08:00:00Z"))
+    world.on_wait(lambda: end_by_itself(world))
+    assert world.kiln("r2", "--if-running", "attach") == ExitCode.STEP_FAILED
+    assert said()[0]["verdict"] == "failed"
+
+
+def test_a_held_cluster_without_a_verdict_is_no_success(world: Commands, said: Any) -> None:
+    assert world.kiln("r1", actions=("launch",)) == 0
+    holding.hold(world.context(), world.aws.describe_cluster("j-0001"), 3600, world.ledger("r1"))
+    assert world.kiln("r2", "--if-running", "attach") == ExitCode.STEP_FAILED
+    assert said()[0]["verdict"] == "unknown"
+
+
+@pytest.mark.parametrize("how", ["terminate", "launch"])
+def test_a_hold_ends_with_its_cluster(world: Commands, how: str) -> None:
+    assert world.kiln("r1", actions=("launch",)) == 0
+    holding.hold(world.context(), world.aws.describe_cluster("j-0001"), 3600, world.ledger("r1"))
+    assert world.remembered("r1").held_until
+    if how == "launch":
+        end_by_itself(world)
+        world.clock.seconds += 60
+    assert world.kiln("r1", actions=(how,)) == 0
+    assert world.remembered("r1").held_until is None
 
 
 def test_a_run_that_was_replaced_ends_with_17_and_leaves_the_cluster(world: Commands, said: Any) -> None:
