@@ -41,11 +41,11 @@ clients_quick: test_setup ## the same on hollow clusters: two minutes
 	@$(BIN)/pytest -q -n 2 -m "not slow" emrbox/tests/clients
 
 end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
-	@$(BIN)/pytest tests/end_to_end
+	@$(BIN)/pytest -m "not slow" tests/end_to_end
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
-	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_killed_drivers.py
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_killed_drivers.py tests/end_to_end/test_lock_take_over.py
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from local_world import Finished, World
 
-HOLLOW, REAL = often(8, 25), often(2, 5)
+HOLLOW, REAL = often(4, 25), often(1, 5)
 STEPS = ("sd", "cdd")
 # A whole run writes some 20 lines; the last one at which a driver is killed is that of the cluster's end.
 LINES = range(1, 17)

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
 from local_world import HANG_SECONDS
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def wait_for_line(child: Popen[str], words: str) -> None:
     raise AssertionError("".join(read))
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_replaced_by_the_next_one_and_refuses_it_before(world: World) -> None:
     child = world.start_kiln(*RUN, "--run-id", FIRST)
     wait_for_line(child, "j-")
