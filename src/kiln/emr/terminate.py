@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kiln.clock import timestamp
 from kiln.emr import end_request, ending_search, launch, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
@@ -170,7 +171,9 @@ def record_ends(ledger: Ledger, clusters: Sequence[Cluster]) -> None:
         for cluster in clusters:
             open_ones = [one for one in run.attempts if one.cluster_id == cluster.id and one.ended_at is None]
             for attempt in open_ones:
-                attempt.ended_at, attempt.end_state = ledger.now(), cluster.state
+                # Another may have ended it long ago.
+                at = timestamp(cluster.ended_at) if cluster.ended_at else ledger.now()
+                attempt.ended_at, attempt.end_state = at, cluster.state
             data = {"cluster_id": cluster.id, "state": cluster.state}
             run.events.append(Event(at=ledger.now(), kind="cluster_ended", data=data))
         if all(one.ended_at for one in run.attempts):

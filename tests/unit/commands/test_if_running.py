@@ -10,6 +10,7 @@ import pytest
 from kiln_commands import Commands
 
 from kiln import cli
+from kiln.clock import timestamp
 from kiln.emr import holding
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
@@ -223,6 +224,16 @@ def test_a_hold_ends_with_its_cluster(world: Commands, how: str) -> None:
         world.clock.seconds += 60
     assert world.kiln("r1", actions=(how,)) == 0
     assert world.remembered("r1").held_until is None
+
+
+def test_the_ledger_has_the_time_at_which_aws_says_that_a_cluster_ended(world: Commands) -> None:
+    assert world.kiln("r1", actions=("launch",)) == 0
+    end_by_itself(world)
+    world.clock.seconds += 3600
+    assert world.kiln("r1", actions=("terminate",)) == 0
+    ended = world.aws.describe_cluster("j-0001").ended_at
+    assert ended is not None
+    assert world.remembered("r1").attempts[0].ended_at == timestamp(ended)
 
 
 def test_a_run_that_was_replaced_ends_with_17_and_leaves_the_cluster(world: Commands, said: Any) -> None:
