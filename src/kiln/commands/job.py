@@ -37,7 +37,7 @@ class Job:
     """What one command does: for which run, with which account and limits, and which phases.
 
     `parallel_runs` runs of the pipeline may be at work at once (0: any number). `if_running` says what to do
-    when others are at this work. `begins_anew`: it goes on with a run that somebody has cancelled.
+    when others are at this work.
     """
 
     question: Question
@@ -53,7 +53,6 @@ class Job:
     explain: Explain = _no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
-    begins_anew: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -76,7 +75,7 @@ class Job:
             work=Work(
                 self.selected.names,
                 whole=self.selected.ends,
-                begins_anew=launches or self.begins_anew,
+                begins_anew=launches,
             ),
             limits=self._ending,
             most=self.parallel_runs if launches else None,
