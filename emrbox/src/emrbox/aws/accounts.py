@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.core.base_backend import BackendDict
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 from emrbox.aws.account import create_administrator
 from emrbox.config import REGION
@@ -84,5 +84,17 @@ def _forget(account_id: str) -> None:
     for backends in list(BackendDict._instances):  # noqa: SLF001  # moto's own list of all services in use
         if account_id in backends.keys():  # noqa: SIM118  # moto's `in` is another
             if backends is s3_backends:
-                backends[account_id].reset()  # it holds files open
+                _close_files(account_id)
             del backends[account_id]
+
+
+def _close_files(account_id: str) -> None:
+    """Close the files that hold the objects of an account; moto's own reset closes those of every account."""
+    for regional in s3_backends[account_id].values():
+        for bucket in regional.buckets.values():
+            for _, versions in bucket.keys.lists():
+                for key in versions:
+                    if isinstance(key, FakeKey):  # not a delete marker
+                        key.dispose()
+            for upload in bucket.multiparts.values():
+                upload.dispose()
