@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MODE = 0o700
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _PREFIX = "run-"
 _TRIES = 5
 
@@ -81,20 +82,21 @@ def _locked(parent: Path) -> Path:
     """Make a folder and lock it; another process may take it for one that was left before it is locked."""
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        handle = _lock(path)
+        handle = lock(path, _FOLDER)
         if handle is not None and path.exists():
             atexit.register(shutil.rmtree, path, ignore_errors=True)
             return path
     raise FileNotFoundError(2, "its folders vanish as soon as they are made", str(parent))
 
 
-def _lock(path: Path) -> int | None:
-    """Return the open, locked folder; None when another process has it or it is gone.
+def lock(path: Path, flags: int) -> int | None:
+    """Return the open, locked file or folder; None when another process has it or it cannot be opened.
 
-    The lock goes with the process, however that ends. Children do not inherit it.
+    `flags` are those of os.open; a link is never followed. The lock goes with the process, however that ends.
+    Children do not inherit it.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        handle = os.open(path, flags | os.O_NOFOLLOW, 0o600)
     except OSError:
         return None
     try:
@@ -107,7 +109,7 @@ def _lock(path: Path) -> int | None:
 
 def _remove_left(parent: Path) -> None:
     for path in parent.glob(f"{_PREFIX}*"):
-        handle = _lock(path)
+        handle = lock(path, _FOLDER)
         if handle is not None:
             shutil.rmtree(path, ignore_errors=True)
             os.close(handle)

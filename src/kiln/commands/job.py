@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from kiln.settings.resolve import Question
 
 
-def _no_cause(*_: object) -> None:
-    """Find no cause."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What one command does: for which run, with which account and limits, and which phases.
@@ -50,7 +46,7 @@ class Job:
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
     kill: Kill = step_terms.nothing
-    explain: Explain = _no_cause
+    explain: Explain = step_terms.no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from kiln.emr import clusters, states
+from kiln.emr import clusters, ec2_nodes, states
 from kiln.emr.verdict_facts import GONE, Awaited, Evidence, LostNode, StepFact
 from kiln.errors import InterruptedRunError, KilnError
 
@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 # For how long the cluster, and then its nodes, may delay the report of a failure, in seconds.
 _SECONDS = 30.0
-_JOB_FLOW_TAG = "tag:aws:elasticmapreduce:job-flow-id"
 
 
 def step_fact(step: Step, *, optional: bool = False) -> StepFact:
@@ -101,7 +100,10 @@ def _nodes(
 
 def _ec2_reasons(context: Context, cluster_id: str) -> dict[str, str]:
     """Return why EC2 ended instances of a cluster, by their ids; EC2 shows them for about an hour."""
-    filters = {_JOB_FLOW_TAG: [cluster_id], "instance-state-name": ["shutting-down", "terminated"]}
+    filters = {
+        f"tag:{ec2_nodes.JOB_FLOW_TAG}": [cluster_id],
+        "instance-state-name": ["shutting-down", "terminated"],
+    }
     found = _if_answered(lambda: context.effects.find_instances(filters))
     return {one.id: one.reason_code for one in found}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln.clock import timestamp
-from kiln.emr import clusters, states, tags, waiting
+from kiln.emr import clusters, ec2_nodes, states, tags, waiting
 from kiln.errors import AwsError, DeadlineError, NotTerminatedError, ThrottledError
 from kiln.identity import CLUSTER_ID, MANAGED_BY
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from kiln.aws.effects import Cluster, Ec2Instance
     from kiln.emr.waiting import Waiting
 
-# EMR's own tag on the nodes of a cluster (docs/aws_facts.md 2.10).
-CLUSTER_TAG = "aws:elasticmapreduce:job-flow-id"
 # All but `shutting-down` and `terminated`, which EC2 does not charge for.
 _CHARGED = ("pending", "running", "stopping", "stopped")
 # For how long one instance's request may hold up those of the others.
@@ -40,7 +38,7 @@ class Stray(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cluster_id(self) -> str:
         """Return the cluster whose node it is; empty for a plain instance."""
-        return self.instance.tags.get(CLUSTER_TAG, "")
+        return self.instance.tags.get(ec2_nodes.JOB_FLOW_TAG, "")
 
 
 def find(context: Context, environment: str, grace_seconds: float, live: Collection[str] = ()) -> list[Stray]:

@@ -126,7 +126,9 @@ class Execution:
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
         caught(self._write_phases)
-        return self.outcome.conclude(error, ending, remembers=not self._is_refused)
+        return self.outcome.conclude(
+            error, ending, remembers=not self._is_refused or isinstance(error, InterruptedRunError)
+        )
 
     def _all_attempts(self) -> None:
         # Before the first step: a driver that is killed must not leave its retry to the date of that day.
@@ -184,10 +186,13 @@ class Execution:
 
     def _leaves_nothing(self) -> bool:
         """Return whether nothing is left to do. What is refused here has had no effect, and gets none."""
-        self._is_refused = not self.result.attempts
-        found = self.plan.leaves_nothing()
-        self._is_refused = False
-        return found
+        try:
+            return self.plan.leaves_nothing()
+        except InterruptedRunError:
+            raise
+        except KilnError:
+            self._is_refused = not self.result.attempts
+            raise
 
     def _give_up(self, error: KilnError, number: int) -> None:
         """End the cluster of a failed attempt before there is another one. Raises NotTerminatedError."""
@@ -234,11 +239,11 @@ class Execution:
         """Return whether this command ends the run's clusters now; else they stay, or are held."""
         if error is None or self.selection.only_ends:
             return self.selection.ends
+        if isinstance(error, InterruptedRunError):
+            return self.selection.ends or self.work.in_launch
         if self._is_refused or isinstance(error, FencedError):
             # Nothing of this command's, or another one goes on with it.
             return False
-        if isinstance(error, InterruptedRunError):
-            return self.selection.ends or self.work.in_launch
         if not self.selection.ends:
             return False
         cluster_id = self.result.cluster_id

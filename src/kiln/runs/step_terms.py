@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Kill: TypeAlias = Callable[[Context, Cluster, Step], str]
 
 
-def _no_cause(*_: object) -> None:
+def no_cause(*_: object) -> None:
     """Find no cause."""
 
 
@@ -56,7 +56,7 @@ class Terms:
     cancels: bool
     again: Collection[str] = frozenset()
     phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
-    explain: Explain = _no_cause
+    explain: Explain = no_cause
     kill: Kill = nothing
     before_step: Callable[[Context], object] = nothing
     on_poll: Callable[[Context, Cluster | None], object] = nothing

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from kiln import private
 from kiln.errors import KilnError, ThrottledError, UnansweredError
 from kiln.watching import events, registry, rounds, snapshot
 from kiln.watching.snapshot import News, Snapshot
@@ -48,16 +48,9 @@ class Poller:
         """Return whether this process polls for all now; take over when nobody does."""
         if self._handle is not None:
             return True
-        try:
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-        except OSError:
+        self._handle = private.lock(self._lock, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+        if self._handle is None:
             return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            return False
-        self._handle = handle
         self._now, self._beat_at = snapshot.read(self._file) or Snapshot(), float("-inf")
         return True
 

@@ -12,6 +12,7 @@ from kiln.aws.context import Context
 from kiln.aws.effects import Ec2Instance
 from kiln.clock import timestamp
 from kiln.emr import stray_instances
+from kiln.emr.ec2_nodes import JOB_FLOW_TAG
 
 PAST, FUTURE = timestamp(START), timestamp(START + timedelta(days=1))
 
@@ -26,7 +27,7 @@ def test_only_a_plain_instance_whose_expiry_has_passed_is_to_end(expires_at: str
     clock.seconds = 60
     aws = FakeAws(clock)
     given_tags = {"managed_by": "kiln", "environment": "local", "expires_at": expires_at}
-    more = {stray_instances.CLUSTER_TAG: cluster_id} if cluster_id else {}
+    more = {JOB_FLOW_TAG: cluster_id} if cluster_id else {}
     aws.instances["i-1"] = Ec2Instance(
         id="i-1", state="running", launched_at=START, private_ip_address="", tags=given_tags | more
     )

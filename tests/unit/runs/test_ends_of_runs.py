@@ -91,6 +91,16 @@ def test_a_refused_command_leaves_the_cluster_and_the_verdict_of_its_run_alone(*
     assert not is_held(world, "j-0001")
 
 
+def test_a_signal_while_it_is_decided_what_is_left_ends_the_cluster_of_a_whole_run() -> None:
+    world = World()
+    world.run("launch,sd")
+    first = len(world.aws.calls)
+    world.signal_at(first + 1)
+    result = world.run()
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert world.aws.live() == []
+
+
 def after_a_lost_cluster(world: World) -> Result:
     """Run; the first cluster is lost after its first step."""
     world.attempts = TWO
