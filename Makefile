@@ -40,8 +40,8 @@ clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS 
 clients_quick: test_setup ## the same on hollow clusters: two minutes
 	@$(BIN)/pytest -q -n 2 -m "not slow" emrbox/tests/clients
 
-end_to_end: setup ## whole runs of the pipeline on a small data set: minutes
-	@$(BIN)/pytest -m "not slow" tests/end_to_end
+end_to_end: setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
+	@$(BIN)/python scripts/end_to_end.py -m "not slow"
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak

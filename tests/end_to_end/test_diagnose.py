@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from local_world import Finished, World
 
+# Most of a step's time is spent waiting: for its start, its container, its end, its logs.
+AT_ONCE = 3
 RUN = f"faults-{uuid4().hex[:8]}"
 STEP_FAILED = 14
 BUCKET, FOLDER = "kiln-local-data", "faulty_jobs"
@@ -142,12 +145,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file for -e: a cluster without a Python environment of its own, and the steps."""
     spark = {"Classification": "spark-defaults", "Properties": {"spark.yarn.maxAppAttempts": "1"}}
     args = {name: fault.args for name, fault in FAULTS.items()} | {"talking": submit("talking.py")}
+    shape = {"emr_cluster_configurations": [spark], "emr_cluster_step_concurrency_level": AT_ONCE}
     steps = [
         {"name": name, "jar": "command-runner.jar", "args": words, "action_on_failure": "CONTINUE"}
         for name, words in args.items()
     ]
     file = tmp_path_factory.mktemp("settings") / "faults.yml"
-    file.write_text(yaml.safe_dump({"emr_cluster_configurations": [spark], "steps": steps}))
+    file.write_text(yaml.safe_dump(shape | {"steps": steps}))
     return file
 
 
@@ -178,14 +182,22 @@ def walk(world: World, settings: Path) -> Walk:
         s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/{name}", Body=body)
     launched = action(world, "launch", settings)
     assert launched.code == 0, launched.said
-    try:
-        ran = {name: (action(world, name, settings), diagnosed(name)) for name in FAULTS}
-        followed = follow(world, settings)
-    finally:
-        ended = action(world, "terminate", settings)
-    assert ended.code == 0, ended.said
-    faults = {name: Seen(finished, live, diagnosed(name)) for name, (finished, live) in ran.items()}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            following = pool.submit(follow, world, settings)
+            running = {name: pool.submit(run_and_diagnose, world, name, settings) for name in FAULTS}
+            ran = {name: one.result() for name, one in running.items()}
+            followed = following.result()
+        finally:
+            ended = action(world, "terminate", settings)
+        assert ended.code == 0, ended.said
+        stored = dict(zip(FAULTS, pool.map(diagnosed, FAULTS), strict=True))
+    faults = {name: Seen(finished, live, stored[name]) for name, (finished, live) in ran.items()}
     return Walk(world, faults, followed)
+
+
+def run_and_diagnose(world: World, name: str, settings: Path) -> tuple[Finished, list[str]]:
+    return action(world, name, settings), diagnosed(name)
 
 
 def follow(world: World, settings: Path) -> list[str]:

@@ -38,7 +38,13 @@ def clean_environment() -> dict[str, str]:
 
 
 def finished(child: subprocess.Popen[str], timeout: float = HANG_SECONDS) -> Finished:
-    output, said = child.communicate(timeout=timeout)
+    try:
+        output, said = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        # Another test must not find it, nor its open files.
+        child.kill()
+        child.communicate()
+        raise
     assert len(output.splitlines()) <= 1, output
     return Finished(child.returncode, json.loads(output) if output else {}, said)
 

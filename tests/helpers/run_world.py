@@ -64,6 +64,7 @@ class World:
         self.attempts = Policy()
         self.part = EVERYTHING
         self.resumes = False
+        self.reporter = Silence()
 
     def run(self, actions: str | None = None) -> Result:
         wanted = selection.actions(actions or self.actions)
@@ -74,7 +75,7 @@ class World:
             selection=selection.make(wanted, self.steps, self.part),
             ledger=self.ledger,
             playbooks=self.playbooks,
-            reporter=Silence(),
+            reporter=self.reporter,
             arguments=[],
             explain=lambda _context, _cluster, step: cause_of(step),
             data_date=self.data_date,

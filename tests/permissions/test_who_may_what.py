@@ -131,6 +131,13 @@ class World:
         self.admin("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
         return bucket, key
 
+    def queue(self, thing: dict[str, Any]) -> tuple[str, str]:
+        """Return a queue's URL, and the receipt of a message that somebody received."""
+        sqs = self.admin("sqs")
+        url = str(sqs.create_queue(QueueName=thing["name"])["QueueUrl"])
+        sqs.send_message(QueueUrl=url, MessageBody="x")
+        return url, sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
+
 
 MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "none": lambda *_: None,
@@ -142,6 +149,7 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "new_group": World.new_group,
     "object": World.object,
     "listing": World.place,
+    "queue": World.queue,
 }
 # Action -> service, boto3's method, and the request for a thing and the row's `with`.
 CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
@@ -197,6 +205,14 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     "ec2:CreateTags": ("ec2", "create_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
     "ec2:DeleteTags": ("ec2", "delete_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
     "ec2:DescribeInstances": ("ec2", "describe_instances", lambda *_: {}),
+    "sqs:ReceiveMessage": ("sqs", "receive_message", lambda queue, _: {"QueueUrl": queue[0]}),
+    "sqs:DeleteMessage": (
+        "sqs",
+        "delete_message",
+        lambda queue, _: {"QueueUrl": queue[0], "ReceiptHandle": queue[1]},
+    ),
+    "sqs:SendMessage": ("sqs", "send_message", lambda queue, _: {"QueueUrl": queue[0], "MessageBody": "x"}),
+    "sqs:DeleteQueue": ("sqs", "delete_queue", lambda queue, _: {"QueueUrl": queue[0]}),
     "ec2:CreateSecurityGroup": ("ec2", "create_security_group", lambda group, _: group),
     "ec2:AuthorizeSecurityGroupIngress": (
         "ec2",

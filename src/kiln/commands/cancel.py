@@ -1,4 +1,4 @@
-"""`kiln cancel`: end a step, or all of a run's steps and what would follow. No cluster is ended."""
+"""`kiln cancel`: end a step, or all of a run's steps and what would follow. It ends no cluster itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kiln.diagnosis import applications
 from kiln.display import failure, terminal
 from kiln.emr.states import Verdict
 from kiln.errors import DeadlineError
+from kiln.ledger import drivers
 from kiln.ledger.store import Ledger
 from kiln.runs.cancellation import Cancellation
 from kiln.settings import resolve
@@ -20,6 +21,7 @@ from kiln.settings.model import Access
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
@@ -43,7 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
 
         found = Cancellation(context=context, ledger=ledger, kill=kill).cancel(live, arguments.step)
     _refuse_what_goes_on(known, found)
-    _show(arguments, known, found)
+    _show(arguments, known, found, ends=_ends(known, context.clock.now()))
     return 0
 
 
@@ -69,7 +71,13 @@ def _line(one: Cancelled) -> str:
     return f"step {one.name} ({one.id}) on cluster {one.cluster_id}: {one.state}"
 
 
-def _show(arguments: argparse.Namespace, known: shared.Known, found: list[Cancelled]) -> None:
+def _ends(known: shared.Known, now: datetime) -> bool:
+    """Return whether a command that works on the run ends its clusters when it sees the request."""
+    of_run = known.run.drivers if known.run else []
+    return any(one.whole and not drivers.is_dead(one, known.aws_now or now) for one in of_run)
+
+
+def _show(arguments: argparse.Namespace, known: shared.Known, found: list[Cancelled], *, ends: bool) -> None:
     if failure.wants_json(arguments):
         names = msgspec.to_builtins(known.identity) | {"clusters": [one.id for one in known.found]}
         head = {"version": 1, "kind": "cancel", "whole": arguments.step is None}
@@ -81,5 +89,6 @@ def _show(arguments: argparse.Namespace, known: shared.Known, found: list[Cancel
     if not found:
         terminal.out(f"run {run_id}: no {'such ' if arguments.step else ''}step is active")
     if arguments.step is None:
-        live = ", ".join(one.id for one in known.found)
-        terminal.out(f"run {run_id}: nothing more is begun in it; clusters that stay: {live or 'none'}")
+        live = ", ".join(one.id for one in known.found) or "none"
+        clusters = f"its command ends its clusters: {live}" if ends else f"clusters that stay: {live}"
+        terminal.out(f"run {run_id}: nothing more is begun in it; {clusters}")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, ObjectSummary
 
+# For how long AWS is asked about the ends of runs that recorded none. Each may take several throttled calls.
+_VERDICT_SECONDS = 60.0
+
 
 def main(arguments: argparse.Namespace) -> int:
     """List an environment's clusters and latest runs."""
@@ -102,14 +105,16 @@ def past_runs(context: Context, asked: Asked, limit: int) -> Past:
     # By S3's time: what stands in a damaged ledger must not decide which ones are shown.
     found.sort(key=lambda one: one.stored.modified_at, reverse=True)
     rows = []
+    bounded = context.within(_VERDICT_SECONDS)
     for one in found[:limit]:
-        row, problem = _row(context, asked, one)
+        row, problem = _row(context, bounded, asked, one)
         rows.append(row)
         problems += [problem] if problem else []
     return Past(rows, len(found) - len(rows), problems)
 
 
-def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], str]:
+def _row(context: Context, bounded: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], str]:
+    """Return one row, and what could not be read; `bounded` limits the time for its verdict."""
     row: dict[str, Any] = {"pipeline": one.pipeline, "run_id": one.run_id, "drivers": []}
     try:
         stored = context.effects.get_object(one.stored.uri)
@@ -125,6 +130,6 @@ def _row(context: Context, asked: Asked, one: _Found) -> tuple[dict[str, Any], s
         live = name_of(identity) in asked.live
         if verdicts.is_outdated(run, live=live):
             row["exit_code"] = None
-        return row | {"verdict": verdicts.shown(context, run, live=live).verdict}, ""
+        return row | {"verdict": verdicts.shown(bounded, run, live=live).verdict}, ""
     except KilnError as error:
-        return row | {"verdict": run.verdict}, f"run {one.run_id}: {error.message}"
+        return row | {"verdict": run.verdict}, f"run {one.run_id} as its ledger has it: {error.message}"

@@ -167,20 +167,20 @@ class NodeWatch:
         left = {node.group for node in nodes.values() if node.state == ec2_nodes.RUNNING}
         bare = {node.group for node in self._bare.values()}
         if "MASTER" in lost:
-            return self._error("the master node was lost", FailureClass.NO_MASTER)
+            return self._error("the master node was lost", self._class_of_loss(FailureClass.NO_MASTER))
         if "CORE" not in lost:
             return None
         if "CORE" not in left:
-            return self._error("no core node is left", self._class_of_loss())
+            return self._error("no core node is left", self._class_of_loss(FailureClass.NO_CORE))
         if "CORE" in bare and step_has_to_begin:
             message = "a core node was lost and the one that replaced it is not provisioned"
-            return self._error(message, self._class_of_loss())
+            return self._error(message, self._class_of_loss(FailureClass.NO_CORE))
         return None
 
-    def _class_of_loss(self) -> FailureClass:
-        cores = [node for node in self._lost.values() if node.group == "CORE"]
-        by_spot = all(node.reason_code == ec2_nodes.SPOT_LOSS for node in cores)
-        return FailureClass.SPOT_LOSS if by_spot else FailureClass.NO_CORE
+    def _class_of_loss(self, otherwise: FailureClass) -> FailureClass:
+        """Return the class as kiln.emr.verdict_table has it: one spot node that EC2 took back decides."""
+        by_spot = any(node.reason_code == ec2_nodes.SPOT_LOSS for node in self._lost.values())
+        return FailureClass.SPOT_LOSS if by_spot else otherwise
 
     def _error(self, message: str, failure_class: FailureClass) -> NodesLostError:
         details = tuple(f"lost: {_words(key, node)} {node.reason_code}" for key, node in self._lost.items())

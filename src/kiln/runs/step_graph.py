@@ -66,8 +66,6 @@ class StepGraph(Terms):
         A step that is skipped is a phase that had been done before.
         """
         for one in decisions:
-            if one.entry is not None:
-                self.context.report(one.line)
             if one.result is not None:
                 with self.phase(one.settings.name):
                     result.steps.append(one.result)

@@ -40,6 +40,8 @@ class StepPlan:
     resumes: bool = False
     # Steps that run also when they are complete.
     again: frozenset[str] = field(init=False)
+    # Decisions that were shown: the same one, made before the launch and on the cluster, is shown once.
+    _shown: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Begin with what the command line asks for."""
@@ -83,8 +85,7 @@ class StepPlan:
         self._refuse(decisions)
         if not self.selection.whole:
             return False
-        for one in decisions:
-            self._show(one)
+        self._show(decisions)
         if any(one.runs for one in decisions):
             return False
         self.result.steps += [one.result for one in decisions if one.result is not None]
@@ -107,11 +108,14 @@ class StepPlan:
             whole=self.selection.whole,
         )
         self._refuse(decisions)
+        self._show(decisions)
         return decisions
 
-    def _show(self, decision: Decision) -> None:
-        if decision.entry is not None:
-            self.reporter.line(decision.line)
+    def _show(self, decisions: Sequence[Decision]) -> None:
+        for line in (one.line for one in decisions if one.entry is not None):
+            if line not in self._shown:
+                self._shown.add(line)
+                self.reporter.line(line)
 
     def _refuse(self, decisions: Sequence[Decision]) -> None:
         if self.resumes:

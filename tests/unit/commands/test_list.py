@@ -16,6 +16,7 @@ from kiln import cli
 from kiln.aws.context import Context
 from kiln.commands import list as command
 from kiln.commands import shared
+from kiln.errors import ThrottledError
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
@@ -68,6 +69,25 @@ def test_a_ledger_that_s3_does_not_hand_out_is_a_row_too() -> None:
     found = past({"a.json": good(), "b.json": good()}, faults={1: "refused"})
     assert sorted(row["verdict"] for row in found.rows) == ["no_step", "unreadable"]
     assert found.problems == ["refused"]
+
+
+def test_runs_whose_end_aws_does_not_say_are_listed_as_their_ledgers_have_them_after_a_minute() -> None:
+    def refuse(_call: int) -> None:
+        if aws.calls[-1] in {"DescribeCluster", "ListSteps"}:
+            raise ThrottledError("Rate exceeded")
+
+    clock = VirtualClock()
+    aws = FakeAws(clock)
+    attempt = {"intent_at": "x", "cluster_id": "j-1ABCDEFGHIJKL", "ended_at": "x"}
+    step = {"name": "sd", "cluster_id": "j-1ABCDEFGHIJKL", "intent_at": "x", "step_id": "s-1ABCDEFGHIJKL"}
+    left = good(attempts=[attempt], steps=[step])
+    aws.objects = {f"{FOLDER}{number}.json": left for number in range(20)}
+    aws.before_call = refuse
+    asked = command.Asked(STATE, "local", ["model_building"], frozenset())
+    found = command.past_runs(Context(aws=aws, clock=clock), asked, 20)
+    assert clock.seconds <= 61
+    assert [row["verdict"] for row in found.rows] == ["running"] * 20
+    assert len(found.problems) == 20
 
 
 def test_older_runs_are_counted() -> None:

@@ -108,6 +108,18 @@ def test_without_its_master_the_step_fails_at_once(look: Callable[..., None], aw
     assert error.value.failure_class is FailureClass.NO_MASTER
 
 
+@pytest.mark.parametrize(("first", "then"), [((CORE,), (OTHER_CORE,)), ((TASK,), (MASTER,))])
+def test_one_spot_node_that_was_taken_back_makes_it_a_spot_loss_as_in_the_table_of_verdicts(
+    look: Callable[..., None], aws: FakeAws, first: tuple[str, ...], then: tuple[str, ...]
+) -> None:
+    lose(aws, *first, reason=SPOT)
+    look()
+    lose(aws, *then, reason="Server.X")
+    with pytest.raises(NodesLostError) as error:
+        look()
+    assert error.value.failure_class is FailureClass.SPOT_LOSS
+
+
 def test_a_bare_replacement_fails_the_next_step_and_not_the_running_one(
     look: Callable[..., None], aws: FakeAws, clock: VirtualClock, reported: list[str]
 ) -> None:

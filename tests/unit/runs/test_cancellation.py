@@ -17,7 +17,7 @@ from kiln.diagnosis import applications
 from kiln.emr import add_steps, steps
 from kiln.errors import UsageError, caught
 from kiln.exit_codes import ExitCode
-from kiln.ledger import cancel_request
+from kiln.ledger import cancel_request, drivers
 from kiln.ledger.schema import StepEntry
 from kiln.runs.cancellation import Cancellation, Cancelled
 from kiln.settings import resolve
@@ -181,6 +181,16 @@ def test_the_command_says_what_happened(command: Any, capsys: pytest.CaptureFixt
     assert "nothing more is begun in it; clusters that stay: j-0001" in shown
     assert command(world, "-o", "json") == 0
     assert json.loads(capsys.readouterr().out)["steps"] == []
+
+
+def test_the_command_says_that_a_whole_run_ends_its_cluster_itself(
+    command: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = launched()
+    made = drivers.made(drivers.Work(("launch", "sd"), whole=True), world.clock.now())
+    world.ledger.update(lambda run: run.drivers.append(made))
+    assert command(world) == 0
+    assert "its command ends its clusters: j-0001" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

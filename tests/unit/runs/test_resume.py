@@ -48,6 +48,19 @@ def test_a_durable_step_is_not_run_again_on_the_new_cluster_and_stands_in_the_re
     assert [(one.name, one.state) for one in result.steps] == [("sd", "COMPLETED"), ("cdd", "COMPLETED")]
 
 
+def test_what_runs_and_what_is_skipped_is_shown_once_before_the_launch() -> None:
+    world = failed_world(steps=DURABLE)
+    world.resumes = True
+    world.reporter.lines.clear()
+    world.run()
+    shown = [line for line in world.reporter.lines if line.startswith("step ")]
+    first, second, *_ = shown
+    assert first.startswith("step sd: skipped: complete as s-000101 on j-0001 with the same identity")
+    assert second.startswith("step cdd: runs: FAILED as s-000102 on j-0001")
+    assert world.reporter.lines.index(second) < world.reporter.lines.index("launch")
+    assert len(set(shown)) == len(shown)
+
+
 @pytest.mark.parametrize("resumes", [True, False])
 def test_a_run_that_is_complete_launches_nothing_when_it_is_started_again(*, resumes: bool) -> None:
     world = World()

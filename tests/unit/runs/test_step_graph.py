@@ -432,10 +432,6 @@ def test_what_was_decided_is_done_and_what_is_skipped_stands_in_the_result() -> 
         ("b", "s-000103", "COMPLETED"),
         ("c", "s-000104", "COMPLETED"),
     ]
-    assert bench.lines[:2] == [
-        "step a: skipped: complete as s-000101 on j-0001 with the same identity",
-        "step b: runs: FAILED as s-000102 on j-0001",
-    ]
     assert ("a", "had done") in bench.phases
 
 

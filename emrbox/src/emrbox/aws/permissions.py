@@ -8,9 +8,11 @@ Resources: Service Authorization Reference, "Actions, resources, and condition k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs, unquote
 
+from moto.core.exceptions import JsonRESTError
 from moto.iam.access_control import IAMRequestBase
 from moto.s3.models import s3_backends
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 # S3 has an operation that is allowed by another one's name.
 S3_ACTIONS = {"s3:HeadBucket": "s3:ListBucket"}
 COPY_SOURCE = "x-amz-copy-source"
+# Calls in AWS's JSON protocols have it.
+TARGET = "X-Amz-Target"
 
 
 def install() -> None:
@@ -43,7 +47,7 @@ def check_action_permitted(request: Any, resource: str) -> None:
     call = Call(
         service=request._service,  # noqa: SLF001  # moto has no seam here
         action=S3_ACTIONS.get(request._action, request._action),  # noqa: SLF001
-        resource=resource,
+        resource=_queue_of(request) if request._service == "sqs" else resource,  # noqa: SLF001
         region=request._region,  # noqa: SLF001
         account_id=request.account_id,
         values={name: str(v[0]) for name, v in request._data.items() if isinstance(v, list) and v},  # noqa: SLF001
@@ -65,13 +69,42 @@ def check_action_permitted(request: Any, resource: str) -> None:
     if request._is_assuming_role_operation(resource):  # noqa: SLF001
         allowed = allowed and request._check_role_trust_relationship(resource)  # noqa: SLF001
     if not allowed:
-        request._raise_access_denied()  # noqa: SLF001
+        _refuse(request, key.arn, call)
+
+
+def _refuse(request: Any, arn: str, call: Call) -> NoReturn:
+    """Raise AccessDenied in the service's protocol: moto answers in XML, which clients of JSON cannot read.
+
+    SQS has kept the code of its former protocol (x-amzn-query-error): "AccessDenied".
+    """
+    if TARGET in request._headers:  # noqa: SLF001
+        code = "AccessDenied" if call.service == "sqs" else "AccessDeniedException"
+        text = f"User: {arn} is not authorized to perform: {call.action} on resource: {call.resource}"
+        raise JsonRESTError(code, text)
+    request._raise_access_denied()  # noqa: SLF001
+    raise AssertionError("moto did not refuse")
 
 
 def _questions(call: Call) -> Iterator[Question]:
     if call.service == "ec2":
         return ec2_permissions.questions(call)
     return _of_s3(call) if call.service == "s3" else iter([(call.action, call.resource, {})])
+
+
+def _queue_of(request: Any) -> str:
+    """Return the ARN of the queue that a call to SQS names, or `*`: moto knows none.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+    """
+    try:
+        named = json.loads(request._body)  # noqa: SLF001
+    except ValueError:
+        return "*"
+    if not isinstance(named, dict):
+        return "*"
+    url = named.get("QueueUrl") or f"/{request.account_id}/{named.get('QueueName') or '*'}"
+    path, _, name = str(url).rpartition("/")
+    return f"arn:{PARTITION}:sqs:{request._region}:{path.rpartition('/')[2]}:{name}"  # noqa: SLF001
 
 
 def _of_s3(call: Call) -> Iterator[Question]:

@@ -1,0 +1,119 @@
+"""Run the end-to-end tests in two checkouts side by side, each with a local AWS of its own.
+
+These tests end every cluster of their account and inject faults into all of it, so they cannot share one; and
+they wait more than they work. The second checkout is a copy of this one that lasts as long as the tests.
+Each file of tests is a pytest of its own, started by whichever checkout is free; its output is printed whole.
+`make end_to_end` calls it. Arguments are passed on to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_TESTS = "tests/end_to_end"
+# They take longest: a file that begins last should be a short one.
+_FIRST = ("diagnose", "deploy_faults", "task_by_task", "killed_drivers", "node_access", "watching")
+# pytest's exit codes.
+_INTERRUPTED, _NO_TEST_CHOSEN = 2, 5
+
+
+def _files() -> list[str]:
+    """Return the files of tests, the longest first."""
+    order = {f"test_{name}.py": place for place, name in enumerate(_FIRST)}
+    found = sorted((_CHECKOUT / _TESTS).glob("test_*.py"), key=lambda one: order.get(one.name, len(order)))
+    return [f"{_TESTS}/{one.name}" for one in found]
+
+
+def _copy(root: Path) -> None:
+    """Make a checkout of what git knows or would add, with this one's Python environment."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=_CHECKOUT,
+        check=True,
+        capture_output=True,
+    ).stdout
+    for name in filter(None, os.fsdecode(listed).split("\0")):
+        if (_CHECKOUT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(_CHECKOUT / name, root / name, follow_symlinks=False)
+    (root / ".venv").symlink_to(_CHECKOUT / ".venv")
+
+
+class Lane(threading.Thread):
+    """One checkout that runs one file of tests after the other."""
+
+    def __init__(self, root: Path, files: queue.SimpleQueue[str], arguments: list[str]) -> None:
+        super().__init__()
+        self.failed: list[str] = []
+        self._root, self._files, self._arguments = root, files, arguments
+        # The emrbox of the Python environment would take the box of the checkout that it is installed from.
+        self._environment = os.environ | {"EMRBOX_HOME": str(root / ".emrbox")}
+        self._emrbox = root / ".venv/bin/emrbox"
+
+    def run(self) -> None:
+        """Run tests until there are no more. The box stays between them, and ends unless it was there."""
+        was_up = self._call([self._emrbox, "status"]).returncode == 0
+        if not was_up:
+            self._call([self._emrbox, "up"])
+        try:
+            with suppress(queue.Empty):
+                while True:
+                    self._run(self._files.get_nowait())
+        finally:
+            if not was_up:
+                self._call([self._emrbox, "down"])
+
+    def _run(self, file: str) -> None:
+        started = time.monotonic()
+        python = self._root / ".venv/bin/python"
+        done = self._call([python, "-m", "pytest", "-q", *self._arguments, file])
+        print(f"{file} in {self._root}: {time.monotonic() - started:.0f} s\n{done.stdout}", flush=True)
+        if done.returncode not in {0, _NO_TEST_CHOSEN}:
+            self.failed.append(file)
+        if done.returncode == _INTERRUPTED:
+            with suppress(queue.Empty):
+                while True:
+                    self._files.get_nowait()
+
+    def _call(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self._root,
+            env=self._environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Run all tests; return the exit code."""
+    files: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for file in _files():
+        files.put(file)
+    with tempfile.TemporaryDirectory(prefix="kiln-end-to-end-") as folder:
+        _copy(Path(folder))
+        lanes = [Lane(root, files, arguments) for root in (_CHECKOUT, Path(folder))]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+    failed = [file for lane in lanes for file in lane.failed]
+    print(f"end_to_end: failed: {', '.join(failed)}" if failed else "end_to_end: all passed")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
