@@ -29,7 +29,9 @@ def _no_faults_after() -> Iterator[None]:
 
 
 def act(world: World, action: str, run_id: str, *more: str) -> Finished:
-    return world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *more)
+    # A hollow cluster: what EMR shows of it is what these tests are about.
+    hollow = ("-e", '{"emr_cluster_tags": {"emrbox:hollow": "true"}}')
+    return world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *hollow, *more)
 
 
 def tags_of(world: World, cluster_id: str) -> Any:
