@@ -120,7 +120,8 @@ class Processes:
         """Return when the ends of these steps were noticed."""
         wanted = {step for _, step in steps}
         with self._changed:
-            assert self._changed.wait_for(lambda: wanted <= self.noticed.keys(), HANG_SECONDS), wanted
+            done = self._changed.wait_for(lambda: wanted <= self.noticed.keys(), HANG_SECONDS)
+            assert done, wanted - self.noticed.keys()
 
     def end(self) -> None:
         """Kill them."""

@@ -31,6 +31,8 @@ INTERVAL_SECONDS = 15.0
 # Airflow's EmrStepSensor asks DescribeStep, EmrJobFlowSensor DescribeCluster, each once a poke_interval.
 SENSOR_CALLS, POKE_SECONDS = 2, 60.0
 PROCESSES = 4
+# An end costs its wait one ListSteps: so many a second are half of EMR's quota, which is Kiln's share.
+ENDS_A_SECOND = 0.25
 
 
 def main() -> int:
@@ -81,7 +83,7 @@ def calls_and_notice(box: Box, clusters: int, minutes: float, ends: int, *, even
                 f"sensors: {sensors:.0f}",
             )
             show("  which", ", ".join(f"{key} {count / minutes:.1f}" for key, count in found.items()))
-            seconds = noticed(host, cancel(account, made[:ends], 0.5), made[:ends])
+            seconds = noticed(host, cancel(account, made[:ends], 1 / ENDS_A_SECOND), made[:ends])
             show(
                 f"step's end to its notice, {name}",
                 f"{statistics.median(seconds):.2f} s, p95 {percentile(seconds):.2f} s",

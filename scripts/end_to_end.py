@@ -35,7 +35,7 @@ def _files() -> list[str]:
 
 
 def _copy(root: Path) -> None:
-    """Make a checkout of what git knows or would add, with this one's Python environment."""
+    """Make a checkout of what git knows or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=_CHECKOUT,
@@ -46,7 +46,6 @@ def _copy(root: Path) -> None:
         if (_CHECKOUT / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(_CHECKOUT / name, root / name, follow_symlinks=False)
-    (root / ".venv").symlink_to(_CHECKOUT / ".venv")
 
 
 class Lane(threading.Thread):
@@ -56,12 +55,16 @@ class Lane(threading.Thread):
         super().__init__()
         self.failed: list[str] = []
         self._root, self._files, self._arguments = root, files, arguments
-        # The emrbox of the Python environment would take the box of the checkout that it is installed from.
-        self._environment = os.environ | {"EMRBOX_HOME": str(root / ".emrbox")}
         self._emrbox = root / ".venv/bin/emrbox"
 
     def run(self) -> None:
         """Run tests until there are no more. The box stays between them, and ends unless it was there."""
+        # A Python environment of its own: emrbox's box belongs to the checkout that it is installed from.
+        ready = self._call(["scripts/setup"])
+        if ready.returncode != 0:
+            print(ready.stdout, flush=True)
+            self.failed.append("scripts/setup")
+            return
         was_up = self._call([self._emrbox, "status"]).returncode == 0
         if not was_up:
             self._call([self._emrbox, "up"])
@@ -89,7 +92,6 @@ class Lane(threading.Thread):
         return subprocess.run(
             command,
             cwd=self._root,
-            env=self._environment,
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
