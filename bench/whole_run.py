@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests/helpers"))
@@ -22,12 +22,15 @@ from kiln.identity import Identity
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
 from kiln.runs.limits import Limits
+from kiln.runs.step_work import Work
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from emrbox.pytest_plugin import Account
+
+T = TypeVar("T")
 
 STEPS = tuple(StepSettings(name=name, jar="command-runner.jar", args=("true",)) for name in ("sd", "cdd"))
 # What EMR is asked about nodes that EC2 does not know, as those of hollow clusters.
@@ -74,21 +77,25 @@ class Counted:
         def counted_until(
             context: Context, poll: Callable[[Context], Any], *rest: Any, **options: Any
         ) -> Any:
-            def watched(bounded: Context) -> Any:
-                self._in_poll = True
-                try:
-                    return poll(bounded)
-                finally:
-                    self._in_poll = False
-
-            return until(context, watched, *rest, **options)
+            return until(context, self._polling(poll), *rest, **options)
 
         with (
             mock.patch.object(Boto, "call", count(call)),
             mock.patch.object(Boto, "pages", count(pages)),
             mock.patch.object(waiting, "until", counted_until),
+            mock.patch.object(Work, "poll", self._polling(Work.poll)),
         ):
             yield
+
+    def _polling(self, poll: Callable[..., T]) -> Callable[..., T]:
+        def counted(*arguments: Any) -> T:
+            self._in_poll = True
+            try:
+                return poll(*arguments)
+            finally:
+                self._in_poll = False
+
+        return counted
 
 
 def _run(aws: Boto) -> Any:
