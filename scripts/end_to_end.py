@@ -48,6 +48,12 @@ def _copy(root: Path) -> None:
             shutil.copy2(_CHECKOUT / name, root / name, follow_symlinks=False)
 
 
+def _leave_out_the_others(files: queue.SimpleQueue[str]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            files.get_nowait()
+
+
 class Lane(threading.Thread):
     """One checkout that runs one file of tests after the other."""
 
@@ -84,9 +90,7 @@ class Lane(threading.Thread):
         if done.returncode not in {0, _NO_TEST_CHOSEN}:
             self.failed.append(file)
         if done.returncode == _INTERRUPTED:
-            with suppress(queue.Empty):
-                while True:
-                    self._files.get_nowait()
+            _leave_out_the_others(self._files)
 
     def _call(self, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -110,8 +114,14 @@ def main(arguments: list[str]) -> int:
         lanes = [Lane(root, files, arguments) for root in (_CHECKOUT, Path(folder))]
         for lane in lanes:
             lane.start()
-        for lane in lanes:
-            lane.join()
+        try:
+            for lane in lanes:
+                lane.join()
+        except KeyboardInterrupt:
+            # The tests have got it, too. Their boxes end before the second checkout is removed.
+            _leave_out_the_others(files)
+            for lane in lanes:
+                lane.join()
     failed = [file for lane in lanes for file in lane.failed]
     print(f"end_to_end: failed: {', '.join(failed)}" if failed else "end_to_end: all passed")
     return int(bool(failed))
