@@ -103,7 +103,7 @@ def to_do(
     if runs:
         runs |= {name for name, one in found.items() if one.kind is _Kind.WITH_OTHERS}
     needs = step_needs.among(needs, list(found))
-    because: dict[str, str] = {}
+    because = {name: ", and other steps run" for name in runs if found[name].kind is _Kind.WITH_OTHERS}
     # Those that need others come first: they decide about what they need. Clean-up steps need no results.
     for one in reversed(step_needs.ordered(chosen, needs)):
         users = (other.name for other in chosen if not other.always and one.name in needs[other.name])
