@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +12,9 @@ from kiln.aws import convert, effects
 from kiln.aws.clients import Clients
 from kiln.aws.translate import translate
 from kiln.errors import AwsError
+
+_ABSENT = frozenset({"NoSuchKey", "404"})
+_REFUSED = "AccessDenied"
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -31,16 +34,15 @@ class BotoS3(Clients):
         self, uri: str, *, most_bytes: int = effects.MOST_BYTES, from_end: bool = False
     ) -> effects.StoredObject | None:
         """Return an S3 object, or its first (or last) bytes; None when it is not there."""
-        bucket, key = split_uri(uri)
         part = {"Range": f"bytes=-{most_bytes}"} if from_end else {}
         try:
-            answer = self.call(self._s3, "get_object", Bucket=bucket, Key=key, **part)
+            answer = self._found(uri, **part)
         except AwsError as error:
-            if error.code in {"NoSuchKey", "404"} or self._is_absent(error, uri):
-                return None
             if error.code == "InvalidRange":  # the last bytes of an empty object
                 return effects.StoredObject(body=b"", etag="", size=0)
             raise
+        if answer is None:
+            return None
         # Content-Range is `bytes 10-19/20`.
         size = int(str(answer.get("ContentRange", "")).rpartition("/")[2] or answer["ContentLength"])
         try:
@@ -52,21 +54,33 @@ class BotoS3(Clients):
             body=body, etag=str(answer["ETag"]), size=size, read_at=convert.date_of(answer)
         )
 
-    def _is_absent(self, error: AwsError, uri: str) -> bool:
-        """Return whether a refusal means that there is no such object.
+    def _found(self, uri: str, **part: str) -> Any | None:
+        """Return S3's answer about an object; None when it is not there."""
+        bucket, key = split_uri(uri)
+        get = partial(self.call, self._s3, "get_object", Bucket=bucket, Key=key, **part)
+        try:
+            return get()
+        except AwsError as error:
+            if error.code in _ABSENT:
+                return None
+            if error.code != _REFUSED:
+                raise
+            if not self._is_listed(uri, error):
+                return None
+        # Another process may have written it after it was refused for being absent.
+        return get()
+
+    def _is_listed(self, uri: str, error: AwsError) -> bool:
+        """Return whether a refused object is there. Raises the refusal when its listing is refused, too.
 
         S3 answers AccessDenied for a missing key when the caller may not list the bucket
         (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html), and iam/operator.json allows
         listing of a few prefixes only.
         """
-        if error.code != "AccessDenied":
-            return False
         try:
-            return all(found.uri != uri for found in self.list_objects(uri))
+            return any(found.uri == uri for found in self.list_objects(uri))
         except AwsError as refused:
-            if refused.code != "AccessDenied":
-                raise
-            return False
+            raise (error if refused.code == _REFUSED else refused) from None
 
     def put_object(self, uri: str, body: bytes, *, replaces: str | None) -> str:
         """Write an S3 object if the version that is there is the expected one."""

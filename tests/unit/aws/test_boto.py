@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from fakes import shape
 from moto.server import ThreadedMotoServer
@@ -117,12 +118,27 @@ def test_a_refused_object_is_absent_when_its_listing_lacks_it(
                 {"Key": name, "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)} for name in listed
             ]
             s3.add_response("list_objects_v2", {"Contents": contents}, {"Bucket": "state", "Prefix": key})
+        if key in (listed or ()):
+            s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
         if absent:
             assert aws.get_object(f"s3://state/{key}") is None
         else:
             with pytest.raises(AwsError, match="GetObject") as refused:
                 aws.get_object(f"s3://state/{key}")
             assert refused.value.exit_code == PreflightError.exit_code
+
+
+def test_an_object_that_another_process_writes_meanwhile_is_read(aws: Boto) -> None:
+    key = "kiln/locks/local/p.json"
+    written = {"Key": key, "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
+    body = StreamingBody(io.BytesIO(b"{}"), 2)
+    with Stubber(aws._s3) as s3:
+        s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        s3.add_response("list_objects_v2", {"Contents": [written]}, {"Bucket": "state", "Prefix": key})
+        s3.add_response("get_object", {"Body": body, "ContentLength": 2, "ETag": "e"})
+        found = aws.get_object(f"s3://state/{key}")
+    assert found is not None
+    assert found.body == b"{}"
 
 
 def add_event(event: Event, run: Run) -> None:
