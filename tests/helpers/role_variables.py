@@ -63,7 +63,10 @@ def _flat(folder: Path, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, A
         for include in INCLUDES:
             if named := task.get(f"ansible.builtin.{include}"):
                 file = named if isinstance(named, str) else named["file"]
-                yield from tasks_of(folder, file.removesuffix(".yml"))
+                # What the task that includes a file sets is set for all tasks of the file.
+                given = task.get("vars", {})
+                for inner in tasks_of(folder, file.removesuffix(".yml")):
+                    yield inner | {"vars": given | inner.get("vars", {})}
 
 
 def read_by(role: Path, entry: str) -> set[str]:

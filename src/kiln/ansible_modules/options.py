@@ -66,12 +66,6 @@ STEP: Options = {
     "poll_interval_seconds": {"type": "float", "default": 15.0},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
 
-ENVIRONMENT_DIGEST: Options = {
-    "environment": {"type": "str", "required": True},
-    "environment_hash": {"type": "str", "required": True},
-    "sha256": {"type": "str"},
-} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
-
 DEPLOYED: Options = {
     "pipeline": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

@@ -18,8 +18,7 @@ OWN_ACTIONS = frozenset(
         "emr_cluster",
         "emr_cluster_info",
         "emr_deployed",
-        "emr_node_digest",
-        "emr_node_lock_file",
+        "emr_node_apply",
         "emr_step",
         "emr_target_nodes",
         "kiln_check",
@@ -30,7 +29,10 @@ OWN_ACTIONS = frozenset(
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `process`. Only failures of kiln's own modules and actions have an exit code and a class."""
+    """A line of `process`. Only failures of kiln's own modules and actions have an exit code and a class.
+
+    `lines` sum up what a task did on all nodes; without them the event is that of one host.
+    """
 
     event: str = ""
     task: str = ""
@@ -39,6 +41,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     fix: str = ""
     details: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
     exit_code: ExitCode | None = None
     failure_class: FailureClass | None = None
 
@@ -58,12 +61,12 @@ def event_line(event: dict[str, Any]) -> dict[str, Any] | None:
         return {"event": "task", "task": data.get("task", ""), "play": data.get("play", "")}
     where = {"task": data.get("task", ""), "host": data.get("host", "")}
     result, action = data.get("res") or {}, data.get("task_action")
-    launched = _launched(action, result)
+    found = _launched(action, result) | _summed_up(action, result)
     if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
-        return {"event": "failed"} | where | launched | _failure(action, result)
+        return {"event": "failed"} | where | found | _failure(action, result)
     if kind == "runner_on_ok" and result.get("changed"):
-        return {"event": "changed"} | where | launched
-    return {"event": "cluster"} | launched if launched else None
+        return {"event": "changed"} | where | found
+    return {"event": "cluster"} | found if "cluster_id" in found else None
 
 
 def _launched(action: object, result: dict[str, Any]) -> dict[str, str]:
@@ -73,6 +76,14 @@ def _launched(action: object, result: dict[str, Any]) -> dict[str, str]:
     cluster = result.get("cluster")
     found = (cluster.get("id") if isinstance(cluster, dict) else None) or result.get("cluster_id")
     return {"cluster_id": found} if isinstance(found, str) and found else {}
+
+
+def _summed_up(action: object, result: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the lines in which an action that works on all nodes sums up what it did."""
+    lines = result.get("summary")
+    if action != "emr_node_apply" or not isinstance(lines, list):
+        return {}
+    return {"lines": [line for line in lines if isinstance(line, str)]}
 
 
 def _failure(action: object, result: dict[str, Any]) -> dict[str, Any]:

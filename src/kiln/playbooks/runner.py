@@ -105,7 +105,13 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             "arguments": arguments + (["--vault-password-file", str(vault)] if vault.is_file() else []),
             "folder": str(self.folder / "ansible" / name),
             "log": str(self.log_file(name)),
-            "environment": {"ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"], "ANSIBLE_NOCOLOR": "1"},
+            "environment": {
+                "ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"],
+                "ANSIBLE_NOCOLOR": "1",
+                # ansible-runner's own callback builds upon this one; it does not read ansible.cfg.
+                "ANSIBLE_STDOUT_CALLBACK": "kiln_nodes",
+                "ANSIBLE_CALLBACK_PLUGINS": str(self.root / "plugins/callback"),
+            },
         }
         (self.folder / "ansible" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.log_file(name).open("a") as log:
@@ -159,10 +165,12 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
     if event.event == "task":
         reporter.now(event.task)
     elif event.event == "changed":
-        reporter.line(f"{event.host}: {event.task}")
+        for line in event.lines or (f"{event.host}: {event.task}",):
+            reporter.line(line)
     elif event.event == "failed":
         failures.append(event)
-        reporter.line(f"{event.host}: {event.task}: FAILED")
+        for line in event.lines or (f"{event.host}: {event.task}: FAILED",):
+            reporter.line(line)
 
 
 def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:

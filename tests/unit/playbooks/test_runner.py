@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.processes
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 
 
@@ -37,6 +39,7 @@ TRY = Phase("try", Work.PLAYBOOK, ExitCode.PROVISION)
 def root(tmp_path: Path) -> Path:
     for folder in ("playbooks", "inventory/local"):
         (tmp_path / folder).mkdir(parents=True)
+    shutil.copytree(CHECKOUT / "plugins/callback", tmp_path / "plugins/callback")
     (tmp_path / "ansible.cfg").write_text("[defaults]\ngathering = explicit\n")
     (tmp_path / "inventory/local/hosts.yml").write_text(
         "all: {hosts: {localhost: {ansible_connection: local, "

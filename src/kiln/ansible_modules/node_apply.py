@@ -1,0 +1,152 @@
+"""The work of the action emr_node_apply: from its arguments to the result that Ansible shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import advice
+from kiln.ansible_modules.report import failure
+from kiln.aws.context import Context
+from kiln.clock import SystemClock
+from kiln.errors import PlaybookError, UsageError
+from kiln.nodes import definition, fan_out, results
+from kiln.nodes.archives import S3Archives
+from kiln.nodes.definition import Environment, Item, Release, Secrets
+from kiln.nodes.environment_source import EnvironmentSource
+from kiln.nodes.work import Limits, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kiln.aws.effects import Effects
+    from kiln.errors import KilnError
+    from kiln.nodes.connections import Connection
+    from kiln.nodes.results import NodeResult
+
+# One program at a time works on a node; its folder is there as soon as anything is.
+_FOLDER = "/opt/kiln"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of the action. `cache_dir` keeps wheels, `checkout` has the lock files."""
+
+    items: list[Any]
+    environment: str
+    region: str
+    checkout: str
+    cache_dir: str
+    profile: str = ""
+    aws_config_file: str = ""
+    connect_timeout_seconds: float = 60
+    timeout_seconds: float = 1800
+    silence_timeout_seconds: float = 60
+
+
+def options(arguments: dict[str, Any]) -> Options:
+    """Return the arguments. Raises UsageError."""
+    try:
+        # Ansible's texts and lists are of types of its own.
+        return msgspec.convert(json.loads(json.dumps(arguments)), Options, strict=False)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise UsageError(f"emr_node_apply: {error}", fix="correct the task") from None
+
+
+def apply(
+    given: Options,
+    items: Sequence[Item],
+    connections: Sequence[Connection],
+    secrets_of: Callable[[Secrets], dict[str, str]],
+    *,
+    check: bool,
+) -> dict[str, Any]:
+    """Apply the items on all nodes at once, and return Ansible's result. Raises KilnError before that."""
+    source = _environment_source(given, items)
+    work = Work(
+        labels=tuple(definition.label(item) for item in items),
+        definition={
+            "check": check,
+            "folder": _FOLDER,
+            "items": [definition.document_of(item) for item in items],
+        },
+        blobs=_blobs(items, secrets_of),
+        limits=Limits(
+            connect_seconds=given.connect_timeout_seconds,
+            silence_seconds=given.silence_timeout_seconds,
+            seconds=given.timeout_seconds,
+        ),
+        environment=source,
+    )
+    nodes = asyncio.run(fan_out.apply(connections, work))
+    return result_of(work.labels, nodes, source.error if source else None)
+
+
+def _blobs(items: Sequence[Item], secrets_of: Callable[[Secrets], dict[str, str]]) -> dict[str, bytes | Path]:
+    blobs: dict[str, bytes | Path] = {}
+    for item in items:
+        if isinstance(item, Release):
+            blobs["release"] = Path(item.archive)
+        elif isinstance(item, Secrets):
+            blobs["secrets"] = (json.dumps(secrets_of(item), indent=4, sort_keys=True) + "\n").encode()
+    return blobs
+
+
+def _environment_source(given: Options, items: Sequence[Item]) -> EnvironmentSource | None:
+    environments = [item for item in items if isinstance(item, Environment)]
+    if not environments:
+        return None
+    archives = S3Archives(
+        item=environments[0],
+        environment=given.environment,
+        checkout=Path(given.checkout),
+        cache=Path(given.cache_dir),
+        effects=lambda: _effects(given),
+    )
+    return EnvironmentSource(archives)
+
+
+def _effects(given: Options) -> Effects:
+    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import, and mostly nothing is asked of AWS
+
+    config_file = Path(given.aws_config_file) if given.aws_config_file else None
+    aws = Boto(region=given.region, profile=given.profile, config_file=config_file)
+    return Context(aws=aws, clock=SystemClock(), by_hand=advice.is_by_hand()).effects
+
+
+def result_of(labels: Sequence[str], nodes: Sequence[NodeResult], error: KilnError | None) -> dict[str, Any]:
+    """Return what Ansible shows and registers: `summary` for people, `nodes` for programs."""
+    summary = results.summary(labels, nodes)
+    result = {
+        "changed": any(item.state == "changed" for node in nodes for item in node.items),
+        "summary": summary,
+        "nodes": {
+            node.node: {
+                "state": node.state,
+                "message": node.message,
+                "items": [msgspec.to_builtins(item) for item in node.items],
+            }
+            for node in nodes
+        },
+        "diff": [
+            {"prepared": f"{label} ({', '.join(names)}):\n{text}"}
+            for label in labels
+            for text, names in results.differences(label, nodes)
+        ],
+    }
+    if error is not None:
+        return result | failure(error)
+    broken = results.failed(nodes)
+    if not broken:
+        return result | {"msg": "; ".join(summary)}
+    more = f" (and {len(broken) - 1} more of {len(nodes)} nodes)" if len(broken) > 1 else ""
+    return result | failure(
+        PlaybookError(
+            f"{broken[0].node}: {broken[0].problem}{more}",
+            details=tuple(f"{node.node}: {node.problem}" for node in broken[1:]),
+            fix="correct the cause and run the playbook again: it does what is missing",
+        )
+    )

@@ -1,0 +1,69 @@
+"""What every kind of item shares: how it failed, what it reports, how it calls other programs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Item = dict[str, Any]
+_MOST_LINES = 4
+_CHUNK_BYTES = 1024 * 1024
+
+
+class ItemError(Exception):
+    """An item cannot be made what it should be; the message has the reason."""
+
+
+class Outcome(NamedTuple):
+    """Whether an item was changed (in check mode: would be), and how, for --diff. Never a secret."""
+
+    changed: bool
+    diff: str = ""
+
+
+OK = Outcome(changed=False)
+
+
+def run(command: list[str], *, shown: str = "", **options: Any) -> str:
+    """Run a program and return its standard output. Raises ItemError with the end of what it said."""
+    finished = subprocess.run(
+        command,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        **options,
+    )
+    if finished.returncode != 0:
+        said = [line.strip() for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
+        reason = "; ".join(said[-_MOST_LINES:]) or f"exit code {finished.returncode}"
+        raise ItemError(f"{shown or command[0]}: {reason}")
+    return str(finished.stdout)
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 in hex. hashlib.file_digest needs Python 3.11."""
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that every user may read, and those above it. Its mode does not depend on the umask."""
+    for one in (*reversed(path.parents), path):
+        if not one.is_dir():
+            one.mkdir()
+            one.chmod(0o755)
+
+
+def save(folder: Path) -> None:
+    """Put everything below a folder on the disk: a marker must not be there before what it stands for."""
+    run(["sync", "-f", os.fspath(folder)])

@@ -1,0 +1,91 @@
+"""Apply a definition on this node: item by item, one result each, until one fails."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiln.nodes.on_node import files, packages, release
+from kiln.nodes.on_node.channel import Channel, LostError
+from kiln.nodes.on_node.environment import Environment
+from kiln.nodes.on_node.items import Item, ItemError, Outcome, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def main(token: str) -> None:
+    """Read the definition from standard input and report on standard output, to which nothing else writes."""
+    own_output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.umask(0o022)
+    source = sys.stdin.buffer
+    definition = json.loads(source.readline())
+    channel = Channel(source, own_output, token)
+    channel.start()
+    try:
+        _apply(definition, channel)
+    except LostError:
+        # Nobody reads an answer. What is unfinished has no marker, and the next one removes it.
+        os._exit(1)
+    channel.say(end=True)
+
+
+def _apply(definition: dict[str, Any], channel: Channel) -> None:
+    check, items = bool(definition["check"]), list(definition["items"])
+    if not check:
+        _wait_for_others(Path(definition["folder"]))
+    work = [_work(item, channel) for item in items]
+    if not check:
+        for begin, _ in work:
+            begin()
+    for number, (_, apply) in enumerate(work):
+        if channel.is_lost.is_set():
+            raise LostError
+        if not _report(number, lambda apply=apply: apply(check=check), channel):  # type: ignore[misc]
+            return
+
+
+def _wait_for_others(folder: Path) -> None:
+    """Let one program at a time work on this node. The kernel ends the lock with this process."""
+    make_folder(folder)
+    fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
+
+
+def _nothing() -> None:
+    """Begin nothing ahead of its turn."""
+
+
+def _work(item: Item, channel: Channel) -> tuple[Callable[[], None], Callable[..., Outcome]]:
+    """Return what an item does ahead of its turn, and at its turn."""
+    kind = item["kind"]
+    if kind == "packages":
+        return _nothing, lambda check: packages.apply(item, check=check)
+    if kind == "release":
+        return _nothing, lambda check: release.apply(item, channel, check=check)
+    if kind == "environment":
+        environment = Environment(item, channel)
+        return environment.begin, environment.apply
+    return _nothing, lambda check: files.apply(item, channel, check=check)
+
+
+def _report(number: int, apply: Callable[[], Outcome], channel: Channel) -> bool:
+    """Apply one item and report; return whether it is as it should be."""
+    begun = time.monotonic()
+    outcome, message = None, ""
+    try:
+        outcome = apply()
+    except ItemError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'the node'}: {error.strerror or error}"
+    state = "failed" if outcome is None else "changed" if outcome.changed else "ok"
+    diff = outcome.diff if outcome else ""
+    seconds = round(time.monotonic() - begun, 3)
+    channel.say(item=number, state=state, seconds=seconds, diff=diff, message=message)
+    return outcome is not None

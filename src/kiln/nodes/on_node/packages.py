@@ -1,0 +1,62 @@
+"""OS packages: one transaction of dnf for all that are missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome
+
+# dnf(8), "EXIT CODES": 200 is a problem with acquiring or releasing of locks.
+_LOCKED = 200
+_RETRY_SECONDS = 1.0
+_ENGLISH = {"LC_ALL": "C.UTF-8"}
+
+
+def apply(item: Item, *, check: bool) -> Outcome:
+    """Install what is missing. The node's repositories say which signatures are checked."""
+    names = item["names"]
+    # One question for all first: nothing is missing most of the time.
+    missing = [] if _are_installed(names) else [name for name in names if not _are_installed([name])]
+    if not missing:
+        return OK
+    if not check:
+        _install(missing, item["lock_timeout_seconds"])
+    return Outcome(changed=True, diff="".join(f"+ {name}\n" for name in missing))
+
+
+def _are_installed(names: list[str]) -> bool:
+    # By name or by what a package provides, as dnf finds it.
+    finished = subprocess.run(
+        ["rpm", "-q", "--whatprovides", "--", *names],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return finished.returncode == 0
+
+
+def _install(names: list[str], lock_timeout_seconds: float) -> None:
+    """Run dnf until the package database is free: a fresh node may still be busy with security updates."""
+    ends_at = time.monotonic() + lock_timeout_seconds
+    command = ["dnf", "-y", "--setopt=exit_on_lock=True", "install", "--", *names]
+    while True:
+        finished = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, **_ENGLISH},
+        )
+        if finished.returncode != _LOCKED:
+            break
+        if time.monotonic() >= ends_at:
+            raise ItemError(f"the package database was in use for {lock_timeout_seconds:.0f} s")
+        time.sleep(_RETRY_SECONDS)
+    if finished.returncode != 0:
+        said = [line.strip() for line in finished.stderr.splitlines() if line.strip()]
+        raise ItemError("dnf: " + ("; ".join(said[:4]) or f"exit code {finished.returncode}"))

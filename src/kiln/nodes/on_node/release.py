@@ -1,0 +1,114 @@
+"""A release of the model repo: shipped as one archive, unpacked beside its place, switched to by a rename."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiln.nodes.on_node import unpacked
+from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, digest_of, make_folder, run
+
+if TYPE_CHECKING:
+    from kiln.nodes.on_node.channel import Channel
+
+# The last file of every archive, which git writes after all others; it holds the commit.
+LAST = ".kiln-release"
+
+
+def apply(item: Item, channel: Channel, *, check: bool) -> Outcome:
+    """Ship the commit, switch `current` to it, remove old releases. Raises ItemError, OSError, LostError."""
+    root, commit = Path(item["root"]), str(item["commit"])
+    release = root / "releases" / commit
+    is_there, before = _holds(release, commit), _current(root)
+    target = f"releases/{commit}"
+    if is_there and before == target:
+        return OK
+    diff = ("" if is_there else f"+ {release}\n") + _difference(before, target)
+    if not check:
+        make_folder(release.parent)
+        for folder in (root, release.parent):
+            unpacked.remove_leftovers(folder)
+        with unpacked.beside(root) as aside:
+            if not is_there:
+                _ship(item, channel, release, aside)
+            _activate(root, target, aside)
+        if not is_there:
+            _prune(release, root / before, item["kept"])
+    return Outcome(changed=True, diff=diff)
+
+
+def _holds(release: Path, commit: str) -> bool:
+    try:
+        return (release / LAST).read_text() == commit
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _current(root: Path) -> str:
+    try:
+        return os.readlink(root / "current")  # noqa: PTH115  # as it is written
+    except OSError:
+        return ""
+
+
+def _difference(before: str, after: str) -> str:
+    removed = f"- current -> {before}\n" if before else ""
+    return "" if before == after else f"{removed}+ current -> {after}\n"
+
+
+def _ship(item: Item, channel: Channel, release: Path, aside: Path) -> None:
+    archive = aside / "archive.tar"
+    with archive.open("wb") as sink:
+        channel.fetch("release", sink)
+    if digest_of(archive) != item["sha256"]:
+        raise ItemError("the archive's SHA-256 is not that of the archive on the control host")
+    with unpacked.beside(release.parent) as folder:
+        filled = folder / "release"
+        filled.mkdir()
+        filled.chmod(0o755)  # jobs of every user read it
+        run(["tar", "-x", "--no-same-owner", "-p", "-C", str(filled), "-f", str(archive)])
+        missing = _differing(archive, filled)
+        if missing is not None:
+            raise ItemError(f"{missing} is not there as a whole after unpacking")
+        unpacked.put(filled, release, folder)
+
+
+def _differing(archive: Path, folder: Path) -> str | None:
+    """Return the first member of an archive that does not lie in the folder as it should, or None."""
+    try:
+        with tarfile.open(archive) as opened:
+            for member in opened:
+                if not _is_same(member, folder / member.name):
+                    return member.name
+    except tarfile.TarError as error:
+        raise ItemError("it is no tar archive") from error
+    return None
+
+
+def _is_same(member: tarfile.TarInfo, path: Path) -> bool:
+    if member.issym():
+        return path.is_symlink() and os.readlink(path) == member.linkname  # noqa: PTH115  # as it is written
+    if member.isreg():
+        return path.is_file() and path.lstat().st_size == member.size
+    return path.is_dir()
+
+
+def _activate(root: Path, target: str, aside: Path) -> None:
+    current = root / "current"
+    if current.is_dir() and not current.is_symlink():
+        raise ItemError(f"{current} is a folder, not a link: remove it")
+    unpacked.link(target, current, aside)
+
+
+def _prune(release: Path, previous: Path, kept: int) -> None:
+    """Remove all but the newest releases and the previous one, which a rollback goes back to.
+
+    By ctime, when one was unpacked: its mtime is the commit's.
+    """
+    others = [one for one in release.parent.iterdir() if one.is_dir() and one not in {release, previous}]
+    others.sort(key=lambda one: one.lstat().st_ctime_ns, reverse=True)
+    with unpacked.beside(release.parent) as aside:
+        for number, old in enumerate(others[max(0, kept - 1 - previous.is_dir()) :]):
+            old.rename(aside / str(number))

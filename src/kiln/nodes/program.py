@@ -1,0 +1,42 @@
+"""The program that is sent to a node, and the command that runs it there."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from pathlib import Path
+
+PACKAGE = "kiln.nodes.on_node"
+# In the order in which they need each other; the parents are empty there.
+_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main")
+_PARENTS = ("kiln", "kiln.nodes", PACKAGE)
+_FOLDER = Path(__file__).resolve().parent / "on_node"
+# Reads the program from standard input, where the definition follows; `python -` would read to the end.
+_START = """\
+import json, sys, types
+for name, text in json.loads(sys.stdin.buffer.read(int(sys.argv[1]))):
+    sys.modules[name] = module = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(text, name, "exec"), module.__dict__)
+sys.modules["kiln.nodes.on_node.main"].main(sys.argv[2])
+"""
+
+
+@functools.cache
+def source() -> bytes:
+    """Return the program: a JSON list of modules, each with its name and text."""
+    modules = [(name, "") for name in _PARENTS]
+    modules += [(f"{PACKAGE}.{name}", (_FOLDER / f"{name}.py").read_text()) for name in _MODULES]
+    return json.dumps(modules).encode()
+
+
+def command(interpreter: str, token: str, *, as_root: bool) -> list[str]:
+    """Return the command of a node. -I: nothing of the caller's environment or folder is imported."""
+    arguments = [interpreter, "-IS", "-c", _START, str(len(source())), token]
+    return ["sudo", "-n", "-H", "--", *arguments] if as_root else arguments
+
+
+def shell_command(interpreter: str, token: str, *, as_root: bool) -> str:
+    """Return the same as one line for the node's shell."""
+    return f"exec {shlex.join(command(interpreter, token, as_root=as_root))}"
