@@ -66,7 +66,6 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible publishe
             return False
         if self._last_task_banner != result.task._uuid:  # noqa: SLF001  # as Ansible's own callbacks do
             self._print_task_banner(result.task)
-        self._handle_warnings_and_exception(result)
         self._applied.append((result.host.get_name(), state, answer["nodes"]))
         failed = {name: node for name, node in answer["nodes"].items() if node["state"] in ENDINGS}
         lines = answer["summary"][: len(answer["summary"]) - len(failed)]

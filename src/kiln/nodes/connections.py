@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,7 +59,7 @@ def make(name: str, variables: Mapping[str, str], *, as_root: bool) -> Connectio
         )
     if address.startswith("-") or any(sign.isspace() for sign in address):
         raise UsageError(f"{name}: {names.shown(address)} is no address", fix="correct ansible_host")
-    folder = variables["control_path_dir"]
+    folder = Path(variables["control_path_dir"]).expanduser()
     try:
         options = [
             word
@@ -71,6 +72,9 @@ def make(name: str, variables: Mapping[str, str], *, as_root: bool) -> Connectio
         ) from error
     shares = any("ControlPersist" in word for word in options)
     path = ["-o", f'ControlPath="{variables["control_path"] or f"{folder}/%C"}"'] if shares else []
+    if shares and not variables["control_path"]:
+        # Sockets lie there, through which whoever can open them uses the connection.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     timeout = ["-o", f"ConnectTimeout={variables['timeout']}"] if variables["timeout"] else []
     return Connection(
         name=name,
