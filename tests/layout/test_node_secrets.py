@@ -26,7 +26,6 @@ CANARY = "canary-4f1c"
 PLAY = """
 - hosts: localhost
   vars:
-    ansible_pipelining: true
     ansible_python_interpreter: "{{ playbook_dir }}/../python"
     pipeline: model_building
     node_secrets_vault_file: "{{ playbook_dir }}/../vault/local.yml"
@@ -35,7 +34,7 @@ PLAY = """
     - ansible.builtin.import_role: {name: node_secrets, tasks_from: open}
     - ansible.builtin.import_role: {name: node_secrets}
 """
-# While the module runs, its interpreter looks for the canary in all temporary folders.
+# While the program runs, its interpreter looks for the canary in all temporary folders.
 INTERPRETER = """#!/bin/sh
 grep -rl {canary} {root}/local_tmp {root}/remote_tmp {root}/run >> {root}/seen 2>/dev/null
 cat /proc/$$/cmdline /proc/$$/environ >> {root}/arguments
@@ -152,15 +151,6 @@ def test_a_value_that_another_password_has_encrypted_is_one_line_without_a_value
     assert "vault_a in vault/local.yml cannot be opened with the vault's password" in said
     assert "Traceback" not in refused.stdout + refused.stderr
     assert CANARY not in refused.stdout + refused.stderr
-
-
-def test_without_pipelining_nothing_is_written(node: Node) -> None:
-    """Ansible would put the module, and the secrets in it, into a temporary file on the node."""
-    node.fill(f"vault_a: {CANARY}\n")
-    refused = node.play({"a": "{{ vault_a }}"}, "-e", '{"ansible_pipelining": false}')
-    assert refused.returncode != 0
-    assert "pipelining is off" in refused.stdout
-    assert not node.file.exists()
 
 
 @many

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kiln.nodes.connections import Connection
     from kiln.nodes.results import NodeResult
 
-# One program at a time works on a node; its folder is there as soon as anything is.
+# One program at a time works on a node, by a lock in this folder. A file of secrets is replaced without it.
 _FOLDER = "/opt/kiln"
 
 
@@ -70,7 +70,7 @@ def apply(
         labels=tuple(definition.label(item) for item in items),
         definition={
             "check": check,
-            "folder": _FOLDER,
+            "folder": "" if all(isinstance(item, Secrets) for item in items) else _FOLDER,
             "items": [definition.document_of(item) for item in items],
         },
         blobs=_blobs(items, secrets_of),

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,24 +54,3 @@ def test_what_is_no_digest_or_no_environment_hash_makes_no_address(text: str) ->
         with pytest.raises(UsageError) as error:
             environment_digests.keep(NOT_ASKED, place, digest)
         assert error.value.message.isprintable()
-
-
-def test_an_archive_of_another_digest_is_refused_with_what_an_operator_can_do(tmp_path: Path) -> None:
-    """Neither operators nor nodes may delete it (iam/)."""
-    aws = tmp_path / "bin/aws"
-    aws.parent.mkdir()
-    aws.write_text('#!/bin/sh\nfor path; do :; done\necho swapped >"$path"\n')
-    aws.chmod(0o755)
-    script = Path(__file__).resolve().parents[3] / "roles/emr_node/files/fetch_environment.sh"
-    finished = subprocess.run(
-        ["bash", script, tmp_path / "envs/1", "s3://state/envs/1.tar.zst", "0" * 64],
-        env=os.environ | {"PATH": f"{aws.parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 3
-    assert (
-        "an administrator of the account removes it (aws s3 rm s3://state/envs/1.tar.zst)" in finished.stderr
-    )
-    assert list((tmp_path / "envs").iterdir()) == []

@@ -18,6 +18,8 @@ from kiln.nodes.on_node.items import Item, ItemError, Outcome, make_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LOCK = ".lock"
+
 
 def main(token: str) -> None:
     """Read the definition from standard input and report on standard output, to which nothing else writes."""
@@ -34,11 +36,13 @@ def main(token: str) -> None:
         # Nobody reads an answer. What is unfinished has no marker, and the next one removes it.
         os._exit(1)
     channel.say(end=True)
+    # At once: the thread that reads would hold the interpreter up.
+    os._exit(0)
 
 
 def _apply(definition: dict[str, Any], channel: Channel) -> None:
     check, items = bool(definition["check"]), list(definition["items"])
-    if not check:
+    if not check and definition["folder"]:
         _wait_for_others(Path(definition["folder"]))
     work = [_work(item, channel) for item in items]
     if not check:
@@ -52,9 +56,12 @@ def _apply(definition: dict[str, Any], channel: Channel) -> None:
 
 
 def _wait_for_others(folder: Path) -> None:
-    """Let one program at a time work on this node. The kernel ends the lock with this process."""
+    """Let one program at a time work on this node. The kernel ends the lock with this process.
+
+    Only root can open the file: no job can hold the lock.
+    """
     make_folder(folder)
-    fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
+    fcntl.flock(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
 
 
 def _nothing() -> None:
