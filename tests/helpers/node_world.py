@@ -21,7 +21,7 @@ USER = getpass.getuser()
 
 
 def connection(name: str = "node-1", **changes: Any) -> Connection:
-    settings = {"kind": "local", "interpreter": sys.executable, "as_root": False}
+    settings: dict[str, Any] = {"kind": "local", "interpreter": sys.executable, "as_root": False}
     return Connection(name=name, **(settings | changes))
 
 

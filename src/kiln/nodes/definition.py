@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kiln import printable
 from kiln.errors import UsageError
 from kiln.settings import names
 
@@ -88,8 +89,9 @@ def _item(number: int, document: Any) -> Item:
     place = f"item {number} of the nodes' definition ({names.shown(str(kind))})"
     try:
         item: Item = msgspec.convert(document, Item)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{place}: {error}", fix="correct emr_node_items") from None
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        problem = printable.line_of(str(error))[:200]
+        raise UsageError(f"{place}: {problem}", fix="correct emr_node_items") from None
     for key, value, problem in _problems(item):
         raise UsageError(f"{place}: {key} is {names.shown(value)}: expected {problem}", fix=f"correct {key}")
     return item

@@ -227,4 +227,6 @@ class Session:
         if not problem and not self._has_ended and not has_failed:
             problem = self._words() or f"exit code {code}"
             problem = f"the connection was lost{self._at()}: {problem}" if self._has_begun else problem
+        if not problem and not has_failed and len(self._items) < len(self._work.labels):
+            problem = "it ended before all items were applied"
         return NodeResult(node=self._name, items=tuple(self._items), unreachable=unreachable, message=problem)

@@ -135,12 +135,14 @@ def _install(python: Path, wheels: Path, folder: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()
     uv = [str(wheels / "uv"), "pip"]
-    options = ["--no-config", "--no-cache", "--offline", "--python", str(python)]
-    install = ["--no-index", "--find-links", str(wheels), "--require-hashes", "--no-deps", "--link-mode=copy"]
+    # Beside the environment, so that each file is written once and linked.
+    cache = ["--cache-dir", str(folder / "cache"), "--link-mode=hardlink"]
+    options = ["--no-config", "--offline", *cache, "--python", str(python)]
+    install = ["--no-index", "--find-links", str(wheels), "--require-hashes", "--no-deps"]
     only_wheels = ["--only-binary", ":all:", "-r", str(wheels / "requirements.txt")]
     run([*uv, "install", "-q", *options, *install, *only_wheels], shown="uv pip install", cwd=empty)
     # Report a lock file that lacks a package here, before a step fails.
-    run([*uv, "check", "-q", *options], shown="uv pip check", cwd=empty)
+    run([*uv, "check", "-q", "--python", str(python)], shown="uv pip check", cwd=empty)
 
 
 def _compile(path: Path) -> None:
