@@ -190,6 +190,56 @@ def test_an_environment_that_somebody_swapped_is_not_unpacked(prepared: World) -
     assert on_node(address, "ls /opt/kiln/envs/*/.kiln-complete")
 
 
+def changes(stdout: str) -> dict[str, tuple[str, str, str]]:
+    """Return by host what the recap counts: changed, unreachable, failed."""
+    rows = re.findall(
+        r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", stdout, re.MULTILINE
+    )
+    return {host: (changed, unreachable, failed) for host, changed, unreachable, failed in rows}
+
+
+def test_a_node_that_hangs_is_named_and_the_others_are_done(prepared: World) -> None:
+    """The second run, when it is back, touches only that node."""
+    (hanging,), (other,) = nodes(prepared, "CORE"), nodes(prepared, "MASTER")
+    for address in (hanging, other):
+        on_node(address, "sudo rpm -e jq")
+    fault("add", "hang", "role=CORE", "instances=0")
+    try:
+        broken = playbook(prepared, "provision", "-e", "emr_node_connect_timeout_seconds=0")
+    finally:
+        fault("clear")
+    assert broken.returncode != 0
+    assert f"fatal: [{hanging}]: UNREACHABLE! =>" in broken.stdout
+    assert changes(broken.stdout)[hanging] == ("0", "1", "0"), broken.stdout
+    assert changes(broken.stdout)[other] == ("1", "0", "0"), broken.stdout
+    again = playbook(prepared, "provision")
+    assert again.returncode == 0, again.stdout
+    assert changes(again.stdout)[hanging] == ("1", "0", "0"), again.stdout
+    assert changes(again.stdout)[other] == ("0", "0", "0"), again.stdout
+
+
+def test_a_package_without_a_good_signature_is_refused_on_the_node_that_asks_for_one(
+    prepared: World,
+) -> None:
+    """The repository decides (gpgcheck); the packages of the local AWS carry no signature."""
+    (strict,), (other,) = nodes(prepared, "CORE"), nodes(prepared, "MASTER")
+    repository = "/etc/yum.repos.d/amazonlinux.repo"
+    for address in (strict, other):
+        on_node(address, "sudo rpm -e jq pigz")
+    on_node(strict, f"sudo sed -i s/gpgcheck=0/gpgcheck=1/ {repository}")
+    refused = playbook(prepared, "provision", "--diff")
+    assert refused.returncode != 0
+    assert f"fatal: [{strict}]: FAILED! => packages: dnf:" in refused.stdout, refused.stdout
+    assert "GPG" in refused.stdout
+    assert changes(refused.stdout)[strict] == ("0", "0", "1"), refused.stdout
+    assert changes(refused.stdout)[other] == ("1", "0", "0"), refused.stdout
+    assert "not installed" in on_node(strict, "rpm -q jq pigz || true")
+    on_node(strict, f"sudo sed -i s/gpgcheck=1/gpgcheck=0/ {repository}")
+    again = playbook(prepared, "provision", "--diff")
+    assert again.returncode == 0, again.stdout
+    assert f"packages ({strict}):\n+ jq\n+ pigz\n" in again.stdout
+
+
 def test_tags_of_a_node_decide_nothing(prepared: World) -> None:
     """With the inventory that reads EC2, too: `pipeline` and `managed_by` are what anybody may write."""
     cluster = prepared.cluster_of(RUN)["Id"]

@@ -70,9 +70,11 @@ def cluster(ansible_copy: AnsibleCopy) -> AnsibleCopy:
         "ansible_python_interpreter: '{{ ansible_playbook_python }}'\n",
     )
     ansible_copy.append("group_vars/local/main.yml", "\nemr_cluster_private_key_file: ''\n")
-    for phase in ("packages", "python"):
-        task = {"name": f"{phase} | Do it", "ansible.builtin.debug": {"msg": f"did {phase}"}}
-        ansible_copy.write(f"roles/emr_node/tasks/{phase}.yml", yaml.safe_dump([task]))
+    tasks = [
+        {"name": f"{item} | Do it", "ansible.builtin.debug": {"msg": f"did {item}"}, "tags": [item]}
+        for item in ("packages", "python")
+    ]
+    ansible_copy.write("roles/emr_node/tasks/main.yml", yaml.safe_dump(tasks))
     return ansible_copy
 
 
