@@ -1,30 +1,60 @@
 #!/usr/bin/python
 # Copyright: Kiln contributors
 # Apache License 2.0 (see LICENSE)
-"""Ansible module: resolve a branch of a model repo and pack its commit, on the control host."""
+"""Documentation only: the action plugin of the same name finds and packs the commit on the control host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: model_repo_archive
-short_description: Resolve a branch of a git remote and pack its commit into the cache
+short_description: Find a commit of a git remote and pack it into the cache
 version_added: "0.1.0"
 description:
-  - Asks the remote which commit the branch is at. With O(cache_dir) it also fetches that commit once and
-    packs its files into an archive.
+  - Asks the remote which commit the branch, the tag or the commit id is. With O(cache_dir) it also fetches
+    that commit once and packs its files into an archive. A commit with submodules or files of Git LFS is
+    refused.
   - What it writes is a cache of the control host, so it never reports a change and works in check mode too.
 options:
   url:
     description: >-
-      Git remote. An absolute path, C(user@host:path), or an address with https, http, ssh or file; never
-      with a password.
+      Git remote. C(user@host:path), an address with one of O(protocols), or an absolute path where they hold
+      C(file); never with a password.
     type: str
     required: true
   branch:
     description: The branch's whole name, without C(refs/heads/). Patterns are refused.
     type: str
     required: true
+  version:
+    description: >-
+      A branch, a tag, C(refs/heads/NAME), C(refs/tags/NAME), or a commit by at least 7 digits of its id, in
+      place of O(branch).
+    type: str
+    default: ""
+  protocols:
+    description: How the remote may be reached.
+    type: list
+    elements: str
+    choices: [https, http, ssh, file]
+    default: [https, ssh]
+  host_keys:
+    description: Lines of a known_hosts file with the keys of the remote's SSH server; required for SSH.
+    type: list
+    elements: str
+    default: []
+  deploy_key:
+    description: >-
+      Name of the variable in O(vault_file) with the private SSH key; without it ssh takes the keys of the
+      user's agent and home. The key itself is never an argument.
+    type: str
+    default: ""
+  vault_file:
+    description: The encrypted file. Needed with O(deploy_key).
+    type: path
+  shown_as:
+    description: The name of O(vault_file) in messages.
+    type: str
   name:
     description: Name of the model repo; part of paths here and on the nodes.
     type: str
@@ -52,10 +82,11 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Pack the branch's commit
+- name: Pack the tag's commit
   model_repo_archive:
     url: https://git.example.com/team/model_repo.git
     branch: main
+    version: v1.4
     name: model_repo
     cache_dir: ~/.cache/kiln/models
   register: packed
@@ -63,7 +94,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commit:
-  description: Id of the commit that the branch is at.
+  description: Id of the commit.
   returned: success
   type: str
 archive:
@@ -100,41 +131,3 @@ cluster_id:
   returned: failure
   type: str
 """
-
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from kiln.ansible_modules.report import report
-from kiln.model_repo import git_archive, git_remote
-
-
-def work(options: dict[str, Any]) -> dict[str, Any]:
-    """Resolve the branch; pack its commit when a cache is named."""
-    git_archive.check_name(options["name"])
-    commit = git_remote.resolve(options["url"], options["branch"], options["timeout_seconds"])
-    result = {"changed": False, "commit": commit}
-    if options["cache_dir"] is None:
-        return result
-    packed, digest = git_archive.archive(options["url"], commit, options["name"], Path(options["cache_dir"]))
-    return result | {"archive": str(packed), "sha256": digest}
-
-
-def main() -> None:
-    """Call kiln with the options."""
-    module = AnsibleModule(
-        argument_spec={
-            "url": {"type": "str", "required": True},
-            "branch": {"type": "str", "required": True},
-            "name": {"type": "str", "required": True},
-            "cache_dir": {"type": "path"},
-            "timeout_seconds": {"type": "int", "default": git_remote.TIMEOUT_SECONDS},
-        },
-        supports_check_mode=True,
-    )
-    report(module, lambda: work(module.params))
-
-
-if __name__ == "__main__":
-    main()

@@ -110,7 +110,7 @@ def clean_environment(root: Path, extra: Mapping[str, str] | None = None) -> dic
     kept.pop(DRIVER_VARIABLE, None)
     kept["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
     # Ansible writes secrets there in the clear before it sends them; killed, it leaves them.
-    kept["ANSIBLE_LOCAL_TEMP"] = str(private.temporary(_temporary_places(root)))
+    kept["ANSIBLE_LOCAL_TEMP"] = str(temporary_folder(root))
     kept["HOME"] = home()
     if not Path(kept.get("XDG_CACHE_HOME", "/")).is_absolute():
         del kept["XDG_CACHE_HOME"]  # by the XDG specification it then counts as not set
@@ -135,6 +135,11 @@ def home() -> str:
             f"HOME is not set, and user {os.geteuid()} has no entry in the passwd database",
             fix="set HOME to a folder of this user",
         ) from error
+
+
+def temporary_folder(root: Path) -> Path:
+    """Return this process's private folder for secrets in files; it goes with the process. Raises OSError."""
+    return private.temporary(_temporary_places(root))
 
 
 def _temporary_places(root: Path) -> list[Path]:

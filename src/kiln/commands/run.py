@@ -97,7 +97,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         limits=limits.of_run(driver),
         attempts=attempts.of_settings(driver, shape),
         shape=shape,
-        expected=lambda: _expected(driver),
+        expected=lambda: _expected(question.root, driver),
         parallel_runs=driver.kiln_parallel_runs,
         if_running=session.arguments.if_running or driver.kiln_if_running,
         resumes=resumes,
@@ -133,7 +133,7 @@ def _date_of(context: Context, driver: Driver, question: resolve.Question) -> st
     return (run.data_date if run else None) or driver.ds
 
 
-def _expected(driver: Driver) -> StepIdentity:
+def _expected(root: Path, driver: Driver) -> StepIdentity:
     """Return what a launch would deploy now."""
-    commit = preflight.check_branch(driver) or ""
+    commit = preflight.check_version(root, driver) or ""
     return StepIdentity(commit=commit, environment=driver.emr_node_environment_hash)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tarfile
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln.errors import PreflightError, UsageError
-from kiln.model_repo import git_remote
+from kiln.model_repo import contents, git_process, git_remote, versions
 from kiln.settings import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FETCH_SECONDS = 1800
-# The last member of every archive: git writes it after all others, so an archive that has it is whole.
-_LAST = ".kiln-release"
+    from kiln.model_repo.git_remote import Remote
+
+# The mode of a submodule in a tree (git-ls-tree(1)).
+_LINK_MODE = "160000 "
 
 
 def check_name(name: str) -> str:
@@ -33,22 +33,32 @@ def check_name(name: str) -> str:
     return name
 
 
-def archive(url: str, commit: str, name: str, cache: Path) -> tuple[Path, str]:
+def folder(cache_dir: Path) -> Path:
+    """Return where the archives lie in Kiln's cache (kiln_cache_dir)."""
+    return cache_dir / "models"
+
+
+def archive(remote: Remote, commit: str, name: str, cache: Path) -> tuple[Path, str]:
     """Fetch a commit unless the cache has it; return its archive and the archive's SHA-256 in hex.
 
-    Raises UsageError for values that cannot be used and PreflightError when git or the disk refuses.
+    Raises UsageError for values that cannot be used and for a commit with submodules or files of Git LFS,
+    PreflightError when git, the remote or the disk refuses.
     """
-    git_remote.check_url(url)
-    git_remote.check_commit(commit)
+    remote.check()
+    versions.check_commit(commit)
     objects = cache / f"{check_name(name)}.git"
     target = cache / f"{name}-{commit}.tar"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # Two runs may come here at the same time.
         with _locked(objects.with_suffix(".git.lock")):
-            if not _is_whole(target):
-                _fetch(url, commit, objects)
+            found = contents.read(target)
+            if not found.is_whole:
+                _fetch(remote, commit, objects)
                 _pack(commit, objects, target)
+                found = contents.read(target)
+            submodule = _submodule(remote, commit, objects, found.empty_folders)
+        contents.check(commit, submodule, found.pointer)
         with target.open("rb") as stream:
             return target, hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
@@ -65,42 +75,56 @@ def _locked(file: Path) -> Iterator[None]:
         yield
 
 
-def _is_whole(file: Path) -> bool:
-    last = ""
-    with suppress(OSError, tarfile.TarError), tarfile.open(file) as opened:
-        for member in opened:
-            last = member.name
-    return last == _LAST
-
-
-def _git(verb: str, *arguments: str) -> None:
-    finished = git_remote.run(arguments, FETCH_SECONDS, "the git remote of model_repo_url")
-    if finished.returncode != 0:
+def _fetch(remote: Remote, commit: str, objects: Path) -> None:
+    git_remote.make_repository(str(objects))
+    if _has(commit, objects):
+        return
+    with git_remote.connected(remote) as connection:
+        if git_remote.fetch_commit(connection, str(objects), commit):
+            return
+        git_remote.fetch_all(connection, str(objects))
+    if not _has(commit, objects):
         raise PreflightError(
-            f"git {verb} of the model repo failed: {git_remote.reported(finished)}",
-            fix="check model_repo_url and the space in kiln_cache_dir",
+            f"the git remote {remote.url} (model_repo_url) does not serve commit {commit}, "
+            "and no branch and no tag of it leads there",
+            fix="push a branch or a tag that holds the commit, or name another commit",
         )
 
 
-def _fetch(url: str, commit: str, objects: Path) -> None:
-    # No template: its hooks would come along.
-    _git("init", "init", "--quiet", "--bare", "--template=", "--", str(objects))
-    place = f"--git-dir={objects}"
-    known = git_remote.run([place, "cat-file", "-e", f"{commit}^{{tree}}"], FETCH_SECONDS, "git")
-    if known.returncode != 0:
-        options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
-        _git("fetch", place, "fetch", *options, "--", url, commit)
+def _has(commit: str, objects: Path) -> bool:
+    arguments = (f"--git-dir={objects}", "cat-file", "-e", f"{commit}^{{commit}}")
+    return git_process.run(arguments, git_remote.FETCH_SECONDS, "git").returncode == 0
+
+
+def _submodule(remote: Remote, commit: str, objects: Path, empty_folders: tuple[str, ...]) -> str:
+    """Return the first of the empty folders that is a submodule; empty for none."""
+    if not empty_folders:
+        return ""
+    # The cache may hold the archive only.
+    _fetch(remote, commit, objects)
+    arguments = (f"--git-dir={objects}", "ls-tree", "-r", "-z", commit)
+    finished = git_process.run(arguments, git_remote.FETCH_SECONDS, "git")
+    # Each entry: MODE TYPE ID, a tab, the path.
+    rows = [entry.partition("\t") for entry in finished.stdout.split("\0")]
+    links = {path for meta, _, path in rows if meta.startswith(_LINK_MODE)}
+    return next((folder for folder in empty_folders if folder in links), "")
 
 
 def _pack(commit: str, objects: Path, target: Path) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(handle)
     partial = Path(name)
+    arguments = (
+        *(f"--git-dir={objects}", "-c", "tar.umask=0022", "archive", "--format=tar"),
+        *(f"--add-virtual-file={contents.LAST}:{commit}", "-o", str(partial), commit),
+    )
     try:
-        _git(
-            *("archive", f"--git-dir={objects}", "-c", "tar.umask=0022", "archive", "--format=tar"),
-            *(f"--add-virtual-file={_LAST}:{commit}", "-o", str(partial), commit),
-        )
+        finished = git_process.run(arguments, git_remote.FETCH_SECONDS, "git")
+        if finished.returncode != 0:
+            raise PreflightError(
+                f"git archive of the model repo failed: {git_process.reported(finished)}",
+                fix="free some space in kiln_cache_dir; if that is not it, remove the model repo there",
+            )
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(target)

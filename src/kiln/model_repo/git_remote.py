@@ -1,184 +1,166 @@
-"""Access to a model repo's git remote, for playbooks and driver alike: what it may be, what a branch is.
-
-Every value that reaches git is checked here, and git's answer is read here. git runs with `--` before what
-comes from outside, without a terminal, without hooks and with a deadline.
-"""
+"""A model repo's git remote: how it is reached, and how its commits are fetched."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from kiln.errors import PreflightError, UsageError
-from kiln.settings import names
+from kiln.model_repo import address, git_process, ssh_access
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import subprocess
+    from collections.abc import Iterator
 
-# Not git:// (no authentication at all), not ext:: or fd:: (they run commands).
-SCHEMES = ("https", "http", "ssh", "file")
+# What may be used unless the settings say more (model_repo_protocols).
+PROTOCOLS = ("https", "ssh")
 TIMEOUT_SECONDS = 30
-_NO_SUCH_REF = 2  # ls-remote --exit-code
-_LONGEST = 1000
-_HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_SCP = re.compile(rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?{_HOST}:(?![-:])[^:]*")
-_NETWORK_LOCATION = re.compile(
-    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::\d{{1,5}})?"
+FETCH_SECONDS = 1800
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
+# How git says that a server does not give a commit by its id; the last: it is no id in that repository.
+_NOT_SERVED = ("unadvertised object", "not our ref", "couldn't find remote ref")
+# A part of what ssh or a server writes -> what is wrong, and the fix. The first that is found counts.
+_CAUSES = (
+    (
+        "Host key verification failed",
+        "the host key of the server is not the one in model_repo_host_keys",
+        "ask the server's operator whether its key was changed; if it was, put the new line there",
+    ),
+    (
+        "Permission denied (",
+        "the server refuses the SSH key",
+        "add the public half of model_repo_deploy_key to the repo's deploy keys, with leave to read",
+    ),
+    (
+        "could not read Username",
+        "the server asks for a password",
+        "use ssh with a deploy key (model_repo_deploy_key); Kiln asks no credential helper",
+    ),
+    (
+        "detected dubious ownership",
+        "the repository belongs to another user",
+        "give it to the user that runs Kiln, or serve it by ssh or https",
+    ),
 )
-_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
-# git-check-ref-format(1), with the signs of a glob pattern: ls-remote takes patterns.
-_NO_BRANCH = re.compile(r"\.\.|@\{|//|[ ~^:?*\[\\]|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
-# GIT_DIR or GIT_PROXY_COMMAND of the caller's shell must not decide; the place of git's configuration may.
-_KEPT = ("GIT_CONFIG", "GIT_SSL_")
-# git's own, and a server's as git hosts write it.
-_REASONS = ("fatal:", "ERROR:")
 
 
-def check_url(url: str) -> str:
-    """Return the remote's address if git may be given it. Raises UsageError.
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """A remote and how it may be reached.
 
-    An absolute path, `user@host:path`, or an address with https, http, ssh or file. A password has no place
-    in it: it would stand in arguments, logs and the settings.
+    `host_keys` are lines of a known_hosts file, needed for SSH. `deploy_key` is the text of a private key;
+    without one ssh uses those of the user's agent and home.
     """
-    problem = _url_problem(url)
-    if problem:
-        raise UsageError(
-            f"model_repo_url {problem}",
-            fix="set it to https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH or an absolute path",
-        )
-    return url
+
+    url: str
+    protocols: tuple[str, ...] = PROTOCOLS
+    host_keys: tuple[str, ...] = ()
+    deploy_key: str = field(default="", repr=False)
+
+    def with_key(self, deploy_key: str) -> Remote:
+        """Return the remote with a deploy key."""
+        return replace(self, deploy_key=deploy_key)
+
+    def check(self) -> None:
+        """Raise UsageError for what can be refused without the network."""
+        address.check(self.url, self.protocols)
+        if self.deploy_key and address.server(self.url) is None:
+            raise UsageError(
+                "model_repo_deploy_key is set, and model_repo_url is no address for ssh",
+                fix="set model_repo_url to ssh://USER@HOST/PATH, or remove the key",
+            )
 
 
-def _url_problem(url: str) -> str:
-    if not url or len(url) > _LONGEST or not url.isprintable() or " " in url:
-        return "is empty, too long, or holds spaces or control characters"
-    scheme, separator, _ = url.partition("://")
-    if not separator:
-        right = (url.startswith("/") and not url.startswith("//")) or _SCP.fullmatch(url)
-        return "" if right else f"is {names.shown(url)}: no address of a git remote"
-    if scheme not in SCHEMES:
-        return f"begins with {names.shown(scheme)}: only {', '.join(SCHEMES)} are used"
-    return _location_problem(url, scheme)
+@dataclass(frozen=True)
+class Connection:
+    """git with access to one remote."""
+
+    url: str
+    environment: dict[str, str]
+
+    def git(self, seconds: float, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run git. Raises PreflightError at the deadline."""
+        what = f"the git remote {self.url} (model_repo_url)"
+        return git_process.run(arguments, seconds, what, self.environment)
 
 
-def _location_problem(url: str, scheme: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "is no address"
-    if ":" in parts.netloc.rpartition("@")[0]:
-        return "holds a password: let git's credential helper or an SSH key do that"
-    if scheme == "file":
-        right = not parts.netloc and parts.path.startswith("/")
-    else:
-        right = bool(_NETWORK_LOCATION.fullmatch(parts.netloc)) and not parts.path.startswith("/-")
-    return "" if right else f"is {names.shown(url)}: its host or its path cannot be one"
+@contextmanager
+def connected(remote: Remote) -> Iterator[Connection]:
+    """Give access to a remote; the deploy key exists as a file only as long as this lasts.
 
-
-def check_branch(branch: str) -> str:
-    """Return the branch's name if it can be one by git's rules and is no pattern. Raises UsageError."""
-    if not branch or len(branch) > _LONGEST or not branch.isprintable() or _NO_BRANCH.search(branch):
-        raise UsageError(
-            f"model_repo_branch is {names.shown(branch)}: no name of a branch",
-            fix="set it to the branch's whole name, without refs/heads/ and without * or ?",
-        )
-    return branch
-
-
-def resolve(url: str, branch: str, timeout_seconds: float = TIMEOUT_SECONDS) -> str:
-    """Return the commit that the branch is at, 40 or 64 hex digits.
-
-    Raises UsageError for a value that is never given to git, PreflightError when the remote has no such
-    branch, cannot be read, or does not answer in time.
+    Raises UsageError, and PreflightError when there is no place for the key.
     """
-    wanted = f"refs/heads/{check_branch(branch)}"
-    command = ["ls-remote", "--exit-code", "--quiet", "--", check_url(url), wanted]
-    finished = run(command, timeout_seconds, f"the git remote {url} (model_repo_url)")
-    if finished.returncode not in {0, _NO_SUCH_REF}:
-        raise PreflightError(
-            f"the git remote {url} (model_repo_url) cannot be read: {reported(finished)}",
-            fix="check model_repo_url and that this machine may read it",
+    remote.check()
+    server = address.server(remote.url)
+    ssh = ssh_access.command(server, remote.host_keys, remote.deploy_key) if server else nullcontext("false")
+    with ssh as command:
+        protocols = ":".join(remote.protocols)
+        yield Connection(
+            remote.url,
+            {"GIT_ALLOW_PROTOCOL": protocols, "GIT_SSH_COMMAND": command, "GIT_SSH_VARIANT": "ssh"},
         )
-    # ls-remote compares the ends of names: refs/foo/refs/heads/main is listed for refs/heads/main.
-    rows = [line.split("\t") for line in finished.stdout.splitlines()]
-    found = {row[0] for row in rows if row[1:] == [wanted] and _COMMIT.fullmatch(row[0])}
-    if len(found) != 1:
-        raise PreflightError(
-            f"the git remote {url} has no branch {branch} (model_repo_branch)",
-            fix="push the branch, or correct model_repo_branch",
-        )
-    return found.pop()
 
 
-def check_commit(commit: str) -> str:
-    """Return the id if it is one. Raises UsageError."""
-    if not _COMMIT.fullmatch(commit):
-        raise UsageError(f"{names.shown(commit)} is no commit", fix="give its whole id, 40 or 64 hex digits")
-    return commit
-
-
-def run(arguments: Sequence[str], timeout_seconds: float, what: str) -> subprocess.CompletedProcess[str]:
-    """Run git, and at the deadline end it with all that it started. The caller's folder has no part in it.
-
-    `what` is who did not answer, for the message. Raises PreflightError.
-    """
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *arguments]
-    child = subprocess.Popen(
-        command,
-        cwd="/",
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
+def refused(connection: Connection, finished: subprocess.CompletedProcess[str]) -> PreflightError:
+    """Return the error for a git command that the remote has refused, or could not be reached for."""
+    for sign, problem, fix in _CAUSES:
+        if sign in finished.stderr:
+            return PreflightError(f"the git remote {connection.url} (model_repo_url): {problem}", fix=fix)
+    return PreflightError(
+        f"the git remote {connection.url} (model_repo_url) cannot be read: {git_process.reported(finished)}",
+        fix="check model_repo_url and that this machine may read it",
     )
-    try:
-        output, errors = child.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired as error:
+
+
+def make_repository(folder: str) -> None:
+    """Make an empty bare repository, or leave the one that is there. Raises PreflightError."""
+    # No template: its hooks would come along.
+    arguments = ("init", "--quiet", "--bare", "--template=", "--", folder)
+    finished = git_process.run(arguments, FETCH_SECONDS, "git")
+    if finished.returncode != 0:
         raise PreflightError(
-            f"{what} did not answer in {timeout_seconds:g} s", fix="check the network and model_repo_url"
-        ) from error
-    finally:
-        _end(child)
-    return subprocess.CompletedProcess(command, child.returncode, output, errors)
+            f"git init failed in {folder}: {git_process.reported(finished)}",
+            fix="free some space there and make it writable",
+        )
 
 
-def _end(child: subprocess.Popen[str]) -> None:
-    """End git and the ssh that it may have started, which would hold its pipes."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+_OPTIONS = (
+    "--quiet",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-auto-maintenance",
+    "--no-write-fetch-head",
+)
 
 
-def _environment() -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith(_KEPT)
-    }
-    return kept | {
-        "GIT_TERMINAL_PROMPT": "0",
-        # A program that prints a token, which CI systems set. Empty: git asks no other program either.
-        "GIT_ASKPASS": os.environ.get("GIT_ASKPASS", ""),
-        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
-        "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
-        "GIT_OPTIONAL_LOCKS": "0",
-        "LC_ALL": "C.UTF-8",
-    }
+def fetch_commit(connection: Connection, folder: str, commit: str, *options: str) -> bool:
+    """Fetch one commit by its id into a repository; return False when the server does not give it that way.
 
-
-def reported(finished: subprocess.CompletedProcess[str]) -> str:
-    """Return git's reason for what went wrong, as one line that is safe on a terminal.
-
-    That is the first line that git marks as one; ssh's warnings and a server's greeting come before it.
+    A server that speaks protocol 0 or 1 gives only what its refs are at, unless it has
+    uploadpack.allowReachableSHA1InWant (git-config(1)); protocol 2 gives any object that it has.
     """
-    lines = [line for line in finished.stderr.splitlines() if line.strip()]
-    reason = next((line for line in lines if line.startswith(_REASONS)), lines[-1] if lines else "")
-    words = "".join(sign for sign in reason if sign.isprintable())
-    return words[:200].strip() or f"git exited with {finished.returncode}"
+    finished = _fetch(connection, folder, ("--depth=1", *options), commit)
+    if finished.returncode == 0:
+        return True
+    if any(sign in finished.stderr for sign in _NOT_SERVED):
+        return False
+    raise refused(connection, finished)
+
+
+def fetch_all(connection: Connection, folder: str, *options: str) -> None:
+    """Fetch all branches and tags with their whole history. Raises PreflightError."""
+    # The depth is git's infinity: a repository that was shallow becomes complete.
+    wanted = ("+refs/heads/*:refs/kiln/heads/*", "+refs/tags/*:refs/kiln/tags/*")
+    finished = _fetch(connection, folder, ("--depth=2147483647", *options), *wanted)
+    if finished.returncode != 0:
+        raise refused(connection, finished)
+
+
+def _fetch(
+    connection: Connection, folder: str, options: tuple[str, ...], *wanted: str
+) -> subprocess.CompletedProcess[str]:
+    # By a name: git does not record an address as one that leaves out objects when it begins with a slash.
+    remote = f"remote.model_repo.url={connection.url}"
+    place = (f"--git-dir={folder}", "-c", remote)
+    return connection.git(FETCH_SECONDS, *place, *_FETCH, *options, "--", "model_repo", *wanted)

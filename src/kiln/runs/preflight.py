@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from kiln.errors import AwsError, PreflightError, UnreachableError
 from kiln.ledger import store
-from kiln.model_repo import git_archive, git_remote
+from kiln.model_repo import commits, git_archive, versions
+from kiln.model_repo.git_remote import Remote
 from kiln.phases import Need
-from kiln.settings import files, vault
+from kiln.settings import files, secret_references, vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,13 +61,41 @@ def check_account(effects: Effects) -> str:
         ) from error
 
 
-def check_branch(settings: Driver) -> str | None:
-    """Return the commit of the model repo's branch; None when the pipeline has no model repo."""
-    url, branch = settings.model_repo_url, settings.model_repo_branch
-    if not url:
+def check_version(root: Path, settings: Driver) -> str | None:
+    """Return the model repo's commit that would be deployed now; None when the pipeline has no model repo."""
+    if not settings.model_repo_url:
         return None
     git_archive.check_name(settings.model_repo_name)
-    return git_remote.resolve(url, branch)
+    asked = versions.wanted(settings.model_repo_branch, settings.model_repo_version)
+    return commits.resolve(_remote(root, settings), asked)
+
+
+def check_archive(root: Path, settings: Driver) -> None:
+    """Fetch that commit into the cache. Raises UsageError when some of its files lie elsewhere."""
+    commit = check_version(root, settings)
+    if commit is not None:
+        cache = git_archive.folder(Path(settings.kiln_cache_dir))
+        git_archive.archive(_remote(root, settings), commit, settings.model_repo_name, cache)
+
+
+def _remote(root: Path, settings: Driver) -> Remote:
+    """Return the model repo's remote, with the deploy key from the vault."""
+    remote = Remote(
+        url=settings.model_repo_url,
+        protocols=settings.model_repo_protocols,
+        host_keys=settings.model_repo_host_keys,
+    )
+    remote.check()
+    name = secret_references.deploy_key(settings.model_repo_deploy_key)
+    if not name:
+        return remote
+    held = vault.read(root, settings.kiln_environment)
+    if not isinstance(held.get(name), str):
+        raise PreflightError(
+            f"vault/{settings.kiln_environment}.yml has no text {name} (model_repo_deploy_key)",
+            fix=f"put the private key there: {vault.edit_command(root, settings.kiln_environment)}",
+        )
+    return remote.with_key(held[name])
 
 
 def check_private_key(root: Path, settings: Access) -> None:
@@ -152,7 +181,8 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((Need.PYTHON_ENVIRONMENT,), lambda one: check_cache(one.driver)),
     ((Need.MODEL_REPO, Need.NODES), lambda one: check_cache(one.driver)),
     ((Need.NODES,), lambda one: check_private_key(one.question.root, one.driver)),
-    ((Need.MODEL_REPO,), lambda one: check_branch(one.driver)),
+    ((Need.MODEL_REPO,), lambda one: check_version(one.question.root, one.driver)),
+    ((Need.MODEL_REPO, Need.NODES), lambda one: check_archive(one.question.root, one.driver)),
     ((Need.VAULT,), lambda one: check_vault(one.question.root, one.question.environment, one.sources())),
     ((), lambda one: check_account(one.effects)),
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),

@@ -26,6 +26,8 @@ _ANSIBLE = "ansible_"
 # Said on the command line by --run-id, --date and the pipeline's name, never by -e.
 _OWN_OPTIONS = {"pipeline": "the pipeline's name", "run_id": "--run-id", "ds": "--date"}
 
+_BRANCH, _VERSION = "model_repo_branch", "model_repo_version"
+
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str, int, float), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
     "list": (list,), "dict": (dict,),
@@ -80,12 +82,26 @@ def check(
             if key == secret_references.KEY:
                 secret_references.references(value, source.label)
                 continue
+            if key == secret_references.DEPLOY_KEY:
+                secret_references.deploy_key(value, source.label)
             secret_references.check_absent(str(key), value, source.label)
             if key in model:
                 convert(source, key, value, model[key])
             elif key in options:
                 _check_kind(source, key, value, options[key])
+    _check_model_repo(sources)
     return sources
+
+
+def _check_model_repo(sources: Sequence[files.Source]) -> None:
+    """Raise UsageError for a branch that has no effect, because a weaker source has named a version."""
+    versions = [source for source in sources if source.values.get(_VERSION)]
+    for source in sources[sources.index(versions[-1]) + 1 :] if versions else ():
+        if _BRANCH in source.values and _VERSION not in source.values:
+            raise UsageError(
+                f"{source.label}: {_BRANCH} has no effect: {versions[-1].label} sets {_VERSION}",
+                fix=f"set {_VERSION} there, which takes a branch too",
+            )
 
 
 def _check_name(

@@ -220,6 +220,10 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_vault_generates_secrets: bool = False
     model_repo_url: str = ""
     model_repo_branch: str = ""
+    model_repo_version: str = ""
+    model_repo_protocols: tuple[Literal["https", "http", "ssh", "file"], ...] = ("https", "ssh")
+    model_repo_host_keys: tuple[str, ...] = ()
+    model_repo_deploy_key: str = ""
     model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
     emr_node_environment_hash: str = ""

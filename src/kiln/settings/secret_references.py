@@ -1,4 +1,4 @@
-"""node_secrets_values: names of secrets, each with one reference into the vault and nothing else."""
+"""Settings that refer to the vault: node_secrets_values and model_repo_deploy_key, names and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "node_secrets_values"
+DEPLOY_KEY = "model_repo_deploy_key"
 _REFERENCE = re.compile(r"\{\{\s*(vault_[a-z0-9_]+)\s*\}\}")
+_VARIABLE = re.compile(r"vault_[a-z0-9_]+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # From the first opening to the last end: an end may also stand within a text of a template.
 _TEMPLATE = re.compile(r"\{[{%](?:.*[%}]\}|.*)", re.DOTALL)
@@ -46,6 +48,22 @@ def references(values: Any, label: str) -> dict[str, str]:
             )
         found[name] = reference[1]
     return found
+
+
+def deploy_key(value: Any, label: str = "") -> str:
+    """Return the name in the vault of the deploy key; empty for none. Raises UsageError.
+
+    The message never shows the value, which may be the key itself.
+    """
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        place = f"{label}: " if label else ""
+        raise UsageError(
+            f"{place}{DEPLOY_KEY} is no name of a variable in the vault (its value is not shown)",
+            fix=f"put the key into the vault, and write its name alone: {DEPLOY_KEY}: vault_{DEPLOY_KEY}",
+        )
+    return value
 
 
 def check_absent(key: str, value: Any, label: str) -> None:

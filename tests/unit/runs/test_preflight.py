@@ -1,24 +1,27 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kiln.errors import KilnError, PreflightError, UsageError
+from kiln.model_repo import commits
 from kiln.runs import preflight, selection
-from kiln.settings import resolve
+from kiln.settings import resolve, vault
 from kiln.settings.model import Driver, StepSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fakes import FakeAws
+
+    from kiln.model_repo.git_remote import Remote
 
 
 def settings(**changes: Any) -> Driver:
     changes.setdefault("kiln_cache_dir", "/nowhere/cache")
     changes.setdefault("model_repo_name", "model_repo")
+    changes.setdefault("model_repo_protocols", ("file",))
     return Driver(
         ds="2026-11-20",
         aws_region="us-east-1",
@@ -32,6 +35,10 @@ def settings(**changes: Any) -> Driver:
         kiln_poll_interval_seconds=1.0,
         **{"steps": (StepSettings(name="sd", jar="j"),)} | changes,
     )
+
+
+def check_version(driver: Driver) -> str | None:
+    return preflight.check_version(Path("/nowhere"), driver)
 
 
 @pytest.fixture
@@ -52,13 +59,13 @@ def test_a_branch_is_resolved_to_its_commit(remote: Path) -> None:
     head = subprocess.run(
         ["git", "-C", remote, "rev-parse", "main"], check=True, capture_output=True, text=True
     )
-    found = preflight.check_branch(settings(model_repo_url=str(remote), model_repo_branch="main"))
+    found = check_version(settings(model_repo_url=str(remote), model_repo_branch="main"))
     assert found == head.stdout.strip()
 
 
 def test_a_missing_branch_is_said(remote: Path) -> None:
     with pytest.raises(PreflightError, match="no branch gone") as error:
-        preflight.check_branch(settings(model_repo_url=str(remote), model_repo_branch="gone"))
+        check_version(settings(model_repo_url=str(remote), model_repo_branch="gone"))
     assert "model_repo_branch" in error.value.message
 
 
@@ -67,28 +74,63 @@ def test_only_the_branch_itself_counts(remote: Path) -> None:
     subprocess.run(["git", "-C", remote, "tag", "v1"], check=True)
     for name in ("nightly", "v1"):
         with pytest.raises(PreflightError, match=f"no branch {name}"):
-            preflight.check_branch(settings(model_repo_url=str(remote), model_repo_branch=name))
+            check_version(settings(model_repo_url=str(remote), model_repo_branch=name))
 
 
 def test_a_remote_out_of_reach_is_said() -> None:
     with pytest.raises(PreflightError, match="/nowhere/repo"):
-        preflight.check_branch(settings(model_repo_url="/nowhere/repo", model_repo_branch="main"))
+        check_version(settings(model_repo_url="/nowhere/repo", model_repo_branch="main"))
 
 
 def test_an_address_that_looks_like_an_option_is_no_option() -> None:
     with pytest.raises(UsageError, match="model_repo_url"):
-        preflight.check_branch(settings(model_repo_url="--upload-pack=touch x", model_repo_branch="main"))
+        check_version(settings(model_repo_url="--upload-pack=touch x", model_repo_branch="main"))
 
 
 def test_a_model_repo_whose_name_is_no_folder_is_refused(remote: Path) -> None:
     with pytest.raises(UsageError, match="model_repo_name"):
-        preflight.check_branch(
-            settings(model_repo_url=str(remote), model_repo_branch="main", model_repo_name="../x")
-        )
+        check_version(settings(model_repo_url=str(remote), model_repo_branch="main", model_repo_name="../x"))
+
+
+def test_files_that_lie_in_another_repository_are_refused_before_a_launch(
+    remote: Path, tmp_path: Path
+) -> None:
+    driver = settings(
+        model_repo_url=str(remote), model_repo_branch="main", kiln_cache_dir=str(tmp_path / "cache")
+    )
+    preflight.check_archive(tmp_path, driver)
+    assert list((tmp_path / "cache/models").glob("model_repo-*.tar"))
+    link = ["update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},libs"]
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (link, [*author, "commit", "-q", "-m", "link"]):
+        subprocess.run(["git", "-C", remote, *command], check=True)
+    with pytest.raises(UsageError, match="has a submodule, libs"):
+        preflight.check_archive(tmp_path, driver)
+
+
+def test_a_deploy_key_is_read_from_the_vault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before a launch, and no message shows it."""
+    asked: list[Remote] = []
+    monkeypatch.setattr(commits, "resolve", lambda remote, _: asked.append(remote))
+    monkeypatch.setattr(vault, "read", lambda *_: {"vault_key": "canary-key", "vault_number": 7})
+    ssh: dict[str, Any] = {
+        "model_repo_url": "git@git.example.com:team/repo.git",
+        "model_repo_branch": "main",
+        "model_repo_protocols": ("ssh",),
+    }
+    preflight.check_version(tmp_path, settings(model_repo_deploy_key="vault_key", **ssh))
+    assert [remote.deploy_key for remote in asked] == ["canary-key"]
+    for name in ("vault_other", "vault_number"):
+        with pytest.raises(PreflightError, match=f"vault/local.yml has no text {name}") as error:
+            preflight.check_version(tmp_path, settings(model_repo_deploy_key=name, **ssh))
+        assert "ansible-vault edit" in error.value.fix
+    with pytest.raises(UsageError, match="model_repo_deploy_key") as refused:
+        preflight.check_version(tmp_path, settings(model_repo_deploy_key="canary-key", **ssh))
+    assert "canary" not in refused.value.message + refused.value.fix
 
 
 def test_a_pipeline_without_model_repo_has_nothing_to_check() -> None:
-    assert preflight.check_branch(settings()) is None
+    assert check_version(settings()) is None
 
 
 @pytest.fixture
@@ -151,7 +193,8 @@ def made_checks(
     for name in (
         "check_cache",
         "check_private_key",
-        "check_branch",
+        "check_version",
+        "check_archive",
         "check_vault",
         "check_account",
         "check_state",
@@ -165,17 +208,18 @@ def made_checks(
 
 
 ALWAYS = {"check_account", "check_state"}
+DEPLOYS = {"check_version", "check_archive", "check_cache", "check_private_key", "check_vault"}
 
 
 @pytest.mark.parametrize(
     ("actions", "checks"),
     [
-        (["launch"], {"check_branch"}),
+        (["launch"], {"check_version"}),
         (["provision"], {"check_cache", "check_private_key"}),
-        (["deploy"], {"check_branch", "check_cache", "check_private_key", "check_vault"}),
+        (["deploy"], DEPLOYS),
         (["sd"], set()),
         (["sd", "terminate"], set()),
-        ([], {"check_branch", "check_cache", "check_private_key", "check_vault"}),
+        ([], DEPLOYS),
     ],
 )
 def test_a_run_is_checked_for_what_its_phases_need(
