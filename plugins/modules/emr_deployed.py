@@ -13,7 +13,7 @@ version_added: "0.1.0"
 description:
   - Runs on the control host after provision and deploy. A step that is complete is taken for done only when
     the model repo's commit and the Python environment are still those that it ran with.
-  - A run without a ledger gets none.
+  - A run without a ledger gets none. The cluster's tag C(code_commit) holds the commit too.
 options:
   pipeline:
     description: Name of the pipeline.
@@ -39,6 +39,12 @@ options:
     description: Name of the Python environment on all nodes; empty when it stays as it was.
     type: str
     default: ""
+  is_rollback:
+    description: >-
+      The commit had been active before, and those that came after it are undone: the release before it is
+      what the next rollback goes back to.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

@@ -33,7 +33,8 @@ class Need(Enum):
 class Phase(NamedTuple):
     """One row of the table. `failure` is the exit code when an error has none of its own.
 
-    A phase that `launches` makes a cluster: it is watched, and an interrupted one is ended.
+    A phase that `launches` makes a cluster: it is watched, and an interrupted one is ended. One `on_request`
+    is no part of a whole run: ACTIONS has to name it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Phase(NamedTuple):
     failure: ExitCode
     needs: frozenset[Need] = frozenset()
     launches: bool = False
+    on_request: bool = False
 
 
 LAUNCH = Phase("launch", Work.PLAYBOOK, ExitCode.LAUNCH, frozenset({Need.MODEL_REPO}), launches=True)
@@ -56,12 +58,21 @@ DEPLOY = Phase(
     ExitCode.PROVISION,
     frozenset({Need.CLUSTER, Need.NODES, Need.MODEL_REPO, Need.VAULT}),
 )
+ROLLBACK = Phase(
+    "rollback",
+    Work.PLAYBOOK,
+    ExitCode.PROVISION,
+    frozenset({Need.CLUSTER, Need.NODES}),
+    on_request=True,
+)
 # Stands for each step of the pipeline, under the step's own name.
 STEP = Phase("step", Work.STEP, ExitCode.STEP_FAILED, frozenset({Need.CLUSTER}))
 TERMINATE = Phase("terminate", Work.TERMINATE, ExitCode.NOT_TERMINATED)
 
 # In the order of a whole run.
-TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, STEP, TERMINATE)
-BEFORE_STEPS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)
+TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, ROLLBACK, STEP, TERMINATE)
+PLAYBOOKS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)
+# What a whole run does before its steps.
+BEFORE_STEPS: tuple[Phase, ...] = tuple(row for row in PLAYBOOKS if not row.on_request)
 # Names that ACTIONS knows in every pipeline; no step, group, pipeline or environment may have one of them.
 ACTIONS: tuple[str, ...] = tuple(row.name for row in TABLE if row.work is not Work.STEP)

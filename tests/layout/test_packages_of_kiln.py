@@ -25,7 +25,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnosis": {"aws", "emr"},
     "runs": {"aws", "diagnosis", "emr", "ledger", "model_repo", "playbooks", "settings"},
     "display": {"runs"},
-    "ansible_modules": {"aws", "diagnosis", "emr", "ledger", "nodes", "runs", "settings", "watching"},
+    "ansible_modules": {
+        "aws",
+        "diagnosis",
+        "emr",
+        "ledger",
+        "model_repo",
+        "nodes",
+        "runs",
+        "settings",
+        "watching",
+    },
     "commands": {
         "aws",
         "diagnosis",

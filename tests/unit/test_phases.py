@@ -16,14 +16,14 @@ from kiln.settings.model import StepSettings
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("row", phases.BEFORE_STEPS, ids=lambda row: str(row.name))
+@pytest.mark.parametrize("row", phases.PLAYBOOKS, ids=lambda row: str(row.name))
 def test_every_playbook_of_the_table_exists(row: phases.Phase) -> None:
     assert (CHECKOUT / f"playbooks/{row.name}.yml").is_file()
 
 
 def test_names_are_unique_and_only_the_first_phase_launches() -> None:
     assert len({row.name for row in phases.TABLE}) == len(phases.TABLE)
-    assert [row.launches for row in phases.TABLE] == [True, False, False, False, False]
+    assert [row.launches for row in phases.TABLE] == [True, False, False, False, False, False]
     assert all(Need.CLUSTER in row.needs for row in phases.TABLE[1:-1])
 
 

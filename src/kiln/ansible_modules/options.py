@@ -73,4 +73,14 @@ DEPLOYED: Options = {
     "cluster_id": {"type": "str", "required": True},
     "commit": {"type": "str", "default": ""},
     "environment_hash": {"type": "str", "default": ""},
+    "is_rollback": {"type": "bool", "default": False},
+} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+
+ROLLBACK: Options = {
+    "pipeline": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "run_id": {"type": "str", "required": True},
+    "cluster_id": {"type": "str", "required": True},
+    "release": {"type": "str", "default": ""},
+    "nodes": {"type": "dict", "required": True},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip

@@ -19,6 +19,13 @@ EMR_MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
 OWNER = "owner"
 # When the cluster has expired; for how long EMR lets it be idle; until when it is held for debugging.
 EXPIRES_AT, IDLE_TIMEOUT, HELD_UNTIL = "expires_at", "idle_timeout_seconds", "held_until"
+# The commit of the model repo that is active on the nodes.
+CODE_COMMIT = "code_commit"
+# Tags that are not set at launch, and what sets them.
+_LATER = {
+    HELD_UNTIL: "a cluster is held for debugging (`kiln hold`)",
+    CODE_COMMIT: "the model repo is deployed",
+}
 _MOST_DIGITS = 9
 
 
@@ -26,14 +33,12 @@ def tags(identity: Identity, shape: ClusterShape, now: datetime) -> dict[str, st
     """Return all tags of the launch call. Kiln's own win over the ones from the settings.
 
     Raises UsageError for a tag whose name is one of Kiln's in other letters: conditions of IAM on tags ignore
-    case, so nobody could launch or end such a cluster (docs/permissions.md); and for the tag of a hold.
+    case, so nobody could launch or end such a cluster (docs/permissions.md); and for one that is set later.
     """
     own = _own_tags(identity, shape, now)
-    if HELD_UNTIL in map(str.lower, shape.tags):
-        raise UsageError(
-            f"emr_cluster_tags: {HELD_UNTIL} is set when a cluster is held for debugging",
-            fix="rename or remove it; `kiln hold` holds a cluster",
-        )
+    for key, when in _LATER.items():
+        if key in map(str.lower, shape.tags):
+            raise UsageError(f"emr_cluster_tags: {key} is set when {when}", fix="rename or remove it")
     by_small_letters = {key.lower(): key for key in own}
     for key in shape.tags:
         known = by_small_letters.get(key.lower(), key)

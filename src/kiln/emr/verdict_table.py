@@ -54,7 +54,7 @@ def _cancelled(name: str, evidence: str, holds: Callable[[Evidence], bool]) -> R
     return Row(name, evidence, holds, Verdict.CANCELLED, FailureClass.CANCELLED)
 
 
-_PLAYBOOKS = frozenset({phases.PROVISION.name, phases.DEPLOY.name})
+_PLAYBOOKS = frozenset({phases.PROVISION.name, phases.DEPLOY.name, phases.ROLLBACK.name})
 _NORMAL_ENDS = ("", "ALL_STEPS_COMPLETED", states.USER_REQUEST)
 _WITH_ERRORS = "TERMINATED_WITH_ERRORS"
 # Guess (docs/aws_facts.md 14.3): how the end by the auto-termination policy is reported.
@@ -287,7 +287,7 @@ TABLE: tuple[Row, ...] = (
     _failed(
         "playbook_failed",
         FailureClass.PROVISION,
-        "provision or deploy failed, and nothing above explains it",
+        "provision, deploy or rollback failed, and nothing above explains it",
         lambda seen: seen.awaited is Awaited.PLAYBOOK or bool(_PLAYBOOKS.intersection(seen.failed_phases)),
     ),
     _failed(

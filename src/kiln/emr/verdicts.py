@@ -117,7 +117,7 @@ def _was_repeated(run: Run, entry: Phase) -> bool:
 
     Somebody may have run the playbook by hand meanwhile, which writes nothing about phases.
     """
-    is_playbook = any(entry.name == row.name for row in phases.BEFORE_STEPS)
+    is_playbook = any(entry.name == row.name for row in phases.PLAYBOOKS)
     return is_playbook and bool(entry.ended_at) and any(one.intent_at >= entry.ended_at for one in run.steps)
 
 

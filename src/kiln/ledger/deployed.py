@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from kiln.errors import UsageError
 from kiln.identity import CLUSTER_ID
@@ -15,40 +17,67 @@ if TYPE_CHECKING:
 # A git commit (SHA-1 or SHA-256), and group_vars/all/python_environment.yml's name of an environment.
 _FORMS = {"commit": re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"), "environment": re.compile(r"[0-9a-f]{16}")}
 
+_MOST_COMMITS = 100
 
-def record(ledger: Ledger, cluster_id: str, *, commit: str = "", environment: str = "") -> bool:
-    """Write down what was put on the nodes of a cluster; an empty value stays as it was there.
 
-    Returns whether the ledger had something else. A run without a ledger gets none. Raises UsageError for
-    what is no commit, environment or cluster, LedgerUnreadableError, and what S3's answers raise.
+class Deployed(NamedTuple):
+    """What was put on the nodes of a cluster; an empty value stays as it was there.
+
+    `is_rollback`: the commit had been active before, and what came after it is undone.
     """
-    _check(cluster_id, commit=commit, environment=environment)
 
-    def change(run: Run) -> None:
-        run.deployed_commit, run.deployed_environment = _after(run, cluster_id, commit, environment)
-        run.deployed_cluster_id = cluster_id
+    cluster_id: str
+    commit: str = ""
+    environment: str = ""
+    is_rollback: bool = False
 
+    def check(self) -> None:
+        """Raise UsageError for what is no commit, environment or cluster."""
+        _check(self.cluster_id, commit=self.commit, environment=self.environment)
+
+    def write(self, run: Run) -> None:
+        """Write it into a ledger, which keeps nothing that was on another cluster."""
+        if run.deployed_cluster_id != self.cluster_id:
+            run.deployed_commit, run.deployed_environment, run.deployed_commits = "", "", []
+        run.deployed_cluster_id = self.cluster_id
+        run.deployed_commits = self._commits(run)
+        run.deployed_commit = self.commit or run.deployed_commit
+        run.deployed_environment = self.environment or run.deployed_environment
+
+    def is_in(self, run: Run) -> bool:
+        """Return whether a ledger has it already."""
+        after = msgspec.structs.replace(run)
+        self.write(after)
+        return after == run
+
+    def _commits(self, run: Run) -> list[str]:
+        # Older ledgers have the last one only.
+        before = run.deployed_commits or [run.deployed_commit] * bool(run.deployed_commit)
+        if not self.commit or before[-1:] == [self.commit]:
+            return before
+        if self.is_rollback and self.commit in before:
+            return before[: len(before) - before[::-1].index(self.commit)]
+        return [*before, self.commit][-_MOST_COMMITS:]
+
+
+def record(ledger: Ledger, what: Deployed) -> bool:
+    """Write down what was put on the nodes of a cluster; return whether the ledger had something else.
+
+    A run without a ledger gets none. Raises UsageError, LedgerUnreadableError, and what S3's answers raise.
+    """
+    what.check()
     run = ledger.read()
-    if run is None or is_recorded(run, cluster_id, commit=commit, environment=environment):
+    if run is None or what.is_in(run):
         return False
-    ledger.update(change)
+    ledger.update(what.write)
     return True
 
 
-def is_recorded(run: Run, cluster_id: str, *, commit: str = "", environment: str = "") -> bool:
-    """Return whether the ledger has this already."""
-    before = (run.deployed_commit, run.deployed_environment)
-    same = _after(run, cluster_id, commit, environment) == before
-    return same and run.deployed_cluster_id == cluster_id
-
-
-def _after(run: Run, cluster_id: str, commit: str, environment: str) -> tuple[str, str]:
-    """Return what the ledger has afterwards: nothing that was on another cluster."""
-    same = run.deployed_cluster_id == cluster_id
-    return (
-        commit or (run.deployed_commit if same else ""),
-        environment or (run.deployed_environment if same else ""),
-    )
+def commits_on(run: Run | None, cluster_id: str) -> list[str]:
+    """Return the commits that were active on a cluster's nodes, the present one last."""
+    if run is None or run.deployed_cluster_id != cluster_id:
+        return []
+    return run.deployed_commits or [run.deployed_commit] * bool(run.deployed_commit)
 
 
 def _check(cluster_id: str, **values: str) -> None:

@@ -151,6 +151,9 @@ class Run(msgspec.Struct, kw_only=True):
     deployed_commit: str = ""
     deployed_environment: str = ""
     deployed_cluster_id: ClusterId | None = None
+    # The commits that were active on that cluster's nodes, the present one last: each deploy adds one, a
+    # rollback takes away those after the one that it goes back to.
+    deployed_commits: Annotated[list[str], Meta(max_length=100)] = []
     # Somebody has asked for the end of the run: no driver begins anything more.
     cancel_requested_at: str | None = None
     # Until when the cluster of the failed run is kept for debugging.

@@ -23,6 +23,7 @@ OWN_ACTIONS = frozenset(
         "emr_target_nodes",
         "kiln_check",
         "model_repo_archive",
+        "model_repo_rollback",
         "node_secrets_file",
     }
 )

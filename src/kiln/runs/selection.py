@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kiln.settings.model import StepSettings
     from kiln.settings.step_needs import Needs
 
-_PLAYBOOKS = {row.name: row for row in phases.BEFORE_STEPS}
+_PLAYBOOKS = {row.name: row for row in phases.PLAYBOOKS}
 
 
 class SelectedPhase(msgspec.Struct, frozen=True):

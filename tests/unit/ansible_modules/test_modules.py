@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 from fakes import shape
 
-from kiln.ansible_modules import cluster, cluster_info, deployed, options, report, step
+from kiln.ansible_modules import cluster, cluster_info, deployed, options, report, rollback, step
 from kiln.errors import ClusterNotFoundError, KilnError, NotTerminatedError, StepFailedError, UsageError
 from kiln.settings.model import ClusterShape, StepSettings
 
@@ -28,6 +29,7 @@ SPECS = {
     "emr_cluster_info": options.CLUSTER_INFO,
     "emr_step": options.STEP,
     "emr_deployed": options.DEPLOYED,
+    "model_repo_rollback": options.ROLLBACK,
 }
 
 
@@ -331,6 +333,35 @@ def test_what_is_deployed_is_remembered_once(context: Context, aws: FakeAws, *, 
     assert deployed.work(context, module)["changed"] is True
     assert deployed.work(context, module)["changed"] is check_mode
     assert aws.calls.count("PutObject") == written + (not check_mode)
+    tagged = aws.clusters["j-0001"].tags.get("code_commit")
+    assert tagged == (None if check_mode else "a" * 40)
+    assert aws.calls.count("AddTags") == (not check_mode)
+
+
+def node(*commits: str) -> list[dict[str, str]]:
+    """Return what ansible.builtin.find says of a node with these releases."""
+    return [
+        {
+            "path": f"/opt/kiln/models/model_repo/releases/{commit}/.kiln-release",
+            "checksum": hashlib.sha256(commit.encode()).hexdigest(),
+        }
+        for commit in commits
+    ]
+
+
+def test_a_rollback_goes_by_the_ledger_of_the_run(context: Context) -> None:
+    launch(context)
+    run = {name: value for name, value in RUN.items() if name != "owner"}
+    old, new = "a" * 40, "b" * 40
+    for commit in (old, new):
+        deployed.work(
+            context, Module(options.DEPLOYED, ACCOUNT | run | {"cluster_id": "j-0001", "commit": commit})
+        )
+    nodes = {"10.0.0.1": node(old, new), "10.0.0.2": node(new, old)}
+    given = ACCOUNT | run | {"cluster_id": "j-0001", "nodes": nodes}
+    assert rollback.work(context, Module(options.ROLLBACK, given)) == {"changed": False, "commit": old}
+    given = given | {"release": new[:7]}
+    assert rollback.work(context, Module(options.ROLLBACK, given))["commit"] == new
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def error_of(folder: Path, result: Any, action: str = "ansible.builtin.command")
     return failure_of(TRY, [event_of(line)], folder / "try.log", folder)
 
 
-@pytest.mark.parametrize("row", phases.BEFORE_STEPS, ids=lambda row: str(row.name))
+@pytest.mark.parametrize("row", phases.PLAYBOOKS, ids=lambda row: str(row.name))
 def test_a_failed_task_has_the_exit_code_of_its_phase_and_names_the_phase(
     row: phases.Phase, tmp_path: Path
 ) -> None:
