@@ -181,7 +181,17 @@ def _lacking(root: Path, environment: str, held: dict[str, Any]) -> Made:
         sources = files.chain(root, environment, pipeline, ())
         lacking = wanted(sources) - held.keys()
         (generated if generates(sources) else missing).update(lacking)
+        # A key that somebody has to register at a git server cannot be made up.
+        missing.update(_deploy_key(sources) - held.keys())
     return Made(sorted(generated - missing), sorted(missing))
+
+
+def _deploy_key(sources: Sequence[files.Source]) -> set[str]:
+    """Return the name of the secret that the strongest source names as deploy key, if any does."""
+    key = secret_references.DEPLOY_KEY
+    named = [source for source in sources if key in source.values][-1:]
+    found = {secret_references.deploy_key(source.values[key], source.label) for source in named}
+    return found - {""}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -34,9 +34,10 @@ def test_every_request_carries_the_run_in_its_tags_and_an_idle_policy() -> None:
     assert request["Instances"]["KeepJobFlowAliveWhenNoSteps"] is True
 
 
-def test_settings_cannot_hold_a_cluster() -> None:
-    with pytest.raises(UsageError, match="held_until"):
-        tags(IDENTITY, shape(tags={"held_until": "9999-01-01T00:00:00Z"}), NOW)
+@pytest.mark.parametrize("key", ["held_until", "Held_Until", "code_commit", "CODE_COMMIT"])
+def test_settings_cannot_hold_a_cluster_or_name_a_commit(key: str) -> None:
+    with pytest.raises(UsageError, match=f"{key.lower()} is set when"):
+        tags(IDENTITY, shape(tags={key: "9999-01-01T00:00:00Z"}), NOW)
 
 
 def test_settings_cannot_take_kilns_own_tags() -> None:

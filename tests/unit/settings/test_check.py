@@ -193,6 +193,33 @@ def test_a_secret_in_an_extra_variable_is_refused(root: Path) -> None:
     assert "-e: kiln_owner refers to vault_x" in refused(root, "kiln_owner='{{ vault_x }}'").message
 
 
+@pytest.mark.parametrize(
+    "value", ["'{{ vault_key }}'", "-----BEGIN canary-----", "[canary]", "7", "vault_Key", "{canary: 1}"]
+)
+def test_a_deploy_key_is_the_name_of_a_secret_and_never_shown(root: Path, value: str) -> None:
+    (root / "group_vars/model_building.yml").write_text(f"model_repo_deploy_key: {value}\n")
+    error = refused(root)
+    assert error.message.startswith("group_vars/model_building.yml: model_repo_deploy_key is no name of a")
+    assert "canary" not in error.message + error.fix
+    (root / "group_vars/model_building.yml").write_text("model_repo_deploy_key: vault_key\n")
+    check.check(root, "local", "model_building", [])
+
+
+def test_a_branch_that_a_pinned_version_makes_ineffective_is_refused(root: Path) -> None:
+    """`-e model_repo_branch=x` must not deploy what the file pins."""
+    file = root / "group_vars/model_building.yml"
+    file.write_text("model_repo_branch: main\nmodel_repo_version: v1.4\n")
+    error = refused(root, "model_repo_branch=feature")
+    assert error.message == (
+        "-e: model_repo_branch has no effect: group_vars/model_building.yml sets model_repo_version"
+    )
+    assert "model_repo_version" in error.fix
+    for extra in (["model_repo_version=feature"], ["model_repo_branch=x model_repo_version="], []):
+        check.check(root, "local", "model_building", extra)
+    file.write_text("model_repo_branch: main\nmodel_repo_version: ''\n")
+    check.check(root, "local", "model_building", ["model_repo_branch=feature"])
+
+
 def test_what_only_looks_like_a_secret_passes(root: Path) -> None:
     (root / "group_vars/model_building_local.yml").write_text(
         "kiln_owner: vault_team\nmodel_building_file: '{{ kiln_checkout }}/vault_notes/x'\n"

@@ -144,6 +144,14 @@ def test_no_secret_is_made_up_unless_the_environment_says_so(root: Path) -> None
     assert vault.init(root, "prod") == ([], ["vault_database_password"])
 
 
+def test_a_deploy_key_is_named_as_missing_and_never_made_up(root: Path) -> None:
+    """Also where other secrets are: somebody has to register it at the git server."""
+    (root / "group_vars/all.yml").write_text("model_repo_deploy_key: vault_key\n")
+    assert vault.init(root, "local") == (["vault_database_password"], ["vault_key"])
+    (root / "group_vars/model_building.yml").write_text("model_repo_deploy_key: ''\n")
+    assert vault.init(root, "local") == ([], [])
+
+
 def test_the_command_that_preflight_shows_fills_the_vault(root: Path) -> None:
     vault.init(root, "prod")
     shown = refused(root, "prod").fix
