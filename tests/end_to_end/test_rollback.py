@@ -127,9 +127,9 @@ def kiln(world: World, action: str, *more: str) -> Finished:
     return world.kiln("run", "model_building", action, "--env", "local", "--run-id", RUN, *more)
 
 
-@pytest.fixture
-def vault(team: Team, tmp_path: Path) -> tuple[str, ...]:
-    """A vault with the deploy key, and what -e says about it and the remote."""
+@pytest.fixture(scope="module")
+def private_deploy(launched: World, team: Team, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tag's release, by hand from the private remote with a vault of its own; what Ansible has said."""
     encrypted = subprocess.run(
         [CHECKOUT / ".venv/bin/ansible-vault", "encrypt", *PASSWORD, "--output", "-", "-"],
         cwd=CHECKOUT,
@@ -138,28 +138,28 @@ def vault(team: Team, tmp_path: Path) -> tuple[str, ...]:
         capture_output=True,
         text=True,
     ).stdout
-    (tmp_path / "vault.yml").write_text(encrypted)
+    file = tmp_path_factory.mktemp("vault") / "vault.yml"
+    file.write_text(encrypted)
     extra: dict[str, Any] = {
-        "node_secrets_vault_file": str(tmp_path / "vault.yml"),
+        "node_secrets_vault_file": str(file),
         "model_repo_url": team.remote.url,
         "model_repo_host_keys": list(team.host_keys),
         "model_repo_deploy_key": "vault_team_key",
         "model_repo_version": "v1.4",
     }
-    return ("-e", json.dumps(extra), *PASSWORD)
-
-
-def test_a_tag_is_deployed_from_a_private_remote_and_the_key_is_nowhere(
-    launched: World, team: Team, vault: tuple[str, ...]
-) -> None:
     which = ("-e", "pipeline=model_building", "-e", f"run_id={RUN}")
-    done = launched.playbook("deploy", "-vvv", *which, *vault)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    done = launched.playbook("deploy", "-vvv", *which, "-e", json.dumps(extra), *PASSWORD)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert active(launched) == {team.first}
     assert recorded(launched) == ([team.first], team.first)
+    return done.stdout + done.stderr
+
+
+def test_a_deploy_from_a_private_remote_leaves_its_key_nowhere(
+    launched: World, team: Team, private_deploy: str
+) -> None:
     canary = team.key.splitlines()[2]
-    assert canary not in said
+    assert canary not in private_deploy
     for node in nodes(launched):
         assert shell(node, "hadoop", f"sudo grep -rlF '{canary}' {PLACES} 2>/dev/null || true") == ""
     private = Path("/dev/shm").glob("kiln-*")  # noqa: S108  # where the key was
@@ -189,30 +189,36 @@ def test_a_changed_host_key_and_a_foreign_deploy_key_stop_with_one_line(team: Te
         commits.resolve(team.remote.with_key(other.read_text()), MAIN)
 
 
-@pytest.fixture
-def deployed(launched: World, team: Team) -> World:
-    """The tag's release, then that of the branch, which is active."""
+@pytest.fixture(scope="module")
+def deployed(launched: World, team: Team, private_deploy: str) -> World:
+    """The tag's release, then that of the branch, which is active; each test leaves it so."""
+    assert private_deploy
     script = pages.commands("deploy.md", "a version")
     extra = f"-e model_repo_url={team.repo} --run-id {RUN}"
     script = "\n".join(f"{line} {extra}" if "kiln run" in line else line for line in script.splitlines())
     done = pages.run(script, {"KILN_ENV": "local"})
     assert done.returncode == 0, done.stderr
     assert active(launched) == {team.second}
-    assert recorded(launched)[1] == team.second
+    assert recorded(launched) == ([team.first, team.second], team.second)
     return launched
 
 
 def test_a_rollback_goes_back_on_all_nodes_once(deployed: World, team: Team) -> None:
     """By the command of the page; then by name, which changes nothing; then there is nothing more."""
-    before = recorded(deployed)[0]
     back = pages.run(pages.commands("deploy.md", "rollback"), {"KILN_ENV": "local"})
     assert back.returncode == 0, back.stderr
     assert active(deployed) == {team.first}
-    assert recorded(deployed) == (before[:-1], team.first)
+    assert recorded(deployed) == ([team.first], team.first)
     again = kiln(deployed, "rollback", "-e", f"release={team.first[:7]}")
     assert again.code == 0, again.said
     assert [phase["changed"] for phase in again.result["phases"]] == [False]
-    assert recorded(deployed) == (before[:-1], team.first)
+    more = kiln(deployed, "rollback")
+    assert more.code == PREFLIGHT, more.said
+    assert "there is no release to go back to" in more.said
+    forward = kiln(deployed, "rollback", "-e", f"release={team.second}")
+    assert forward.code == 0, forward.said
+    assert active(deployed) == {team.second}
+    assert recorded(deployed) == ([team.first, team.second], team.second)
 
 
 def test_no_node_is_switched_unless_all_can_be(deployed: World, team: Team) -> None:

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,25 +50,30 @@ def command(server: Server, host_keys: Sequence[str], deploy_key: str) -> Iterat
     be stored.
     """
     check_host_keys(host_keys)
-    try:
-        with tempfile.TemporaryDirectory(dir=paths.temporary_folder(paths.checkout())) as name:
-            folder = Path(name)
-            known = _private_file(folder / "known_hosts", "".join(f"{line}\n" for line in host_keys))
-            _check_host(server, known)
-            options = [f"UserKnownHostsFile={known}"]
-            if deploy_key:
-                # What editors of YAML do to a text; ssh reads no key without the last newline.
-                text = deploy_key.replace("\r\n", "\n").strip() + "\n"
-                file = _private_file(folder / "deploy_key", text)
-                _check_key(file)
-                options += [f"IdentityFile={file}", "IdentitiesOnly=yes", "IdentityAgent=none"]
-            words = ["ssh", "-F", "none", *(f"-o{option}" for option in (*_OPTIONS, *options))]
-            yield shlex.join(words)
-    except OSError as error:
-        raise PreflightError(
-            f"there is no private place for the deploy key: {error.strerror}: {error.filename}",
-            fix="free some space in /dev/shm and in .kiln, and make them writable",
-        ) from error
+    with ExitStack() as stack:
+        try:
+            place = paths.temporary_folder(paths.checkout())
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place)))
+            options = _options(folder, server, host_keys, deploy_key)
+        except OSError as error:
+            raise PreflightError(
+                f"there is no private place for the deploy key: {error.strerror}: {error.filename}",
+                fix="free some space in /dev/shm and in .kiln, and make them writable",
+            ) from error
+        yield shlex.join(["ssh", "-F", "none", *(f"-o{option}" for option in (*_OPTIONS, *options))])
+
+
+def _options(folder: Path, server: Server, host_keys: Sequence[str], deploy_key: str) -> list[str]:
+    known = _private_file(folder / "known_hosts", "".join(f"{line}\n" for line in host_keys))
+    _check_host(server, known)
+    options = [f"UserKnownHostsFile={known}"]
+    if deploy_key:
+        # What editors of YAML do to a text; ssh reads no key without the last newline.
+        text = deploy_key.replace("\r\n", "\n").strip() + "\n"
+        file = _private_file(folder / "deploy_key", text)
+        _check_key(file)
+        options += [f"IdentityFile={file}", "IdentitiesOnly=yes", "IdentityAgent=none"]
+    return options
 
 
 def check_host_keys(lines: Sequence[str]) -> None:
@@ -82,8 +87,8 @@ def check_host_keys(lines: Sequence[str]) -> None:
 
 
 def _private_file(path: Path, text: str) -> Path:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:  # noqa: PTH123  # by a handle
-        stream.write(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(text.encode(errors="replace"))
     return path
 
 
