@@ -27,6 +27,16 @@ def test_names_are_unique_and_only_the_first_phase_launches() -> None:
     assert all(Need.CLUSTER in row.needs for row in phases.TABLE[1:-1])
 
 
+def test_a_rollback_is_done_when_actions_name_it_only() -> None:
+    whole = selection.make([], [])
+    assert [phase.name for phase in whole.phases] == [row.name for row in phases.BEFORE_STEPS]
+    assert phases.ROLLBACK not in phases.BEFORE_STEPS
+    named = selection.make([phases.ROLLBACK.name], [])
+    assert [phase.row for phase in named.phases] == [phases.ROLLBACK]
+    assert not named.launches
+    assert not named.ends
+
+
 def test_every_phase_is_done_in_a_way_of_its_own_and_has_an_exit_code() -> None:
     assert {row.work for row in phases.TABLE} == set(Work)
     assert all(row.failure for row in phases.TABLE)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hostile import many, texts
+from hypothesis import given
 
-from kiln.errors import UsageError
-from kiln.settings import check, inventories, model
+from kiln.errors import UsageError, caught
+from kiln.settings import check, inventories, model, secret_references
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -203,6 +205,18 @@ def test_a_deploy_key_is_the_name_of_a_secret_and_never_shown(root: Path, value:
     assert "canary" not in error.message + error.fix
     (root / "group_vars/model_building.yml").write_text("model_repo_deploy_key: vault_key\n")
     check.check(root, "local", "model_building", [])
+
+
+@many
+@given(text=texts("vault_key", "-----BEGIN OPENSSH PRIVATE KEY-----"))
+def test_no_value_of_a_deploy_key_is_shown(text: str) -> None:
+    error = caught(lambda: secret_references.deploy_key(text, "group_vars/x.yml"))
+    if error is None:
+        assert text == "" or text.startswith("vault_")
+    else:
+        assert isinstance(error, UsageError)
+        said = "group_vars/x.yml: model_repo_deploy_key is no name of a variable in the vault"
+        assert error.message == f"{said} (its value is not shown)"
 
 
 def test_a_branch_that_a_pinned_version_makes_ineffective_is_refused(root: Path) -> None:
