@@ -15,6 +15,7 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 
+from emrbox.aws import image_calls
 from emrbox.aws.instances import SHUTTING_DOWN, TERMINATED, RealInstances, max_count
 from emrbox.config import ACCOUNT_ID, REGION, BoxConfig
 
@@ -89,6 +90,9 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> Accounts:
         "start_instances",
         "reboot_instances",
         "create_image",
+        "copy_image",
+        "deregister_image",
+        "delete_snapshot",
     ):
         _wrap(accounts, name)
     before = General.get_console_output
@@ -99,6 +103,7 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> Accounts:
 
     General.get_console_output = get_console_output
     _launch_max_count()
+    image_calls.complete(accounts)
     return accounts
 
 

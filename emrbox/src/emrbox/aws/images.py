@@ -1,17 +1,24 @@
-"""Amazon machine images as overlay layers: emrbox's own, and those that CreateImage makes from nodes."""
+"""Amazon machine images as overlay layers: emrbox's own, and those that CreateImage makes from nodes.
+
+A snapshot stands for the layers, an image refers to its root snapshot, as on EC2: copies and registered
+images share layers. A layer is removed when no image, no snapshot and no node needs it any more.
+"""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from moto.ec2.exceptions import InvalidSnapshotIdError
 from moto.ec2.models.amis import Ami
 
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, image_id
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from emrbox.nodes.node import Node
@@ -35,7 +42,7 @@ class ImageLayers:
     def __init__(self, config: BoxConfig, backend: Any) -> None:
         self._config = config
         self._backend = backend
-        self._layers: dict[str, tuple[Path, ...]] = {}
+        self._layers: dict[str, tuple[Path, ...]] = {}  # by id of an image, and of a snapshot
         for name in (BASE_IMAGE_NAME, *config.images.releases):
             self._register(name)
 
@@ -76,9 +83,9 @@ class ImageLayers:
 
     def save(self, ami: Ami, node: Node) -> None:
         """Make `ami` from what the node's files differ from its own image; `pending` until that is copied."""
-        layer = self._config.home / "images" / ami.id
+        layer = self._folder / ami.id
         ami.state = "pending"
-        self._layers[ami.id] = (layer, *node.spec.layers)
+        self._layers[ami.id] = self._layers[ami.ebs_snapshot.id] = (layer, *node.spec.layers)
 
         def copy() -> None:
             try:
@@ -92,9 +99,30 @@ class ImageLayers:
 
         threading.Thread(target=copy, name=ami.id, daemon=True).start()
 
-    def forget(self, ami_id: str) -> None:
-        """Drop an image that CreateImage made. Layers that nodes run on stay until the box ends."""
-        self._layers.pop(ami_id, None)
+    def copy(self, ami: Ami, source_id: str) -> None:
+        """Let a copy have the layers of its source; KeyError for an image that emrbox did not make."""
+        self._layers[ami.id] = self._layers[ami.ebs_snapshot.id] = self._layers[source_id]
+
+    def register(self, ami: Ami, snapshot_id: str) -> None:
+        """Let a new image have the files of a snapshot; InvalidSnapshotIdError for one of another volume."""
+        if snapshot_id not in self._layers:
+            raise InvalidSnapshotIdError
+        self._layers[ami.id] = self._layers[snapshot_id]
+
+    def forget(self, image_or_snapshot_id: str, in_use: Collection[Path]) -> None:
+        """Drop an image or a snapshot, and the layers below the box's folder that nothing needs any more.
+
+        `in_use` are the layers of nodes.
+        """
+        dropped = self._layers.pop(image_or_snapshot_id, ())
+        needed = {layer for layers in self._layers.values() for layer in layers}.union(in_use)
+        for layer in dropped:
+            if layer.parent == self._folder and layer not in needed:
+                shutil.rmtree(layer, ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path:
+        return self._config.home / "images"
 
 
 def _copy(upper: Path, layer: Path) -> None:

@@ -18,6 +18,8 @@ from moto.ec2.exceptions import (
     InvalidAMIIdError,
     InvalidInstanceTypeError,
     InvalidKeyPairNameError,
+    InvalidSnapshotInUse,
+    UnvailableAMIIdError,
 )
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import StateReason
@@ -32,7 +34,8 @@ from emrbox.nodes.network import mac_address
 from emrbox.nodes.tree import NodeSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from moto.ec2.models.amis import Ami
     from moto.ec2.models.instances import Instance, Reservation
@@ -99,10 +102,18 @@ class RealInstances:
         if key_name and key_name not in self.backend.key_pairs:
             raise InvalidKeyPairNameError({key_name})
         template = request.get("launch_template")
-        if request.get("image_id") and not self.images.knows(request["image_id"]):
-            raise InvalidAMIIdError(request["image_id"])
+        if request.get("image_id"):
+            self._check_image(request["image_id"])
         if not request.get("image_id") and not template:
             raise EC2ClientError("MissingParameter", "The request must contain the parameter ImageId")
+
+    def _check_image(self, ami_id: str) -> None:
+        """Refuse an image that is not there, not emrbox's, or not finished."""
+        ami = self.backend.amis.get(ami_id)
+        if ami is None or not self.images.knows(ami_id):
+            raise InvalidAMIIdError(ami_id)
+        if ami.state != "available":
+            raise UnvailableAMIIdError(ami_id)
 
     def _place(self, request: dict[str, Any]) -> None:
         """Choose a default subnet for a launch that names none; moto would go back to EC2-Classic."""
@@ -230,11 +241,57 @@ class RealInstances:
             self._in_background(self._registry.get(instance.id).reboot)
         return answer
 
-    def create_image(self, original: Callable[..., Ami], instance_id: str, *rest: Any, **more: Any) -> Ami:
+    def create_image(
+        self,
+        original: Callable[..., Ami],
+        instance_id: str,
+        name: str,
+        description: str,
+        tag_specifications: Sequence[Mapping[str, Any]] = (),
+    ) -> Ami:
         """CreateImage: the node's own files become one more layer."""
-        ami = original(instance_id, *rest, **more)
+        instance = self.backend.get_instance(instance_id)
+        if instance.state not in (RUNNING[0], STOPPED[0]):
+            text = f"The instance '{instance_id}' is not in a state from which an image can be created."
+            raise EC2ClientError("IncorrectState", text)
+        of_snapshot = [one for one in tag_specifications if one["ResourceType"] == "snapshot"]
+        others = [one for one in tag_specifications if one["ResourceType"] != "snapshot"]
+        ami = original(instance_id, name, description, tag_specifications=others)
+        ami.root_device_type, ami.root_device_name = "ebs", instance.root_device_name
+        root = instance.block_device_mapping.get(instance.root_device_name)
+        if root is not None:
+            ami.ebs_snapshot.volume = self.backend.get_volume(root.volume_id)
+            ami.ebs_snapshot.encrypted = ami.ebs_snapshot.volume.encrypted
+        for specification in of_snapshot:
+            ami.ebs_snapshot.add_tags({tag["Key"]: tag["Value"] for tag in specification["Tags"]})
         self.images.save(ami, self._registry.get(instance_id))
         return ami
+
+    def copy_image(self, original: Callable[..., Ami], source_image_id: str, *rest: Any) -> Ami:
+        """CopyImage: the copy has a snapshot of its own, with the same files."""
+        ami = original(source_image_id, *rest)
+        source = self.backend.amis[source_image_id]
+        ami.root_device_type, ami.root_device_name = source.root_device_type, source.root_device_name
+        ami.ebs_snapshot.volume = source.ebs_snapshot.volume
+        self.images.copy(ami, source_image_id)
+        return ami
+
+    def deregister_image(self, original: Callable[..., None], ami_id: str) -> None:
+        """DeregisterImage: nothing is launched from it any more; its snapshot stays."""
+        original(ami_id)
+        self.images.forget(ami_id, self._layers_in_use())
+
+    def delete_snapshot(self, original: Callable[..., Any], snapshot_id: str) -> Any:
+        """DeleteSnapshot: the files of an image that was deregistered are removed."""
+        for ami in list(self.backend.amis.values()):
+            if ami.ebs_snapshot.id == snapshot_id:
+                raise InvalidSnapshotInUse(snapshot_id, ami.id)
+        deleted = original(snapshot_id)
+        self.images.forget(snapshot_id, self._layers_in_use())
+        return deleted
+
+    def _layers_in_use(self) -> set[Path]:
+        return {layer for node in self._registry.nodes() for layer in node.spec.layers}
 
     def console_output(self, response: General) -> ActionResult:
         """GetConsoleOutput: what the node's first process has printed."""

@@ -25,7 +25,7 @@ def saved(folder: Path) -> Path:
     images = Images(folder / "base", {}, folder)
     config = BoxConfig(folder, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
     layers = ImageLayers(config, ec2_backends[ACCOUNT_ID][REGION])
-    ami: Any = SimpleNamespace(id="ami-1", state="")
+    ami: Any = SimpleNamespace(id="ami-1", state="", ebs_snapshot=SimpleNamespace(id="snap-1"))
     node: Any = SimpleNamespace(folder=folder, spec=SimpleNamespace(layers=()))
     layers.save(ami, node)
     wait_until(lambda: ami.state != "pending")
@@ -58,3 +58,40 @@ def test_links_of_a_node_reach_nothing_of_the_host(tmp_path: Path) -> None:
     assert (layer / "etc").is_symlink()
     assert (host / "hostname").read_text() == "of the host"
     assert (host / "ssh/ssh_host_ed25519_key").exists()
+
+
+def test_a_layer_stays_until_no_image_no_snapshot_and_no_node_needs_it(tmp_path: Path) -> None:
+    images = Images(tmp_path / "base", {}, tmp_path)
+    config = BoxConfig(tmp_path, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
+    layers = ImageLayers(config, ec2_backends[ACCOUNT_ID][REGION])
+    (tmp_path / "upper").mkdir()
+    first, copy = (
+        SimpleNamespace(id=f"ami-{name}", state="", ebs_snapshot=SimpleNamespace(id=f"snap-{name}"))
+        for name in ("first", "copy")
+    )
+    node: Any = SimpleNamespace(folder=tmp_path, spec=SimpleNamespace(layers=(tmp_path / "base",)))
+    layers.save(first, node)
+    wait_until(lambda: first.state == "available")
+    layers.copy(copy, first.id)
+    layer = layers.of(copy.id)[0]
+    for dropped in (first.id, first.ebs_snapshot.id, copy.id):
+        layers.forget(dropped, in_use=())
+        assert layer.exists(), dropped
+    layers.forget(copy.ebs_snapshot.id, in_use=[layer])
+    assert layer.exists()
+
+
+def test_the_layer_of_the_last_snapshot_is_removed_and_the_base_never(tmp_path: Path) -> None:
+    images = Images(tmp_path / "base", {}, tmp_path)
+    config = BoxConfig(tmp_path, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
+    layers = ImageLayers(config, ec2_backends[ACCOUNT_ID][REGION])
+    for name in ("base", "upper"):
+        (tmp_path / name).mkdir()
+    node: Any = SimpleNamespace(folder=tmp_path, spec=SimpleNamespace(layers=(tmp_path / "base",)))
+    ami: Any = SimpleNamespace(id="ami-2", state="", ebs_snapshot=SimpleNamespace(id="snap-2"))
+    layers.save(ami, node)
+    wait_until(lambda: ami.state == "available")
+    layers.forget("ami-2", in_use=())
+    layers.forget("snap-2", in_use=())
+    assert not (tmp_path / "images/ami-2").exists()
+    assert (tmp_path / "base").exists()
