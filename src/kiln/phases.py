@@ -28,6 +28,7 @@ class Need(Enum):
     MODEL_REPO = "model repo"
     PYTHON_ENVIRONMENT = "Python environment"
     VAULT = "vault"
+    PACKER = "Packer"
 
 
 class Phase(NamedTuple):
@@ -69,10 +70,18 @@ ROLLBACK = Phase(
 STEP = Phase("step", Work.STEP, ExitCode.STEP_FAILED, frozenset({Need.CLUSTER}))
 TERMINATE = Phase("terminate", Work.TERMINATE, ExitCode.NOT_TERMINATED)
 
+# An action of its own, for no run and no cluster: an image is there for the launches that come after it.
+BAKE_IMAGE = Phase(
+    "bake_image",
+    Work.PLAYBOOK,
+    ExitCode.PROVISION,
+    frozenset({Need.NODES, Need.PYTHON_ENVIRONMENT, Need.PACKER}),
+)
+
 # In the order of a whole run.
 TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, ROLLBACK, STEP, TERMINATE)
 PLAYBOOKS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)
 # What a whole run does before its steps.
 BEFORE_STEPS: tuple[Phase, ...] = tuple(row for row in PLAYBOOKS if not row.on_request)
 # Names that ACTIONS knows in every pipeline; no step, group, pipeline or environment may have one of them.
-ACTIONS: tuple[str, ...] = tuple(row.name for row in TABLE if row.work is not Work.STEP)
+ACTIONS: tuple[str, ...] = (*(row.name for row in TABLE if row.work is not Work.STEP), BAKE_IMAGE.name)

@@ -7,6 +7,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -136,6 +137,9 @@ class FakeAws:
         self.instances: dict[str, effects.Ec2Instance] = {}
         self.queues: dict[str, list[effects.Message]] = {}
         self.lost: dict[str, list[effects.LostInstance]] = {}
+        # By owner.
+        self.images: dict[str, list[effects.Image]] = {}
+        self.snapshots: set[str] = set()
 
     @contextmanager
     def _call(self, name: str) -> Any:
@@ -382,6 +386,34 @@ class FakeAws:
         with self._call("TerminateInstances"):
             for one in instance_ids:
                 self.instances[one] = msgspec.structs.replace(self.instances[one], state="terminated")
+
+    def find_images(self, owner: str, filters: Mapping[str, Sequence[str]]) -> list[effects.Image]:
+        with self._call("DescribeImages"):
+            wanted = {name[4:]: values for name, values in filters.items() if name.startswith("tag:")}
+            return [
+                one
+                for one in self.images.get(owner, [])
+                if all(one.tags.get(key) in values for key, values in wanted.items())
+                and one.state in filters.get("state", [one.state])
+                and any(fnmatchcase(one.name, pattern) for pattern in filters.get("name", ["*"]))
+            ]
+
+    def tag_resources(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        with self._call("CreateTags"):
+            for owner, images in self.images.items():
+                self.images[owner] = [
+                    msgspec.structs.replace(one, tags={**one.tags, **tags}) if one.id in ids else one
+                    for one in images
+                ]
+
+    def deregister_image(self, image_id: str) -> None:
+        with self._call("DeregisterImage"):
+            own = self.images.get("self", [])
+            self.images["self"] = [one for one in own if one.id != image_id]
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        with self._call("DeleteSnapshot"):
+            self.snapshots.discard(snapshot_id)
 
     def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:
         with self._call("ReceiveMessage"):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Values of these keys are expressions without braces.
 EXPRESSIONS = frozenset({"when", "that", "until", "changed_when", "failed_when"})
+# Expressions that Ansible evaluates when the task has made its result.
+ABOUT_ITS_RESULT = frozenset({"until", "changed_when", "failed_when"})
 # Keys of a task whose values are no templates that count.
 LABELS = frozenset({"register", "tags", "name"})
 INCLUDES = ("import_tasks", "include_tasks")
@@ -75,7 +77,10 @@ def read_by(role: Path, entry: str) -> set[str]:
     found: set[str] = set()
     made: set[str] = set()
     for task in tasks_of(role / "tasks", entry):
-        read = _expanded(set(names_in({key: task[key] for key in task if key not in LABELS})), internal)
+        given = {key: task[key] for key in task if key not in LABELS | ABOUT_ITS_RESULT}
+        after = {key: task[key] for key in task if key in ABOUT_ITS_RESULT}
+        read = set(names_in(given)) | set(names_in(after)) - {task.get("register", "")}
+        read = _expanded(read, internal)
         found |= read - made - set(task.get("vars", ()))
         # What a task makes is an input, too, when the same task or an earlier one reads it.
         made |= {task.get("register", ""), *task.get("ansible.builtin.set_fact", ())}

@@ -66,6 +66,24 @@ STEP: Options = {
     "poll_interval_seconds": {"type": "float", "default": 15.0},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
 
+NODE_IMAGE: Options = {
+    "state": {
+        "type": "str",
+        "choices": ["found", "published", "discarded", "pruned"],
+        "default": "found",
+    },
+    "pipeline": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "definition": {"type": "dict", "required": True},
+    "sources": {"type": "list", "elements": "str", "default": []},
+    "checkout": {"type": "path", "required": True},
+    "base_owner": {"type": "str", "default": "amazon"},
+    "base_name": {"type": "str", "required": True},
+    "image_id": {"type": "str"},
+    "kept": {"type": "int", "default": 3},
+    "stale_days": {"type": "int", "default": 30},
+} | _ACCOUNT_OPTIONS  # fmt: skip
+
 DEPLOYED: Options = {
     "pipeline": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kiln.aws import convert, effects
 from kiln.aws.boto_emr import BotoEmr
 from kiln.aws.boto_s3 import BotoS3
+from kiln.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _MESSAGES_PER_CALL = 10
+
+
+@contextmanager
+def _gone_is_fine(*codes: str) -> Iterator[None]:
+    """Take the refusal to remove what is not there for success (EC2 API Reference, error codes)."""
+    try:
+        yield
+    except AwsError as error:
+        if error.code not in codes:
+            raise
 
 
 class Boto(BotoEmr, BotoS3):
@@ -36,6 +48,27 @@ class Boto(BotoEmr, BotoS3):
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         """Ask for the end of EC2 instances."""
         self.call(self._ec2, "terminate_instances", InstanceIds=list(instance_ids))
+
+    def find_images(self, owner: str, filters: Mapping[str, Sequence[str]]) -> list[effects.Image]:
+        """Return the AMIs of an owner by EC2's own filters."""
+        listed = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+        pages = self.pages(self._ec2, "describe_images", Owners=[owner], Filters=listed)
+        return [convert.image(raw) for page in pages for raw in convert.listed(page, "Images")]
+
+    def tag_resources(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of EC2's things."""
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self.call(self._ec2, "create_tags", Resources=list(ids), Tags=listed)
+
+    def deregister_image(self, image_id: str) -> None:
+        """Remove an AMI."""
+        with _gone_is_fine("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"):
+            self.call(self._ec2, "deregister_image", ImageId=image_id)
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Remove a snapshot."""
+        with _gone_is_fine("InvalidSnapshot.NotFound"):
+            self.call(self._ec2, "delete_snapshot", SnapshotId=snapshot_id)
 
     def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:
         """Return messages of a queue."""

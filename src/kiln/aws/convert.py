@@ -7,7 +7,7 @@ form that AWS documents; what people can choose (names, tags, arguments, message
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from kiln.identity import CLUSTER_ID, STEP_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 _EC2_ID = re.compile(r"i-[0-9a-f]{8,17}")
+_IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
+_SNAPSHOT_ID = re.compile(r"snap-[0-9a-f]{8,17}")
 _EMR_INSTANCE_ID = re.compile(r"[a-z]{1,4}-[A-Z0-9]{1,32}")
 _FAILED_BY_ITSELF = "INSTANCE_FAILURE"
 _KINDS = ("MASTER", "CORE", "TASK")
@@ -111,6 +112,7 @@ def cluster(answer: Mapping[str, Any]) -> effects.Cluster:
         release_label=forms.text(raw.get("ReleaseLabel")),
         termination_protected=bool(raw.get("TerminationProtected", False)),
         step_concurrency_level=max(1, int(raw.get("StepConcurrencyLevel") or 1)),
+        custom_ami_id=forms.text(raw.get("CustomAmiId")),
     )
 
 
@@ -204,6 +206,24 @@ def ec2_instance(raw: Mapping[str, Any]) -> effects.Ec2Instance:
         private_ip_address=forms.address(raw.get("PrivateIpAddress")),
         tags={forms.text(tag.get("Key")): forms.text(tag.get("Value")) for tag in raw.get("Tags", [])},
         reason_code=forms.text(raw.get("StateReason", {}).get("Code")),
+        image_id=forms.text(raw.get("ImageId")),
+    )
+
+
+@forms.whole
+def image(raw: Mapping[str, Any]) -> effects.Image:
+    """Read an Image of EC2's DescribeImages. One that is being made has no snapshot yet."""
+    volumes = [one["Ebs"] for one in raw.get("BlockDeviceMappings", []) if "Ebs" in one]
+    snapshots = [one["SnapshotId"] for one in volumes if one.get("SnapshotId")]
+    return effects.Image(
+        id=forms.id_of(raw["ImageId"], _IMAGE_ID),
+        name=forms.text(raw.get("Name")),
+        state=forms.text(raw["State"]),
+        created_at=datetime.fromisoformat(raw["CreationDate"]).astimezone(UTC),
+        tags={forms.text(tag.get("Key")): forms.text(tag.get("Value")) for tag in raw.get("Tags", [])},
+        snapshot_ids=tuple(forms.id_of(one, _SNAPSHOT_ID) for one in snapshots),
+        is_encrypted=bool(volumes) and all(one.get("Encrypted") is True for one in volumes),
+        is_public=raw.get("Public") is True,
     )
 
 

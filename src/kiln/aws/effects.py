@@ -47,6 +47,8 @@ class Cluster(ClusterSummary, frozen=True, kw_only=True):
     termination_protected: bool = False
     # How many steps run side by side.
     step_concurrency_level: int = 1
+    # The AMI that its nodes are launched from; empty for the release's own.
+    custom_ami_id: str = ""
 
 
 class Instance(Value, frozen=True, kw_only=True):
@@ -90,6 +92,20 @@ class Ec2Instance(Value, frozen=True, kw_only=True):
     tags: Mapping[str, str]
     # Why it ended, such as `Server.SpotInstanceTermination`.
     reason_code: str = ""
+    image_id: str = ""
+
+
+class Image(Value, frozen=True, kw_only=True):
+    """An AMI. `snapshot_ids` are those of its volumes; `is_encrypted`: all of them are."""
+
+    id: str
+    name: str
+    state: str
+    created_at: datetime
+    tags: Mapping[str, str]
+    snapshot_ids: tuple[str, ...] = ()
+    is_encrypted: bool = False
+    is_public: bool = False
 
 
 class Message(Value, frozen=True, kw_only=True):
@@ -226,6 +242,18 @@ class Effects(Protocol):
 
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         """Ask for the end of EC2 instances; asynchronous, harmless on ended ones."""
+
+    def find_images(self, owner: str, filters: Mapping[str, Sequence[str]]) -> list[Image]:
+        """Return the AMIs of an owner (`self`, `amazon`, an account) by EC2's own filters, all pages."""
+
+    def tag_resources(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of EC2's things; those of the same names are replaced."""
+
+    def deregister_image(self, image_id: str) -> None:
+        """Remove an AMI, not its snapshots; harmless on one that is gone."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Remove a snapshot that no AMI uses; harmless on one that is gone."""
 
     def receive_messages(self, queue_url: str, wait_seconds: int) -> list[Message]:
         """Return messages of an SQS queue; waits up to 20 s for the first.

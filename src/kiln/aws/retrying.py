@@ -226,6 +226,22 @@ class Retrying:
         """Ask for the end of EC2 instances."""
         self._ask("terminate_instances", lambda: self.inner.terminate_instances(instance_ids))
 
+    def find_images(self, owner: str, filters: Mapping[str, Sequence[str]]) -> list[effects.Image]:
+        """Return AMIs."""
+        return self._ask("find_images", lambda: self.inner.find_images(owner, filters))
+
+    def tag_resources(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of EC2's things."""
+        self._ask("tag_resources", lambda: self.inner.tag_resources(ids, tags))
+
+    def deregister_image(self, image_id: str) -> None:
+        """Remove an AMI."""
+        self._ask("deregister_image", lambda: self.inner.deregister_image(image_id))
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Remove a snapshot."""
+        self._ask("delete_snapshot", lambda: self.inner.delete_snapshot(snapshot_id))
+
     def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:
         """Return messages of a queue."""
         return self._ask("receive_messages", lambda: self.inner.receive_messages(queue_url, wait_seconds))

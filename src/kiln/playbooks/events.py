@@ -24,15 +24,18 @@ OWN_ACTIONS = frozenset(
         "kiln_check",
         "model_repo_archive",
         "model_repo_rollback",
+        "node_image",
         "node_secrets_file",
     }
 )
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `process`. Only failures of kiln's own modules and actions have an exit code and a class.
+    """A line of `process`.
 
-    `lines` sum up what a task did on all nodes; without them the event is that of one host.
+    Only failures of kiln's own modules and actions have an exit code and a class, and only their results
+    have notes for people. `lines` sum up what a task did on all nodes; without them the event is that of one
+    host.
     """
 
     event: str = ""
@@ -43,6 +46,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
     details: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     exit_code: ExitCode | None = None
     failure_class: FailureClass | None = None
 
@@ -62,12 +66,13 @@ def event_line(event: dict[str, Any]) -> dict[str, Any] | None:
         return {"event": "task", "task": data.get("task", ""), "play": data.get("play", "")}
     where = {"task": data.get("task", ""), "host": data.get("host", "")}
     result, action = data.get("res") or {}, data.get("task_action")
-    found = _launched(action, result) | _summed_up(action, result)
+    found = _launched(action, result) | _notes(action, result)
+    lines = _summed_up(action, result)
     if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
-        return {"event": "failed"} | where | found | _failure(action, result)
+        return {"event": "failed"} | where | found | lines | _failure(action, result)
     if kind == "runner_on_ok" and result.get("changed"):
-        return {"event": "changed"} | where | found
-    return {"event": "cluster"} | found if "cluster_id" in found else None
+        return {"event": "changed"} | where | found | lines
+    return {"event": "result"} | found if found else None
 
 
 def _launched(action: object, result: dict[str, Any]) -> dict[str, str]:
@@ -85,6 +90,15 @@ def _summed_up(action: object, result: dict[str, Any]) -> dict[str, list[str]]:
     if action != "emr_node_apply" or not isinstance(lines, list):
         return {}
     return {"lines": [line for line in lines if isinstance(line, str)]}
+
+
+def _notes(action: object, result: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what one of kiln's own modules has to say to people."""
+    notes = result.get("notes") if action in OWN_ACTIONS else None
+    if not isinstance(notes, list):
+        return {}
+    lines = [one for one in notes if isinstance(one, str)]
+    return {"notes": lines} if lines else {}
 
 
 def _failure(action: object, result: dict[str, Any]) -> dict[str, Any]:

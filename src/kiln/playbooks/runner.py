@@ -162,6 +162,8 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
     reporter = supervision.reporter
     if CLUSTER_ID.fullmatch(event.cluster_id):
         supervision.on_cluster(event.cluster_id)
+    for note in event.notes:
+        reporter.line(note)
     if event.event == "task":
         reporter.now(event.task)
     elif event.event == "changed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -175,6 +176,15 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
         )
 
 
+def check_packer() -> None:
+    """Raise PreflightError when there is no Packer on the PATH."""
+    if shutil.which("packer") is None:
+        raise PreflightError(
+            "there is no packer on the PATH: it bakes the images",
+            fix="apt-get install packer, or put HashiCorp's binary on the PATH (packer/README.md)",
+        )
+
+
 # A check is made when one phase of the run has all of these needs; one without needs is always made.
 # Absence (no model repo, no Python environment, no secret) is the check's own to see, from the settings.
 _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
@@ -184,6 +194,7 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((Need.MODEL_REPO,), lambda one: check_version(one.question.root, one.driver)),
     ((Need.MODEL_REPO, Need.NODES), lambda one: check_archive(one.question.root, one.driver)),
     ((Need.VAULT,), lambda one: check_vault(one.question.root, one.question.environment, one.sources())),
+    ((Need.PACKER,), lambda _: check_packer()),
     ((), lambda one: check_account(one.effects)),
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
 )
