@@ -32,6 +32,8 @@ MODEL_REMOTE = LOCAL / "git" / "model_repo.git"
 
 PROFILE = "kiln_local"
 OPERATOR = "kiln-operator"
+# The operator of the local account bakes its images, too.
+IMAGE_BAKER = "kiln-image-baker"
 KEY_PAIR = "kiln-local"
 BUCKETS = {
     "state_bucket": "kiln-local-state",
@@ -88,12 +90,13 @@ def make_roles(session: boto3.Session, values: Mapping[str, str]) -> None:
 
 
 def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
-    """Make the user that Kiln acts as, with the policy of iam/operator.json and keys in AWS_CONFIG (0600)."""
+    """Make the user that Kiln acts as, with the policies of iam/ and keys in AWS_CONFIG (0600)."""
     iam = session.client("iam")
     ensure(iam.create_user, "EntityAlreadyExists", UserName=OPERATOR)
-    document = policy("operator", values)
-    arn = make_managed_policy(iam, f"arn:aws:iam::{values['account_id']}:policy/{OPERATOR}", document)
-    iam.attach_user_policy(UserName=OPERATOR, PolicyArn=arn)
+    for name, role in ((OPERATOR, "operator"), (IMAGE_BAKER, "image_baker")):
+        arn = f"arn:aws:iam::{values['account_id']}:policy/{name}"
+        made = make_managed_policy(iam, arn, policy(role, values))
+        iam.attach_user_policy(UserName=OPERATOR, PolicyArn=made)
     if operator_works(values["endpoint_url"]):
         return
     key = iam.create_access_key(UserName=OPERATOR)["AccessKey"]

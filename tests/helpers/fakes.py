@@ -216,6 +216,7 @@ class FakeAws:
             log_uri="s3://logs/emr/",
             termination_protected=one.protected,
             step_concurrency_level=one.request.get("StepConcurrencyLevel", 1),
+            custom_ami_id=one.request.get("CustomAmiId", ""),
         )
 
     def _ended_at(self, one: FakeCluster) -> datetime:

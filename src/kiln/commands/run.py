@@ -9,7 +9,7 @@ import msgspec
 
 from kiln import paths, phases, run_ids
 from kiln.clock import SystemClock
-from kiln.commands import run_end, shared
+from kiln.commands import bake_image, run_end, shared
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
 from kiln.diagnosis import applications, diagnose
@@ -44,13 +44,15 @@ def main(arguments: argparse.Namespace) -> int:
     asked = question(arguments, session.root, wanted)
     if wanted == [phases.TERMINATE.name]:
         return run_end.end(session, asked)
+    if wanted == [phases.BAKE_IMAGE.name]:
+        return bake_image.bake(session, asked)
     return execute(session, asked, lambda steps: selection.make(wanted, steps, part))
 
 
 def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> resolve.Question:
     """Return what the command line asks about. A command that launches makes a run id when it has none."""
     given = run_ids.given(arguments.run_id, os.environ)
-    if given is None and selection.launches(wanted):
+    if given is None and (selection.launches(wanted) or wanted == [phases.BAKE_IMAGE.name]):
         given = run_ids.made(SystemClock().now())
     return resolve.Question(
         root=root,

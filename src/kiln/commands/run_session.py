@@ -64,19 +64,19 @@ class Session:
             _begin_nothing_more(context, job)
             result = self._run(context, job, None)
             job.lock(context).release()
-            self._show(result)
+            self.show(result)
             return result.exit_code
         began, seconds = context.clock.monotonic(), job.limits.run_seconds
         found = if_running.enter(job.arrival(context), job.if_running, timeout_seconds=seconds)
         if isinstance(found, Result):
-            self._show(found, is_own=False)
+            self.show(found, is_own=False)
             return found.exit_code
         try:
             result = self._run(found.context, job.after(context.clock.monotonic() - began), found)
         finally:
             found.leave()
         _end_as_replaced(result, found)
-        self._show(result)
+        self.show(result)
         return result.exit_code
 
     def _run(self, context: Context, job: Job, at_work: AtWork | None) -> Result:
@@ -92,7 +92,8 @@ class Session:
         expected.learn(result)
         return result
 
-    def _show(self, result: Result, *, is_own: bool = True) -> None:
+    def show(self, result: Result, *, is_own: bool = True) -> None:
+        """Print the summary, the JSON line when it is wanted, and keep the result in the run's folder."""
         result.next = summary.next_commands(result)
         for line in summary.lines(result):
             terminal.err(line)

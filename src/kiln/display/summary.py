@@ -47,6 +47,7 @@ def lines(result: Result) -> list[str]:
         found += [f"    note: {problem}" for problem in one.problems]
     if result.cluster_id:
         found.append(f"  cluster {result.cluster_id}: {result.cluster_state or 'state unknown'}")
+    found += [f"  image   {result.image['id']}"] if result.image.get("id") else []
     found += [f"  logs    {uri}" for uri in result.logs]
     found += [f"  ledger  {result.ledger}"] if result.cluster_id else []
     found += [f"  next    {command}" for command in result.next]

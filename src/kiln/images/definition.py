@@ -22,8 +22,8 @@ _LENGTH = 16
 def fingerprint(definition: Mapping[str, Any], root: Path, sources: Iterable[str]) -> str:
     """Return 16 hex digits over a definition and the files below `sources`, which are paths from `root` on.
 
-    The order of keys and of lists of names does not matter. Raises UsageError for a source that is not there
-    or that leads out of `root`, and for a definition that is no data of JSON.
+    The order of keys and of lists of names does not matter, and documentation (.md) does not count. Raises
+    UsageError for a source that is not there or leads out of `root`, and for a definition that is no data.
     """
     try:
         plain = {
@@ -52,5 +52,6 @@ def _files(root: Path, source: str) -> list[tuple[str, bytes]]:
             fix="correct node_image_sources: files or folders from the top of the checkout on",
         )
     found = [top] if top.is_file() else [one for one in top.rglob("*") if one.is_file()]
-    kept = [one for one in found if "__pycache__" not in one.parts]
+    # Documentation changes nothing on a node.
+    kept = [one for one in found if "__pycache__" not in one.parts and one.suffix != ".md"]
     return sorted((str(one.relative_to(root)), one.read_bytes()) for one in kept)

@@ -64,6 +64,8 @@ class Result(msgspec.Struct, kw_only=True):
     phases: list[Phase] = []
     steps: list[StepResult] = []
     outputs: list[Output] = []
+    # What bake_image came to: id and fingerprint of the image to launch from.
+    image: dict[str, str] = {}
     logs: list[str] = []
     ledger: str = ""
     next: list[str] = []

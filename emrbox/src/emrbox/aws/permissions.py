@@ -3,7 +3,7 @@
 moto looks at actions, and at resources for a few services. Here every resource that a call to EC2 or S3 names
 or makes is asked for, with its condition keys (`condition_keys` says which those are, and what becomes of the
 others). An operator that there is not makes a document malformed, and a malformed document refuses all.
-Resources: Service Authorization Reference, "Actions, resources, and condition keys" for Amazon EC2 and S3.
+Resources: Service Authorization Reference, "Actions, resources, and condition keys" for EC2, IAM and S3.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ S3_ACTIONS = {"s3:HeadBucket": "s3:ListBucket"}
 COPY_SOURCE = "x-amz-copy-source"
 # Calls in AWS's JSON protocols have it.
 TARGET = "X-Amz-Target"
+# Parameters of IAM's calls that name what they are about, the more specific first -> its kind in ARNs.
+IAM_NAMES = {"InstanceProfileName": "instance-profile", "RoleName": "role", "UserName": "user"}
 
 
 def install() -> None:
@@ -88,6 +90,8 @@ def _refuse(request: Any, arn: str, call: Call) -> NoReturn:
 def _questions(call: Call) -> Iterator[Question]:
     if call.service == "ec2":
         return ec2_permissions.questions(call)
+    if call.service == "iam":
+        return _of_iam(call)
     return _of_s3(call) if call.service == "s3" else iter([(call.action, call.resource, {})])
 
 
@@ -105,6 +109,14 @@ def _queue_of(request: Any) -> str:
     url = named.get("QueueUrl") or f"/{request.account_id}/{named.get('QueueName') or '*'}"
     path, _, name = str(url).rpartition("/")
     return f"arn:{PARTITION}:sqs:{request._region}:{path.rpartition('/')[2]}:{name}"  # noqa: SLF001
+
+
+def _of_iam(call: Call) -> Iterator[Question]:
+    """Yield what a call to IAM needs: the thing that it names, of the first kind that it names one of."""
+    kind = next((one for one in IAM_NAMES if call.values.get(one)), None)
+    name = f"{IAM_NAMES[kind]}/{call.values[kind]}" if kind else ""
+    resource = f"arn:{PARTITION}:iam::{call.account_id}:{name}" if name else call.resource
+    yield call.action, resource, {}
 
 
 def _of_s3(call: Call) -> Iterator[Question]:
