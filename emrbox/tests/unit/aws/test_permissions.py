@@ -78,3 +78,17 @@ def test_the_inline_policies_of_a_user_have_2048_characters_together(endpoint: A
         ):
             put(name, length)
     assert iam.list_user_policies(UserName="u")["PolicyNames"] == ["one", "two"]
+
+
+def test_a_policy_on_one_instance_profile_allows_to_read_that_one_only(endpoint: Any) -> None:
+    iam = endpoint.client("iam")
+    for name in ("nodes", "admin"):
+        iam.create_instance_profile(InstanceProfileName=name)
+    allowed = {
+        "Effect": "Allow",
+        "Action": "iam:GetInstanceProfile",
+        "Resource": "arn:aws:iam::123456789012:instance-profile/nodes",
+    }
+    someone = Someone(endpoint, {"Statement": [allowed]})
+    assert someone.may("iam", "get_instance_profile", InstanceProfileName="nodes")
+    assert not someone.may("iam", "get_instance_profile", InstanceProfileName="admin")
