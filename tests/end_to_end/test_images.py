@@ -26,7 +26,7 @@ SETTINGS = json.dumps(
     {
         "emr_node_os_packages": ["jq"],
         "emr_node_python_requirements": REQUIREMENTS,
-        "node_image_imports": ["six"],
+        "node_image_imports": ["threadpoolctl"],
         # A tag of the builder, and nothing of the image's contents.
         "kiln_owner": f"owner-{SESSION}",
     }
@@ -68,7 +68,7 @@ def tags_of(image: Mapping[str, Any]) -> dict[str, str]:
 def baked(world: World) -> str:
     """Return the id of an image that `kiln run … bake_image` has made."""
     lock = (CHECKOUT / "requirements/model_building.txt").read_text()
-    (pinned,) = re.findall(r"^six==\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+", lock, re.MULTILINE)
+    (pinned,) = re.findall(r"^threadpoolctl==\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+", lock, re.MULTILINE)
     (CHECKOUT / REQUIREMENTS).write_text(pinned)
     done = world.kiln(*wanted("bake_image"), "--run-id", f"bake-{SESSION}")
     assert done.code == 0, done.said
@@ -145,7 +145,7 @@ def test_an_instance_of_the_image_has_everything_and_an_identity_of_its_own(
     described = json.loads(on_node(node, "cat /opt/kiln/image.json", known))
     environment = f"/opt/kiln/envs/{described['environment_hash']}"
     shown = on_node(
-        node, f"echo '[1,2]' | jq length; {environment}/bin/python -c 'import six; print(7)'", known
+        node, f"echo '[1,2]' | jq length; {environment}/bin/python -c 'import threadpoolctl; print(7)'", known
     )
     assert shown.split() == ["2", "7"]
 

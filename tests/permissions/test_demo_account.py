@@ -40,8 +40,10 @@ def test_the_operator_has_a_managed_policy_that_each_set_up_brings_up_to_date(se
         make_operator(session, f"environment{number}")
     iam, user = session.client("iam"), account.OPERATOR
     assert iam.list_user_policies(UserName=user)["PolicyNames"] == []
-    (attached,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
-    arn = attached["PolicyArn"]
+    attached = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
+    arns = {one["PolicyName"]: one["PolicyArn"] for one in attached}
+    assert arns.keys() == {account.OPERATOR, account.IMAGE_BAKER}
+    arn = arns[account.OPERATOR]
     default = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=arn, VersionId=default)["PolicyVersion"]["Document"]
     assert "ledger/environment6/" in json.dumps(document)

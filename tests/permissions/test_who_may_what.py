@@ -110,6 +110,13 @@ class World:
         answer = self.admin("ec2").run_instances(**self.new_instance(thing))
         return str(answer["Instances"][0]["InstanceId"])
 
+    def image(self, thing: dict[str, Any]) -> str:
+        name = f"image-{next(self.numbers)}"
+        made = self.admin("ec2").create_image(InstanceId=self.instance({"tags": {}}), Name=name)["ImageId"]
+        if thing["tags"]:
+            self.admin("ec2").create_tags(Resources=[made], Tags=listed(thing["tags"]))
+        return str(made)
+
     def new_group(self, thing: dict[str, Any]) -> dict[str, Any]:
         vpc = self.admin("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
         return {
@@ -145,6 +152,7 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "launch": World.launch,
     "instance": World.instance,
     "new_instance": World.new_instance,
+    "image": World.image,
     "security_group": World.security_group,
     "new_group": World.new_group,
     "object": World.object,
@@ -213,6 +221,16 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     ),
     "sqs:SendMessage": ("sqs", "send_message", lambda queue, _: {"QueueUrl": queue[0], "MessageBody": "x"}),
     "sqs:DeleteQueue": ("sqs", "delete_queue", lambda queue, _: {"QueueUrl": queue[0]}),
+    "ec2:StopInstances": ("ec2", "stop_instances", lambda i, _: {"InstanceIds": [i]}),
+    "ec2:CreateImage": ("ec2", "create_image", lambda i, _: {"InstanceId": i, "Name": f"image-of-{i}"}),
+    "ec2:DeregisterImage": ("ec2", "deregister_image", lambda i, _: {"ImageId": i}),
+    "ec2:ModifyImageAttribute": (
+        "ec2",
+        "modify_image_attribute",
+        lambda i, _: {"ImageId": i, "LaunchPermission": {"Add": [{"UserId": "111122223333"}]}},
+    ),
+    "ec2:DescribeImages": ("ec2", "describe_images", lambda *_: {}),
+    "ec2:DeleteSecurityGroup": ("ec2", "delete_security_group", lambda g, _: {"GroupId": g}),
     "ec2:CreateSecurityGroup": ("ec2", "create_security_group", lambda group, _: group),
     "ec2:AuthorizeSecurityGroupIngress": (
         "ec2",
