@@ -10,7 +10,7 @@ help: ## list the verbs
 setup: ## what a fresh machine needs (both commands of the README call it)
 	@scripts/setup
 
-test_setup: ## the same, with what only the tests need: a browser and other people's clients
+test_setup: ## the same, with what only the tests need: a browser, Packer and other people's clients
 	@scripts/setup --tests
 
 local: setup ## the local account of the demo without a run: go on by hand, with playbooks or scripts/kiln
@@ -40,7 +40,7 @@ clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS 
 clients_quick: test_setup ## the same on hollow clusters: two minutes
 	@$(BIN)/pytest -q -n 2 -m "not slow" emrbox/tests/clients
 
-end_to_end: setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
+end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers

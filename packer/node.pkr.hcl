@@ -119,8 +119,8 @@ source "amazon-ebs" "node" {
 
   run_tags        = var.builder_tags
   run_volume_tags = var.builder_tags
-  tags            = var.image_tags
-  snapshot_tags   = var.image_tags
+  # Of the image and of its snapshot, in one call: iam/image_baker.json allows it on what has no tags yet.
+  tags = var.image_tags
 }
 
 build {

@@ -30,6 +30,7 @@ SPECS = {
     "emr_step": options.STEP,
     "emr_deployed": options.DEPLOYED,
     "model_repo_rollback": options.ROLLBACK,
+    "node_image": options.NODE_IMAGE,
 }
 
 

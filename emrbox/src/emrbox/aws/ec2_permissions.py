@@ -33,6 +33,8 @@ MADE_BY = {
     "CreateVolume": ("volume",),
     "RunInstances": ("instance", "volume", "network-interface"),
 }
+# Kinds whose ARNs name no account.
+WITHOUT_ACCOUNT = frozenset({"image", "snapshot"})
 REQUEST_TAG = re.compile(r"(?P<tag>(?P<specification>TagSpecification\.\d+\.)?Tag\.\d+)\.Key")
 OF_TAG = re.compile(r"(?:.*\.)?Tag\.\d+\.(?:Key|Value)")
 
@@ -89,7 +91,7 @@ def _named(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _arn(call: Call, kind: str, name: str) -> str:
-    account_id = "" if kind == "image" else call.account_id
+    account_id = "" if kind in WITHOUT_ACCOUNT else call.account_id
     return f"arn:{PARTITION}:ec2:{call.region}:{account_id}:{kind}/{name}"
 
 

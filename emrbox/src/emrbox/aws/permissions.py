@@ -9,10 +9,12 @@ Resources: Service Authorization Reference, "Actions, resources, and condition k
 from __future__ import annotations
 
 import json
+import uuid
+from html import escape
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs, unquote
 
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.iam.access_control import IAMRequestBase
 from moto.s3.models import s3_backends
 
@@ -75,16 +77,30 @@ def check_action_permitted(request: Any, resource: str) -> None:
 
 
 def _refuse(request: Any, arn: str, call: Call) -> NoReturn:
-    """Raise AccessDenied in the service's protocol: moto answers in XML, which clients of JSON cannot read.
+    """Raise AccessDenied in the service's own form, which moto does not do for all.
 
     SQS has kept the code of its former protocol (x-amzn-query-error): "AccessDenied".
     """
+    if call.service == "ec2":
+        raise _refused_by_ec2(arn, call.action)
     if TARGET in request._headers:  # noqa: SLF001
         code = "AccessDenied" if call.service == "sqs" else "AccessDeniedException"
         text = f"User: {arn} is not authorized to perform: {call.action} on resource: {call.resource}"
         raise JsonRESTError(code, text)
     request._raise_access_denied()  # noqa: SLF001
     raise AssertionError("moto did not refuse")
+
+
+def _refused_by_ec2(caller: str, action: str) -> AccessDeniedError:
+    """Return the refusal in EC2's own form of errors: SDKs other than boto3 cannot read another one."""
+    refusal = AccessDeniedError(caller, action)
+    refusal.error_type = "UnauthorizedOperation"
+    text = escape(f"You are not authorized to perform this operation. {refusal.message}")
+    error = f"<Error><Code>{refusal.error_type}</Code><Message>{text}</Message></Error>"
+    refusal.description = (
+        f"<Response><Errors>{error}</Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
+    )
+    return refusal
 
 
 def _questions(call: Call) -> Iterator[Question]:

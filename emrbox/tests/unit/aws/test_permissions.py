@@ -92,3 +92,16 @@ def test_a_policy_on_one_instance_profile_allows_to_read_that_one_only(endpoint:
     someone = Someone(endpoint, {"Statement": [allowed]})
     assert someone.may("iam", "get_instance_profile", InstanceProfileName="nodes")
     assert not someone.may("iam", "get_instance_profile", InstanceProfileName="admin")
+
+
+def test_ec2_refuses_in_its_own_form_of_errors(endpoint: Any) -> None:
+    someone = Someone(endpoint, {"Statement": [allow("ec2:DescribeImages")]})
+    ec2, answers = someone.client("ec2"), []
+    ec2.meta.events.register(
+        "after-call.ec2.DescribeVpcs", lambda http_response, **_: answers.append(http_response)
+    )
+    with pytest.raises(ClientError) as refused:
+        ec2.describe_vpcs()
+    assert refused.value.response["Error"]["Code"] == "UnauthorizedOperation"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert answers[0].text.startswith("<Response><Errors>")
