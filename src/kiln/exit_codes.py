@@ -65,7 +65,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.PROVISION,
-        "A provision or deploy task failed; the message and the result's `phase` say which",
+        "A task of provision, deploy or bake_image failed; the message and the result's `phase` say which",
         "Read the failed task; run the same action again.",
     ),
     Row(
