@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
     ("file", "pattern"),
     [
         ("roles/pipeline/tasks/main.yml", identity.RUN_ID.pattern),
-        ("roles/model_repo/tasks/main.yml", names.FOLDER.pattern),
+        ("roles/model_repo/tasks/declare.yml", names.FOLDER.pattern),
         *(
             (str(path.relative_to(CHECKOUT)), identity.CLUSTER_ID.pattern)
             for path in sorted((CHECKOUT / "inventory").glob("*/aws_ec2.yml"))

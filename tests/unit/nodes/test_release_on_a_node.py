@@ -108,3 +108,11 @@ def test_old_releases_are_removed_and_the_previous_one_never(
     for number in (1, 2, 3, 4):
         node.one(release(node, number, kept=9 if number < 4 else kept))
     assert releases(node) == left
+
+
+def test_without_a_link_as_many_releases_are_kept_as_with_one(node: NodeWorld) -> None:
+    for number in (1, 2, 3):
+        node.one(release(node, number, kept=9))
+    (node.root / "models/current").unlink()
+    node.one(release(node, 4, kept=3))
+    assert releases(node) == [2, 3, 4]

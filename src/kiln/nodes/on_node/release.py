@@ -35,7 +35,7 @@ def apply(item: Item, channel: Channel, *, check: bool) -> Outcome:
                 _ship(item, channel, release, aside)
             _activate(root, target, aside)
         if not is_there:
-            _prune(release, root / before, item["kept"])
+            _prune(release, root / before if before else None, item["kept"])
     return Outcome(changed=True, diff=diff)
 
 
@@ -102,7 +102,7 @@ def _activate(root: Path, target: str, aside: Path) -> None:
     unpacked.link(target, current, aside)
 
 
-def _prune(release: Path, previous: Path, kept: int) -> None:
+def _prune(release: Path, previous: Path | None, kept: int) -> None:
     """Remove all but the newest releases and the previous one, which a rollback goes back to.
 
     By ctime, when one was unpacked: its mtime is the commit's.
@@ -110,5 +110,6 @@ def _prune(release: Path, previous: Path, kept: int) -> None:
     others = [one for one in release.parent.iterdir() if one.is_dir() and one not in {release, previous}]
     others.sort(key=lambda one: one.lstat().st_ctime_ns, reverse=True)
     with unpacked.beside(release.parent) as aside:
-        for number, old in enumerate(others[max(0, kept - 1 - previous.is_dir()) :]):
+        has_previous = previous is not None and previous.is_dir()
+        for number, old in enumerate(others[max(0, kept - 1 - has_previous) :]):
             old.rename(aside / str(number))
