@@ -18,7 +18,7 @@ from kiln.errors import UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
-from kiln.runs import attempts, limits, preflight, selection, step_parts
+from kiln.runs import attempts, limits, model_repo_checks, preflight, selection, step_parts
 from kiln.settings import names, resolve
 
 if TYPE_CHECKING:
@@ -137,5 +137,5 @@ def _date_of(context: Context, driver: Driver, question: resolve.Question) -> st
 
 def _expected(root: Path, driver: Driver) -> StepIdentity:
     """Return what a launch would deploy now."""
-    commit = preflight.check_version(root, driver) or ""
+    commit = model_repo_checks.check_version(root, driver) or ""
     return StepIdentity(commit=commit, environment=driver.emr_node_environment_hash)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiln.errors import AwsError, PreflightError, UnreachableError
+from kiln.errors import AwsError, PreflightError, UnreachableError, UsageError
 from kiln.ledger import store
-from kiln.model_repo import commits, git_archive, versions
-from kiln.model_repo.git_remote import Remote
 from kiln.phases import Need
-from kiln.settings import files, secret_references, vault
+from kiln.runs import model_repo_checks
+from kiln.settings import files, vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +46,19 @@ def check(subject: Subject, selected: Selection) -> None:
     wanted = [one for needs, one in _CHECKS if not needs or selected.needs(*needs)]
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
         for outcome in [pool.submit(one, subject) for one in wanted]:
-            outcome.result()
+            try:
+                outcome.result()
+            except UsageError as error:
+                raise _with_place(error, subject) from error
+
+
+def _with_place(error: UsageError, subject: Subject) -> UsageError:
+    """Return the error about a setting with the file or -e that the setting comes from."""
+    key = error.message.partition(" ")[0].partition("[")[0]
+    places = [source.label for source in subject.sources() if key in source.values]
+    if not places:
+        return error
+    return UsageError(f"{places[-1]}: {error.message}", fix=error.fix, details=error.details)
 
 
 def check_account(effects: Effects) -> str:
@@ -60,43 +71,6 @@ def check_account(effects: Effects) -> str:
         raise PreflightError(
             error.message, fix=error.fix or "check aws_profile and aws_config_file; try again"
         ) from error
-
-
-def check_version(root: Path, settings: Driver) -> str | None:
-    """Return the model repo's commit that would be deployed now; None when the pipeline has no model repo."""
-    if not settings.model_repo_url:
-        return None
-    git_archive.check_name(settings.model_repo_name)
-    asked = versions.wanted(settings.model_repo_branch, settings.model_repo_version)
-    return commits.resolve(_remote(root, settings), asked)
-
-
-def check_archive(root: Path, settings: Driver) -> None:
-    """Fetch that commit into the cache. Raises UsageError when some of its files lie elsewhere."""
-    commit = check_version(root, settings)
-    if commit is not None:
-        cache = git_archive.folder(Path(settings.kiln_cache_dir))
-        git_archive.archive(_remote(root, settings), commit, settings.model_repo_name, cache)
-
-
-def _remote(root: Path, settings: Driver) -> Remote:
-    """Return the model repo's remote, with the deploy key from the vault."""
-    remote = Remote(
-        url=settings.model_repo_url,
-        protocols=settings.model_repo_protocols,
-        host_keys=settings.model_repo_host_keys,
-    )
-    remote.check()
-    name = secret_references.deploy_key(settings.model_repo_deploy_key)
-    if not name:
-        return remote
-    held = vault.read(root, settings.kiln_environment)
-    if not isinstance(held.get(name), str):
-        raise PreflightError(
-            f"vault/{settings.kiln_environment}.yml has no text {name} (model_repo_deploy_key)",
-            fix=f"put the private key there: {vault.edit_command(root, settings.kiln_environment)}",
-        )
-    return remote.with_key(held[name])
 
 
 def check_private_key(root: Path, settings: Access) -> None:
@@ -191,8 +165,11 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((Need.PYTHON_ENVIRONMENT,), lambda one: check_cache(one.driver)),
     ((Need.MODEL_REPO, Need.NODES), lambda one: check_cache(one.driver)),
     ((Need.NODES,), lambda one: check_private_key(one.question.root, one.driver)),
-    ((Need.MODEL_REPO,), lambda one: check_version(one.question.root, one.driver)),
-    ((Need.MODEL_REPO, Need.NODES), lambda one: check_archive(one.question.root, one.driver)),
+    ((Need.MODEL_REPO,), lambda one: model_repo_checks.check_version(one.question.root, one.driver)),
+    (
+        (Need.MODEL_REPO, Need.NODES),
+        lambda one: model_repo_checks.check_archive(one.question.root, one.driver),
+    ),
     ((Need.VAULT,), lambda one: check_vault(one.question.root, one.question.environment, one.sources())),
     ((Need.PACKER,), lambda _: check_packer()),
     ((), lambda one: check_account(one.effects)),

@@ -8,7 +8,7 @@ import pytest
 
 from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.model_repo import commits
-from kiln.runs import preflight, selection
+from kiln.runs import model_repo_checks, preflight, selection
 from kiln.settings import resolve, vault
 from kiln.settings.model import Driver, StepSettings
 
@@ -38,7 +38,7 @@ def settings(**changes: Any) -> Driver:
 
 
 def check_version(driver: Driver) -> str | None:
-    return preflight.check_version(Path("/nowhere"), driver)
+    return model_repo_checks.check_version(Path("/nowhere"), driver)
 
 
 @pytest.fixture
@@ -98,14 +98,14 @@ def test_files_that_lie_in_another_repository_are_refused_before_a_launch(
     driver = settings(
         model_repo_url=str(remote), model_repo_branch="main", kiln_cache_dir=str(tmp_path / "cache")
     )
-    preflight.check_archive(tmp_path, driver)
+    model_repo_checks.check_archive(tmp_path, driver)
     assert list((tmp_path / "cache/models").glob("model_repo-*.tar"))
     link = ["update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},libs"]
     author = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
     for command in (link, [*author, "commit", "-q", "-m", "link"]):
         subprocess.run(["git", "-C", remote, *command], check=True)
     with pytest.raises(UsageError, match="has a submodule, libs"):
-        preflight.check_archive(tmp_path, driver)
+        model_repo_checks.check_archive(tmp_path, driver)
 
 
 def test_a_deploy_key_is_read_from_the_vault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_a_deploy_key_is_read_from_the_vault(monkeypatch: pytest.MonkeyPatch, tm
         "model_repo_branch": "main",
         "model_repo_protocols": ("ssh",),
     }
-    preflight.check_version(tmp_path, settings(model_repo_deploy_key="vault_key", **ssh))
+    model_repo_checks.check_version(tmp_path, settings(model_repo_deploy_key="vault_key", **ssh))
     assert [remote.deploy_key for remote in asked] == ["canary-key"]
     for name in ("vault_other", "vault_number"):
         with pytest.raises(PreflightError, match=f"vault/local.yml has no text {name}") as error:
-            preflight.check_version(tmp_path, settings(model_repo_deploy_key=name, **ssh))
+            model_repo_checks.check_version(tmp_path, settings(model_repo_deploy_key=name, **ssh))
         assert "ansible-vault edit" in error.value.fix
     with pytest.raises(UsageError, match="model_repo_deploy_key") as refused:
-        preflight.check_version(tmp_path, settings(model_repo_deploy_key="canary-key", **ssh))
+        model_repo_checks.check_version(tmp_path, settings(model_repo_deploy_key="canary-key", **ssh))
     assert "canary" not in refused.value.message + refused.value.fix
 
 
@@ -190,16 +190,13 @@ def made_checks(
 ) -> set[str]:
     """Return the names of the checks that were made for a list of actions."""
     made: set[str] = set()
-    for name in (
-        "check_cache",
-        "check_private_key",
-        "check_version",
-        "check_archive",
-        "check_vault",
-        "check_account",
-        "check_state",
-    ):
-        monkeypatch.setattr(preflight, name, lambda *_, name=name: made.add(name))
+    places = {
+        preflight: ("check_cache", "check_private_key", "check_vault", "check_account", "check_state"),
+        model_repo_checks: ("check_version", "check_archive"),
+    }
+    for module, checks in places.items():
+        for name in checks:
+            monkeypatch.setattr(module, name, lambda *_, name=name: made.add(name))
     driver = settings(**changes)
     question = resolve.Question(root=root, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, effects=aws)
@@ -226,6 +223,29 @@ def test_a_run_is_checked_for_what_its_phases_need(
     monkeypatch: pytest.MonkeyPatch, aws: FakeAws, tmp_path: Path, actions: list[str], checks: set[str]
 ) -> None:
     assert made_checks(monkeypatch, aws, tmp_path, actions) == ALWAYS | checks
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model_repo_url": "ext::sh"}, "model_repo_url is 'ext::sh': no address of a git remote"),
+        ({"model_repo_url": "git@h:x", "model_repo_host_keys": ("x",)}, "model_repo_host_keys[0] is x: no"),
+    ],
+)
+def test_a_setting_that_is_refused_is_named_with_its_file(
+    aws: FakeAws, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/model_building.yml").write_text(
+        f"{said.split(maxsplit=1)[0].partition('[')[0]}: x\n"
+    )
+    driver = settings(model_repo_branch="main", model_repo_protocols=("ssh",), **changes)
+    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    with pytest.raises(UsageError) as error:
+        preflight.check(subject, selection.make(["launch"], driver.steps))
+    assert error.value.message.startswith(f"group_vars/model_building.yml: {said}")
+    assert error.value.fix
 
 
 def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cache_and_vault(
