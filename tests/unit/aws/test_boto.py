@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -220,3 +221,20 @@ def test_an_account_that_is_not_set_up_is_exit_10(tmp_path: Path) -> None:
 def test_a_uri_falls_into_bucket_and_key() -> None:
     assert split_uri("s3://bucket/a/b#c?d") == ("bucket", "a/b#c?d")
     assert split_uri("s3://bucket/bucket/x") == ("bucket", "bucket/x")
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"]
+)
+def test_an_image_and_a_snapshot_that_are_gone_are_removed_already(aws: Boto, code: str) -> None:
+    gone = code != "InvalidAMIID.Malformed"
+    with Stubber(aws._ec2) as ec2:
+        ec2.add_client_error("deregister_image", code, http_status_code=400)
+        ec2.add_client_error("delete_snapshot", "InvalidSnapshot.NotFound", http_status_code=400)
+        with nullcontext() if gone else pytest.raises(AwsError, match="Malformed"):
+            aws.deregister_image("ami-00000001")
+        aws.delete_snapshot("snap-00000001")
+    with Stubber(aws._ec2) as ec2:
+        ec2.add_client_error("delete_snapshot", "InvalidSnapshot.InUse", http_status_code=400)
+        with pytest.raises(AwsError, match="InUse"):
+            aws.delete_snapshot("snap-00000001")
