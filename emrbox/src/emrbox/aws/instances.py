@@ -90,11 +90,18 @@ class RealInstances:
         for index, instance in enumerate(reservation.instances):
             if profile and index:  # moto gives the profile to the first one only, after this
                 self.backend.associate_iam_instance_profile(instance_id=instance.id, **profile)
+            if not instance.security_groups:
+                instance.security_groups = self._groups(request)
             instance.nics[0].mac_address = mac_address(str(instance.private_ip))
             _set(instance, PENDING)
             # Here, not in the background: who ends the instance at once must find its node.
             self._in_background(self._boot, instance, self._node(instance, self._role_name(profile), token))
         return reservation
+
+    def _groups(self, request: dict[str, Any]) -> list[Any]:
+        """Return the security groups of the first interface, which are the instance's; moto leaves them out."""
+        first = next(iter(request.get("nics") or []), {})
+        return [self.backend.get_security_group_from_id(one) for one in first.get("Groups", [])]
 
     def _check(self, request: dict[str, Any]) -> None:
         """Refuse what moto would accept."""
