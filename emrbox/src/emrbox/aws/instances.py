@@ -99,8 +99,8 @@ class RealInstances:
         return reservation
 
     def _groups(self, request: dict[str, Any]) -> list[Any]:
-        """Return the security groups of the first interface, which are the instance's; moto leaves them out."""
-        first = next(iter(request.get("nics") or []), {})
+        """Return the groups of the first interface, which are those of the instance; moto leaves them out."""
+        first: dict[str, Any] = next(iter(request.get("nics") or []), {})
         return [self.backend.get_security_group_from_id(one) for one in first.get("Groups", [])]
 
     def _check(self, request: dict[str, Any]) -> None:

@@ -100,3 +100,21 @@ def test_a_shutdown_from_inside_does_not_undo_an_end(instances: Instances) -> No
     assert node.on_exit is not None
     node.on_exit()
     assert instance.state == "terminated"
+
+
+def test_an_instance_has_the_security_groups_of_its_first_interface(instances: Instances) -> None:
+    backend = instances.real.backend
+    group = backend.create_security_group("g", "g", vpc_id=backend.get_default_vpc().id)
+    subnet = next(iter(backend.get_default_subnets().values()))
+    nic = {"DeviceIndex": "0", "Groups": [group.id], "SubnetId": subnet.id}
+    request = {
+        "image_id": image_id(BASE_IMAGE_NAME),
+        "count": 1,
+        "user_data": None,
+        "security_group_names": [],
+        "instance_type": "m5.xlarge",
+        "is_instance_type_default": False,
+        "nics": [nic],
+    }
+    (launched,) = instances.real.run_instances(backend.run_instances, **request).instances
+    assert [one.id for one in launched.security_groups] == [group.id]
