@@ -6,11 +6,14 @@ than the work itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible import constants as C  # noqa: N812  # Ansible's own name for it
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+from ansible.utils.vars import load_extra_vars
 
 from kiln.ansible_modules import node_apply, vault_secrets
 from kiln.ansible_modules.report import failure
@@ -18,6 +21,8 @@ from kiln.errors import KilnError, UsageError
 from kiln.nodes import connections, definition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kiln.nodes.connections import Connection
     from kiln.nodes.definition import Secrets
 
@@ -27,6 +32,23 @@ _SSH = (
     *("ssh_executable", "control_path", "control_path_dir", "timeout"),
 )
 _ROOT = "root"
+
+
+class _Variables(Mapping[str, Any]):
+    """A host's variables, each evaluated as a template when it is read."""
+
+    def __init__(self, raw: dict[str, Any], loader: Any) -> None:
+        self._raw = raw
+        self._templar = Templar(loader, variables=raw)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._templar.template(self._raw[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
@@ -60,7 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
             return result | failure(error)
 
     def _connection_of(self, name: str, variables: dict[str, Any]) -> Connection:
-        own = variables["hostvars"][name]
+        # hostvars has no variables of the play, the role and the task; -e comes before all of them.
+        given = self._task.play.get_vars() | self._task.get_vars() | load_extra_vars(self._loader)
+        own = _Variables(variables["hostvars"].raw_get(name) | given, self._loader)
         found = {option: self._option(option, own) for option in _SSH}
         found["connection"] = str(own.get("ansible_connection", "ssh"))
         found["interpreter"] = str(own.get("ansible_python_interpreter", ""))

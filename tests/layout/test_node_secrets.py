@@ -29,7 +29,7 @@ PLAY = """
     ansible_python_interpreter: "{{ playbook_dir }}/../python"
     pipeline: model_building
     node_secrets_vault_file: "{{ playbook_dir }}/../vault/local.yml"
-    node_secrets_folder: "{{ playbook_dir }}/../secrets"
+    node_secrets_folder: "{{ playbook_dir | dirname }}/secrets"
   tasks:
     - ansible.builtin.import_role: {name: node_secrets, tasks_from: open}
     - ansible.builtin.import_role: {name: node_secrets}
