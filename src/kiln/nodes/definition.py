@@ -146,7 +146,7 @@ def _too_small(key: str, value: float, least: int) -> list[tuple[str, str, str]]
     return [] if value >= least else [(key, str(value), f"{least} or more")]
 
 
-def document_of(item: Item, *, private_blob: str = "secrets") -> dict[str, Any]:
+def document_of(item: Item) -> dict[str, Any]:
     """Return an item as it is sent to a node."""
     if isinstance(item, Packages):
         return {"kind": "packages", "names": item.names, "lock_timeout_seconds": item.lock_timeout_seconds}
@@ -157,7 +157,7 @@ def document_of(item: Item, *, private_blob: str = "secrets") -> dict[str, Any]:
     if isinstance(item, Release):
         sent = {"root": str(_MODELS / item.name), "commit": item.commit, "sha256": item.sha256}
         return {"kind": "release", **sent, "kept": item.kept}
-    sent = {"path": item.path, "owner": item.owner, "blob": private_blob}
+    sent = {"path": item.path, "owner": item.owner, "blob": "secrets"}
     return {"kind": "file", **sent, "mode": 0o600, "private": True}
 
 

@@ -10,6 +10,9 @@ from kiln.errors import KilnError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The label of its item.
+ENVIRONMENT = "environment"
+
 
 class Archives(Protocol):
     """What is known of archives. Each method blocks, and raises KilnError."""

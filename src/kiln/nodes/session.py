@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from kiln.nodes import program, results
+from kiln.nodes.environment_source import ENVIRONMENT
 from kiln.nodes.results import ItemResult, NodeResult
 from kiln.nodes.work import MOST_LINE_BYTES, Line, SilentError, WrongAnswerError, line_of
 
@@ -76,7 +77,9 @@ class Session:
             problem = f"its answer cannot be read: {error}"
         result = self._result(code, problem)
         if self._work.environment:
-            await self._work.environment.ended(self._name, result.problem, lost=bool(result.message))
+            # Of a node that has failed at something else, or was lost, nothing follows for the environment.
+            is_own = any(item.item == ENVIRONMENT and item.state == "failed" for item in result.items)
+            await self._work.environment.ended(self._name, result.problem, lost=not is_own)
         return result
 
     async def _connected(self) -> int:

@@ -138,6 +138,20 @@ def test_nodes_that_wait_learn_that_the_build_has_failed(node: NodeWorld, archiv
     assert all(one.state == "failed" for one in ended)
 
 
+def test_a_builder_that_fails_at_something_else_leaves_the_build_to_another_node(
+    node: NodeWorld, archives: Archives
+) -> None:
+    """The first node is told to build, and fails before its turn comes."""
+    node.program("rpm", "#!/bin/sh\nexit 1\n")
+    node.program("dnf", f"#!/bin/sh\n[ -e {node.root}/failed ] && exit 0\ntouch {node.root}/failed; exit 1\n")
+    packages = {"kind": "packages", "names": ["jq"], "lock_timeout_seconds": 0}
+    ended = node.apply(
+        packages, item(node), nodes=(connection("a"), connection("b")), source=EnvironmentSource(archives)
+    )
+    assert sorted(one.state for one in ended) == ["changed", "failed"], ended
+    assert model(node).exists()
+
+
 def test_what_the_control_host_cannot_read_fails_every_node_that_asks(
     node: NodeWorld, archives: Archives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
