@@ -22,7 +22,16 @@ from pathlib import Path
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _TESTS = "tests/end_to_end"
 # They take longest: a file that begins last should be a short one.
-_FIRST = ("diagnose", "deploy_faults", "task_by_task", "killed_drivers", "node_access", "watching")
+_FIRST = (
+    "images",
+    "diagnose",
+    "deploy_faults",
+    "task_by_task",
+    "rollback",
+    "killed_drivers",
+    "node_access",
+    "watching",
+)
 # pytest's exit codes.
 _INTERRUPTED, _NO_TEST_CHOSEN = 2, 5
 

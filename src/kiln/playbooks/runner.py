@@ -108,6 +108,8 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
             "environment": {
                 "ANSIBLE_CONFIG": self.environment["ANSIBLE_CONFIG"],
                 "ANSIBLE_NOCOLOR": "1",
+                # ansible-runner turns it off unless it is set: a changed key of a node would go unnoticed.
+                "ANSIBLE_HOST_KEY_CHECKING": "True",
                 # ansible-runner's own callback builds upon this one; it does not read ansible.cfg.
                 "ANSIBLE_STDOUT_CALLBACK": "kiln_nodes",
                 "ANSIBLE_CALLBACK_PLUGINS": str(self.root / "plugins/callback"),

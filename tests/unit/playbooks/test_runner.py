@@ -85,6 +85,21 @@ def test_only_changes_are_reported_and_all_is_in_the_log(root: Path) -> None:
     assert "it's" in playbooks.log_file("try").read_text()
 
 
+def test_host_keys_of_nodes_are_checked(root: Path) -> None:
+    playbooks = runner(
+        root,
+        """
+        - name: Make a file
+          ansible.builtin.copy:
+            content: "{{ lookup('ansible.builtin.config', 'HOST_KEY_CHECKING') }}"
+            dest: "{{ playbook_dir }}/checking"
+            mode: "0600"
+        """,
+    )
+    run(playbooks)
+    assert (root / "playbooks/checking").read_text() == "True"
+
+
 def test_a_failed_task_is_one_line_with_task_host_and_message(root: Path) -> None:
     playbooks = runner(
         root,
