@@ -45,7 +45,7 @@ end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
-	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_killed_drivers.py tests/end_to_end/test_lock_take_over.py
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{diagnose,killed_drivers,lock_take_over}.py
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
