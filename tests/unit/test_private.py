@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -79,6 +80,7 @@ def test_what_sigkill_leaves_of_a_playbooks_secrets_is_gone_after_the_next_start
     runtime.mkdir()
     (tmp_path / "ansible.cfg").write_text("[defaults]\n")
     (tmp_path / "playbooks").mkdir()
+    shutil.copytree(Path(__file__).parents[2] / "plugins/callback", tmp_path / "plugins/callback")
     (tmp_path / "playbooks/try.yml").write_text(f"""
 - hosts: localhost
   gather_facts: false

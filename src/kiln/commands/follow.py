@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LINE_BYTES = 64 * 1024
 _POLL_SECONDS = 2.0
 # It ends with the connection: sshd is its parent.
+# A script that begins after that has been adopted by process 1, which never ends.
+_IS_CONNECTED = "{ [ $PPID != 1 ] && kill -0 $PPID; }"
 _TAIL = "sudo -n tail --pid=$PPID -n +1 -F"
 # For what was written last to arrive.
 _LAST_SECONDS = 1.0
@@ -35,15 +37,15 @@ _MOST_NODES = 50
 def step_files(step_id: str) -> str:
     """Return the command that prints a step's streams on the master, and goes on as they grow."""
     folder = f"{node_logs.STEPS_FOLDER}/{shlex.quote(step_id)}"
-    return f"{_TAIL} {folder}/stderr {folder}/stdout"
+    return f"{_IS_CONNECTED} && exec {_TAIL} {folder}/stderr {folder}/stdout"
 
 
 def driver_files(application: str) -> str:
     """Return the script that waits for the driver's container on a node, and prints its streams."""
     folder = f"{node_logs.CONTAINERS_FOLDER}/{shlex.quote(application)}"
     return (
-        f'until set -- {folder}/container_*_000001; [ -d "$1" ]; do kill -0 $PPID || exit; sleep 1; done; '
-        f'exec {_TAIL} "$1/stdout" "$1/stderr"'
+        f'until set -- {folder}/container_*_000001; [ -d "$1" ]; do {_IS_CONNECTED} || exit; sleep 1; done; '
+        f'{_IS_CONNECTED} && exec {_TAIL} "$1/stdout" "$1/stderr"'
     )
 
 

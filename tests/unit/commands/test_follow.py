@@ -69,6 +69,15 @@ def test_the_drivers_container_is_printed_as_soon_as_it_is_there(node: Path) -> 
         assert all("executor" not in line for line in shown)
 
 
+@pytest.mark.parametrize("script", [follow.driver_files("application_1_2"), follow.step_files("s-1")])
+def test_a_script_that_begins_after_the_connection_was_lost_ends_at_once(node: Path, script: str) -> None:
+    assert node
+    # The parent has ended before the script begins.
+    outer = ["sh", "-c", '(sleep 0.2; exec sh -c "$0") & exec true', script]
+    finished = subprocess.run(outer, stdout=subprocess.PIPE, text=True, check=True, timeout=30)
+    assert finished.stdout == ""
+
+
 def test_a_script_that_waits_on_a_node_ends_with_the_connection(node: Path) -> None:
     assert node
     with begin(follow.driver_files("application_1_2")) as child:
