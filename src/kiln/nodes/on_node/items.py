@@ -31,7 +31,17 @@ OK = Outcome(changed=False)
 
 def run(command: list[str], *, shown: str = "", **options: Any) -> str:
     """Run a program and return its standard output. Raises ItemError with the end of what it said."""
-    finished = subprocess.run(
+    finished = finished_run(command, **options)
+    if finished.returncode != 0:
+        said = [line.strip() for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
+        reason = "; ".join(said[-_MOST_LINES:]) or f"exit code {finished.returncode}"
+        raise ItemError(f"{shown or command[0]}: {reason}")
+    return str(finished.stdout)
+
+
+def finished_run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever its exit code is."""
+    return subprocess.run(
         command,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -40,11 +50,6 @@ def run(command: list[str], *, shown: str = "", **options: Any) -> str:
         errors="replace",
         **options,
     )
-    if finished.returncode != 0:
-        said = [line.strip() for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
-        reason = "; ".join(said[-_MOST_LINES:]) or f"exit code {finished.returncode}"
-        raise ItemError(f"{shown or command[0]}: {reason}")
-    return str(finished.stdout)
 
 
 def digest_of(path: Path) -> str:

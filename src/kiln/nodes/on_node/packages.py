@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome
+from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, finished_run
 
 # dnf(8), "EXIT CODES": 200 is a problem with acquiring or releasing of locks.
 _LOCKED = 200
@@ -43,15 +43,7 @@ def _install(names: list[str], lock_timeout_seconds: float) -> None:
     ends_at = time.monotonic() + lock_timeout_seconds
     command = ["dnf", "-y", "--setopt=exit_on_lock=True", "install", "--", *names]
     while True:
-        finished = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, **_ENGLISH},
-        )
+        finished = finished_run(command, env={**os.environ, **_ENGLISH})
         if finished.returncode != _LOCKED:
             break
         if time.monotonic() >= ends_at:
