@@ -62,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         result = dict(super().run(tmp, task_vars)) | {"changed": False}
         variables = task_vars or {}
         try:
-            given = node_apply.options(dict(self._task.args))
+            given = node_apply.options(dict(self._task.args) | self._run_of(variables))
             items = definition.chosen(
                 definition.convert(given.items),
                 list(variables.get("ansible_run_tags", ["all"])),
@@ -80,6 +80,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
             )
         except KilnError as error:
             return result | failure(error)
+
+    def _run_of(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Return the run that the nodes belong to, with the instances that the role emr_target has found."""
+        run = self._task.args.get("run")
+        if not run:
+            return {"run": None}
+        hosts = {name: variables["hostvars"].raw_get(name) for name in variables["ansible_play_batch"]}
+        instances = {
+            name: own["kiln_instance_id"] for name, own in hosts.items() if "kiln_instance_id" in own
+        }
+        whole = "ansible_limit" not in variables
+        return {"run": dict(run) | {"is_whole": whole, "instances": instances}}
 
     def _connection_of(self, name: str, variables: dict[str, Any]) -> Connection:
         # hostvars has no variables of the play, the role and the task; -e comes before all of them.

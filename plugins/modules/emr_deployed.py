@@ -11,8 +11,9 @@ module: emr_deployed
 short_description: Remember what was put on the nodes of an Amazon EMR cluster
 version_added: "0.1.0"
 description:
-  - Runs on the control host after provision and deploy. A step that is complete is taken for done only when
-    the model repo's commit and the Python environment are still those that it ran with.
+  - Runs on the control host after a rollback; M(emr_node_apply) remembers what it has put on nodes itself.
+    A step that is complete is taken for done only when the model repo's commit is still the one that it ran
+    with, and nodes that join later get this commit.
   - A run without a ledger gets none. The cluster's tag C(code_commit) holds the commit too.
 options:
   pipeline:
@@ -32,13 +33,14 @@ options:
     type: str
     required: true
   commit:
-    description: The model repo's commit on all nodes; empty when it stays as it was.
+    description: The model repo's commit that is active on the nodes.
     type: str
-    default: ""
-  environment_hash:
-    description: Name of the Python environment on all nodes; empty when it stays as it was.
-    type: str
-    default: ""
+    required: true
+  instances:
+    description: Instance ids of all nodes of the cluster.
+    type: list
+    elements: str
+    required: true
   is_rollback:
     description: >-
       The commit had been active before, and those that came after it are undone: the release before it is
@@ -65,6 +67,7 @@ EXAMPLES = r"""
     run_id: nightly-7
     cluster_id: j-2ABCDEFGHIJKL
     commit: 0123456789abcdef0123456789abcdef01234567
+    instances: [i-0123456789abcdef0]
     state_uri: s3://bucket/kiln
     region: us-east-1
 """

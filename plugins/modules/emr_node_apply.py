@@ -42,6 +42,30 @@ options:
     description: Folder of the control host for wheels.
     type: path
     required: true
+  run:
+    description:
+      - The run whose nodes these are. Its ledger remembers what each node has, by the instance id in the
+        host variable C(kiln_instance_id), and without C(--limit) what all nodes have to have.
+      - Empty for nodes of no run.
+    type: dict
+    default: {}
+    suboptions:
+      pipeline:
+        description: Name of the pipeline.
+        type: str
+        required: true
+      run_id:
+        description: Id of the run.
+        type: str
+        required: true
+      cluster_id:
+        description: The cluster.
+        type: str
+        required: true
+      state_uri:
+        description: S3 prefix of the ledger.
+        type: str
+        required: true
   connect_timeout_seconds:
     description: How long a node may refuse connections. It is connected to again until then.
     type: float

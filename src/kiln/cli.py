@@ -44,6 +44,14 @@ What follows -- is the command; its exit code is this command's.
   kiln ssh model_building --env stage
   kiln ssh model_building --env stage --node core-1 -- df -h /mnt"""
 
+_VERIFY_HELP = """\
+Connects to every running node, and compares it with what the run has put on its nodes: OS packages, Python
+environment, release of the model repo, secrets. Changes nothing; exit 13 when a node differs.
+
+  kiln verify model_building --env stage
+
+docs/operations/nodes.md"""
+
 _RESUME_HELP = """\
 A whole run with the id of an earlier one: on its cluster if that lives, else on a new one. Steps that are
 complete with the same arguments, code, environment and inputs are not run again; which, and why, is printed.
@@ -123,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     tunnel.add_argument(
         "--port", metavar="LOCAL", type=_port, help="first of three ports here (default: the pages' own)"
     )
+
+    verify = _command(
+        commands, "verify", "what each node of a run has, compared with the others", _VERIFY_HELP
+    )
+    verify.add_argument("pipeline", metavar="PIPELINE")
+    _run_id(verify)
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = _command(commands, name, text)

@@ -78,6 +78,14 @@ BAKE_IMAGE = Phase(
     frozenset({Need.NODES, Need.PYTHON_ENVIRONMENT, Need.PACKER}),
 )
 
+# Provision and deploy in one, for nodes that joined later and for comparing them; no action of its own.
+NODES = Phase(
+    "nodes",
+    Work.PLAYBOOK,
+    ExitCode.PROVISION,
+    PROVISION.needs | DEPLOY.needs,
+)
+
 # In the order of a whole run.
 TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, ROLLBACK, STEP, TERMINATE)
 PLAYBOOKS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)

@@ -25,6 +25,24 @@ class Reporter(Protocol):
         """Leave the terminal as it was."""
 
 
+class Silent:
+    """Shows nothing."""
+
+    @contextmanager
+    def phase(self, _name: str) -> Iterator[None]:
+        """Show nothing around the work."""
+        yield
+
+    def line(self, text: str) -> None:
+        """Show no change."""
+
+    def now(self, text: str) -> None:
+        """Show not what the phase is at."""
+
+    def close(self) -> None:
+        """Leave the terminal as it is."""
+
+
 class Unfailing:
     """Another reporter, none of whose faults reaches the run: a cluster ends whatever can be shown."""
 

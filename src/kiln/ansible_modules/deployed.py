@@ -1,4 +1,4 @@
-"""The module emr_deployed: remember what was put on the nodes of a run's cluster."""
+"""What was put on the nodes of a run's cluster, for its ledger and tag; and the module emr_deployed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kiln.errors import UsageError
 from kiln.identity import Identity
 from kiln.ledger import deployed
 from kiln.ledger.store import Ledger
+from kiln.nodes.definition import RELEASE
 from kiln.settings import names
 
 if TYPE_CHECKING:
@@ -24,19 +25,28 @@ def work(context: Context, module: Any) -> Options:
     what = deployed.Deployed(
         cluster_id=options["cluster_id"],
         commit=options["commit"],
-        environment=options["environment_hash"],
         is_rollback=options["is_rollback"],
+        items={RELEASE: options["commit"]},
+        nodes={one: {RELEASE: options["commit"]} for one in options["instances"]},
     )
+    return {"changed": remember(context, ledger, what, check=module.check_mode)}
+
+
+def remember(context: Context, ledger: Ledger, what: deployed.Deployed, *, check: bool = False) -> bool:
+    """Write it into the ledger and the tag; return whether one of them had something else.
+
+    With `check` nothing is written. Raises UsageError, LedgerUnreadableError, and what AWS's answers raise.
+    """
     what.check()
-    cluster = clusters.shown(context, what.cluster_id) if what.commit else None
+    cluster = clusters.shown(context, what.cluster_id) if what.commit and what.is_whole else None
     tagged = cluster is None or cluster.tags.get(tags.CODE_COMMIT) == what.commit
-    if module.check_mode:
+    if check:
         run = ledger.read()
-        return {"changed": not tagged or (run is not None and not what.is_in(run))}
+        return not tagged or (run is not None and not what.is_in(run))
     changed = deployed.record(ledger, what)
     if not tagged:
         context.effects.add_tags(what.cluster_id, {tags.CODE_COMMIT: what.commit})
-    return {"changed": changed or not tagged}
+    return changed or not tagged
 
 
 def ledger_of(context: Context, options: Options, module: str) -> Ledger:

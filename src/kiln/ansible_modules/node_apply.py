@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice
+from kiln.ansible_modules import node_record
+from kiln.ansible_modules.node_record import Run  # noqa: TC001  # msgspec reads the types of fields
 from kiln.ansible_modules.report import failure
 from kiln.aws.context import Context
 from kiln.clock import SystemClock
-from kiln.errors import PlaybookError, UsageError
+from kiln.errors import KilnError, PlaybookError, UsageError
 from kiln.nodes import definition, fan_out, results
 from kiln.nodes.archives import S3Archives
 from kiln.nodes.definition import Environment, Item, Release, Secrets
@@ -23,8 +25,6 @@ from kiln.nodes.work import Limits, Work
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kiln.aws.effects import Effects
-    from kiln.errors import KilnError
     from kiln.nodes.connections import Connection
     from kiln.nodes.results import NodeResult
 
@@ -33,7 +33,10 @@ _FOLDER = "/opt/kiln"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The arguments of the action. `cache_dir` keeps wheels, `checkout` has the lock files."""
+    """The arguments of the action. `cache_dir` keeps wheels, `checkout` has the lock files.
+
+    `run` is the run whose ledger remembers what the nodes have; None for nodes of no run.
+    """
 
     items: list[Any]
     environment: str
@@ -45,6 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     connect_timeout_seconds: float = 60
     timeout_seconds: float = 1800
     silence_timeout_seconds: float = 60
+    run: Run | None = None
 
 
 def options(arguments: dict[str, Any]) -> Options:
@@ -82,7 +86,15 @@ def apply(
         environment=source,
     )
     nodes = asyncio.run(fan_out.apply(connections, work))
-    return result_of(work.labels, nodes, source.error if source else None)
+    result = result_of(work.labels, nodes, source.error if source else None)
+    if given.run is None or check:
+        return result
+    try:
+        node_record.remember(_context(given), given.environment, given.run, items, nodes)
+    except KilnError as error:
+        # What has failed on a node comes first.
+        return result if result.get("failed") else result | failure(error)
+    return result
 
 
 def _blobs(items: Sequence[Item], secrets_of: Callable[[Secrets], dict[str, str]]) -> dict[str, bytes | Path]:
@@ -104,17 +116,17 @@ def _environment_source(given: Options, items: Sequence[Item]) -> EnvironmentSou
         environment=given.environment,
         checkout=Path(given.checkout),
         cache=Path(given.cache_dir),
-        effects=lambda: _effects(given),
+        effects=lambda: _context(given).effects,
     )
     return EnvironmentSource(archives)
 
 
-def _effects(given: Options) -> Effects:
-    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import, and mostly nothing is asked of AWS
+def _context(given: Options) -> Context:
+    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import, and not every apply asks AWS
 
     config_file = Path(given.aws_config_file) if given.aws_config_file else None
     aws = Boto(region=given.region, profile=given.profile, config_file=config_file)
-    return Context(aws=aws, clock=SystemClock(), by_hand=advice.is_by_hand()).effects
+    return Context(aws=aws, clock=SystemClock(), by_hand=advice.is_by_hand())
 
 
 def result_of(labels: Sequence[str], nodes: Sequence[NodeResult], error: KilnError | None) -> dict[str, Any]:

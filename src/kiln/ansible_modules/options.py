@@ -89,8 +89,8 @@ DEPLOYED: Options = {
     "environment": {"type": "str", "required": True},
     "run_id": {"type": "str", "required": True},
     "cluster_id": {"type": "str", "required": True},
-    "commit": {"type": "str", "default": ""},
-    "environment_hash": {"type": "str", "default": ""},
+    "commit": {"type": "str", "required": True},
+    "instances": {"type": "list", "elements": "str", "required": True},
     "is_rollback": {"type": "bool", "default": False},
 } | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
 

@@ -13,7 +13,7 @@ from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
@@ -32,7 +32,12 @@ class NodesLostError(KilnError):
     failure_class = FailureClass.NO_CORE
 
 
-def of_run(cluster_id: str, interval_seconds: float, run: Run | None) -> NodeWatch:
+def of_run(
+    cluster_id: str,
+    interval_seconds: float,
+    run: Run | None,
+    see_to_new: Callable[[Context], bool] | None = None,
+) -> NodeWatch:
     """Return the watch of a run's cluster. What was launched after the last deploy has nothing of the run."""
     ended = [one.ended_at for one in run.phases if one.name == phases.DEPLOY.name] if run else []
     try:
@@ -41,7 +46,7 @@ def of_run(cluster_id: str, interval_seconds: float, run: Run | None) -> NodeWat
         moment = None
     # A time without a zone would be taken for one of this machine's.
     known = moment is not None and moment.tzinfo is not None
-    return NodeWatch(cluster_id, interval_seconds, moment if known else None)
+    return NodeWatch(cluster_id, interval_seconds, moment if known else None, see_to_new)
 
 
 class NodeWatch:
@@ -49,13 +54,21 @@ class NodeWatch:
 
     Those are the ones that were launched before `provisioned_at`; when that is not known, those that run at
     the first look. A lost or bare node is reported once, at once.
+
+    `see_to_new` sets up nodes that joined, and returns whether none is left to set up; it is called again and
+    again until then. Without it nobody provisions them.
     """
 
     def __init__(
-        self, cluster_id: str, interval_seconds: float, provisioned_at: datetime | None = None
+        self,
+        cluster_id: str,
+        interval_seconds: float,
+        provisioned_at: datetime | None = None,
+        see_to_new: Callable[[Context], bool] | None = None,
     ) -> None:
         self.cluster_id, self._interval = cluster_id, interval_seconds
         self._provisioned_at = provisioned_at
+        self._see_to_new, self._next_new = see_to_new, float("-inf")
         self._next = float("-inf")
         self._asks_ec2 = True
         self._provisioned: dict[str, Node] | None = None
@@ -77,6 +90,8 @@ class NodeWatch:
             self._provisioned = {key: node for key, node in nodes.items() if self._was_provisioned(node)}
         self._note_lost(context, nodes)
         self._note_bare(context, nodes)
+        if not step_has_to_begin:
+            self._set_up_bare(context)
         error = self._judged(nodes, step_has_to_begin=step_has_to_begin)
         if error is not None and not self._is_ending(context):
             raise error
@@ -159,7 +174,18 @@ class NodeWatch:
             if key in known or node.state != ec2_nodes.RUNNING:
                 continue
             self._bare[key] = node
-            context.report(f"{_words(key, node)} joined cluster {self.cluster_id} and is not provisioned")
+            bare = "" if self._see_to_new else " and is not provisioned"
+            context.report(f"{_words(key, node)} joined cluster {self.cluster_id}{bare}")
+
+    def _set_up_bare(self, context: Context) -> None:
+        """Let nodes that joined be set up. Whether they can be yet is asked of EMR, so not at every look."""
+        now = context.clock.monotonic()
+        if self._see_to_new is None or not self._bare or now < self._next_new:
+            return
+        if self._see_to_new(context):
+            self._provisioned = (self._provisioned or {}) | self._bare
+            self._bare = {}
+        self._next_new = context.clock.monotonic() + self._interval * _EMR_INTERVALS
 
     def _judged(self, nodes: Mapping[str, Node], *, step_has_to_begin: bool) -> NodesLostError | None:
         """Return the error for what the lost nodes mean, if they end the work."""
@@ -172,7 +198,7 @@ class NodeWatch:
             return None
         if "CORE" not in left:
             return self._error("no core node is left", self._class_of_loss(FailureClass.NO_CORE))
-        if "CORE" in bare and step_has_to_begin:
+        if "CORE" in bare and step_has_to_begin and self._see_to_new is None:
             message = "a core node was lost and the one that replaced it is not provisioned"
             return self._error(message, self._class_of_loss(FailureClass.NO_CORE))
         return None

@@ -19,6 +19,10 @@ CLUSTER_LIVE = CLUSTER_USABLE | CLUSTER_ENDING
 # The reason code of a cluster that somebody ended.
 USER_REQUEST = "USER_REQUEST"
 
+# Of nodes (InstanceState in botocore's service model of EMR).
+NODE_STARTING = frozenset({"AWAITING_FULFILLMENT", "PROVISIONING", "BOOTSTRAPPING"})
+NODE_RUNNING = "RUNNING"
+
 STEP_ENDED = frozenset({"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"})
 
 

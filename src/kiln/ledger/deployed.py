@@ -11,6 +11,8 @@ from kiln.errors import UsageError
 from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
 
@@ -21,15 +23,20 @@ _MOST_COMMITS = 100
 
 
 class Deployed(NamedTuple):
-    """What was put on the nodes of a cluster; an empty value stays as it was there.
+    """What was put on nodes of a cluster; an empty value stays as it was there.
 
-    `is_rollback`: the commit had been active before, and what came after it is undone.
+    `nodes` has the fingerprints of what each instance has now, by item. `is_whole`: this is for all nodes of
+    the cluster, and later ones have to have the `items` too; else only `nodes` is written. `is_rollback`: the
+    commit had been active before, and what came after it is undone.
     """
 
     cluster_id: str
     commit: str = ""
     environment: str = ""
     is_rollback: bool = False
+    items: Mapping[str, str] = {}
+    nodes: Mapping[str, Mapping[str, str]] = {}
+    is_whole: bool = True
 
     def check(self) -> None:
         """Raise UsageError for what is no commit, environment or cluster."""
@@ -39,7 +46,14 @@ class Deployed(NamedTuple):
         """Write it into a ledger, which keeps nothing that was on another cluster."""
         if run.deployed_cluster_id != self.cluster_id:
             run.deployed_commit, run.deployed_environment, run.deployed_commits = "", "", []
+            run.deployed_items, run.deployed_nodes = {}, {}
         run.deployed_cluster_id = self.cluster_id
+        had = run.deployed_nodes
+        has = {node: had.get(node, {}) | dict(items) for node, items in self.nodes.items()}
+        run.deployed_nodes = has if self.is_whole and has else had | has
+        if not self.is_whole:
+            return
+        run.deployed_items = run.deployed_items | dict(self.items)
         run.deployed_commits = self._commits(run)
         run.deployed_commit = self.commit or run.deployed_commit
         run.deployed_environment = self.environment or run.deployed_environment
@@ -78,6 +92,14 @@ def commits_on(run: Run | None, cluster_id: str) -> list[str]:
     if run is None or run.deployed_cluster_id != cluster_id:
         return []
     return run.deployed_commits or [run.deployed_commit] * bool(run.deployed_commit)
+
+
+def differing(run: Run | None, cluster_id: str, nodes: Iterable[str]) -> list[str]:
+    """Return the instances that do not have what every node has to have, as far as is known."""
+    if run is None or run.deployed_cluster_id != cluster_id:
+        return []
+    wanted = run.deployed_items.items()
+    return [node for node in nodes if not wanted <= run.deployed_nodes.get(node, {}).items()]
 
 
 def _check(cluster_id: str, **values: str) -> None:

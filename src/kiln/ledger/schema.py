@@ -26,6 +26,7 @@ ClusterId = Annotated[str, Meta(pattern=rf"^{CLUSTER_ID.pattern}\Z")]
 StepId = Annotated[str, Meta(pattern=rf"^{STEP_ID.pattern}\Z")]
 # More than any run makes: longer lists were not written by Kiln. Each attempt and step may cost a call.
 _MOST_ATTEMPTS, _MOST_STEPS, _MOST = Meta(max_length=100), Meta(max_length=1000), Meta(max_length=10_000)
+Fingerprints = Annotated[dict[str, Annotated[str, Meta(max_length=100)]], Meta(max_length=20)]
 # How a launch or a step ended that has had no effect, or none that showed.
 REFUSED, NOT_FOUND = "REFUSED", "NOT_FOUND"
 RETENTION = timedelta(days=60)
@@ -154,6 +155,10 @@ class Run(msgspec.Struct, kw_only=True):
     # The commits that were active on that cluster's nodes, the present one last: each deploy adds one, a
     # rollback takes away those after the one that it goes back to.
     deployed_commits: Annotated[list[str], Meta(max_length=100)] = []
+    # What every node of that cluster has to have, by item of the definition, and what each one has, by
+    # instance id: the fingerprints of kiln.nodes.definition.
+    deployed_items: Fingerprints = {}
+    deployed_nodes: Annotated[dict[str, Fingerprints], _MOST] = {}
     # Somebody has asked for the end of the run: no driver begins anything more.
     cancel_requested_at: str | None = None
     # Until when the cluster of the failed run is kept for debugging.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,6 +26,9 @@ _ENVIRONMENTS = PurePosixPath("/opt/kiln/envs")
 _MODELS = PurePosixPath("/opt/kiln/models")
 # What root may write for others, by the mode's bits: nothing that others can write, no setuid.
 _MODE = re.compile(r"0?[0-7][0-57][0-57]")
+
+
+RELEASE = "release"
 
 
 class _Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +55,7 @@ class Environment(_Item, frozen=True, tag_field="kind", tag="environment"):
     requirements: str
 
 
-class Release(_Item, frozen=True, tag_field="kind", tag="release"):
+class Release(_Item, frozen=True, tag_field="kind", tag=RELEASE):
     """A commit of the model repo `name`, packed in `archive` on the control host."""
 
     name: str
@@ -156,9 +161,22 @@ def document_of(item: Item) -> dict[str, Any]:
         return {"kind": "environment", **sent}
     if isinstance(item, Release):
         sent = {"root": str(_MODELS / item.name), "commit": item.commit, "sha256": item.sha256}
-        return {"kind": "release", **sent, "kept": item.kept}
+        return {"kind": RELEASE, **sent, "kept": item.kept}
     sent = {"path": item.path, "owner": item.owner, "blob": "secrets"}
     return {"kind": "file", **sent, "mode": 0o600, "private": True}
+
+
+def fingerprint(item: Item) -> str:
+    """Return what a node has that has this item, in a short form: equal for equal items.
+
+    What a file of secrets holds is no part of it: whoever reads a digest could try values.
+    """
+    if isinstance(item, Release):
+        return item.commit
+    if isinstance(item, Environment):
+        return item.hash
+    parts = sorted(item.names) if isinstance(item, Packages) else [item.path, item.owner]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def chosen(items: tuple[Item, ...], run_tags: list[str], skip_tags: list[str]) -> tuple[Item, ...]:

@@ -30,12 +30,20 @@ OWN_ACTIONS = frozenset(
 )
 
 
+class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One node as emr_node_apply has left it, or in check mode has seen it. `items`: label -> state."""
+
+    state: str = ""
+    message: str = ""
+    items: dict[str, str] = {}
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `process`.
 
     Only failures of kiln's own modules and actions have an exit code and a class, and only their results
     have notes for people. `lines` sum up what a task did on all nodes; without them the event is that of one
-    host.
+    host. `nodes` has the state of each item on each of them (kiln.nodes.results).
     """
 
     event: str = ""
@@ -47,6 +55,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     details: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    nodes: dict[str, NodeSeen] = {}
     exit_code: ExitCode | None = None
     failure_class: FailureClass | None = None
 
@@ -68,6 +77,7 @@ def event_line(event: dict[str, Any]) -> dict[str, Any] | None:
     result, action = data.get("res") or {}, data.get("task_action")
     found = _launched(action, result) | _notes(action, result)
     lines = _summed_up(action, result)
+    found |= _nodes(action, result)
     if kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         return {"event": "failed"} | where | found | lines | _failure(action, result)
     if kind == "runner_on_ok" and result.get("changed"):
@@ -90,6 +100,28 @@ def _summed_up(action: object, result: dict[str, Any]) -> dict[str, list[str]]:
     if action != "emr_node_apply" or not isinstance(lines, list):
         return {}
     return {"lines": [line for line in lines if isinstance(line, str)]}
+
+
+def _nodes(action: object, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of each item on each node."""
+    nodes = result.get("nodes")
+    if action != "emr_node_apply" or not isinstance(nodes, dict):
+        return {}
+    return {
+        "nodes": {
+            name: {
+                "state": node["state"],
+                "message": _problem(node),
+                "items": {one["item"]: one["state"] for one in node["items"]},
+            }
+            for name, node in nodes.items()
+        }
+    }
+
+
+def _problem(node: dict[str, Any]) -> str:
+    failed = [f"{one['item']}: {one['message']}" for one in node["items"] if one["state"] == "failed"]
+    return failed[0] if failed else str(node["message"])
 
 
 def _notes(action: object, result: dict[str, Any]) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiln.phases import Phase
+    from kiln.playbooks.events import NodeSeen
     from kiln.reporter import Reporter
     from kiln.stop import Stop
 
@@ -40,7 +41,8 @@ def _nothing(*_: object) -> None:
 class Supervision:
     """What goes on beside a playbook: who gets its reports, what ends it, for how many `seconds` it may run.
 
-    `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it.
+    `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it,
+    `on_nodes` what emr_node_apply has done on each node or, in check mode, has found there.
     """
 
     reporter: Reporter
@@ -48,6 +50,7 @@ class Supervision:
     seconds: float
     tick: Callable[[], None] = _nothing
     on_cluster: Callable[[str], None] = _nothing
+    on_nodes: Callable[[Mapping[str, NodeSeen]], None] = _nothing
 
 
 class Playbooks(Protocol):
@@ -164,6 +167,8 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
     reporter = supervision.reporter
     if CLUSTER_ID.fullmatch(event.cluster_id):
         supervision.on_cluster(event.cluster_id)
+    if event.nodes:
+        supervision.on_nodes(event.nodes)
     for note in event.notes:
         reporter.line(note)
     if event.event == "task":

@@ -11,12 +11,14 @@ from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.errors import DeadlineError, KilnError, PlaybookError
 from kiln.playbooks.runner import Supervision
+from kiln.runs.node_gate import NodeGate
 from kiln.runs.step_graph import StepGraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kiln import phases
+    from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
     from kiln.diagnosis.cause import Explain
     from kiln.emr.node_watch import NodeWatch
@@ -122,8 +124,19 @@ class ClusterWork:
         """Return the watch of the cluster's nodes: one for all steps of an attempt."""
         if self._nodes is None or self._nodes.cluster_id != cluster_id:
             run = self.scope.ledger.read_if_possible()
-            self._nodes = node_watch.of_run(cluster_id, self.limits.interval_seconds, run)
+            see_to_new = self._gate_of(cluster_id).see_to_new
+            self._nodes = node_watch.of_run(cluster_id, self.limits.interval_seconds, run, see_to_new)
         return self._nodes
+
+    def _gate_of(self, cluster_id: str) -> NodeGate:
+        return NodeGate(
+            cluster_id=cluster_id,
+            ledger=lambda: self.scope.ledger,
+            playbooks=self.playbooks,
+            arguments=self.arguments,
+            reporter=self.reporter,
+            seconds_left=self.deadline.seconds_left,
+        )
 
     def _steps(self, wanted: Sequence[StepSettings]) -> None:
         try:
@@ -151,7 +164,12 @@ class ClusterWork:
                 raise
 
     def _run_steps(self, cluster: Cluster, decisions: Sequence[Decision]) -> None:
-        nodes = self._nodes_of(cluster.id)
+        nodes, gate = self._nodes_of(cluster.id), self._gate_of(cluster.id)
+
+        def before_step(context: Context) -> None:
+            nodes.look(context, step_has_to_begin=True)
+            gate.check(context)
+
         graph = StepGraph(
             context=replace(self.scope.context, report=self.reporter.line),
             ledger=self.scope.ledger,
@@ -162,7 +180,7 @@ class ClusterWork:
             phase=self.phase_log.phase,
             explain=self.explain,
             kill=self.kill,
-            before_step=lambda context: nodes.look(context, step_has_to_begin=True),
+            before_step=before_step,
             on_poll=nodes.on_poll,
         )
         graph.do(cluster, decisions, self.result)
