@@ -90,7 +90,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         instances = {
             name: own["kiln_instance_id"] for name, own in hosts.items() if "kiln_instance_id" in own
         }
-        whole = "ansible_limit" not in variables
+        whole = "ansible_limit" not in variables and not variables.get("emr_target_instances")
         return {"run": dict(run) | {"is_whole": whole, "instances": instances}}
 
     def _connection_of(self, name: str, variables: dict[str, Any]) -> Connection:

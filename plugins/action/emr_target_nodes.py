@@ -13,9 +13,9 @@ from kiln.nodes import target_nodes
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
-    """Arguments: cluster (of emr_cluster_info), tagged and incomplete (hosts of the dynamic inventory)."""
+    """Arguments: those that the module documents."""
 
-    _VALID_ARGS = frozenset({"cluster", "tagged", "incomplete"})
+    _VALID_ARGS = frozenset({"cluster", "only", "tagged", "incomplete"})
     TRANSFERS_FILES = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -23,10 +23,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         result = dict(super().run(tmp, task_vars)) | {"changed": False}
         asked = self._task.args
         try:
-            nodes = target_nodes.running(asked["cluster"])
+            nodes = target_nodes.running(asked["cluster"], asked.get("only", ()))
         except KilnError as error:
             return result | failure(error)
         identity = str(asked["cluster"]["id"])
-        for warning in target_nodes.warnings(nodes, asked["tagged"], asked["incomplete"], identity):
+        for warning in (
+            []
+            if asked.get("only")
+            else target_nodes.warnings(nodes, asked["tagged"], asked["incomplete"], identity)
+        ):
             Display().warning(warning)
         return result | {"nodes": nodes}

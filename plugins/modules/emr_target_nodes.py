@@ -20,6 +20,13 @@ options:
     description: The cluster, as C(emr_cluster_info) returns it.
     type: dict
     required: true
+  only:
+    description:
+      - Instance ids of the nodes that are meant; they may still be at their bootstrap actions. Empty for all
+        running nodes.
+    type: list
+    elements: str
+    default: []
   tagged:
     description: Hosts whose tags name the cluster.
     type: list

@@ -15,25 +15,31 @@ if TYPE_CHECKING:
 # i- and 8 or 17 hex digits: EC2 User Guide, "Resource IDs".
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 _GROUPS = {"MASTER": "emr_master", "CORE": "emr_core", "TASK": "emr_task"}
-_AT_WORK = "RUNNING"
+_AT_WORK = frozenset({"RUNNING"})
+# Bootstrap actions run on a node before Hadoop does; whoever names the node may set it up then.
+_REACHABLE = _AT_WORK | {"BOOTSTRAPPING"}
 # "This" network and broadcast (RFC 6890), and IPv4 addresses in the form of IPv6, whatever they are.
 _UNUSABLE = tuple(ip_network(text) for text in ("0.0.0.0/8", "255.255.255.255/32", "::ffff:0:0/96"))
 
 
-def running(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
+def running(cluster: Mapping[str, Any], only: Iterable[str] = ()) -> list[dict[str, str]]:
     """Return the running nodes of a cluster as emr_cluster_info describes it: name, group, instance_id.
 
-    `name` is the private IP address, `group` emr_master, emr_core or emr_task. Raises ClusterNotFoundError
-    when there is none, and for what cannot be a node: whatever it is, no playbook connects to it.
+    `name` is the private IP address, `group` emr_master, emr_core or emr_task. With instance ids in `only` it
+    is these nodes, also while their bootstrap actions run. Raises ClusterNotFoundError when there is none and
+    for what cannot be a node: whatever it is, no playbook connects to it.
     """
     cluster_id = str(cluster.get("id"))
     if not CLUSTER_ID.fullmatch(cluster_id):
         raise _wrong(cluster_id, "that is no id of a cluster")
-    found = [node for node in cluster.get("instances", ()) if node.get("state") == _AT_WORK]
+    chosen, wanted = frozenset(only), _REACHABLE if only else _AT_WORK
+    found = [node for node in cluster.get("instances", ()) if node.get("state") in wanted]
     nodes = [_node(cluster_id, node) for node in found]
+    nodes = [node for node in nodes if not chosen or node["instance_id"] in chosen]
     if not nodes:
+        named = f" among {', '.join(sorted(map(ascii, chosen)))}" if chosen else ""
         raise ClusterNotFoundError(
-            f"cluster {cluster_id!a} has no running node",
+            f"cluster {cluster_id!a} has no running node{named}",
             fix="wait until it can run steps, or launch another one",
         )
     by_name: dict[str, str] = {}

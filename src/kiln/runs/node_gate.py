@@ -98,9 +98,9 @@ class NodeGate:
 
     def _set_up(self, context: Context, run: Run, nodes: Sequence[Instance], seconds: float) -> None:
         self.reporter.line(f"setting up {_words(nodes)}: not like the other nodes of {self.cluster_id}")
-        limit = ["--limit", ",".join(one.private_ip_address for one in nodes)]
+        chosen = ["-e", json.dumps({"emr_target_instances": [one.ec2_instance_id for one in nodes]})]
         supervision = Supervision(reporter=self.reporter, stop=context.stop, seconds=seconds)
-        self.playbooks.run(phases.NODES, [*self.arguments, *arguments_of(run), *limit], supervision)
+        self.playbooks.run(phases.NODES, [*self.arguments, *arguments_of(run), *chosen], supervision)
 
 
 def _words(nodes: Sequence[Instance]) -> str:
