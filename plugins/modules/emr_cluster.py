@@ -167,6 +167,11 @@ options:
         type: list
         elements: str
         default: []
+  join_action:
+    description: >-
+      A node that joins later gets what the others have by a bootstrap action (the 16th at most).
+    type: bool
+    default: true
   custom_ami_id:
     description: AMI to launch from; empty for the release's own.
     type: str

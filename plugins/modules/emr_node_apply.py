@@ -66,6 +66,10 @@ options:
         description: S3 prefix of the ledger.
         type: str
         required: true
+  push_limit:
+    description: More nodes of a run than this fetch a release from S3, and not through their connections.
+    type: int
+    default: 50
   connect_timeout_seconds:
     description: How long a node may refuse connections. It is connected to again until then.
     type: float

@@ -17,8 +17,9 @@ from kiln.errors import ClusterNotFoundError, UsageError, naming
 from kiln.identity import Identity, of_name
 from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
+from kiln.nodes import shared_in_s3
 from kiln.settings import names, typed
-from kiln.settings.model import ClusterShape
+from kiln.settings.model import MOST_BOOTSTRAP_ACTIONS, ClusterShape
 
 if TYPE_CHECKING:
     from kiln.ansible_modules.options import Options
@@ -55,6 +56,8 @@ def _present(context: Context, module: Any) -> Options:
     if not options["allow_second"]:
         _refuse_second(context, identity)
     ledger = _ledger(context, options, identity)
+    place = shared_in_s3.Place(options["state_uri"], identity.environment)
+    shape = _with_join_action(shape, place, identity)
     request = launch_request(identity, shape, context.clock.now())
     if module.check_mode:
         known = launch.attached(context, identity, ledger)
@@ -62,6 +65,8 @@ def _present(context: Context, module: Any) -> Options:
     else:
         most = 0 if options["allow_second"] else 1
         with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
+            if shape.join_action:
+                shared_in_s3.publish_program(own.effects, place)
             found, changed = launch.launch(own, identity, shape, own_ledger)
             if options["wait"]:
                 with naming(found.id), bootstrap.explained(own, found.id):
@@ -71,6 +76,20 @@ def _present(context: Context, module: Any) -> Options:
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
+
+
+def _with_join_action(shape: ClusterShape, place: shared_in_s3.Place, identity: Identity) -> ClusterShape:
+    """Return the shape with the bootstrap action for nodes that join later, as the last one."""
+    if not shape.join_action:
+        return shape
+    if len(shape.bootstrap_actions) >= MOST_BOOTSTRAP_ACTIONS:
+        raise UsageError(
+            f"emr_cluster_bootstrap_actions has {len(shape.bootstrap_actions)} actions, and EMR takes "
+            f"{MOST_BOOTSTRAP_ACTIONS} with that of emr_cluster_join_action",
+            fix="join two of them, or set emr_cluster_join_action to false",
+        )
+    own = shared_in_s3.join_action(place, identity.pipeline, identity.run_id)
+    return msgspec.structs.replace(shape, bootstrap_actions=(*shape.bootstrap_actions, own))
 
 
 def _work() -> Work:

@@ -11,6 +11,7 @@ import msgspec
 
 from kiln import advice
 from kiln.ansible_modules import node_record
+from kiln.ansible_modules.node_delivery import Delivery
 from kiln.ansible_modules.node_record import Run  # noqa: TC001  # msgspec reads the types of fields
 from kiln.ansible_modules.report import failure
 from kiln.aws.context import Context
@@ -35,7 +36,8 @@ _FOLDER = "/opt/kiln"
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The arguments of the action. `cache_dir` keeps wheels, `checkout` has the lock files.
 
-    `run` is the run whose ledger remembers what the nodes have; None for nodes of no run.
+    `run` is the run whose ledger remembers what the nodes have; None for nodes of no run. More nodes than
+    `push_limit` fetch the release from S3.
     """
 
     items: list[Any]
@@ -48,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     connect_timeout_seconds: float = 60
     timeout_seconds: float = 1800
     silence_timeout_seconds: float = 60
+    push_limit: int = 50
     run: Run | None = None
 
 
@@ -70,12 +73,15 @@ def apply(
 ) -> dict[str, Any]:
     """Apply the items on all nodes at once, and return Ansible's result. Raises KilnError before that."""
     source = _environment_source(given, items)
+    delivery = None if check else _delivery(given, items, len(connections))
+    if delivery:
+        delivery.begin()
     work = Work(
         labels=tuple(definition.label(item) for item in items),
         definition={
             "check": check,
             "folder": "" if all(isinstance(item, Secrets) for item in items) else _FOLDER,
-            "items": [definition.document_of(item) for item in items],
+            "items": delivery.documents() if delivery else [definition.document_of(item) for item in items],
         },
         blobs=_blobs(items, secrets_of),
         limits=Limits(
@@ -87,14 +93,29 @@ def apply(
     )
     nodes = asyncio.run(fan_out.apply(connections, work))
     result = result_of(work.labels, nodes, source.error if source else None)
-    if given.run is None or check:
+    if delivery is None:
         return result
     try:
-        node_record.remember(_context(given), given.environment, given.run, items, nodes)
+        node_record.remember(_context(given), given.environment, delivery.run, items, nodes)
+        if not result.get("failed"):
+            delivery.finish()
     except KilnError as error:
         # What has failed on a node comes first.
         return result if result.get("failed") else result | failure(error)
     return result
+
+
+def _delivery(given: Options, items: Sequence[Item], nodes: int) -> Delivery | None:
+    """Return what else is done with the items of a run; nodes of no run have none."""
+    if given.run is None:
+        return None
+    return Delivery(
+        items=items,
+        environment=given.environment,
+        run=given.run,
+        by_s3=nodes > given.push_limit,
+        effects=lambda: _context(given).effects,
+    )
 
 
 def _blobs(items: Sequence[Item], secrets_of: Callable[[Secrets], dict[str, str]]) -> dict[str, bytes | Path]:

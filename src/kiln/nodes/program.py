@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = "kiln.nodes.on_node"
 # In the order in which they need each other; the parents are empty there.
-_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main")
+_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main", "joined")
 _PARENTS = ("kiln", "kiln.nodes", PACKAGE)
 _FOLDER = Path(__file__).resolve().parent / "on_node"
 # Reads the program from standard input, where the definition follows; `python -` would read to the end.
@@ -21,6 +21,10 @@ for name, text in json.loads(sys.stdin.buffer.read(int(sys.argv[1]))):
     exec(compile(text, name, "exec"), module.__dict__)
 sys.modules["kiln.nodes.on_node.main"].main(sys.argv[2])
 """
+
+
+# The bootstrap action that fetches the same program from S3 and runs it.
+JOIN_SCRIPT = _FOLDER / "join.sh"
 
 
 @functools.cache

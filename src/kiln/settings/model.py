@@ -28,6 +28,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base: immutable, named arguments only, no unknown keys."""
 
 
+# docs/aws_facts.md 2.8.
+MOST_BOOTSTRAP_ACTIONS = 16
+
+
 class BootstrapAction(Model, frozen=True, kw_only=True):
     """A script that EMR runs on every node before Hadoop exists."""
 
@@ -159,9 +163,13 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     ] = ()
     bootstrap_actions: Annotated[
         tuple[BootstrapAction, ...],
-        Meta(max_length=16),
+        Meta(max_length=MOST_BOOTSTRAP_ACTIONS),
         doc("Scripts that EMR runs on every node before Hadoop exists, at most 16."),
     ] = ()
+    join_action: Annotated[
+        bool,
+        doc("A node that joins later gets what the others have by a bootstrap action (the 16th at most)."),
+    ] = True
     custom_ami_id: Annotated[str, doc("AMI to launch from; empty for the release's own.")] = ""
 
 

@@ -8,7 +8,25 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Source(Protocol):
+        """Who gets the reports of the items, and has their content."""
+
+        is_lost: threading.Event
+
+        def say(self, **document: object) -> None:
+            """Report."""
+
+        def answer(self, name: str) -> dict[str, object]:
+            """Return what is known about the content with this name. Raises LostError."""
+
+        def fetch(self, name: str, sink: BinaryIO) -> None:
+            """Write the content with this name. Raises LostError, ItemError, OSError."""
+
 
 BEAT_SECONDS = 5.0
 _CHUNK_BYTES = 256 * 1024

@@ -13,10 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiln.nodes.on_node import unpacked
-from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, digest_of, make_folder, run, save
+from kiln.nodes.on_node.items import (
+    OK,
+    Item,
+    ItemError,
+    Outcome,
+    digest_of,
+    fetch_from_s3,
+    make_folder,
+    run,
+    save,
+)
 
 if TYPE_CHECKING:
-    from kiln.nodes.on_node.channel import Channel
+    from kiln.nodes.on_node.channel import Source
 
 # Written last: an environment without it is unfinished.
 MARKER = ".kiln-complete"
@@ -26,7 +36,7 @@ _ANSWER = "environment"
 class Environment:
     """One environment. `begin` asks for it, and fetches it while other items are applied."""
 
-    def __init__(self, item: Item, channel: Channel) -> None:
+    def __init__(self, item: Item, channel: Source) -> None:
         self._item, self._channel = item, channel
         self._path = Path(item["path"])
         self._thread: threading.Thread | None = None
@@ -83,7 +93,7 @@ class Environment:
 
     def _download(self) -> None:
         archive, fetched = str(self._answer["archive"]), self._folder / "archive"
-        run(["aws", "s3", "cp", "--no-progress", archive, str(fetched)], shown="aws s3 cp")
+        fetch_from_s3(archive, fetched)
         # Every node may write there: nothing of another archive is unpacked.
         if digest_of(fetched) != self._answer["sha256"]:
             raise ItemError(

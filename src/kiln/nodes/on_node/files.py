@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome
 
 if TYPE_CHECKING:
-    from kiln.nodes.on_node.channel import Channel
+    from kiln.nodes.on_node.channel import Source
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _FOLDER_MODE = 0o700
 
 
-def apply(item: Item, channel: Channel, *, check: bool) -> Outcome:
+def apply(item: Item, channel: Source, *, check: bool) -> Outcome:
     """Write the file unless it is right. Raises ItemError, OSError, LostError."""
     path, mode = Path(item["path"]), int(item["mode"])
     try:

@@ -52,6 +52,11 @@ def finished_run(command: list[str], **options: Any) -> subprocess.CompletedProc
     )
 
 
+def fetch_from_s3(archive: str, target: Path) -> None:
+    """Fetch an S3 object with the node's own role. Raises ItemError."""
+    run(["aws", "s3", "cp", "--no-progress", archive, os.fspath(target)], shown="aws s3 cp")
+
+
 def digest_of(path: Path) -> str:
     """Return a file's SHA-256 in hex. hashlib.file_digest needs Python 3.11."""
     found = hashlib.sha256()

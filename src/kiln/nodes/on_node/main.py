@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from kiln.nodes.on_node.environment import Environment
 from kiln.nodes.on_node.items import Item, ItemError, Outcome, make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from kiln.nodes.on_node.channel import Source
 
 _LOCK = ".lock"
 
@@ -31,7 +34,7 @@ def main(token: str) -> None:
     channel = Channel(source, own_output, token)
     channel.start()
     try:
-        _apply(definition, channel)
+        apply(definition, channel)
     except LostError:
         # Nobody reads an answer. What is unfinished has no marker, and the next one removes it.
         os._exit(1)
@@ -40,10 +43,16 @@ def main(token: str) -> None:
     os._exit(0)
 
 
-def _apply(definition: dict[str, Any], channel: Channel) -> None:
+def apply(definition: dict[str, Any], channel: Source) -> None:
+    """Apply the items in order, each with its report, until one fails. Raises LostError."""
     check, items = bool(definition["check"]), list(definition["items"])
-    if not check and definition["folder"]:
-        _wait_for_others(Path(definition["folder"]))
+    with ExitStack() as lock:
+        if not check and definition["folder"]:
+            lock.enter_context(_alone(Path(definition["folder"])))
+        _apply_all(items, channel, check=check)
+
+
+def _apply_all(items: list[Item], channel: Source, *, check: bool) -> None:
     work = [_work(item, channel) for item in items]
     if not check:
         for begin, _ in work:
@@ -55,20 +64,26 @@ def _apply(definition: dict[str, Any], channel: Channel) -> None:
             return
 
 
-def _wait_for_others(folder: Path) -> None:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
     """Let one program at a time work on this node. The kernel ends the lock with this process.
 
     Only root can open the file: no job can hold the lock.
     """
     make_folder(folder)
-    fcntl.flock(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _nothing() -> None:
     """Begin nothing ahead of its turn."""
 
 
-def _work(item: Item, channel: Channel) -> tuple[Callable[[], None], Callable[..., Outcome]]:
+def _work(item: Item, channel: Source) -> tuple[Callable[[], None], Callable[..., Outcome]]:
     """Return what an item does ahead of its turn, and at its turn."""
     kind = item["kind"]
     if kind == "packages":
@@ -81,7 +96,7 @@ def _work(item: Item, channel: Channel) -> tuple[Callable[[], None], Callable[..
     return _nothing, lambda check: files.apply(item, channel, check=check)
 
 
-def _report(number: int, apply: Callable[[], Outcome], channel: Channel) -> bool:
+def _report(number: int, apply: Callable[[], Outcome], channel: Source) -> bool:
     """Apply one item and report; return whether it is as it should be."""
     begun = time.monotonic()
     outcome, message = None, ""

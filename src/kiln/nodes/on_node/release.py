@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln.nodes.on_node import unpacked
-from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, digest_of, make_folder, run
+from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, digest_of, fetch_from_s3, make_folder, run
 
 if TYPE_CHECKING:
-    from kiln.nodes.on_node.channel import Channel
+    from kiln.nodes.on_node.channel import Source
 
 # The last file of every archive, which git writes after all others; it holds the commit.
 LAST = ".kiln-release"
 
 
-def apply(item: Item, channel: Channel, *, check: bool) -> Outcome:
+def apply(item: Item, channel: Source, *, check: bool) -> Outcome:
     """Ship the commit, switch `current` to it, remove old releases. Raises ItemError, OSError, LostError."""
     root, commit = Path(item["root"]), str(item["commit"])
     release = root / "releases" / commit
@@ -58,10 +58,13 @@ def _difference(before: str, after: str) -> str:
     return "" if before == after else f"{removed}+ current -> {after}\n"
 
 
-def _ship(item: Item, channel: Channel, release: Path, aside: Path) -> None:
+def _ship(item: Item, channel: Source, release: Path, aside: Path) -> None:
     archive = aside / "archive.tar"
-    with archive.open("wb") as sink:
-        channel.fetch("release", sink)
+    if item.get("archive"):
+        fetch_from_s3(item["archive"], archive)
+    else:
+        with archive.open("wb") as sink:
+            channel.fetch("release", sink)
     if digest_of(archive) != item["sha256"]:
         raise ItemError("the archive's SHA-256 is not that of the archive on the control host")
     with unpacked.beside(release.parent) as folder:
