@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Label of an item -> the tag that chooses it in playbooks/nodes.yml.
 TAGS = {"packages": "packages", "environment": "python", "release": "model_repo", "secrets": "node_secrets"}
+_RUNNING = frozenset({states.NODE_RUNNING})
+# A node's bootstrap actions run with sshd up, and wait for the secrets (on_node/join.sh).
+_REACHABLE = _RUNNING | {states.NODE_BOOTSTRAPPING}
 # For how long the set-up of a new node may keep a driver from looking after the step that runs.
 _BESIDE_A_STEP_SECONDS = 300.0
 
@@ -51,11 +54,11 @@ class NodeGate:
 
     def check(self, context: Context) -> None:
         """Set up running nodes that differ, before a step begins. Raises PlaybookError with their names."""
-        run, late = self._differing(context)
+        run, late = self._differing(context, _RUNNING)
         if run is None or not late:
             return
         self._set_up(context, run, late, self.seconds_left())
-        _, late = self._differing(context)
+        _, late = self._differing(context, _RUNNING)
         if late:
             raise PlaybookError(
                 f"{_words(late)} of cluster {self.cluster_id} differ from the nodes that the run has set up",
@@ -69,7 +72,7 @@ class NodeGate:
         What goes wrong is reported only: the step runs on the other nodes.
         """
         try:
-            run, late = self._differing(context)
+            run, late = self._differing(context, _REACHABLE)
             if run is None or not late:
                 # A run that put nothing on nodes has nothing to put on later ones.
                 return run is None or not self._is_starting(context)
@@ -82,12 +85,16 @@ class NodeGate:
             )
         return False
 
-    def _differing(self, context: Context) -> tuple[Run | None, list[Instance]]:
-        """Return the run when it has put something on this cluster's nodes, and the nodes that lack it."""
+    def _differing(self, context: Context, wanted: frozenset[str]) -> tuple[Run | None, list[Instance]]:
+        """Return the run when it has put something on this cluster's nodes, and the nodes that lack it.
+
+        `wanted`: the states of the nodes that are looked at.
+        """
         run = self.ledger().read_if_possible()
         if run is None or run.deployed_cluster_id != self.cluster_id or not run.deployed_items:
             return None, []
-        nodes = {one.ec2_instance_id: one for one in self._nodes(context) if one.state == states.NODE_RUNNING}
+        found = [one for one in self._nodes(context) if one.state in wanted and one.private_ip_address]
+        nodes = {one.ec2_instance_id: one for one in found}
         return run, [nodes[one] for one in deployed.differing(run, self.cluster_id, nodes)]
 
     def _is_starting(self, context: Context) -> bool:
