@@ -41,11 +41,45 @@ def test_provision_and_deploy_each_record_their_part_once() -> None:
     assert known(world) == (OTHER, HASH, "j-0001")
 
 
+def test_what_all_nodes_have_to_have_is_compared_with_what_each_one_has() -> None:
+    world = launched()
+    both = {"i-1": {"environment": HASH}, "i-2": {"environment": HASH}}
+    deployed.record(world.ledger, Deployed("j-0001", items={"environment": HASH}, nodes=both))
+    only = {"i-1": {"release": COMMIT}}
+    deployed.record(world.ledger, Deployed("j-0001", items={"release": COMMIT}, nodes=only, is_whole=False))
+    run = world.remembered()
+    assert run.deployed_items == {"environment": HASH}
+    assert deployed.differing(run, "j-0001", ["i-1", "i-2", "i-3"]) == ["i-3"]
+    assert deployed.differing(run, "j-0002", ["i-3"]) == []
+    deployed.record(
+        world.ledger, Deployed("j-0001", items={"release": OTHER}, nodes={"i-2": {"release": OTHER}})
+    )
+    run = world.remembered()
+    # All nodes are those of the last whole deploy.
+    assert deployed.differing(run, "j-0001", ["i-1", "i-2"]) == ["i-1"]
+
+
+def test_a_part_of_the_nodes_says_nothing_about_all() -> None:
+    world = launched()
+    nodes = {"i-1": {"release": COMMIT}}
+    deployed.record(
+        world.ledger,
+        Deployed("j-0001", commit=COMMIT, items={"release": COMMIT}, nodes=nodes, is_whole=False),
+    )
+    assert known(world) == ("", "", "j-0001")
+    assert world.remembered().deployed_items == {}
+
+
 def test_a_new_cluster_has_nothing_of_the_one_before() -> None:
     world = launched()
-    deployed.record(world.ledger, Deployed("j-0001", commit=COMMIT, environment=HASH))
+    nodes = {"i-1": {"release": COMMIT}}
+    deployed.record(
+        world.ledger,
+        Deployed("j-0001", commit=COMMIT, environment=HASH, items={"release": COMMIT}, nodes=nodes),
+    )
     deployed.record(world.ledger, Deployed("j-0002", environment=HASH))
     assert known(world) == ("", HASH, "j-0002")
+    assert (world.remembered().deployed_items, world.remembered().deployed_nodes) == ({}, {})
 
 
 def active(world: World) -> list[str]:

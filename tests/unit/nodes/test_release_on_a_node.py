@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from node_world import names
+from node_world import archive, names
 
 if TYPE_CHECKING:
     from node_world import NodeWorld
-
-
-def archive(commit: str) -> bytes:
-    """Return an archive as git packs a commit: the commit's file comes last."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as opened:
-        for name, text in (("jobs/sd.py", "print()\n"), (".kiln-release", commit)):
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(text), 0o644
-            opened.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 def release(node: NodeWorld, number: int, **changes: Any) -> dict[str, Any]:

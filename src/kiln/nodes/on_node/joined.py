@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # In the order of playbooks/nodes.yml. Secrets are in no S3: only their place is known here.
 ORDER = ("packages", "environment", "release")
 SECRETS = "secrets"
-_FOLDER = "/opt/kiln"
+_OWN = Path("/opt/kiln")
 _POLL_SECONDS = 0.5
 
 
@@ -56,13 +56,16 @@ class S3Source:
         raise ItemError(f"{name} has no archive in S3")
 
 
-def join(folder: Path) -> None:
-    """Apply the items that lie in a folder as <label>.json, then wait for the secrets; report on stdout."""
+def join(folder: Path, own: Path = _OWN) -> None:
+    """Apply the items that lie in a folder as <label>.json, then wait for the secrets; report on stdout.
+
+    One program at a time works on the node, by a lock in the folder `own`.
+    """
     os.umask(0o022)
     found = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
     items = {label: found[label] for label in ORDER if label in found}
     source = S3Source(items)
-    main.apply({"check": False, "folder": _FOLDER, "items": list(items.values())}, source)
+    main.apply({"check": False, "folder": str(own), "items": list(items.values())}, source)
     if not source.failed and SECRETS in found:
         _wait_for(Path(found[SECRETS]["path"]), float(found[SECRETS]["wait_seconds"]))
 
