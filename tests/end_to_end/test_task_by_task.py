@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from account import PRIVATE_KEY
-from local_world import CHECKOUT, DATE, HANG_SECONDS
+from local_world import CHECKOUT, DATE, HANG_SECONDS, finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local_world import World
 
-STEP_FAILED, AMBIGUOUS = 14, 18
+NODES_DIFFER, STEP_FAILED, AMBIGUOUS = 13, 14, 18
+# A step that runs until the test says so.
+WAIT = "while [ ! -e ~/go-on ]; do sleep 1; done"
 # New in each session: the box may have been up before.
 FIRST, SECOND = (f"{name}-{uuid4().hex[:8]}" for name in ("first", "second"))
 
@@ -139,6 +143,62 @@ def test_a_launch_that_is_repeated_finds_its_cluster(prepared: World) -> None:
     again = prepared.kiln("run", "model_building", "launch", "--env", "local", "--run-id", FIRST)
     assert again.code == 0, again.said
     assert prepared.cluster_of(FIRST)["Id"] == before
+
+
+def verified(world: World) -> tuple[int, dict[str, Any]]:
+    """Return the exit code of `kiln verify` and what it says about the nodes, by address."""
+    shown = world.kiln("verify", "model_building", "--env", "local", "--run-id", FIRST, "-o", "json")
+    return shown.code, {one["node"]: one for one in shown.result["nodes"]}
+
+
+def test_a_node_that_differs_is_found_and_named(prepared: World) -> None:
+    code, nodes = verified(prepared)
+    assert (code, set(nodes)) == (0, addresses(prepared, FIRST))
+    (core, *_) = sorted(addresses(prepared, FIRST, "CORE"))
+    assert on_node(prepared, core, "sudo rm /opt/kiln/models/model_repo/current").returncode == 0
+    code, nodes = verified(prepared)
+    assert code == NODES_DIFFER
+    differing = {name: one["items"] for name, one in nodes.items() if one["differs"]}
+    assert differing == {core: {"packages": "ok", "environment": "ok", "release": "differs", "secrets": "ok"}}
+    again = prepared.kiln("run", "model_building", "deploy", "--env", "local", "--run-id", FIRST)
+    assert again.code == 0, again.said
+    assert verified(prepared)[0] == 0
+
+
+def test_a_node_that_joins_while_a_step_runs_has_everything_before_hadoop_runs_on_it(
+    prepared: World,
+) -> None:
+    """Packages, environment and release by its bootstrap action; the secrets by the driver that runs."""
+    emr, cluster = prepared.session.client("emr"), prepared.cluster_of(FIRST)["Id"]
+    before = addresses(prepared, FIRST)
+    wait = [{"name": "wait", "jar": "command-runner.jar", "args": ["bash", "-c", WAIT]}]
+    steps = ("-e", json.dumps({"steps": wait}))
+    which = ("--env", "local", "--run-id", FIRST)
+    driver = prepared.start_kiln("run", "model_building", "wait", *which, *steps)
+    groups = emr.list_instance_groups(ClusterId=cluster)["InstanceGroups"]
+    core = next(group for group in groups if group["InstanceGroupType"] == "CORE")
+    emr.modify_instance_groups(
+        ClusterId=cluster,
+        InstanceGroups=[{"InstanceGroupId": core["Id"], "InstanceCount": core["RequestedInstanceCount"] + 1}],
+    )
+    ends_at = time.monotonic() + HANG_SECONDS
+    while not (joined := addresses(prepared, FIRST) - before):
+        assert time.monotonic() < ends_at
+        assert driver.poll() is None, finished(driver).said
+        time.sleep(1)
+    (new,) = joined
+    # Nothing was brought after the bootstrap action: Hadoop began on a whole node.
+    log = on_node(prepared, new, "cat", "/mnt/var/log/bootstrap-actions/1/stdout").stdout
+    assert re.fullmatch(
+        r"packages changed .*\nenvironment changed .*\nrelease changed .*\nsecrets there\n", log
+    ), log
+    for address in before:
+        assert on_node(prepared, address, "touch", "go-on").returncode == 0
+    done = finished(driver)
+    assert done.code == 0, done.said
+    assert f"setting up {new}" in done.said
+    code, nodes = verified(prepared)
+    assert (code, set(nodes)) == (0, before | joined)
 
 
 def test_a_failing_step_shows_its_own_traceback_and_keeps_the_cluster(prepared: World) -> None:
