@@ -139,6 +139,8 @@ class FakeAws:
         self.lost: dict[str, list[effects.LostInstance]] = {}
         # By owner.
         self.images: dict[str, list[effects.Image]] = {}
+        # By instance and whether the latest output is asked for.
+        self.consoles: dict[tuple[str, bool], str] = {}
         self.snapshots: set[str] = set()
 
     @contextmanager
@@ -382,6 +384,10 @@ class FakeAws:
                 and one.id in filters.get("instance-id", [one.id])
                 and all(one.tags.get(key) in values for key, values in wanted.items())
             ]
+
+    def console_output(self, instance_id: str, *, latest: bool) -> str:
+        with self._call("GetConsoleOutput"):
+            return self.consoles.get((instance_id, latest), "")
 
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         with self._call("TerminateInstances"):

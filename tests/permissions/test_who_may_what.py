@@ -210,6 +210,7 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     "elasticmapreduce:ListClusters": ("emr", "list_clusters", lambda *_: {}),
     "ec2:RunInstances": ("ec2", "run_instances", lambda launch, _: launch),
     "ec2:TerminateInstances": ("ec2", "terminate_instances", lambda i, _: {"InstanceIds": [i]}),
+    "ec2:GetConsoleOutput": ("ec2", "get_console_output", lambda i, _: {"InstanceId": i}),
     "ec2:CreateTags": ("ec2", "create_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
     "ec2:DeleteTags": ("ec2", "delete_tags", lambda i, tags: {"Resources": [i], "Tags": listed(tags)}),
     "ec2:DescribeInstances": ("ec2", "describe_instances", lambda *_: {}),

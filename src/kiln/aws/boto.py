@@ -45,6 +45,13 @@ class Boto(BotoEmr, BotoS3):
         reservations = [one for page in pages for one in convert.listed(page, "Reservations")]
         return [convert.ec2_instance(raw) for one in reservations for raw in convert.listed(one, "Instances")]
 
+    def console_output(self, instance_id: str, *, latest: bool) -> str:
+        """Return the end of an instance's console."""
+        # Without it the parameter is left out: some types refuse it with any value.
+        parameters = {"Latest": True} if latest else {}
+        answer = self.call(self._ec2, "get_console_output", InstanceId=instance_id, **parameters)
+        return convert.console_output(answer)
+
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         """Ask for the end of EC2 instances."""
         self.call(self._ec2, "terminate_instances", InstanceIds=list(instance_ids))

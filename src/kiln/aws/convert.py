@@ -211,6 +211,12 @@ def ec2_instance(raw: Mapping[str, Any]) -> effects.Ec2Instance:
 
 
 @forms.whole
+def console_output(answer: Mapping[str, Any]) -> str:
+    """Read the answer of GetConsoleOutput, whose text botocore has decoded; it may be missing."""
+    return forms.text(answer.get("Output"))
+
+
+@forms.whole
 def image(raw: Mapping[str, Any]) -> effects.Image:
     """Read an Image of EC2's DescribeImages. One that is being made has no snapshot yet."""
     volumes = [one["Ebs"] for one in raw.get("BlockDeviceMappings", []) if "Ebs" in one]

@@ -240,6 +240,13 @@ class Effects(Protocol):
     def find_instances(self, filters: Mapping[str, Sequence[str]]) -> list[Ec2Instance]:
         """Return EC2 instances by EC2's own filters (`tag:KEY`, `instance-state-name`), all pages."""
 
+    def console_output(self, instance_id: str, *, latest: bool) -> str:
+        """Return up to 64 KB of what an instance has printed on its console; empty when EC2 has nothing.
+
+        `latest`: what it shows now, on types with the Nitro hypervisor only; else what EC2 has kept from the
+        time after its start (EC2 API Reference, GetConsoleOutput).
+        """
+
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         """Ask for the end of EC2 instances; asynchronous, harmless on ended ones."""
 

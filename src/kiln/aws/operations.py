@@ -52,6 +52,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_lost_instances": _READ,
     "find_instances": _READ,
     "find_images": _READ,
+    "console_output": _READ,
     "receive_messages": _READ,
     "list_steps": _READ,
     "get_object": _READ,

@@ -222,6 +222,10 @@ class Retrying:
         """Return EC2 instances."""
         return self._ask("find_instances", lambda: self.inner.find_instances(filters))
 
+    def console_output(self, instance_id: str, *, latest: bool) -> str:
+        """Return the end of an instance's console."""
+        return self._ask("console_output", lambda: self.inner.console_output(instance_id, latest=latest))
+
     def terminate_instances(self, instance_ids: Sequence[str]) -> None:
         """Ask for the end of EC2 instances."""
         self._ask("terminate_instances", lambda: self.inner.terminate_instances(instance_ids))

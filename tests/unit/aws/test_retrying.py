@@ -48,6 +48,7 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "set_idle_timeout": (("j-1", 600), {}),
     "find_instances": (({},), {}),
     "find_images": (("self", {}), {}),
+    "console_output": (("i-1",), {"latest": True}),
     "tag_resources": ((["ami-1"], {}), {}),
     "deregister_image": (("ami-1",), {}),
     "delete_snapshot": (("snap-1",), {}),

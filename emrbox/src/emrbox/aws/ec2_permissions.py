@@ -33,6 +33,8 @@ MADE_BY = {
     "CreateVolume": ("volume",),
     "RunInstances": ("instance", "volume", "network-interface"),
 }
+# Reads that a policy can limit to the instances that they name; the others are about the whole account.
+READS_OF_ONE = frozenset({"ec2:GetConsoleOutput"})
 # Kinds whose ARNs name no account.
 WITHOUT_ACCOUNT = frozenset({"image", "snapshot"})
 REQUEST_TAG = re.compile(r"(?P<tag>(?P<specification>TagSpecification\.\d+\.)?Tag\.\d+)\.Key")
@@ -55,7 +57,7 @@ class Call:
 
 def questions(call: Call) -> Iterator[Question]:
     """Yield what a call to EC2 needs: each resource that it names, and each that it makes."""
-    if call.action.startswith(("ec2:Describe", "ec2:Get")):
+    if call.action.startswith(("ec2:Describe", "ec2:Get")) and call.action not in READS_OF_ONE:
         yield call.action, "*", {}
         return
     operation = call.action.partition(":")[2]
