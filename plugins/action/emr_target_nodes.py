@@ -1,36 +1,39 @@
-"""The running nodes of a cluster, checked, for add_host; and warnings about what only the inventory has."""
+"""The running nodes of a cluster, checked, with their SSH host keys pinned, for add_host."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from kiln.ansible_modules import target_nodes
 from kiln.ansible_modules.report import failure
 from kiln.errors import KilnError
-from kiln.nodes import target_nodes
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
     """Arguments: those that the module documents."""
 
-    _VALID_ARGS = frozenset({"cluster", "only", "tagged", "incomplete"})
+    _VALID_ARGS = frozenset({"cluster", "only", "known_hosts_dir", "region", "profile", "aws_config_file"})
     TRANSFERS_FILES = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Change nothing; return `nodes`."""
+        """Change nothing on AWS or on a node; return `nodes` and `notes`."""
         result = dict(super().run(tmp, task_vars)) | {"changed": False}
         asked = self._task.args
+        account = target_nodes.Account(
+            region=str(asked["region"]),
+            profile=str(asked.get("profile") or ""),
+            aws_config_file=str(asked.get("aws_config_file") or ""),
+        )
         try:
-            nodes = target_nodes.running(asked["cluster"], asked.get("only", ()))
+            found = target_nodes.prepared(
+                asked["cluster"], asked.get("only", ()), Path(str(asked["known_hosts_dir"])), account
+            )
         except KilnError as error:
             return result | failure(error)
-        identity = str(asked["cluster"]["id"])
-        for warning in (
-            []
-            if asked.get("only")
-            else target_nodes.warnings(nodes, asked["tagged"], asked["incomplete"], identity)
-        ):
-            Display().warning(warning)
-        return result | {"nodes": nodes}
+        for line in found["notes"]:
+            Display().display(line)
+        return result | found

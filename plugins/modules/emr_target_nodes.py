@@ -8,13 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: emr_target_nodes
-short_description: Check the running nodes of a cluster for add_host
+short_description: Check the running nodes of a cluster and pin their host keys for add_host
 version_added: "0.2.0"
 description:
   - Runs on the control host. Refuses what cannot be a node, such as an address that is no IP address, a
-    loopback or link-local address, an
-    unknown group.
-  - Warns of hosts that the dynamic inventory has and EMR does not list; they are left out.
+    loopback or link-local address, an unknown group.
+  - Pins the SSH host key of each node that has none yet, from its console output (GetConsoleOutput).
+    Where EC2 has no key, ssh accepts it at the first contact. What was decided is recorded and shown.
 options:
   cluster:
     description: The cluster, as C(emr_cluster_info) returns it.
@@ -27,26 +27,23 @@ options:
     type: list
     elements: str
     default: []
-  tagged:
-    description: Hosts whose tags name the cluster.
-    type: list
-    elements: str
-    required: true
-  incomplete:
-    description: Hosts with tags of Kiln that name no cluster.
-    type: list
-    elements: str
+  known_hosts_dir:
+    description:
+      - Folder of the known_hosts files, one a cluster with its id as the name; it is made with mode 0700.
+      - Beside each, C(<cluster id>.jsonl) records where the keys came from.
+    type: path
     required: true
 extends_documentation_fragment:
   - kiln.control_host
+  - kiln.account
 """
 
 EXAMPLES = r"""
 - name: Check what EMR lists
   emr_target_nodes:
     cluster: "{{ found.clusters[0] }}"
-    tagged: []
-    incomplete: []
+    known_hosts_dir: /srv/kiln/.kiln/known_hosts
+    region: us-east-1
 """
 
 RETURN = r"""
@@ -65,6 +62,14 @@ nodes:
     instance_id:
       description: EC2's id.
       type: str
+    host_key_checking:
+      description: ssh's StrictHostKeyChecking; V(yes) when a key of the node is known.
+      type: str
+notes:
+  description: What was decided about host keys; empty when all of them were known.
+  returned: success
+  type: list
+  elements: str
 message:
   description: What is wrong, in one line.
   returned: failure

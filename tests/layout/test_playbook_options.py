@@ -62,6 +62,9 @@ def cluster(ansible_copy: AnsibleCopy) -> AnsibleCopy:
     tagged: dict[str, object] = {TAG_GROUP: {"hosts": dict.fromkeys(NODES)}}
     tagged["nodes"] = {"hosts": dict.fromkeys(NODES)}
     ansible_copy.write("inventory/local/tagged.yml", yaml.safe_dump(tagged))
+    # Their host keys are known: EC2 is not asked for them.
+    known = "".join(f"{one['ec2_instance_id']} ssh-ed25519 x\n" for one in INSTANCES)
+    ansible_copy.write(".kiln/known_hosts/j-1AAAAAAAAAAAA", known)
     module = FOUND.replace("INSTANCES_OF_THE_TEST", repr(INSTANCES))
     ansible_copy.write("plugins/modules/emr_cluster_info.py", module)
     ansible_copy.write(

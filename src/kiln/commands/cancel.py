@@ -41,7 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
         live = [cluster.id for cluster in known.found]
 
         def kill(context: Context, cluster: Cluster, step: Step) -> str:
-            return applications.kill(context.effects, cluster, step, shared.ssh_of(access, cluster.id))
+            ssh = shared.ssh_of(context, access, cluster.id)
+            return applications.kill(context.effects, cluster, step, ssh)
 
         found = Cancellation(context=context, ledger=ledger, kill=kill).cancel(live, arguments.step)
     _refuse_what_goes_on(known, found)

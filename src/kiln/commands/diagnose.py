@@ -29,7 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
     if asked.known.run and phase:
         return _show_phase(arguments, asked, asked.known.run, phase)
     cluster, step = asked.step(arguments.step, failed_first=True, number=arguments.number)
-    cause = diagnose.cause_of(asked.context.effects, cluster, step, shared.ssh_of(asked.access, cluster.id))
+    ssh = shared.ssh_of(asked.context, asked.access, cluster.id)
+    cause = diagnose.cause_of(asked.context.effects, cluster, step, ssh)
     if failure.wants_json(arguments):
         found = {"cause": cause.summary(), "lines": cause.lines}
         terminal.out_json(chosen.described("diagnose", cluster, step) | found)

@@ -56,7 +56,7 @@ def follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
     if not masters:
         raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
     driver = DriverSearch()
-    with _streams(ssh) as open_stream:
+    with _streams(ssh.knowing(nodes)) as open_stream:
         copy = open_stream(masters[0].private_ip_address, step_files(step.id), driver.see)
         while copy.is_alive():
             if application := driver.take():

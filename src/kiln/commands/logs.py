@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     asked = chosen.run(arguments)
     context = asked.context
     cluster, step = asked.step(arguments.step, failed_first=False, number=arguments.number)
-    ssh = shared.ssh_of(asked.access, cluster.id)
+    ssh = shared.ssh_of(context, asked.access, cluster.id)
     if arguments.follow and step.state not in states.STEP_ENDED:
         return follow.follow(context, cluster, step, ssh)
     found = _found(context, cluster, step, ssh)

@@ -104,10 +104,10 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         if_running=session.arguments.if_running or driver.kiln_if_running,
         resumes=resumes,
         explain=lambda context, cluster, step: diagnose.cause_of(
-            context.effects, cluster, step, shared.ssh_of(driver, cluster.id)
+            context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
         ),
         kill=lambda context, cluster, step: applications.kill(
-            context.effects, cluster, step, shared.ssh_of(driver, cluster.id)
+            context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
         ),
     )
     return session.execute(context, job)

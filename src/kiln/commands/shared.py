@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kiln import paths
@@ -19,6 +20,7 @@ from kiln.watching import places
 from kiln.watching.rounds import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -144,15 +146,26 @@ def _latest(effects: Effects, account: Account, environment: str, pipeline: str)
     return None
 
 
-def ssh_of(access: Access, cluster_id: str) -> Any:
-    """Return how the nodes of a cluster are reached."""
-    from kiln.diagnosis.ssh import Ssh  # noqa: PLC0415  # only for commands that read logs
+def ssh_of(context: Context, access: Access, cluster_id: str) -> Any:
+    """Return how the nodes of a cluster are reached; what is decided about host keys goes to stderr, once."""
+    # Only for commands that reach nodes.
+    from kiln.diagnosis.ssh import Ssh  # noqa: PLC0415
+    from kiln.host_keys import pinning  # noqa: PLC0415
+    from kiln.host_keys.known_hosts import KnownHosts  # noqa: PLC0415
 
     root = paths.checkout()
     key = access.emr_cluster_private_key_file
+    known = KnownHosts(folder=paths.private_folder(root, "known_hosts"), cluster_id=cluster_id)
+
+    def pin(nodes: Mapping[str, str]) -> None:
+        for line in pinning.lines(pinning.pin(context, known, nodes)):
+            terminal.err(f"kiln: {line}")
+
     return Ssh(
         user=access.emr_cluster_ssh_user,
         key_file=str(root / key) if key else "",
         proxy_command=access.emr_cluster_ssh_proxy_command,
-        known_hosts=paths.private_folder(root, "known_hosts") / cluster_id,
+        known_hosts=known,
+        pin=pin,
+        report=cache(lambda line: terminal.err(f"kiln: {line}")),
     )

@@ -22,8 +22,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Become ssh: its exit code is the command's. With -o json only show the command line."""
     live = live_cluster.find(arguments, Access)
     node = node_choice.chosen(live.context, live.cluster.id, arguments.node)
-    ssh = shared.ssh_of(live.account, live.cluster.id)
-    private.folder(ssh.known_hosts.parent)
+    ssh = shared.ssh_of(live.context, live.account, live.cluster.id).knowing([node])
+    private.folder(ssh.known_hosts.folder)
     # With somebody at the terminal, ssh may ask for the passphrase of a key.
     ask = ("-o", "BatchMode=no") if sys.stdin.isatty() else ()
     command = ssh.command(node.private_ip_address, *arguments.words, first=ask)

@@ -42,7 +42,7 @@ def _open(arguments: argparse.Namespace, stop: Stop) -> int:
     context = replace(live.context, stop=stop)
     master = node_choice.chosen(context, live.cluster.id)
     ports = tunnel.local_ports(arguments.port)
-    ssh = shared.ssh_of(live.account, live.cluster.id)
+    ssh = shared.ssh_of(context, live.account, live.cluster.id).knowing([master])
     with tunnel.opened(context, ssh, master.private_ip_address, ports) as opened:
         _show(arguments, live.cluster.id, ports)
         return _watch(context, opened, live.cluster.id, live.account.kiln_poll_interval_seconds)

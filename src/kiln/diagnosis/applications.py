@@ -9,7 +9,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from kiln.diagnosis import child_output
 from kiln.diagnosis.node_logs import STEPS_FOLDER
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def kill(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> str:
     masters = [node for node in nodes if node.group == "MASTER" and node.state == "RUNNING"]
     if not masters:
         return ""
-    command = ssh.command(masters[0].private_ip_address, _script(step.id))
-    answer = child_output.read(command, _MOST_BYTES, _SECONDS)
+    asked = ssh.knowing(masters[:1])
+    answer = asked.read(masters[0].private_ip_address, _script(step.id), _MOST_BYTES, _SECONDS)
     if answer is None:
         return "its YARN applications, if any, were not killed: the master could not be asked over SSH"
     found = {kind: [one for what, one in _LINE.findall(answer.text) if what == kind] for kind in _SAYS}

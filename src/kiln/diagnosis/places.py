@@ -25,4 +25,4 @@ def of_cluster(effects: Effects, cluster: Cluster, ssh: Ssh) -> list[Source]:
     if not masters or cluster.state not in {"RUNNING", "WAITING"}:
         return [stored]
     others = [node.private_ip_address for node in nodes if node.group != "MASTER"]
-    return [NodeLogs(ssh, masters[0], others), stored]
+    return [NodeLogs(ssh.knowing(nodes), masters[0], others), stored]

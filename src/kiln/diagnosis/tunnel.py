@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kiln import private
 from kiln.errors import PreflightError, UsageError
+from kiln.host_keys import known_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,10 +70,11 @@ def opened(context: Context, ssh: Ssh, address: str, ports: Sequence[int]) -> It
 
     Raises PreflightError, with what ssh says, when they cannot be opened.
     """
-    private.folder(ssh.known_hosts.parent)
+    private.folder(ssh.known_hosts.folder)
     with tempfile.TemporaryFile() as said:
+        command = _command(ssh, address, ports)
         process = subprocess.Popen(
-            _command(ssh, address, ports),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -80,7 +82,7 @@ def opened(context: Context, ssh: Ssh, address: str, ports: Sequence[int]) -> It
             start_new_session=True,
         )
         try:
-            tunnel = Tunnel(process, said)
+            tunnel = Tunnel(process, said, address, command)
             _wait_until_open(context, tunnel, ports)
             yield tunnel
         finally:
@@ -124,10 +126,12 @@ def _wait_until_open(context: Context, tunnel: Tunnel, ports: Sequence[int]) -> 
 
 
 class Tunnel(NamedTuple):
-    """The ssh process that forwards ports, and the file that gets what it says."""
+    """The ssh process that forwards ports, the file that gets what it says, its node and its arguments."""
 
     process: subprocess.Popen[bytes]
     said: IO[bytes]
+    address: str
+    options: Sequence[str]
 
     def check(self) -> None:
         """Raise PreflightError when ssh has ended."""
@@ -135,7 +139,10 @@ class Tunnel(NamedTuple):
         if code is None:
             return
         self.said.seek(0)
-        lines = self.said.read(_MOST_BYTES).decode(errors="replace").strip().splitlines()
+        text = self.said.read(_MOST_BYTES).decode(errors="replace")
+        if problem := known_hosts.problem(text, self.options):
+            raise PreflightError(f"{self.address}: {problem}")
+        lines = text.strip().splitlines()
         raise PreflightError(
             f"ssh has ended with exit code {code}: {lines[-1] if lines else 'it says nothing'}",
             fix=_FIX,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from kiln.host_keys import known_hosts
 from kiln.nodes import program, results
 from kiln.nodes.environment_source import ENVIRONMENT
 from kiln.nodes.results import ItemResult, NodeResult
@@ -228,7 +229,8 @@ class Session:
         has_failed = any(item.state == "failed" for item in self._items)
         unreachable = not problem and not self._has_begun and code == _SSH_FAILED
         if not problem and not self._has_ended and not has_failed:
-            problem = self._words() or f"exit code {code}"
+            refused = known_hosts.problem(self._words(), self._connection.options)
+            problem = refused or self._words() or f"exit code {code}"
             problem = f"the connection was lost{self._at()}: {problem}" if self._has_begun else problem
         if not problem and not has_failed and len(self._items) < len(self._work.labels):
             problem = "it ended before all items were applied"

@@ -10,7 +10,7 @@ from kiln.errors import ClusterNotFoundError
 from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
 # i- and 8 or 17 hex digits: EC2 User Guide, "Resource IDs".
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
@@ -84,25 +84,3 @@ def _wrong(cluster_id: str, problem: str) -> ClusterNotFoundError:
         f"ListInstances of cluster {ascii(cluster_id)[:60]}: {problem}",
         fix="check the cluster in the EMR console; no playbook runs on it",
     )
-
-
-def warnings(
-    nodes: Sequence[Mapping[str, str]], named: Iterable[str], unusable: Iterable[str], cluster_id: str
-) -> list[str]:
-    """Return what a dynamic inventory has that EMR does not confirm: nothing of it is worked on.
-
-    `named`: hosts whose tags name the cluster. `unusable`: hosts that Kiln's tag names and that have
-    no cluster.
-    """
-    known = {node["name"] for node in nodes}
-    foreign = sorted(set(named) - known)
-    found = []
-    if foreign:
-        found.append(
-            f"left out: {', '.join(foreign)} by the tags of EC2 belong to {cluster_id}, "
-            "but EMR lists no such running node"
-        )
-    incomplete = sorted(set(unusable) - known)
-    if incomplete:
-        found.append(f"left out: {', '.join(incomplete)} have tags of kiln but name no cluster of EMR")
-    return found

@@ -19,6 +19,7 @@ from kiln.commands import ssh as command
 from kiln.diagnosis.ssh import Ssh
 from kiln.emr.request import launch_request
 from kiln.errors import PreflightError
+from kiln.host_keys.known_hosts import KnownHosts
 from kiln.settings import resolve
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ def _reachable(
 ) -> None:
     monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(kiln_state_uri="s3://state/kiln"))
     monkeypatch.setattr(shared, "context_of", lambda _: context)
-    ssh = Ssh(user="hadoop", key_file="/k", known_hosts=tmp_path / "hosts" / "j-1", proxy_command="hop %h %p")
+    ssh = Ssh(
+        user="hadoop",
+        key_file="/k",
+        known_hosts=KnownHosts(folder=tmp_path / "hosts", cluster_id="j-1"),
+        proxy_command="hop %h %p",
+    )
     monkeypatch.setattr(shared, "ssh_of", lambda *_: ssh)
     aws.clusters["j-1"] = FakeCluster("j-1", launch_request(identity, shape(), START), 0.0)
     aws.nodes["j-1"] = [
@@ -55,7 +61,12 @@ def test_the_key_the_proxy_and_the_pinned_host_keys_are_used(
     words = document["command"]
     assert (document["kind"], document["address"], words[0]) == ("ssh", "10.0.0.7", "ssh")
     assert words[-5:] == ["hadoop@10.0.0.7", "df", "-h", "--env", "x"]
-    for option in (f"UserKnownHostsFile={tmp_path / 'hosts' / 'j-1'}", "ProxyCommand=hop %h %p", "/k"):
+    for option in (
+        f'UserKnownHostsFile="{tmp_path}/hosts/j-1"',
+        "HostKeyAlias=i-1",
+        "ProxyCommand=hop %h %p",
+        "/k",
+    ):
         assert option in words
     assert (tmp_path / "hosts").stat().st_mode & 0o777 == 0o700
 

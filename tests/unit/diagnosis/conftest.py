@@ -9,6 +9,7 @@ import pytest
 
 from kiln.diagnosis import node_logs
 from kiln.diagnosis.ssh import Ssh
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,4 +28,6 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(node_logs, "STEPS_FOLDER", str(tmp_path / "steps"))
     monkeypatch.setattr(node_logs, "CONTAINERS_FOLDER", str(tmp_path / "containers"))
-    return Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts" / "known")
+    return Ssh(
+        user="hadoop", key_file="", known_hosts=KnownHosts(folder=tmp_path / "hosts", cluster_id="known")
+    )

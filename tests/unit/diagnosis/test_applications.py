@@ -14,6 +14,7 @@ from fakes import FakeAws, VirtualClock
 from kiln.aws.effects import Cluster, Instance, Step
 from kiln.diagnosis import applications
 from kiln.diagnosis.ssh import Ssh
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ def kill(master: Path, *nodes: str) -> str:
         )
         for at, kind in enumerate(nodes or ("MASTER",))
     ]
-    ssh = Ssh(user="hadoop", key_file="", known_hosts=master / "known_hosts")
+    ssh = Ssh(user="hadoop", key_file="", known_hosts=KnownHosts(folder=master, cluster_id="known_hosts"))
     return applications.kill(aws, CLUSTER, STEP, ssh)
 
 

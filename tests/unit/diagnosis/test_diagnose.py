@@ -14,6 +14,7 @@ from kiln.aws import effects
 from kiln.aws.convert import normal_log_uri
 from kiln.diagnosis import diagnose, error_text, logs, stored_logs
 from kiln.diagnosis.ssh import Ssh
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,7 +181,7 @@ def test_stored_logs_are_found_in_emrs_layout(aws: FakeAws, tmp_path: Path) -> N
         id="j-1", name="x", state="TERMINATED", created_at=when, tags={}, log_uri="s3://logs/emr/"
     )
     step = effects.Step(id="s-1", name="sd", state="FAILED", created_at=when)
-    ssh = Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts")
+    ssh = Ssh(user="hadoop", key_file="", known_hosts=KnownHosts(folder=tmp_path, cluster_id="hosts"))
     lines = diagnose.cause_of(aws, cluster, step, ssh).lines
     assert "ValueError: no such data" in lines
     assert f"(from {folder}1/stdout.gz)" in lines

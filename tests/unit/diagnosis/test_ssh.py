@@ -9,6 +9,7 @@ import kiln.diagnosis.ssh
 from kiln.diagnosis import logs, node_logs
 from kiln.diagnosis.ssh import Ssh
 from kiln.diagnosis.unpack import MIB
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,14 @@ MOST = 18 * MIB
 
 
 def test_nodes_are_reached_directly_or_by_the_command_that_is_set(tmp_path: Path) -> None:
-    direct = Ssh(user="hadoop", key_file="", known_hosts=tmp_path)
+    direct = Ssh(user="hadoop", key_file="", known_hosts=KnownHosts(folder=tmp_path, cluster_id="j-1"))
     assert "ProxyCommand=none" in direct.command("10.0.0.1")
-    jump = Ssh(user="hadoop", key_file="", known_hosts=tmp_path, proxy_command="ssh -W %h:%p bastion")
+    jump = Ssh(
+        user="hadoop",
+        key_file="",
+        known_hosts=KnownHosts(folder=tmp_path, cluster_id="j-1"),
+        proxy_command="ssh -W %h:%p bastion",
+    )
     command = jump.command("10.0.0.1", "true")
     assert "ProxyCommand=ssh -W %h:%p bastion" in command
     assert command[-2:] == ["hadoop@10.0.0.1", "true"]

@@ -16,6 +16,7 @@ from kiln.clock import SystemClock
 from kiln.diagnosis import tunnel
 from kiln.diagnosis.ssh import Ssh
 from kiln.errors import PreflightError, UsageError
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,9 @@ exit 255
 
 @pytest.fixture
 def ssh(tmp_path: Path) -> Ssh:
-    return Ssh(user="hadoop", key_file="", known_hosts=tmp_path / "hosts" / "j-1")
+    return Ssh(
+        user="hadoop", key_file="", known_hosts=KnownHosts(folder=tmp_path / "hosts", cluster_id="j-1")
+    )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from node_world import USER, connection
 
 from kiln.errors import UsageError, caught
+from kiln.host_keys.known_hosts import KnownHosts
 from kiln.nodes import connections
 from kiln.nodes.session import Session
 from kiln.nodes.work import Limits, Work, WrongAnswerError, line_of
@@ -37,9 +38,9 @@ def file(node: NodeWorld) -> dict[str, Any]:
     return {"kind": "file", "path": path, "owner": USER, "blob": "secrets", "mode": 0o600, "private": True}
 
 
-def by_ssh(node: NodeWorld, name: str, before: str = "") -> connections.Connection:
+def by_ssh(node: NodeWorld, name: str, before: str = "", **changes: Any) -> connections.Connection:
     program = node.program(f"ssh-{name}", SSH.format(before=before))
-    return connection(name, kind="ssh", address=name, executable=str(program))
+    return connection(name, kind="ssh", address=name, executable=str(program), **changes)
 
 
 def test_a_node_that_refuses_is_unreachable_and_the_others_are_done(node: NodeWorld) -> None:
@@ -56,6 +57,16 @@ def test_a_node_whose_sshd_comes_late_is_connected_to_again(node: NodeWorld) -> 
     (ended,) = node.apply(file(node), nodes=(by_ssh(node, "late", late),))
     assert ended.state == "changed"
     assert len(seen.read_text().splitlines()) == 3
+
+
+def test_a_node_whose_host_key_has_changed_is_left_out_with_file_and_command(node: NodeWorld) -> None:
+    known = KnownHosts(folder=node.root / "known hosts", cluster_id="j-1")
+    options = tuple(word for one in known.options("i-1") for word in ("-o", one))
+    changed = by_ssh(node, "odd", "echo 'Host key verification failed.' >&2; exit 255", options=options)
+    ended = node.apply(file(node), nodes=(changed, by_ssh(node, "well")))
+    assert [(one.node, one.state) for one in ended] == [("odd", "unreachable"), ("well", "changed")]
+    assert f"not the one in {known.file}, where it is called i-1" in ended[0].problem
+    assert ended[0].problem.endswith(f"ssh-keygen -f '{known.file}' -R i-1")
 
 
 @pytest.mark.parametrize("words", ["Permission denied (publickey).", "Host key verification failed."])

@@ -68,12 +68,6 @@ def test_an_id_that_is_no_clusters_is_refused() -> None:
         running(node(), cluster_id="j-1 -o ProxyCommand=x")
 
 
-def test_what_only_tags_name_is_warned_about_and_left_out() -> None:
-    found = target_nodes.warnings(running(node()), ["10.0.0.1", "10.0.0.9"], ["10.0.0.8"], CLUSTER)
-    assert ["10.0.0.9" in found[0], "10.0.0.8" in found[1], len(found)] == [True, True, 2]
-    assert target_nodes.warnings(running(node()), ["10.0.0.1"], [], CLUSTER) == []
-
-
 ODD = st.one_of(texts("10.0.0.2"), st.none(), st.integers(), st.just(["x"]), st.just({"a": 1}))
 
 

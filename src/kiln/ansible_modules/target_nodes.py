@@ -1,0 +1,62 @@
+"""The work of the action emr_target_nodes: the nodes of a cluster, and the pinning of their host keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kiln import advice
+from kiln.aws.context import Context
+from kiln.clock import SystemClock
+from kiln.errors import PreflightError
+from kiln.host_keys import pinning
+from kiln.host_keys.known_hosts import KnownHosts
+from kiln.nodes import target_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose EC2 is asked for console outputs."""
+
+    region: str
+    profile: str = ""
+    aws_config_file: str = ""
+
+
+def prepared(
+    cluster: Mapping[str, Any], only: Iterable[str], folder: Path, account: Account
+) -> dict[str, Any]:
+    """Return the running nodes with ssh's StrictHostKeyChecking for each, and notes for people.
+
+    `only`: instance ids of those that are meant; empty for all. Raises ClusterNotFoundError for what cannot be a node, PreflightError when the folder of known_hosts files
+    cannot be written.
+    """
+    nodes = target_nodes.running(cluster, only)
+    known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))
+    try:
+        notes = _pinned(known, {node["instance_id"]: node["name"] for node in nodes}, account)
+        named = known.names()
+    except OSError as error:
+        raise PreflightError(
+            f"{error.filename or folder}: host keys cannot be kept there: {error.strerror}",
+            fix="make kiln_state_dir a folder that this user can write",
+        ) from error
+    return {
+        "nodes": [node | {"host_key_checking": known.checking(node["instance_id"], named)} for node in nodes],
+        "notes": notes,
+    }
+
+
+def _pinned(known: KnownHosts, nodes: Mapping[str, str], account: Account) -> list[str]:
+    if nodes.keys() <= known.names():
+        return []
+    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import, and mostly all keys are known
+
+    config_file = Path(account.aws_config_file) if account.aws_config_file else None
+    aws = Boto(region=account.region, profile=account.profile, config_file=config_file)
+    context = Context(aws=aws, clock=SystemClock(), by_hand=advice.is_by_hand())
+    return pinning.lines(pinning.pin(context, known, nodes))
