@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 name: kiln_hosts
-short_description: Reads inventory/<environment>/hosts.yml
+short_description: Reads inventory/<environment>/hosts.yml, and aws_ec2.yml only where it is needed
 version_added: "0.2.0"
 description:
   - Reads C(hosts.yml) as the plugin P(ansible.builtin.yaml#inventory) does, and lets the options of
@@ -17,6 +17,10 @@ description:
   - C(--list-hosts), C(--list-tasks), C(--list-tags) and C(--syntax-check) run no play, so the group
     V(emr_target) is empty there. In a run it does not exist until the first play has made it; a run without
     that play is an error (C(host_pattern_mismatch) in ansible.cfg), not a success without hosts.
+  - In the playbooks of this checkout C(aws_ec2.yml) is not read, because their nodes come from EMR, and
+    reading all instances of a large account takes long. The groups C(tag_...) and the addresses that
+    C(--limit) names are made empty, and the first play fills them with nodes of the run's cluster. A limit
+    with a wildcard, a range or a file is the exception. C(ansible) and C(ansible-inventory) read the file.
 options: {}
 author:
   - Kiln contributors (@kiln-contributors)
@@ -32,6 +36,7 @@ all:
           ansible_connection: local
 """
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +51,10 @@ CORE_MINIMUM = (2, 19)
 CONTROL_HOST = "localhost"
 TARGET = "emr_target"
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
+HOSTS, ACCOUNT = "hosts.yml", "aws_ec2.yml"
+TAG_PREFIX = "tag_"
+# Of a limit that is more than names of groups and hosts: it can be evaluated only with all hosts.
+SIGNS = frozenset("*?[]~@")
 LISTINGS = ("listhosts", "listtasks", "listtags", "syntax")
 
 
@@ -55,7 +64,7 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
     NAME = "kiln_hosts"
 
     def verify_file(self, path: str) -> bool:
-        """Accept files with the name hosts.yml."""
+        """Accept hosts.yml, and aws_ec2.yml when nothing of the account is needed."""
         if tuple(int(part) for part in __version__.split(".")[:2]) < CORE_MINIMUM:
             # Before other plugins fail on what an old version lacks.
             needed = ".".join(map(str, CORE_MINIMUM))
@@ -63,10 +72,14 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
                 f"This is Ansible core {__version__}; Kiln needs {needed} or later. "
                 f"Use the checkout's own: export PATH={str(PLAYBOOKS.parent)!r}/.venv/bin:$PATH"
             )
-        return bool(BaseFileInventoryPlugin.verify_file(self, path)) and Path(path).name == "hosts.yml"
+        accepted = Path(path).name == HOSTS or (Path(path).name == ACCOUNT and _needs_no_account())
+        return accepted and bool(BaseFileInventoryPlugin.verify_file(self, path))
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:  # noqa: FBT001, FBT002  # Ansible's signature
         """Read the file; make the target's group in a listing; keep the control host within the limit."""
+        if Path(path).name == ACCOUNT:
+            _make_what_the_limit_names(inventory)
+            return
         super().parse(inventory, loader, path, cache)
         if any(context.CLIARGS.get(name) for name in LISTINGS):
             inventory.add_group(TARGET)
@@ -87,6 +100,33 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
         if CONTROL_HOST in patterns or all(text.startswith("!") for text in patterns):
             return limit
         return ",".join([*patterns, CONTROL_HOST])
+
+
+def _limit() -> list[str]:
+    """Return the names in --limit, without the signs for exclusion and intersection."""
+    limit = context.CLIARGS.get("subset") or ""
+    return [text.lstrip("!&") for text in split_host_pattern(limit) if text.lstrip("!&")]
+
+
+def _needs_no_account() -> bool:
+    return _runs_kiln(context.CLIARGS.get("args", ())) and not any(SIGNS & set(name) for name in _limit())
+
+
+def _make_what_the_limit_names(inventory: Any) -> None:
+    """Make groups without hosts, and hosts in no group: a limit must not name what is not there."""
+    for name in _limit():
+        if name.startswith(TAG_PREFIX):
+            inventory.add_group(name)
+        elif _is_address(name):
+            inventory.add_host(name)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _runs_kiln(playbooks: Any) -> bool:

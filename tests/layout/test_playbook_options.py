@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,14 @@ def playbook(ansible_copy: AnsibleCopy, *arguments: str) -> subprocess.Completed
     return ansible_copy.run(
         *("ansible-playbook", "-i", "inventory/local", "-e", f"pipeline={PIPELINE}"), *arguments
     )
+
+
+@pytest.fixture
+def cluster_of_account(cluster: AnsibleCopy) -> AnsibleCopy:
+    """The same with an inventory of all instances of an account, which cannot be read."""
+    (cluster.root / "inventory/local/tagged.yml").unlink()
+    shutil.copy(CHECKOUT / "inventory/local/aws_ec2.yml", cluster.root / "inventory/local")
+    return cluster
 
 
 @pytest.fixture
@@ -147,6 +156,54 @@ def test_an_intersection_is_refused_with_the_reason(cluster: AnsibleCopy) -> Non
     run = playbook(cluster, "playbooks/provision.yml", "--limit", f"nodes:&{TAG_GROUP}")
     assert run.returncode != 0
     assert "an intersection (&) leaves out the control host" in " ".join(run.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("limit", "nodes"),
+    [
+        (None, set(NODES)),
+        (TAG_GROUP, set(NODES)),
+        (f"tag_role_CORE,!{CORES[1]}", {CORES[0]}),
+        ("tag_cluster_j_1AAAAAAAAAAAA", set(NODES)),
+        (f"{MASTER}", {MASTER}),
+        ("!tag_role_MASTER", set(CORES)),
+    ],
+)
+def test_a_run_never_reads_the_instances_of_the_account(
+    cluster_of_account: AnsibleCopy, limit: str | None, nodes: set[str]
+) -> None:
+    arguments = ("--limit", limit) if limit else ()
+    run = playbook(cluster_of_account, "playbooks/provision.yml", "--tags", "packages", *arguments)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert worked_on(run.stdout) == nodes
+
+
+@pytest.mark.parametrize("limit", ["10.0.0.9", "tag_role_TASK", "tag_cluster_j_2BBBBBBBBBBBB"])
+def test_a_limit_to_other_nodes_of_the_account_is_an_error_that_names_the_nodes(
+    cluster_of_account: AnsibleCopy, limit: str
+) -> None:
+    run = playbook(cluster_of_account, "playbooks/provision.yml", "--limit", limit)
+    assert run.returncode == 2, run.stdout
+    assert f"--limit {limit} names no node of cluster j-1AAAAAAAAAAAA" in " ".join(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ansible-playbook", "playbooks/provision.yml", "-e", f"pipeline={PIPELINE}", "--limit", "10.0.0.*"),
+        ("ansible-playbook", "other.yml"),
+        ("ansible", "tag_role_CORE", "-m", "ansible.builtin.ping"),
+        ("ansible-inventory", "--graph"),
+    ],
+)
+def test_whatever_needs_all_instances_reads_the_account(
+    cluster_of_account: AnsibleCopy, command: tuple[str, ...]
+) -> None:
+    cluster_of_account.write("other.yml", yaml.safe_dump([{"hosts": "all", "tasks": []}]))
+    tool, *arguments = command
+    run = cluster_of_account.run(tool, "-i", "inventory/local", *arguments)
+    assert run.returncode != 0
+    assert "the local AWS is not set up" in run.stderr
 
 
 def test_playbooks_of_other_people_keep_ansibles_own_limit(cluster: AnsibleCopy) -> None:
