@@ -10,7 +10,7 @@ from kiln.errors import ClusterNotFoundError
 from kiln.identity import CLUSTER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 # i- and 8 or 17 hex digits: EC2 User Guide, "Resource IDs".
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
