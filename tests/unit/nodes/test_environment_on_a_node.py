@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
 import sys
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -97,6 +99,33 @@ def test_it_is_built_once_and_then_fetched(node: NodeWorld, archives: Archives) 
     assert again.state == "ok"
     assert archives.built == 1
     assert sorted(path.name for path in (node.root / "envs").iterdir()) == ["1"]
+
+
+def test_only_the_owner_can_write_to_an_environment(node: NodeWorld, archives: Archives) -> None:
+    """uv's lock can be written by everybody, and a wheel may hold such a file."""
+    make_wheels(node, before=f"touch {node.root}/envs/1/.lock && chmod 777 {node.root}/envs/1/.lock")
+    node.apply(item(node), source=EnvironmentSource(archives))
+    built = (node.root / "envs/1/.lock").stat().st_mode & 0o777
+    take_away(node)
+    node.apply(item(node), source=EnvironmentSource(archives))
+    assert (built, (node.root / "envs/1/.lock").stat().st_mode & 0o777) == (0o755, 0o755)
+
+
+def test_an_older_archive_with_a_file_for_all_is_unpacked_for_the_owner(
+    node: NodeWorld, archives: Archives
+) -> None:
+    folder = node.root / "older/1"
+    folder.mkdir(parents=True)
+    (folder / ".kiln-complete").touch()
+    (folder / ".kiln-complete").chmod(0o666)
+    archive = node.root / "s3/bucket/envs/packed"
+    archive.parent.mkdir(parents=True)
+    subprocess.run(["tar", "--zstd", "-c", "-C", folder.parent, "-f", archive, "1"], check=True)
+    archives.digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    archive.rename(archive.with_name(f"1-{archives.digest}.tar.zst"))
+    (fetched,) = node.apply(item(node), source=EnvironmentSource(archives))
+    assert (fetched.state, fetched.problem) == ("changed", "")
+    assert (node.root / "envs/1/.kiln-complete").stat().st_mode & 0o777 == 0o644
 
 
 def test_an_archive_that_somebody_has_swapped_is_not_unpacked(node: NodeWorld, archives: Archives) -> None:

@@ -107,6 +107,7 @@ class Environment:
         filled = self._folder / self._path.name
         if not (filled / MARKER).is_file():
             raise ItemError(f"{self._answer['archive']} holds no finished environment {self._path.name}")
+        _protect(filled)
         save(self._folder)
         unpacked.put(filled, self._path, self._folder)
 
@@ -122,6 +123,7 @@ class Environment:
         run([python, "-m", "venv", "--without-pip", str(self._path)])
         _install(self._path / "bin/python", wheels, self._folder)
         _compile(self._path)
+        _protect(self._path)
         save(self._path)
         (self._path / MARKER).touch()
         self._channel.say(built=self._upload())
@@ -153,6 +155,11 @@ def _install(python: Path, wheels: Path, folder: Path) -> None:
     run([*uv, "install", "-q", *options, *install, *only_wheels], shown="uv pip install", cwd=empty)
     # Report a lock file that lacks a package here, before a step fails.
     run([*uv, "check", "-q", "--python", str(python)], shown="uv pip check", cwd=empty)
+
+
+def _protect(path: Path) -> None:
+    """Let only the owner write there: uv makes a lock file for all, and wheels may hold such files."""
+    run(["chmod", "-R", "go-w", str(path)])
 
 
 def _compile(path: Path) -> None:
