@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick end_to_end docs bench soak down clean
+.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule end_to_end docs bench soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -23,7 +23,7 @@ check: setup ## before each commit: lint, and the tests that start no Ansible: t
 	@scripts/lint
 	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout emrbox/tests/unit
 
-test: test_setup lint unit box clients_quick end_to_end ## everything that CI checks
+test: test_setup lint unit box clients_quick molecule end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
@@ -39,6 +39,9 @@ clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS 
 
 clients_quick: test_setup ## the same on hollow clusters: two minutes
 	@$(BIN)/pytest -q -n 2 -m "not slow" emrbox/tests/clients
+
+molecule: setup ## the roles of nodes on bare instances of the local AWS [ROLE=emr_node] [SCENARIO=upgrade]: minutes
+	@$(BIN)/python scripts/run_molecule.py --role "$(ROLE)" --scenario "$(SCENARIO)"
 
 end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
