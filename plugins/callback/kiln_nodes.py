@@ -39,6 +39,12 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible publishe
         super().__init__()
         self._applied: list[tuple[str, str, dict[str, Any]]] = []
 
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Import boto3 once: every task that asks AWS runs in a copy of this process (fork)."""
+        import kiln.aws.boto  # noqa: F401, PLC0415  as it says
+
+        super().v2_playbook_on_start(playbook)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         """Show what was done, by item."""
         if not self._show(result, "changed" if result.result.get("changed") else "ok"):

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: Kiln contributors
 # Apache License 2.0 (see LICENSE)
-"""Ansible module: find EMR clusters by the tags of their run, with their nodes."""
+"""Documentation only: the action plugin of the same name finds EMR clusters by the tags of their run."""
 
 from __future__ import annotations
 
@@ -152,22 +152,3 @@ cluster_id:
   returned: failure
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from kiln.ansible_modules import answer, cluster_info, options
-
-
-def main() -> None:
-    """Call kiln with the options."""
-    module = AnsibleModule(
-        argument_spec=options.CLUSTER_INFO,
-        required_one_of=[["cluster_id", "pipeline"]],
-        required_together=[["pipeline", "environment"]],
-        supports_check_mode=True,
-    )
-    answer.answer(module, cluster_info.work)
-
-
-if __name__ == "__main__":
-    main()
