@@ -12,6 +12,7 @@ import msgspec
 from kiln import advice
 from kiln.ansible_modules import node_record
 from kiln.ansible_modules.node_delivery import Delivery
+from kiln.ansible_modules.node_progress import Progress
 from kiln.ansible_modules.node_record import Run  # noqa: TC001  # msgspec reads the types of fields
 from kiln.ansible_modules.report import failure
 from kiln.aws.context import Context
@@ -76,8 +77,10 @@ def apply(
     delivery = None if check else _delivery(given, items, len(connections))
     if delivery:
         delivery.begin()
+    labels = tuple(definition.label(item) for item in items)
     work = Work(
-        labels=tuple(definition.label(item) for item in items),
+        labels=labels,
+        on_item=Progress(labels, len(connections)),
         definition={
             "check": check,
             "folder": "" if all(isinstance(item, Secrets) for item in items) else _FOLDER,

@@ -32,8 +32,8 @@ def prepared(
 ) -> dict[str, Any]:
     """Return the running nodes with ssh's StrictHostKeyChecking for each, and notes for people.
 
-    `only`: instance ids of those that are meant; empty for all. Raises ClusterNotFoundError for what cannot be
-    a node, PreflightError when the folder of known_hosts files cannot be written.
+    `only`: instance ids of those that are meant; empty for all. Raises ClusterNotFoundError for what cannot
+    be a node, PreflightError when the folder of known_hosts files cannot be written.
     """
     nodes = target_nodes.running(cluster, only)
     known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kiln.nodes.environment_source import EnvironmentSource
 
 MOST_LINE_BYTES = 1024 * 1024
+
+
+def _nobody(_label: str) -> None:
+    """Tell nobody."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Mapping[str, bytes | Path]
     limits: Limits
     environment: EnvironmentSource | None = None
+    # Called with the label of an item as soon as a node is done with it.
+    on_item: Callable[[str], None] = _nobody
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

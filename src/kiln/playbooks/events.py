@@ -10,6 +10,8 @@ import msgspec
 from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 
+# Names the pipe into which an action writes how far the nodes are.
+PROGRESS_VARIABLE = "KILN_PROGRESS_PIPE"
 _FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
 _CLASSES = frozenset(one.value for one in FailureClass)
 # What runs on the control host. Results of all other tasks are made on a node, and may say anything.
@@ -43,7 +45,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Only failures of kiln's own modules and actions have an exit code and a class, and only their results
     have notes for people. `lines` sum up what a task did on all nodes; without them the event is that of one
-    host. `nodes` has the state of each item on each of them (kiln.nodes.results).
+    host. `nodes` has the state of each item on each of them (kiln.nodes.results). `done`: how many of `total`
+    nodes are done with each item.
     """
 
     event: str = ""
@@ -56,6 +59,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     nodes: dict[str, NodeSeen] = {}
+    done: dict[str, int] = {}
+    total: int = 0
     exit_code: ExitCode | None = None
     failure_class: FailureClass | None = None
 

@@ -14,12 +14,17 @@ import shlex
 import signal
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from kiln.playbooks.events import event_line
+from kiln.playbooks.events import PROGRESS_VARIABLE, event_line
 from kiln.playbooks.process_tree import end_descendants
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SAYING = threading.Lock()
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -65,7 +70,7 @@ def _end_when(cancelled: threading.Event) -> None:
 def _run(order: Order) -> int:
     import ansible_runner  # noqa: PLC0415  # after the signals are set: it takes 60 ms
 
-    with Path(order["log"]).open("a") as log:
+    with Path(order["log"]).open("a") as log, _progress(Path(order["folder"])) as pipe:
         Path(order["log"]).chmod(0o600)
 
         def handle(event: dict[str, Any]) -> bool:
@@ -84,7 +89,7 @@ def _run(order: Order) -> int:
             playbook=order["playbook"],
             inventory=order["inventory"],
             cmdline=shlex.join(order["arguments"]),
-            envvars=order["environment"],
+            envvars=order["environment"] | {PROGRESS_VARIABLE: str(pipe)},
             suppress_env_files=True,
             quiet=True,
             event_handler=handle,
@@ -94,8 +99,38 @@ def _run(order: Order) -> int:
     return int(runner.rc)
 
 
+@contextmanager
+def _progress(folder: Path) -> Iterator[Path]:
+    """Make a pipe whose lines are passed on: what an action sends while it works comes by no callback."""
+    pipe = folder / "progress"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    # Open for writing too: it does not end with its first writer.
+    stream = os.fdopen(os.open(pipe, os.O_RDWR | os.O_CLOEXEC), "r", encoding="utf-8", errors="replace")
+
+    def pass_on() -> None:
+        with suppress(ValueError, OSError):
+            for line in stream:
+                _pass_on(line)
+
+    threading.Thread(target=pass_on, daemon=True).start()
+    try:
+        yield pipe
+    finally:
+        pipe.unlink(missing_ok=True)
+
+
+def _pass_on(line: str) -> None:
+    """Pass on a line of the action. Only this user can write into the pipe; what is no JSON is left out."""
+    with suppress(ValueError, RecursionError):
+        document = json.loads(line)
+        if isinstance(document, dict) and document.get("event") == "progress":
+            _say(document)
+
+
 def _say(line: dict[str, Any]) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201  # the driver reads it
+    with _SAYING:
+        print(json.dumps(line), flush=True)  # noqa: T201  # the driver reads it
 
 
 if __name__ == "__main__":

@@ -167,6 +167,9 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
     reporter = supervision.reporter
     if CLUSTER_ID.fullmatch(event.cluster_id):
         supervision.on_cluster(event.cluster_id)
+    if event.event == "progress":
+        reporter.now(_far(event))
+        return
     if event.nodes:
         supervision.on_nodes(event.nodes)
     for note in event.notes:
@@ -180,6 +183,12 @@ def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> No
         failures.append(event)
         for line in event.lines or (f"{event.host}: {event.task}: FAILED",):
             reporter.line(line)
+
+
+def _far(event: Event) -> str:
+    """Return `packages 20/20, environment 3/20 nodes`, of what is not done everywhere; else that all is."""
+    left = [f"{label} {done}/{event.total}" for label, done in event.done.items() if done < event.total]
+    return f"{', '.join(left)} nodes" if left else f"{event.total} nodes are done"
 
 
 def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
