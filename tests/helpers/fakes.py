@@ -480,6 +480,9 @@ class FakePlaybooks:
         supervision.reporter.line(f"{name} worked")
         return changed
 
+    def close(self) -> None:
+        pass
+
     def launch(self, supervision: Supervision) -> bool:
         try:
             found, new = launch.launch(self.context, self.identity, self.shape, self.ledger)

@@ -58,13 +58,16 @@ def failed(nodes: Iterable[NodeResult]) -> list[NodeResult]:
 
 def summary(labels: Sequence[str], nodes: Sequence[NodeResult]) -> list[str]:
     """Return a line an item, and one for each node that failed."""
-    lines = [line for label in labels if (line := _line(label, nodes))]
+    lines = [line for label in labels if (line := line_of(label, _of(label, nodes)))]
     return lines + [f"{node.node}: {node.problem}" for node in failed(nodes)]
 
 
-def _line(label: str, nodes: Sequence[NodeResult]) -> str:
-    """Return `packages: 20 nodes changed, slowest 10.0.0.7 6.1 s`."""
-    found = [(item, node.node) for node in nodes for item in node.items if item.item == label]
+def _of(label: str, nodes: Sequence[NodeResult]) -> list[tuple[ItemResult, str]]:
+    return [(item, node.node) for node in nodes for item in node.items if item.item == label]
+
+
+def line_of(label: str, found: Sequence[tuple[ItemResult, str]]) -> str:
+    """Return `packages: 20 nodes changed, slowest 10.0.0.7 6.1 s` from results with their nodes."""
     by_state: dict[str, list[str]] = defaultdict(list)
     for item, node in found:
         by_state[item.state].append(node)
@@ -73,13 +76,13 @@ def _line(label: str, nodes: Sequence[NodeResult]) -> str:
     counts = [
         _count(state, by_state[state], len(found)) for state in ("changed", "ok", "failed") if by_state[state]
     ]
-    slowest, node = max(found, key=lambda one: one[0].seconds)
+    slowest, node = max(found, key=lambda one: (one[0].seconds, one[1]))
     return f"{label}: {', '.join(counts)}, slowest {node} {slowest.seconds:.1f} s"
 
 
 def _count(state: str, names: list[str], total: int) -> str:
     """Return how many nodes are in a state; the few that differ from the others are named."""
-    named = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED and len(names) < total else ""
+    named = f" ({', '.join(sorted(names))})" if len(names) <= _MOST_NAMED and len(names) < total else ""
     return f"{len(names)} node{'s' if len(names) > 1 else ''} {state}{named}"
 
 

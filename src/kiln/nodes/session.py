@@ -157,7 +157,7 @@ class Session:
                     diff=results.shown_lines(line.diff),
                 )
             )
-            self._work.on_item(self._work.labels[line.item])
+            self._work.on_item(self._name, self._items[-1])
         elif line.need:
             self._give(line.need)
         elif line.ask and source:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kiln.nodes.environment_source import EnvironmentSource
+    from kiln.nodes.results import ItemResult
 
 MOST_LINE_BYTES = 1024 * 1024
 
 
-def _nobody(_label: str) -> None:
+def _nobody(_node: str, _result: ItemResult) -> None:
     """Tell nobody."""
 
 
@@ -36,8 +37,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Mapping[str, bytes | Path]
     limits: Limits
     environment: EnvironmentSource | None = None
-    # Called with the label of an item as soon as a node is done with it.
-    on_item: Callable[[str], None] = _nobody
+    # Called with a node's name and each of its results, as they come.
+    on_item: Callable[[str, ItemResult], None] = _nobody
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

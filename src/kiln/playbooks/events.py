@@ -10,6 +10,8 @@ import msgspec
 from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 
+# What provision puts on nodes, by the labels of the items; deploy puts the others there.
+PROVISIONED = frozenset({"packages", "environment"})
 # Names the pipe into which an action writes how far the nodes are.
 PROGRESS_VARIABLE = "KILN_PROGRESS_PIPE"
 _FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
@@ -46,7 +48,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     Only failures of kiln's own modules and actions have an exit code and a class, and only their results
     have notes for people. `lines` sum up what a task did on all nodes; without them the event is that of one
     host. `nodes` has the state of each item on each of them (kiln.nodes.results). `done`: how many of `total`
-    nodes are done with each item.
+    nodes are done with each item; `changed`: which items a node was changed by now.
     """
 
     event: str = ""
@@ -60,6 +62,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     nodes: dict[str, NodeSeen] = {}
     done: dict[str, int] = {}
+    changed: tuple[str, ...] = ()
     total: int = 0
     exit_code: ExitCode | None = None
     failure_class: FailureClass | None = None

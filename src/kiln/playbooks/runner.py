@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import queue
-import signal
 import subprocess
 import sys
-import threading
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from kiln.errors import DeadlineError
-from kiln.identity import CLUSTER_ID
-from kiln.playbooks.events import Event, event_of
+from kiln import phases
+from kiln.playbooks import running
+from kiln.playbooks.events import PROVISIONED
 from kiln.playbooks.failures import failure_of
+from kiln.playbooks.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,9 +23,6 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.stop import Stop
 
-_POLL_SECONDS = 0.2
-_GRACE_SECONDS = 10.0
-
 
 def _nothing(*_: object) -> None:
     """Do nothing."""
@@ -41,6 +32,7 @@ def _nothing(*_: object) -> None:
 class Supervision:
     """What goes on beside a playbook: who gets its reports, what ends it, for how many `seconds` it may run.
 
+    `followed_by` is the phase that this command does next with the same arguments; one playbook may do both.
     `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it,
     `on_nodes` what emr_node_apply has done on each node or, in check mode, has found there.
     """
@@ -48,6 +40,7 @@ class Supervision:
     reporter: Reporter
     stop: Stop
     seconds: float
+    followed_by: Phase | None = None
     tick: Callable[[], None] = _nothing
     on_cluster: Callable[[str], None] = _nothing
     on_nodes: Callable[[Mapping[str, NodeSeen]], None] = _nothing
@@ -62,11 +55,17 @@ class Playbooks(Protocol):
         Raises PlaybookError, InterruptedRunError, DeadlineError.
         """
 
+    def close(self) -> None:
+        """End what nobody waits for any more."""
 
-class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
+
+@dataclass(kw_only=True)
+class AnsibleRunner:
     """The real playbooks. Output goes to <folder>/<name>.log, only changes are reported.
 
-    `environment` is the whole environment; `vault_password_file` is handed over when it exists.
+    `environment` is the whole environment; `vault_password_file` is handed over when it exists. Provision and
+    the deploy that follows it are one playbook: its start and the search for the cluster take longer than
+    most of their work. The first call returns when all nodes are provisioned, the second at the end.
     """
 
     root: Path
@@ -74,30 +73,43 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     environment: Mapping[str, str]
     vault_password_file: Path
+    _deploying: Running | None = field(default=None, init=False)
 
     def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         """Run it to its end, or end it when a signal comes or its time is over."""
-        ends_at = time.monotonic() + supervision.seconds
-        child = self._start(phase.name, arguments)
-        lines = _lines_of(child)
-        failures: list[Event] = []
-        changed = False
+        deploying, self._deploying = self._deploying, None
+        if deploying is not None and phase is not phases.DEPLOY:
+            running.end(deploying.child)
+            deploying = None
+        both = phase is phases.PROVISION and supervision.followed_by is phases.DEPLOY
+        one = deploying or self._started(phases.NODES if both else phase, arguments)
         try:
-            while (event := self._next(lines, supervision)) is not None:
-                _handle(event, supervision, failures)
-                changed |= event.event == "changed"
-                _check_time(phase.name, supervision, ends_at)
-                supervision.tick()
+            is_over = running.follow(
+                one, phase, supervision, until=running.is_provisioned if both else running.never
+            )
         except BaseException:
-            _end(child)
+            running.end(one.child)
             raise
-        if child.wait() != 0:
-            raise failure_of(phase, failures, self.log_file(phase.name), self.root)
-        return changed
+        if not is_over:
+            self._deploying = one
+        elif one.child.wait() != 0:
+            raise failure_of(phase, one.failures, self.log_file(one.phase.name), self.root)
+        if one.phase is not phases.NODES or not (both or deploying):
+            return bool(one.changed)
+        return bool(one.changed & PROVISIONED if both else one.changed - PROVISIONED)
+
+    def close(self) -> None:
+        """End what nobody waits for any more."""
+        if self._deploying is not None:
+            running.end(self._deploying.child)
 
     def log_file(self, name: str) -> Path:
         """Return the file of a playbook's output."""
         return self.folder / f"{name}.log"
+
+    def _started(self, phase: Phase, arguments: list[str]) -> Running:
+        child = self._start(phase.name, arguments)
+        return Running(phase, child, running.lines_of(child))
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[str]:
         vault = self.vault_password_file
@@ -135,77 +147,3 @@ class AnsibleRunner(msgspec.Struct, frozen=True, kw_only=True):
         child.stdin.write(json.dumps(order))
         child.stdin.close()
         return child
-
-    @staticmethod
-    def _next(lines: queue.SimpleQueue[str | None], supervision: Supervision) -> Event | None:
-        """Return the next event, an empty one when nothing has happened for a moment, None at the end."""
-        supervision.stop.check()
-        try:
-            line = lines.get(timeout=_POLL_SECONDS)
-        except queue.Empty:
-            return Event()
-        if line is None:
-            return None
-        return event_of(line)
-
-
-def _lines_of(child: subprocess.Popen[str]) -> queue.SimpleQueue[str | None]:
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert child.stdout is not None  # noqa: S101  # PIPE
-        with child.stdout as stream:
-            for line in stream:
-                lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
-
-
-def _handle(event: Event, supervision: Supervision, failures: list[Event]) -> None:
-    reporter = supervision.reporter
-    if CLUSTER_ID.fullmatch(event.cluster_id):
-        supervision.on_cluster(event.cluster_id)
-    if event.event == "progress":
-        reporter.now(_far(event))
-        return
-    if event.nodes:
-        supervision.on_nodes(event.nodes)
-    for note in event.notes:
-        reporter.line(note)
-    if event.event == "task":
-        reporter.now(event.task)
-    elif event.event == "changed":
-        for line in event.lines or (f"{event.host}: {event.task}",):
-            reporter.line(line)
-    elif event.event == "failed":
-        failures.append(event)
-        for line in event.lines or (f"{event.host}: {event.task}: FAILED",):
-            reporter.line(line)
-
-
-def _far(event: Event) -> str:
-    """Return `packages 20/20, environment 3/20 nodes`, of what is not done everywhere; else that all is."""
-    left = [f"{label} {done}/{event.total}" for label, done in event.done.items() if done < event.total]
-    return f"{', '.join(left)} nodes" if left else f"{event.total} nodes are done"
-
-
-def _check_time(name: str, supervision: Supervision, ends_at: float) -> None:
-    if time.monotonic() >= ends_at:
-        raise DeadlineError(
-            f"{name} was stopped: the run reached its deadline (it had {supervision.seconds:.0f} s left)",
-            fix="raise kiln_run_timeout_seconds, or find the phase that took the time",
-        )
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """End the playbook's process, which ends all that it started."""
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()

@@ -64,21 +64,22 @@ class ClusterWork:
     in_launch: bool = field(default=False, init=False)
     _nodes: NodeWatch | None = field(default=None, init=False)
 
-    def do(self, stage: Sequence[SelectedPhase]) -> None:
-        """Do a playbook, or steps that follow each other."""
+    def do(self, stage: Sequence[SelectedPhase], following: Sequence[SelectedPhase] = ()) -> None:
+        """Do a playbook, or steps that follow each other; `following` is the stage after it."""
         if stage[0].step is None:
-            self.phase_log.timed(stage[0].name, lambda: self._playbook(stage[0].row))
+            then = following[0].row if following else None
+            self.phase_log.timed(stage[0].name, lambda: self._playbook(stage[0].row, then))
         else:
             self._steps([phase.step for phase in stage if phase.step])
 
-    def _playbook(self, row: phases.Phase) -> bool:
+    def _playbook(self, row: phases.Phase, then: phases.Phase | None) -> bool:
         try:
-            return self._run_playbook(row)
+            return self._run_playbook(row, then)
         except DeadlineError as error:
             late = self.deadline.error()
             raise DeadlineError(error.message, fix=late.fix, failure_class=late.failure_class) from error
 
-    def _run_playbook(self, row: phases.Phase) -> bool:
+    def _run_playbook(self, row: phases.Phase, then: phases.Phase | None) -> bool:
         context, ledger = self.scope.context, self.scope.ledger
         self.in_launch = row.launches
         arguments = self.arguments + (["-e", json.dumps(self.alternative)] if self.alternative else [])
@@ -87,6 +88,7 @@ class ClusterWork:
             stop=context.stop,
             seconds=self.deadline.seconds_left(),
             on_cluster=self._works_on,
+            followed_by=then,
         )
         if not self.in_launch:
             try:

@@ -122,6 +122,7 @@ class Execution:
         if self.limits.run_seconds:
             self.scope.use(self.context.within(self.limits.run_seconds))
         error = caught(self._all_attempts)
+        self.playbooks.close()
         ending = _unconfirmed(caught(self._end_clusters)) if self._ends(error) else None
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
@@ -156,11 +157,12 @@ class Execution:
         if self._leaves_nothing():
             self.reporter.line("all steps of this run are complete: nothing to do")
             return
-        for stage in self.selection.stages:
+        stages = self.selection.stages
+        for stage, following in zip(stages, [*stages[1:], ()], strict=True):
             self.scope.context.stop.check()
             if self.deadline.seconds_left() <= 0:
                 raise self.deadline.error()
-            self.work.do(stage)
+            self.work.do(stage, following)
             # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
             if not self.scope.context.stop.event.is_set():
                 self._write_phases()
