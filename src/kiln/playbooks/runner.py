@@ -83,20 +83,18 @@ class AnsibleRunner:
             deploying = None
         both = phase is phases.PROVISION and supervision.followed_by is phases.DEPLOY
         one = deploying or self._started(phases.NODES if both else phase, arguments)
+        until = running.is_provisioned if both else running.never
         try:
-            is_over = running.follow(
-                one, phase, supervision, until=running.is_provisioned if both else running.never
-            )
+            running.follow(one, phase, supervision, until=until)
         except BaseException:
             running.end(one.child)
             raise
-        if not is_over:
-            self._deploying = one
-        elif one.child.wait() != 0:
+        if one.is_over and one.child.wait() != 0:
             raise failure_of(phase, one.failures, self.log_file(one.phase.name), self.root)
-        if one.phase is not phases.NODES or not (both or deploying):
-            return bool(one.changed)
-        return bool(one.changed & PROVISIONED if both else one.changed - PROVISIONED)
+        self._deploying = one if both else None
+        if both:
+            return bool(one.changed & PROVISIONED)
+        return bool(one.changed - PROVISIONED if deploying else one.changed)
 
     def close(self) -> None:
         """End what nobody waits for any more."""

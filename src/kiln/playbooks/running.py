@@ -38,6 +38,7 @@ class Running:
     # Items that were changed on a node, and "" for what other tasks have changed.
     changed: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    is_over: bool = False
 
     def handle(self, event: Event, supervision: Supervision) -> None:
         """Report an event, and keep what it says about the outcome."""
@@ -49,16 +50,19 @@ class Running:
         _report(msgspec.structs.replace(event, lines=lines), supervision, self.failures)
 
 
-def follow(one: Running, phase: Phase, supervision: Supervision, *, until: Callable[[Event], bool]) -> bool:
-    """Handle the events of a playbook until one is reached; return whether the playbook has ended."""
+def follow(one: Running, phase: Phase, supervision: Supervision, *, until: Callable[[Event], bool]) -> None:
+    """Handle the events of a playbook until one is reached, or the playbook is over."""
     ends_at = time.monotonic() + supervision.seconds
-    while (event := _next(one.lines, supervision)) is not None:
+    while not one.is_over:
+        event = _next(one.lines, supervision)
+        if event is None:
+            one.is_over = True
+            return
         one.handle(event, supervision)
         if until(event):
-            return False
+            return
         _check_time(phase.name, supervision, ends_at)
         supervision.tick()
-    return True
 
 
 def never(_event: Event) -> bool:
