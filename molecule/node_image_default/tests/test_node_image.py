@@ -1,0 +1,37 @@
+"""An instance that has booted from the image."""
+
+import images
+from scenario import FOLDER
+from testinfra.host import Host
+
+
+def test_it_has_what_was_put_into_the_image(host: Host) -> None:
+    assert images.contents(host) == {"fingerprint": "0123456789abcdef", "packages": "jq"}
+    assert host.run("rpm -q --whatprovides jq").rc == 0
+
+
+def test_it_has_host_keys_of_its_own(host: Host) -> None:
+    # One line for each key of the builder and of this instance, at their addresses.
+    keys = [line.split() for line in (FOLDER / "known_hosts").read_text().splitlines()]
+    builder, booted = dict.fromkeys(address for address, *_ in keys)
+    assert {key for address, _, key in keys if address == builder}.isdisjoint(
+        key for address, _, key in keys if address == booted
+    )
+    public = host.check_output("cat /etc/ssh/ssh_host_*_key.pub")
+    assert all(key in public for address, _, key in keys if address == booted)
+
+
+def test_only_the_key_of_its_own_launch_lets_people_in(host: Host) -> None:
+    assert len(host.check_output("cat /home/ec2-user/.ssh/authorized_keys").splitlines()) == 1
+    assert not host.file("/root/.ssh/authorized_keys").exists
+
+
+def test_nothing_of_the_builder_is_left(host: Host) -> None:
+    for left in ("/home/ec2-user/.ansible", "/home/ec2-user/.bash_history", "/root/.aws"):
+        assert not host.file(left).exists, left
+    assert host.check_output("find /tmp /var/tmp -mindepth 1") == ""
+    assert host.check_output("find /var/cache/dnf -name '*.rpm' -o -name '*.solv'") == ""
+
+
+def test_it_is_an_instance_of_its_own(host: Host) -> None:
+    assert len(host.check_output("ls /var/lib/cloud/instances").split()) == 1
