@@ -26,7 +26,7 @@ def main(root: Path) -> None:
     state = root / ".kiln"
     runs = sorted((state / "runs").iterdir()) if (state / "runs").is_dir() else []
     local = [run for run in runs if _is_local(run)]
-    for folder in [root / ".emrbox", state / _LOCAL, *local]:
+    for folder in [root / ".emrbox", root / ".molecule", state / _LOCAL, *local]:
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():

@@ -19,6 +19,7 @@ def test_passwords_and_the_records_of_other_environments_stay(tmp_path: Path) ->
         ".kiln/runs/try/result.json": '{"environment": "local"}',
         ".kiln/local/id_ed25519": "key",
         ".emrbox/log/box.log": "",
+        ".molecule/emr_node_default/vault.yml": "",
         "vault/prod.yml": "",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
