@@ -12,6 +12,7 @@ version_added: "0.2.0"
 description:
   - Reads C(hosts.yml) as the plugin P(ansible.builtin.yaml#inventory) does, and lets the options of
     C(ansible-playbook) work with playbooks whose first play, on the control host, finds the nodes.
+  - Adds the nodes that M(emr_target_nodes) has found in this run, when the inventory is refreshed.
   - In the playbooks of this checkout C(--limit) chooses among nodes. The control host is added to it, because
     Ansible applies a limit to each play, and would skip the play that finds the nodes.
   - C(--list-hosts), C(--list-tasks), C(--list-tags) and C(--syntax-check) run no play, so the group
@@ -40,12 +41,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C  # noqa: N812  # Ansible's own name for it
 from ansible import context
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.inventory import BaseFileInventoryPlugin
 from ansible.plugins.inventory.yaml import InventoryModule as YamlInventory
 from ansible.release import __version__
 from ansible.utils.context_objects import CLIArgs
+
+from kiln.nodes import inventory_file
 
 CORE_MINIMUM = (2, 19)
 CONTROL_HOST = "localhost"
@@ -81,6 +85,8 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
             _make_what_the_limit_names(inventory)
             return
         super().parse(inventory, loader, path, cache)
+        for node in inventory_file.read(C.DEFAULT_LOCAL_TMP):
+            _add(inventory, node)
         if any(context.CLIARGS.get(name) for name in LISTINGS):
             inventory.add_group(TARGET)
         if context.CLIARGS.get("subset") and _runs_kiln(context.CLIARGS.get("args", ())):
@@ -100,6 +106,15 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
         if CONTROL_HOST in patterns or all(text.startswith("!") for text in patterns):
             return limit
         return ",".join([*patterns, CONTROL_HOST])
+
+
+def _add(inventory: Any, node: dict[str, Any]) -> None:
+    inventory.add_host(node["name"])
+    for group in node["groups"]:
+        inventory.add_group(group)
+        inventory.add_host(node["name"], group=group)
+    for name, value in node["variables"].items():
+        inventory.set_variable(node["name"], name, value)
 
 
 def _limit() -> list[str]:

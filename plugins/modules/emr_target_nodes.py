@@ -8,13 +8,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: emr_target_nodes
-short_description: Check the running nodes of a cluster and pin their host keys for add_host
+short_description: Check the running nodes of a cluster and pin their host keys
 version_added: "0.2.0"
 description:
   - Runs on the control host. Refuses what cannot be a node, such as an address that is no IP address, a
     loopback or link-local address, an unknown group.
   - Pins the SSH host key of each node that has none yet, from its console output (GetConsoleOutput).
     Where EC2 has no key, ssh accepts it at the first contact. What was decided is recorded and shown.
+  - Makes the nodes known to the inventory plugin kiln_hosts, which adds them when the inventory is refreshed.
 options:
   cluster:
     description: The cluster, as C(emr_cluster_info) returns it.
@@ -27,6 +28,11 @@ options:
     type: list
     elements: str
     default: []
+  groups:
+    description: Groups for each node, beside that of its kind and that of its role's tag.
+    type: list
+    elements: str
+    required: true
   known_hosts_dir:
     description:
       - Folder of the known_hosts files, one a cluster with its id as the name; it is made with mode 0700.
@@ -42,13 +48,14 @@ EXAMPLES = r"""
 - name: Check what EMR lists
   emr_target_nodes:
     cluster: "{{ found.clusters[0] }}"
+    groups: [emr_target]
     known_hosts_dir: /srv/kiln/.kiln/known_hosts
     region: us-east-1
 """
 
 RETURN = r"""
 nodes:
-  description: The running nodes, for ansible.builtin.add_host.
+  description: The running nodes.
   returned: success
   type: list
   elements: dict
@@ -56,15 +63,14 @@ nodes:
     name:
       description: Private IP address.
       type: str
-    group:
-      description: emr_master, emr_core or emr_task.
-      type: str
-    instance_id:
-      description: EC2's id.
-      type: str
-    host_key_checking:
-      description: ssh's StrictHostKeyChecking; V(yes) when a key of the node is known.
-      type: str
+    groups:
+      description: The groups given, and for example emr_core and tag_role_CORE.
+      type: list
+      elements: str
+    variables:
+      description:
+        - C(kiln_cluster_id), C(kiln_instance_id), and C(kiln_host_key_checking), ssh's StrictHostKeyChecking.
+      type: dict
 notes:
   description: What was decided about host keys; empty when all of them were known.
   returned: success

@@ -38,7 +38,9 @@ class AnsibleCopy:
         tree = yaml.safe_load((self.root / "inventory" / environment / "hosts.yml").read_text())
         return sorted(tree["all"]["children"][environment]["children"]["pipelines"]["children"])
 
-    def run(self, tool: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, tool: str, *arguments: str, cwd: Path | None = None, hang_seconds: float = 180
+    ) -> subprocess.CompletedProcess[str]:
         """Run a tool of Ansible in the checkout, or in `cwd` with its configuration, as scripts/kiln does."""
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))
@@ -53,7 +55,7 @@ class AnsibleCopy:
             check=False,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=hang_seconds,
         )
 
     def settings(self, environment: str, keys: list[str], *extra: str) -> dict[str, Any]:

@@ -21,23 +21,15 @@ PIPELINE = "model_building"
 MASTER, CORES = "10.0.0.5", ("10.0.0.6", "10.0.0.7")
 NODES = (MASTER, *CORES)
 TAG_GROUP = f"tag_cluster_name_kiln_local_{PIPELINE}_r1"
-# What EMR would answer, in the place of the module that asks it.
-FOUND = """#!/usr/bin/python
-from ansible.module_utils.basic import AnsibleModule
-
-OPTIONS = (
-    *("pipeline", "environment", "run_id", "one", "state_uri", "region", "profile", "aws_config_file"),
-)
-INSTANCES = INSTANCES_OF_THE_TEST
+# What EMR would answer, in the place of the action that asks it.
+FOUND = """
+from ansible.plugins.action import ActionBase
 
 
-def main():
-    module = AnsibleModule({name: {"type": "raw"} for name in OPTIONS})
-    cluster = {"id": "j-1AAAAAAAAAAAA", "run_id": "r1", "instances": INSTANCES}
-    module.exit_json(changed=False, clusters=[cluster])
-
-
-main()
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        cluster = {"id": "j-1AAAAAAAAAAAA", "run_id": "r1", "instances": INSTANCES_OF_THE_TEST}
+        return {"changed": False, "clusters": [cluster]}
 """
 INSTANCES = [
     {
@@ -74,8 +66,8 @@ def cluster(ansible_copy: AnsibleCopy) -> AnsibleCopy:
     # Their host keys are known: EC2 is not asked for them.
     known = "".join(f"{one['ec2_instance_id']} ssh-ed25519 x\n" for one in INSTANCES)
     ansible_copy.write(".kiln/known_hosts/j-1AAAAAAAAAAAA", known)
-    module = FOUND.replace("INSTANCES_OF_THE_TEST", repr(INSTANCES))
-    ansible_copy.write("plugins/modules/emr_cluster_info.py", module)
+    action = FOUND.replace("INSTANCES_OF_THE_TEST", repr(INSTANCES))
+    ansible_copy.write("plugins/action/emr_cluster_info.py", action)
     ansible_copy.write(
         "group_vars/nodes.yml",
         "ansible_connection: local\nansible_become: false\n"

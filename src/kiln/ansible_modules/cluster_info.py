@@ -1,4 +1,4 @@
-"""The module emr_cluster_info: find clusters with their nodes."""
+"""The work of the action emr_cluster_info: find clusters with their nodes."""
 
 from __future__ import annotations
 

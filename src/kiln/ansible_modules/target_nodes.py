@@ -16,7 +16,7 @@ from kiln.host_keys.known_hosts import KnownHosts
 from kiln.nodes import target_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +28,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prepared(
-    cluster: Mapping[str, Any], only: Iterable[str], folder: Path, account: Account
+    cluster: Mapping[str, Any], only: Iterable[str], groups: Sequence[str], folder: Path, account: Account
 ) -> dict[str, Any]:
-    """Return the running nodes with ssh's StrictHostKeyChecking for each, and notes for people.
+    """Return the running nodes as hosts of Ansible's inventory, and notes for people.
 
-    `only`: instance ids of those that are meant; empty for all. Raises ClusterNotFoundError for what cannot
-    be a node, PreflightError when the folder of known_hosts files cannot be written.
+    `only`: instance ids of those that are meant; empty for all. Each is in `groups`, in that of its kind, and in the one that aws_ec2.yml makes of its role's tag. Raises
+    ClusterNotFoundError for what cannot be a node, PreflightError when the folder of known_hosts files cannot
+    be written.
     """
     nodes = target_nodes.running(cluster, only)
     known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))
@@ -45,9 +46,21 @@ def prepared(
             f"{error.filename or folder}: host keys cannot be kept there: {error.strerror}",
             fix="make kiln_state_dir a folder that this user can write",
         ) from error
+    return {"nodes": [_host(node, groups, known, named) for node in nodes], "notes": notes}
+
+
+def _host(
+    node: Mapping[str, str], groups: Sequence[str], known: KnownHosts, named: frozenset[str]
+) -> dict[str, Any]:
+    kind = node["group"]
     return {
-        "nodes": [node | {"host_key_checking": known.checking(node["instance_id"], named)} for node in nodes],
-        "notes": notes,
+        "name": node["name"],
+        "groups": [*groups, kind, f"tag_role_{kind.removeprefix('emr_').upper()}"],
+        "variables": {
+            "kiln_cluster_id": known.cluster_id,
+            "kiln_instance_id": node["instance_id"],
+            "kiln_host_key_checking": known.checking(node["instance_id"], named),
+        },
     }
 
 
