@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -238,6 +240,38 @@ def test_a_package_without_a_good_signature_is_refused_on_the_node_that_asks_for
     again = playbook(prepared, "provision", "--diff")
     assert again.returncode == 0, again.stdout
     assert f"packages ({strict}):\n+ jq\n+ pigz\n" in again.stdout
+
+
+def test_host_keys_come_from_the_console_and_a_changed_one_stops_its_node(prepared: World) -> None:
+    cluster = prepared.cluster_of(RUN)["Id"]
+    known = CHECKOUT / ".kiln/known_hosts" / cluster
+    decided = [json.loads(line) for line in known.with_suffix(".jsonl").read_text().splitlines()]
+    assert {(one["address"], one["source"]) for one in decided} == {
+        (address, "console output") for address in nodes(prepared)
+    }
+    (core,), (master,) = nodes(prepared, "CORE"), nodes(prepared, "MASTER")
+    (name,) = [one["instance_id"] for one in decided if one["address"] == core]
+
+    fault("add", "host-key-changed", "role=CORE")
+    fault("clear")
+    shutil.rmtree(Path("~/.ansible/cp").expanduser() / cluster, ignore_errors=True)
+    run = playbook(prepared, "provision")
+    assert run.returncode != 0
+    said = " ".join(run.stdout.split())
+    fix = f"ssh-keygen -f {known} -R {name}"
+    assert f"fatal: [{core}]: UNREACHABLE! => its SSH host key is not the one in {known}" in said
+    assert fix in said
+    assert f"fatal: [{master}]" not in said
+    shell = prepared.kiln(
+        *("ssh", "model_building", "--env", "local", "--run-id", RUN, "--node", core, "--", "true")
+    )
+    assert shell.code == 255
+    assert "Host key verification failed" in shell.said
+
+    subprocess.run(shlex.split(fix), check=True, capture_output=True)
+    again = playbook(prepared, "provision")
+    assert again.returncode == 0, again.stdout
+    assert f"1 node ({core}) accepted at first contact" in again.stdout
 
 
 def test_tags_of_a_node_decide_nothing(prepared: World) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,6 +61,19 @@ class KnownHosts(msgspec.Struct, frozen=True, kw_only=True):
         except FileNotFoundError:
             return frozenset()
         return frozenset(line.partition(" ")[0] for line in lines)
+
+    def pinned_before(self) -> frozenset[str]:
+        """Return the ids of the instances whose keys were once pinned from the console output."""
+        try:
+            lines = self.record.read_bytes().splitlines()
+        except FileNotFoundError:
+            return frozenset()
+        found = []
+        for line in lines:
+            # A disk that was full leaves half a line.
+            with suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(line, type=Decision))
+        return frozenset(one.instance_id for one in found if one.source == CONSOLE)
 
     def add(self, lines: Iterable[str], decisions: Sequence[Decision]) -> None:
         """Add lines of keys, and what was decided about nodes."""

@@ -25,6 +25,7 @@ _AT_ONCE = 16
 # what it is now may have lost the start (64 KB). Source: EC2 API Reference, GetConsoleOutput.
 _WHICH = (True, False)
 _MOST_CHARACTERS = 200
+_REMOVED = "the key that was pinned has been removed from the file"
 _NO_KEYS = "its console output has no host keys"
 # Of a few nodes the addresses are named.
 _MOST_NAMED = 3
@@ -40,7 +41,10 @@ def pin(context: Context, known: KnownHosts, nodes: Mapping[str, str]) -> list[D
     new = {instance_id: address for instance_id, address in nodes.items() if instance_id not in names}
     if not new:
         return []
-    found = _Consoles(context.within(_SECONDS)).read(list(new))
+    # Somebody has removed their keys, as `known_hosts.problem` advises: the console still shows the old ones.
+    removed = new.keys() & known.pinned_before()
+    asked = _Consoles(context.within(_SECONDS)).read([one for one in new if one not in removed])
+    found = [([], _REMOVED) if name in removed else asked[name] for name in new]
     now = timestamp(context.clock.now())
     decisions = [
         Decision(
@@ -65,12 +69,13 @@ class _Consoles:
         self._context = context
         self._refused = ""
 
-    def read(self, instance_ids: Sequence[str]) -> list[tuple[list[HostKey], str]]:
+    def read(self, instance_ids: Sequence[str]) -> dict[str, tuple[list[HostKey], str]]:
         """Return for each instance its keys, or none and the reason."""
         # The first one alone: without the permission there is one refusal, and not one a node.
-        first = self._keys(instance_ids[0])
+        found = [self._keys(one) for one in instance_ids[:1]]
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            return [first, *pool.map(self._keys, instance_ids[1:])]
+            found += pool.map(self._keys, instance_ids[1:])
+        return dict(zip(instance_ids, found, strict=True))
 
     def _keys(self, instance_id: str) -> tuple[list[HostKey], str]:
         reason = self._refused or _NO_KEYS

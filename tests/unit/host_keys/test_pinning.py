@@ -67,6 +67,21 @@ def test_a_node_whose_key_is_known_is_not_asked_about_again(
     assert pinning.pin(context, known, NODES) == []
 
 
+def test_a_key_that_somebody_has_removed_is_not_pinned_again_from_the_old_console(
+    aws: FakeAws, context: Context, known: KnownHosts, lines: list[str]
+) -> None:
+    aws.consoles = {(name, True): block(*lines) for name in NODES}
+    pinning.pin(context, known, NODES)
+    subprocess.run(["ssh-keygen", "-f", known.file, "-R", FIRST], capture_output=True, check=True)
+    with known.record.open("a") as record:
+        record.write('{"instance_id": "i-')
+    decided = pinning.pin(context, known, NODES)
+    assert [(one.source, one.reason) for one in decided] == [
+        ("first contact", "the key that was pinned has been removed from the file")
+    ]
+    assert known.checking(FIRST) == "accept-new"
+
+
 def test_what_ec2_has_kept_from_the_start_is_asked_for_when_the_latest_output_has_no_keys(
     aws: FakeAws, context: Context, known: KnownHosts, lines: list[str]
 ) -> None:
