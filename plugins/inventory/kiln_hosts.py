@@ -12,7 +12,7 @@ version_added: "0.2.0"
 description:
   - Reads C(hosts.yml) as the plugin P(ansible.builtin.yaml#inventory) does, and lets the options of
     C(ansible-playbook) work with playbooks whose first play, on the control host, finds the nodes.
-  - Adds the nodes that M(emr_target_nodes) has found in this run, when the inventory is refreshed.
+  - Adds the nodes that C(emr_target_nodes) has found in this run, when the inventory is refreshed.
   - In the playbooks of this checkout C(--limit) chooses among nodes. The control host is added to it, because
     Ansible applies a limit to each play, and would skip the play that finds the nodes.
   - C(--list-hosts), C(--list-tasks), C(--list-tags) and C(--syntax-check) run no play, so the group

@@ -1,7 +1,7 @@
 """The SSH host keys in the console output of an instance.
 
 cloud-init prints them at an instance's first boot, between two marks (module cc_keys_to_console). EMR's AMIs
-are Amazon Linux with cloud-init; that they leave this module on is a guess, so the keys may be missing.
+are Amazon Linux with cloud-init; that they print the keys is a guess (docs/aws_facts.md 6.4).
 """
 
 from __future__ import annotations
