@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SECONDS = 30.0
 _AT_ONCE = 16
 # Most types can show their console as it is now; what EC2 has kept from the start may not be there yet, and
-# what it is now may have lost the start (64 KB). Source: EC2 API Reference, GetConsoleOutput.
+# what it is now may have lost the start (docs/aws_facts.md 6.4).
 _WHICH = (True, False)
 _MOST_CHARACTERS = 200
 _REMOVED = "the key that was pinned has been removed from the file"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 import kiln.diagnosis.ssh
+from kiln.aws.effects import Instance
 from kiln.diagnosis import logs, node_logs
 from kiln.diagnosis.ssh import Ssh
 from kiln.diagnosis.unpack import MIB
@@ -88,3 +90,46 @@ def test_a_node_that_fails_or_is_silent_has_no_answer(ssh: Ssh, monkeypatch: pyt
     monkeypatch.setattr(kiln.diagnosis.ssh, "_SECONDS", 0.2)
     assert ssh.read("10.0.0.1", "sleep 4244 & sleep 4244", MOST) is None
     assert ssh.read("10.0.0.1", "exec >&-; sleep 4244", MOST) is None
+
+
+def node(number: int) -> Instance:
+    return Instance(
+        id=f"ci-{number}",
+        ec2_instance_id=f"i-{number}",
+        private_ip_address=f"10.0.0.{number}",
+        group="CORE",
+        state="RUNNING",
+    )
+
+
+def test_host_keys_are_pinned_before_the_first_connection_and_belong_to_instances(ssh: Ssh) -> None:
+    pinned: list[dict[str, str]] = []
+    known = msgspec.structs.replace(ssh, pin=lambda nodes: pinned.append(dict(nodes))).knowing(
+        [node(1), node(2)]
+    )
+    assert pinned == [{"i-1": "10.0.0.1", "i-2": "10.0.0.2"}]
+    command = known.command("10.0.0.2")
+    assert {"HostKeyAlias=i-2", "StrictHostKeyChecking=accept-new"} <= set(command)
+    ssh.known_hosts.add(["i-2 ssh-ed25519 x"], [])
+    assert "StrictHostKeyChecking=yes" in known.command("10.0.0.2")
+    assert "HostKeyAlias=10.0.0.3" in known.command("10.0.0.3")
+
+
+def test_a_node_whose_host_key_is_refused_is_reported(ssh: Ssh, tmp_path: Path) -> None:
+    (tmp_path / "bin/ssh").write_text(
+        '#!/bin/sh\necho "Host key verification failed." > "$2"\necho "of the node" >&2\nexit 255\n'
+    )
+    said: list[str] = []
+    reporting = msgspec.structs.replace(ssh, report=said.append).knowing([node(1)])
+    assert reporting.read("10.0.0.1", "true", MOST) is None
+    (line,) = said
+    assert line.startswith(f"10.0.0.1: its SSH host key is not the one in {ssh.known_hosts.file}")
+    assert line.endswith("-R i-1")
+
+
+def test_a_script_that_fails_with_the_words_of_ssh_is_no_refused_key(ssh: Ssh) -> None:
+    said: list[str] = []
+    reporting = msgspec.structs.replace(ssh, report=said.append).knowing([node(1)])
+    script = "echo 'Host key verification failed.' | tee /dev/stderr; exit 1"
+    assert reporting.read("10.0.0.1", script, MOST) is None
+    assert said == []
