@@ -37,6 +37,7 @@ all:
           ansible_connection: local
 """
 
+import json
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,13 @@ from ansible.plugins.inventory.yaml import InventoryModule as YamlInventory
 from ansible.release import __version__
 from ansible.utils.context_objects import CLIArgs
 
-from kiln.nodes import inventory_file
-
 CORE_MINIMUM = (2, 19)
 CONTROL_HOST = "localhost"
 TARGET = "emr_target"
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 HOSTS, ACCOUNT = "hosts.yml", "aws_ec2.yml"
+# As in kiln.nodes.inventory_file. Nothing of kiln is imported here: any Ansible reads this first.
+NODES_FILE = "kiln_nodes.json"
 TAG_PREFIX = "tag_"
 # Of a limit that is more than names of groups and hosts: it can be evaluated only with all hosts.
 SIGNS = frozenset("*?[]~@")
@@ -85,7 +86,7 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
             _make_what_the_limit_names(inventory)
             return
         super().parse(inventory, loader, path, cache)
-        for node in inventory_file.read(C.DEFAULT_LOCAL_TMP):
+        for node in _found_nodes():
             _add(inventory, node)
         if any(context.CLIARGS.get(name) for name in LISTINGS):
             inventory.add_group(TARGET)
@@ -106,6 +107,14 @@ class InventoryModule(YamlInventory):  # type: ignore[misc]  # Ansible publishes
         if CONTROL_HOST in patterns or all(text.startswith("!") for text in patterns):
             return limit
         return ",".join([*patterns, CONTROL_HOST])
+
+
+def _found_nodes() -> list[dict[str, Any]]:
+    """Return the nodes that this process of ansible-playbook has found; none before that."""
+    try:
+        return list(json.loads((Path(C.DEFAULT_LOCAL_TMP) / NODES_FILE).read_text()))
+    except FileNotFoundError:
+        return []
 
 
 def _add(inventory: Any, node: dict[str, Any]) -> None:

@@ -13,17 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# As in plugins/inventory/kiln_hosts.py.
 _NAME = "kiln_nodes.json"
 
 
 def write(folder: str, nodes: Sequence[dict[str, Any]]) -> None:
     """Write nodes (`name`, `groups`, `variables`). `folder` is Ansible's temporary one of this process."""
     (Path(folder) / _NAME).write_text(json.dumps(nodes))
-
-
-def read(folder: str) -> list[dict[str, Any]]:
-    """Return the nodes that this process of ansible-playbook has found; none before that."""
-    try:
-        return list(json.loads((Path(folder) / _NAME).read_text()))
-    except FileNotFoundError:
-        return []
