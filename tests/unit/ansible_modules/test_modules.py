@@ -327,7 +327,7 @@ def test_a_complete_step_runs_again_when_asked_for(context: Context, aws: FakeAw
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_what_is_deployed_is_remembered_once(context: Context, aws: FakeAws, *, check_mode: bool) -> None:
     launch(context)
-    given = ACCOUNT | RUN | {"cluster_id": "j-0001", "commit": "a" * 40}
+    given = ACCOUNT | RUN | {"cluster_id": "j-0001", "commit": "a" * 40, "instances": ["i-1"]}
     given.pop("owner")
     module = Module(options.DEPLOYED, given, check_mode=check_mode)
     written = aws.calls.count("PutObject")
