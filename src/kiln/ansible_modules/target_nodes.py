@@ -33,8 +33,8 @@ def prepared(
     """Return the running nodes as hosts of Ansible's inventory, and notes for people.
 
     `only`: instance ids of those that are meant; empty for all. Each is in `groups`, in that of its kind, and
-    in the one that aws_ec2.yml makes of its role's tag. Raises ClusterNotFoundError for what cannot be a node,
-    PreflightError when the folder of known_hosts files cannot be written.
+    in the one that aws_ec2.yml makes of its role's tag. Raises ClusterNotFoundError for what cannot be a
+    node, PreflightError when the folder of known_hosts files cannot be written.
     """
     nodes = target_nodes.running(cluster, only)
     known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))
