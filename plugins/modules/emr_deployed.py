@@ -11,7 +11,7 @@ module: emr_deployed
 short_description: Remember what was put on the nodes of an Amazon EMR cluster
 version_added: "0.1.0"
 description:
-  - Runs on the control host after a rollback; M(emr_node_apply) remembers what it has put on nodes itself.
+  - Runs on the control host after a rollback; C(emr_node_apply) remembers what it has put on nodes itself.
     A step that is complete is taken for done only when the model repo's commit is still the one that it ran
     with, and nodes that join later get this commit.
   - A run without a ledger gets none. The cluster's tag C(code_commit) holds the commit too.
