@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule end_to_end docs bench soak down clean
+.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule end_to_end docs bench bench_nodes soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -56,6 +56,10 @@ docs: setup ## write the generated references anew
 bench: setup ## emrbox's performance targets beside moto; kiln's calls and delays beside Airflow's sensors: 15 minutes, on a quiet machine
 	@$(BIN)/python emrbox/bench/measure_emrbox.py
 	@$(BIN)/python bench/measure_watching.py
+
+bench_nodes: ## how nodes are set up, beside Ansible, Mitogen, pyinfra and rsync; writes docs/benchmarks: 15 minutes, on a quiet machine
+	@scripts/setup --bench
+	@$(BIN)/python bench/measure_nodes.py
 
 down: ## end the local AWS with all that runs in it
 	@$(BIN)/emrbox down
