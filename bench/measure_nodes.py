@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "emrbox/bench"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -29,6 +30,13 @@ from nodes.tables import CHAINS
 CACHE = Path.home() / ".cache/kiln"
 
 
+class Begun(NamedTuple):
+    """When the measurement began, by the monotonic clock, and the load average then."""
+
+    at: float
+    load: float
+
+
 def main() -> int:
     """Measure and write; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -41,7 +49,7 @@ def main() -> int:
         "--output", type=Path, default=document_benchmarks.NUMBERS, help="file for the numbers"
     )
     options = parser.parse_args()
-    started, load = time.monotonic(), os.getloadavg()[0]
+    begun = Begun(time.monotonic(), os.getloadavg()[0])
     wheels = site.wheels(CACHE)
     figures: list[Figure] = []
     nodes = {}
@@ -56,18 +64,23 @@ def main() -> int:
                 continue
             nodes[chain.key] = min(chain.nodes, options.nodes or chain.nodes)
             figures += measurement.chain(chain, nodes[chain.key], options.rounds or chain.rounds)
+            write(begun, nodes, figures, options.output)
         account.close()
+    return 0
+
+
+def write(begun: Begun, nodes: dict[str, int], figures: list[Figure], output: Path) -> None:
+    """Write what has been measured so far: an interruption loses one chain at most."""
     report = Report(
-        machine=machine.describe(load, time.monotonic() - started),
+        machine=machine.describe(begun.load, time.monotonic() - begun.at),
         versions=machine.versions(),
         nodes=nodes,
         figures=tuple(figures),
     )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-    for path, text in document_benchmarks.pages(options.output).items():
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    for path, text in document_benchmarks.pages(output).items():
         path.write_text(text)
-    return 0
 
 
 if __name__ == "__main__":

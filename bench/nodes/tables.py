@@ -153,6 +153,6 @@ CHAINS = (
             "there) and `release`",
             "kiln": "the same through `ansible-playbook`",
         },
-        {},
+        {"kiln": 2, "openssh": 2},
     ),
 )
