@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "emrbox/bench"))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -22,7 +21,7 @@ import msgspec
 from measure_emrbox import running_box
 
 from nodes import machine, site
-from nodes.figures import Figure, Report
+from nodes.figures import Conditions, Figure, Report, merged
 from nodes.fleet import Fleet
 from nodes.measure import Measurement
 from nodes.tables import CHAINS
@@ -30,18 +29,14 @@ from nodes.tables import CHAINS
 CACHE = Path.home() / ".cache/kiln"
 
 
-class Begun(NamedTuple):
-    """When the measurement began, by the monotonic clock, and the load average then."""
-
-    at: float
-    load: float
-
-
 def main() -> int:
     """Measure and write; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--chain", action="append", choices=[chain.key for chain in CHAINS], help="only these"
+        "--chain",
+        action="append",
+        choices=[chain.key for chain in CHAINS],
+        help="only these; others keep their numbers",
     )
     parser.add_argument("--nodes", type=int, help="at most so many")
     parser.add_argument("--rounds", type=int, help="at most so many of each chain")
@@ -49,10 +44,8 @@ def main() -> int:
         "--output", type=Path, default=document_benchmarks.NUMBERS, help="file for the numbers"
     )
     options = parser.parse_args()
-    begun = Begun(time.monotonic(), os.getloadavg()[0])
+    load = os.getloadavg()[0]
     wheels = site.wheels(CACHE)
-    figures: list[Figure] = []
-    nodes = {}
     with running_box() as (box, _), tempfile.TemporaryDirectory(prefix="kiln-bench-") as folder:
         account = box.open_account(hollow=False)
         fleet = Fleet(account, Path(folder))
@@ -62,23 +55,25 @@ def main() -> int:
         for chain in CHAINS:
             if options.chain and chain.key not in options.chain:
                 continue
-            nodes[chain.key] = min(chain.nodes, options.nodes or chain.nodes)
-            figures += measurement.chain(chain, nodes[chain.key], options.rounds or chain.rounds)
-            write(begun, nodes, figures, options.output)
+            started, nodes = time.monotonic(), min(chain.nodes, options.nodes or chain.nodes)
+            figures = tuple(measurement.chain(chain, nodes, options.rounds or chain.rounds))
+            minutes = round((time.monotonic() - started) / 60, 1)
+            date = time.strftime("%Y-%m-%d", time.gmtime())
+            conditions = Conditions(nodes=nodes, date=date, load=round(load, 2), minutes=minutes)
+            write(chain.key, conditions, figures, options.output)
         account.close()
     return 0
 
 
-def write(begun: Begun, nodes: dict[str, int], figures: list[Figure], output: Path) -> None:
-    """Write what has been measured so far: an interruption loses one chain at most."""
+def write(chain: str, conditions: Conditions, figures: tuple[Figure, ...], output: Path) -> None:
+    """Write the numbers of one chain beside those of the others that are there, and draw page and plot."""
     report = Report(
-        machine=machine.describe(begun.load, time.monotonic() - begun.at),
-        versions=machine.versions(),
-        nodes=nodes,
-        figures=tuple(figures),
+        machine=machine.describe(), versions=machine.versions(), chains={chain: conditions}, figures=figures
     )
+    old = msgspec.json.decode(output.read_bytes(), type=Report) if output.is_file() else None
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    written = msgspec.json.encode(merged(old, report))
+    output.write_bytes(msgspec.json.format(written, indent=1) + b"\n")
     for path, text in document_benchmarks.pages(output).items():
         path.write_text(text)
 

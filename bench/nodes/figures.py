@@ -43,23 +43,29 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it was measured. `load` is the load average of a minute, at the start and at the end."""
+    """Where it was measured."""
 
-    date: str
     processor: str
     cores: int
     memory_gib: float
     kernel: str
-    load: tuple[float, float]
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """One chain: how many nodes, when, for how long, and the load average of a minute before the start."""
+
+    nodes: int
+    date: str
+    load: float
     minutes: float
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page and the plot are drawn from. `nodes`: by chain, how many there were."""
+    """Everything that the page and the plot are drawn from. `chains`: by the chain's key."""
 
     machine: Machine
     versions: dict[str, str]
-    nodes: dict[str, int]
+    chains: dict[str, Conditions]
     figures: tuple[Figure, ...]
 
     def figure(self, phase: str, contender: str) -> Figure | None:
@@ -78,3 +84,15 @@ def rounds(counts: Mapping[str, int], seed: int) -> Iterator[tuple[int, str]]:
         order = [name for name, count in counts.items() if count > number]
         generator.shuffle(order)
         yield from ((number, name) for name in order)
+
+
+def merged(old: Report | None, new: Report) -> Report:
+    """Return a new report with the chains of an old one that were not measured again.
+
+    Those of another machine are left out: numbers of one page can be compared.
+    """
+    if old is None or old.machine != new.machine:
+        return new
+    measured = {figure.phase for figure in new.figures}
+    kept = tuple(figure for figure in old.figures if figure.phase not in measured)
+    return msgspec.structs.replace(new, chains={**old.chains, **new.chains}, figures=(*kept, *new.figures))

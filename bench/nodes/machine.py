@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import time
 from importlib import metadata
 from pathlib import Path
 
@@ -18,17 +17,14 @@ _GIB = 2**30
 _TOOLS = {"mitogen": "mitogen", "pyinfra": "pyinfra", "asyncssh": "asyncssh"}
 
 
-def describe(load_before: float, seconds: float) -> Machine:
+def describe() -> Machine:
     """Return what this machine is."""
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return Machine(
-        date=time.strftime("%Y-%m-%d", time.gmtime()),
         processor=found[1] if found else platform.machine(),
         cores=os.cpu_count() or 1,
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB, 1),
         kernel=platform.release(),
-        load=(round(load_before, 2), round(os.getloadavg()[0], 2)),
-        minutes=round(seconds / 60, 1),
     )
 
 

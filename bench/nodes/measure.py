@@ -41,7 +41,7 @@ class Measurement:
         for number, contender in rounds(chain.counts(most_rounds), _SEED):
             if contender == _BUILDER:
                 resets.forget_archive(self._s3)
-            for phase in chain.phases:
+            for phase in chain.phases_of(contender):
                 resets.reset(phase.resets, self._nodes, addresses, self._site)
                 sample = self._run(chain.key, contender, count)
                 samples[phase.key, contender].append(sample)

@@ -10,7 +10,7 @@ from nodes.tables import CHAINS, CONTENDERS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nodes.figures import Report
+    from nodes.figures import Figure, Report
     from nodes.tables import Chain
 
 _HEAD = """\
@@ -20,17 +20,16 @@ _HEAD = """\
 
 ![Medians and spread](nodes.svg)
 """
+_COLUMNS = ("Contender", "Median s", "Least s", "Most s", "Control host's CPU s", "Runs", "What it does")
 
 
 def page(report: Report, notes: str) -> str:
     """Return the whole page. `notes`: what people have to say about the numbers and the method."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    minutes, load = round(machine.minutes), machine.load[0]
     about = [
         f"- Machine: {machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB",
         f"- Versions: {versions}, Linux {machine.kernel}",
-        f"- Measured on {machine.date} in {minutes} minutes; load average {load} before the start",
         "",
     ]
     parts = [_HEAD, "\n".join(about), "## Targets\n", _targets(report), notes]
@@ -48,23 +47,17 @@ def _chain(report: Report, chain: Chain) -> Iterator[str]:
         found = [figure for name in chain.does if (figure := report.figure(phase.key, name))]
         if not found:
             continue
-        nodes = report.nodes[chain.key]
-        yield f"### {phase.title} ({nodes} node{'s' if nodes > 1 else ''})\n"
-        yield _table(
-            ("Contender", "Median s", "Least s", "Most s", "Control host's CPU s", "Runs", "What it does"),
-            [
-                (
-                    CONTENDERS[one.contender],
-                    f"{one.median:.2f}",
-                    f"{min(one.seconds):.2f}",
-                    f"{max(one.seconds):.2f}",
-                    f"{one.cpu_median:.2f}",
-                    str(len(one.samples)),
-                    chain.does[one.contender],
-                )
-                for one in sorted(found, key=lambda figure: figure.median)
-            ],
-        )
+        measured = report.chains[chain.key]
+        yield f"### {phase.title} ({measured.nodes} node{'s' if measured.nodes > 1 else ''})\n"
+        yield f"{measured.date}, {measured.minutes:.0f} minutes, load average {measured.load} before.\n"
+        yield _table(_COLUMNS, [_row(chain, one) for one in sorted(found, key=lambda figure: figure.median)])
+
+
+def _row(chain: Chain, figure: Figure) -> tuple[str, ...]:
+    numbers = (figure.median, min(figure.seconds), max(figure.seconds), figure.cpu_median)
+    runs = str(len(figure.samples))
+    shown = (f"{number:.2f}" for number in numbers)
+    return (CONTENDERS[figure.contender], *shown, runs, chain.does[figure.contender])
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ def plot(report: Report) -> str:
             found = [figure for name in chain.does if (figure := report.figure(phase.key, name))]
             # A panel of one bar compares nothing.
             if len(found) > 1:
-                title = f"{phase.title}: {_count(report.nodes[chain.key])}, seconds"
+                title = f"{phase.title}: {_count(report.chains[chain.key].nodes)}, seconds"
                 parts += _panel(title, sorted(found, key=lambda figure: figure.median), top)
                 top += _TITLE + _ROW * len(found) + _GAP
     head = (

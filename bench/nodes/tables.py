@@ -23,7 +23,8 @@ class Phase(NamedTuple):
 class Chain(NamedTuple):
     """`nodes`, `rounds`: how many, unless options say otherwise. `does`: by contender, for the page.
 
-    `slow`: contenders that take part in fewer rounds, and in how many.
+    `slow`: contenders that take part in fewer rounds, and in how many. `brief`: those that do not go through
+    all phases, and through which.
     """
 
     key: str
@@ -32,10 +33,16 @@ class Chain(NamedTuple):
     phases: tuple[Phase, ...]
     does: dict[str, str]
     slow: dict[str, int]
+    brief: dict[str, tuple[str, ...]]
 
     def counts(self, most: int) -> dict[str, int]:
         """Return by contender in how many rounds it takes part, `most` at most."""
         return {name: min(most, self.slow.get(name, self.rounds)) for name in self.does}
+
+    def phases_of(self, contender: str) -> list[Phase]:
+        """Return the phases that a contender goes through."""
+        brief = self.brief.get(contender)
+        return [phase for phase in self.phases if brief is None or phase.key in brief]
 
 
 CONTENDERS = {
@@ -64,6 +71,7 @@ CHAINS = (
         (Phase("start", "Ansible's own start, no task", ()),),
         {"ansible_start": "`ansible-playbook` with Kiln's settings, one play without tasks"},
         {},
+        {},
     ),
     Chain(
         "provision",
@@ -84,7 +92,8 @@ CHAINS = (
             "openssh": "one `ssh` a node, all at once: `rpm -q || dnf install`, `tar -x`, `ln`; curve25519",
             "kiln": "the role `emr_node`: items `packages` and `release`",
         },
-        {"old_way": 1, "ansible": 2, "mitogen": 2},
+        {"old_way": 1, "ansible": 1, "mitogen": 1},
+        {"old_way": ("cold",)},
     ),
     Chain(
         "deploy",
@@ -107,7 +116,8 @@ CHAINS = (
             "kiln_git": "the same, with the role `model_repo`: the commit fetched and packed from a "
             "git remote",
         },
-        {"ansible_synchronize": 2, "ansible_unarchive": 1, "mitogen": 1},
+        {"ansible_synchronize": 1, "ansible_unarchive": 1, "mitogen": 1},
+        {},
     ),
     Chain(
         "environment",
@@ -122,6 +132,7 @@ CHAINS = (
             "kiln": "the archive from S3, its SHA-256 compared, unpacked",
         },
         {"old_way": 1, "ansible": 1},
+        {},
     ),
     Chain(
         "archive",
@@ -135,6 +146,7 @@ CHAINS = (
             "kiln": "the item `environment`",
         },
         {"ansible": 1},
+        {},
     ),
     Chain(
         "many",
@@ -153,6 +165,7 @@ CHAINS = (
             "there) and `release`",
             "kiln": "the same through `ansible-playbook`",
         },
-        {"kiln": 2, "openssh": 2},
+        {"kiln": 1, "openssh": 1},
+        {},
     ),
 )

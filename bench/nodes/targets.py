@@ -85,12 +85,12 @@ def rows(report: Report) -> list[tuple[str, str, str, str]]:
     for target in TARGETS:
         one, other = report.figure(*target.one), report.figure(*target.other)
         if one and other:
-            found.append(_row(target, one, other, report.nodes.get("many", 1)))
+            found.append(_row(target, _value(target, one, other, report)))
     return found
 
 
-def _row(target: Target, one: Figure, other: Figure, nodes: int) -> tuple[str, str, str, str]:
-    shown, value = _KINDS[target.kind], _value(target.kind, one, other, nodes)
+def _row(target: Target, value: float) -> tuple[str, str, str, str]:
+    shown = _KINDS[target.kind]
     if target.most is not None:
         wanted = f"at most {shown.format(target.most)}"
         return target.what, wanted, shown.format(value), _yes(value <= target.most)
@@ -103,12 +103,12 @@ def _row(target: Target, one: Figure, other: Figure, nodes: int) -> tuple[str, s
     )
 
 
-def _value(kind: str, one: Figure, other: Figure, nodes: int) -> float:
-    if kind == "times":
+def _value(target: Target, one: Figure, other: Figure, report: Report) -> float:
+    if target.kind == "times":
         return one.median / other.median
-    if kind == "more":
+    if target.kind == "more":
         return one.median - other.median
-    return (one.cpu_median - other.cpu_median) / nodes * 1000
+    return (one.cpu_median - other.cpu_median) / report.chains["many"].nodes * 1000
 
 
 def _yes(is_reached: bool) -> str:  # noqa: FBT001  # the only argument

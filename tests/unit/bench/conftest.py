@@ -4,22 +4,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nodes.figures import Figure, Machine, Report, Sample
+from nodes.figures import Conditions, Figure, Machine, Report, Sample
 from nodes.tables import CHAINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MACHINE = Machine(
-    date="2026-11-22",
     processor="A processor",
     cores=2,
     memory_gib=23.5,
     kernel="6.1",
-    load=(0.1, 3.0),
-    minutes=12.4,
 )
 Times = dict[tuple[str, str], tuple[float, ...]]
+
+
+def conditions(nodes: int) -> Conditions:
+    return Conditions(nodes=nodes, date="2026-11-22", load=0.1, minutes=12.4)
 
 
 def make(times: Times, **changes: object) -> Report:
@@ -34,7 +35,7 @@ def make(times: Times, **changes: object) -> Report:
     settings = {
         "machine": MACHINE,
         "versions": {"Kiln": "0.2.0"},
-        "nodes": {chain.key: chain.nodes for chain in CHAINS},
+        "chains": {chain.key: conditions(chain.nodes) for chain in CHAINS},
         "figures": figures,
     }
     return Report(**(settings | changes))  # type: ignore[arg-type]

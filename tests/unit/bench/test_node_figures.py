@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from nodes import commands, resets, tables, targets, timing
-from nodes.figures import rounds
+from nodes.figures import merged, rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,22 @@ def test_a_figure_is_the_median_of_its_runs(report: Callable[..., Report]) -> No
     figure = report({("cold", "kiln"): (9.0, 1.0, 2.0)}).figure("cold", "kiln")
     assert figure is not None
     assert (figure.median, figure.cpu_median) == (2.0, 1.0)
+
+
+def test_chains_that_were_not_measured_again_keep_their_numbers(report: Callable[..., Report]) -> None:
+    old = report({("cold", "kiln"): (9.0,), ("cold", "rsync"): (5.0,), ("deploy", "kiln"): (4.0,)})
+    both = merged(old, report({("cold", "kiln"): (3.0,)}))
+    assert {(one.phase, one.contender): one.median for one in both.figures} == {
+        ("cold", "kiln"): 3.0,
+        ("deploy", "kiln"): 4.0,
+    }
+
+
+def test_numbers_of_another_machine_are_not_kept(report: Callable[..., Report]) -> None:
+    old, new = report({("deploy", "kiln"): (4.0,)}), report({("cold", "kiln"): (3.0,)})
+    other = msgspec.structs.replace(old, machine=msgspec.structs.replace(old.machine, cores=64))
+    assert merged(other, new) == new
+    assert merged(None, new) == new
 
 
 @pytest.mark.parametrize(
@@ -71,12 +88,19 @@ def test_the_tables_name_only_what_is_there() -> None:
     assert len({phase.key for phase in phases}) == len(phases)
     assert contenders == set(tables.CONTENDERS)
     assert contenders == set(commands._MAKERS)
-    assert all(set(chain.slow) <= set(chain.does) for chain in tables.CHAINS)
+    assert all({*chain.slow, *chain.brief} <= set(chain.does) for chain in tables.CHAINS)
     assert {name for phase in phases for name in phase.resets} <= set(resets._LINES)
     taking_part = {
-        (phase.key, name) for chain in tables.CHAINS for phase in chain.phases for name in chain.does
+        (phase.key, name) for chain in tables.CHAINS for name in chain.does for phase in chain.phases_of(name)
     }
     assert {key for target in targets.TARGETS for key in (target.one, target.other)} <= taking_part
+
+
+def test_a_slow_contender_takes_part_in_fewer_rounds_and_phases() -> None:
+    (chain,) = (one for one in tables.CHAINS if one.key == "provision")
+    assert (chain.counts(9)["old_way"], chain.counts(9)["kiln"], chain.counts(2)["kiln"]) == (1, 3, 2)
+    assert [phase.key for phase in chain.phases_of("old_way")] == ["cold"]
+    assert chain.phases_of("kiln") == list(chain.phases)
 
 
 @pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: target.what)
