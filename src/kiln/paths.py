@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The id of the driver (kiln.ledger.schema.Driver) that a playbook belongs to.
 DRIVER_VARIABLE = "KILN_DRIVER"
+# The pipe into which a playbook's actions write how far the nodes are.
+PROGRESS_VARIABLE = "KILN_PROGRESS_PIPE"
 
 
 def checkout() -> Path:

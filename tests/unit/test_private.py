@@ -96,7 +96,8 @@ from kiln import paths
 from kiln.stop import Stop
 from kiln.clock import SystemClock
 from kiln.phases import Phase, Work
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.display.progress import Lines
 root = Path({str(tmp_path)!r})
 AnsibleRunner(

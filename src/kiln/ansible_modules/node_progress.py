@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kiln.nodes import results
-from kiln.playbooks.events import PROGRESS_VARIABLE
+from kiln.paths import PROGRESS_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

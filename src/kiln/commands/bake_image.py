@@ -16,7 +16,8 @@ from kiln.emr.states import Verdict
 from kiln.emr.waiting import Waiting
 from kiln.errors import KilnError, NotTerminatedError, caught
 from kiln.images import leftovers
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.runs import preflight
 from kiln.runs.phase_log import PhaseLog
 from kiln.runs.result import Result

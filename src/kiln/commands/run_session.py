@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kiln.commands.job import Job
     from kiln.emr.at_work import AtWork
-    from kiln.playbooks.runner import Playbooks
+    from kiln.playbooks.supervision import Playbooks
     from kiln.reporter import Reporter
     from kiln.settings.model import Account
 

@@ -13,7 +13,8 @@ from kiln.display.node_table import Row
 from kiln.emr import states
 from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.exit_codes import ExitCode
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.reporter import Silent
 from kiln.runs import node_gate
 from kiln.settings import resolve
@@ -122,12 +123,13 @@ def _seen(asked: Chosen, run: Run) -> dict[str, NodeSeen]:
 
 
 def _row(node: Instance, wanted: Mapping[str, str], seen: NodeSeen | None) -> Row:
-    if seen is None:
-        return Row(node, {}, "it was not asked: it joined just now")
-    if seen.state == "unreachable" or not seen.items:
-        return Row(node, dict.fromkeys(wanted, "unreachable"), seen.message)
-    items = {label: _WORDS.get(seen.items.get(label, ""), "not reached") for label in wanted}
-    return Row(node, items, seen.message)
+    items, message = {}, "it was not asked: it joined just now"
+    if seen is not None:
+        message = seen.message
+        is_dead = seen.state == "unreachable" or not seen.items
+        words = {label: _WORDS.get(seen.items.get(label, ""), "not reached") for label in wanted}
+        items = dict.fromkeys(wanted, "unreachable") if is_dead else words
+    return Row(node.private_ip_address, node.ec2_instance_id, node.group, items, message)
 
 
 def _count(rows: list[Row]) -> int:
@@ -139,9 +141,9 @@ def _document(
 ) -> dict[str, Any]:
     nodes = [
         {
-            "node": row.node.private_ip_address,
-            "instance_id": row.node.ec2_instance_id,
-            "group": row.node.group,
+            "node": row.address,
+            "instance_id": row.instance_id,
+            "group": row.group,
             "differs": row.differs,
             "items": row.items,
             "message": row.message,

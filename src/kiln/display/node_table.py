@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kiln.aws.effects import Instance
-
 # Of a commit people read the beginning.
 _SHOWN = 16
 
@@ -16,7 +14,9 @@ _SHOWN = 16
 class Row(NamedTuple):
     """One node. `items`: label -> ok, differs, failed, not reached, unreachable; empty: it was not asked."""
 
-    node: Instance
+    address: str
+    instance_id: str
+    group: str
     items: Mapping[str, str]
     message: str
 
@@ -33,11 +33,10 @@ def lines(rows: Sequence[Row], expected: Mapping[str, str]) -> list[str]:
     table = [head, wanted, *(_cells(row, expected) for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(head))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table]
-    problems = [f"{row.node.private_ip_address}: {row.message}" for row in rows if row.message]
+    problems = [f"{row.address}: {row.message}" for row in rows if row.message]
     return [line.rstrip() for line in shown] + problems
 
 
 def _cells(row: Row, expected: Mapping[str, str]) -> list[str]:
-    node = row.node
     items = [row.items.get(label, "not asked") for label in expected]
-    return [node.private_ip_address, node.ec2_instance_id, node.group.lower(), *items]
+    return [row.address, row.instance_id, row.group.lower(), *items]

@@ -12,8 +12,6 @@ from kiln.failure_classes import FailureClass
 
 # What provision puts on nodes, by the labels of the items; deploy puts the others there.
 PROVISIONED = frozenset({"packages", "environment"})
-# Names the pipe into which an action writes how far the nodes are.
-PROGRESS_VARIABLE = "KILN_PROGRESS_PIPE"
 _FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
 _CLASSES = frozenset(one.value for one in FailureClass)
 # What runs on the control host. Results of all other tasks are made on a node, and may say anything.

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from kiln.playbooks.events import PROGRESS_VARIABLE, event_line
+from kiln.paths import PROGRESS_VARIABLE
+from kiln.playbooks.events import event_line
 from kiln.playbooks.process_tree import end_descendants
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kiln import phases
 from kiln.playbooks import running
@@ -15,48 +15,11 @@ from kiln.playbooks.failures import failure_of
 from kiln.playbooks.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kiln.phases import Phase
-    from kiln.playbooks.events import NodeSeen
-    from kiln.reporter import Reporter
-    from kiln.stop import Stop
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Supervision:
-    """What goes on beside a playbook: who gets its reports, what ends it, for how many `seconds` it may run.
-
-    `followed_by` is the phase that this command does next with the same arguments; one playbook may do both.
-    `tick` is called again and again. `on_cluster` gets the id of a cluster as soon as a task has launched it,
-    `on_nodes` what emr_node_apply has done on each node or, in check mode, has found there.
-    """
-
-    reporter: Reporter
-    stop: Stop
-    seconds: float
-    followed_by: Phase | None = None
-    tick: Callable[[], None] = _nothing
-    on_cluster: Callable[[str], None] = _nothing
-    on_nodes: Callable[[Mapping[str, NodeSeen]], None] = _nothing
-
-
-class Playbooks(Protocol):
-    """What the run needs of Ansible."""
-
-    def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
-        """Run playbooks/<name>.yml of a phase; return whether any task changed something.
-
-        Raises PlaybookError, InterruptedRunError, DeadlineError.
-        """
-
-    def close(self) -> None:
-        """End what nobody waits for any more."""
+    from kiln.playbooks.supervision import Supervision
 
 
 @dataclass(kw_only=True)

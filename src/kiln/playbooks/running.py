@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.phases import Phase
-    from kiln.playbooks.runner import Supervision
+    from kiln.playbooks.supervision import Supervision
 
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 10.0

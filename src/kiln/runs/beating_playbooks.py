@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.phases import Phase
-    from kiln.playbooks.runner import Playbooks, Supervision
+    from kiln.playbooks.supervision import Playbooks, Supervision
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, 
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.errors import DeadlineError, KilnError, PlaybookError
-from kiln.playbooks.runner import Supervision
+from kiln.playbooks.supervision import Supervision
 from kiln.runs.node_gate import NodeGate
 from kiln.runs.step_graph import StepGraph
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kiln.diagnosis.cause import Explain
     from kiln.emr.node_watch import NodeWatch
     from kiln.identity import Identity
-    from kiln.playbooks.runner import Playbooks
+    from kiln.playbooks.supervision import Playbooks
     from kiln.reporter import Reporter
     from kiln.runs.deadline import Deadline
     from kiln.runs.limits import Limits

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kiln.identity import Identity
     from kiln.ledger.schema import Phase, Run
     from kiln.ledger.store import Ledger
-    from kiln.playbooks.runner import Playbooks
+    from kiln.playbooks.supervision import Playbooks
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection

@@ -10,7 +10,7 @@ from kiln import phases
 from kiln.emr import states
 from kiln.errors import InterruptedRunError, KilnError, PlaybookError
 from kiln.ledger import deployed
-from kiln.playbooks.runner import Supervision
+from kiln.playbooks.supervision import Supervision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kiln.aws.effects import Instance
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
-    from kiln.playbooks.runner import Playbooks
+    from kiln.playbooks.supervision import Playbooks
     from kiln.reporter import Reporter
 
 # Label of an item -> the tag that chooses it in playbooks/nodes.yml.

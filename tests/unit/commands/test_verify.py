@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kiln.phases import Phase
-    from kiln.playbooks.runner import Supervision
+    from kiln.playbooks.supervision import Supervision
 
 CLUSTER, COMMIT = "j-0001", "a" * 40
 ITEMS = {"packages": "0" * 16, "release": COMMIT, "secrets": "1" * 16}

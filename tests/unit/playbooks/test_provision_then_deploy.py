@@ -15,8 +15,10 @@ from kiln import phases
 from kiln.ansible_modules.node_progress import Progress
 from kiln.errors import InterruptedRunError, PlaybookError
 from kiln.nodes.results import ItemResult
-from kiln.playbooks.events import PROGRESS_VARIABLE, event_of
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.paths import PROGRESS_VARIABLE
+from kiln.playbooks.events import event_of
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.stop import Stop
 
 if TYPE_CHECKING:

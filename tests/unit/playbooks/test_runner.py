@@ -23,7 +23,8 @@ from kiln.exit_codes import ExitCode
 from kiln.phases import Phase, Work
 from kiln.playbooks.failures import failure_of
 from kiln.playbooks.process_tree import descendants
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -239,7 +240,8 @@ from kiln import paths
 from kiln.stop import Stop
 from kiln.clock import SystemClock
 from kiln.phases import Phase, Work
-from kiln.playbooks.runner import AnsibleRunner, Supervision
+from kiln.playbooks.runner import AnsibleRunner
+from kiln.playbooks.supervision import Supervision
 from kiln.display.progress import Lines
 root = Path({str(root)!r})
 AnsibleRunner(
