@@ -57,7 +57,7 @@ bench: setup ## emrbox's performance targets beside moto; kiln's calls and delay
 	@$(BIN)/python emrbox/bench/measure_emrbox.py
 	@$(BIN)/python bench/measure_watching.py
 
-bench_nodes: ## how nodes are set up, beside Ansible, Mitogen, pyinfra and rsync; writes docs/benchmarks: 15 minutes, on a quiet machine
+bench_nodes: ## how nodes are set up, beside Ansible, Mitogen, pyinfra and rsync; writes docs/benchmarks: 25 minutes, on a quiet machine
 	@scripts/setup --bench
 	@$(BIN)/python bench/measure_nodes.py
 
