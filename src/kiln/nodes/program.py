@@ -8,8 +8,10 @@ import shlex
 from pathlib import Path
 
 PACKAGE = "kiln.nodes.on_node"
-# In the order in which they need each other; the parents are empty there.
-_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main", "joined")
+# In the order in which they need each other; the parents are empty there. What only changes need they import
+# then: on most nodes nothing changes, and tarfile, shutil and hashlib take a third of the program's time.
+_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main")
+_JOINED = "joined"
 _PARENTS = ("kiln", "kiln.nodes", PACKAGE)
 _FOLDER = Path(__file__).resolve().parent / "on_node"
 # Reads the program from standard input, where the definition follows; `python -` would read to the end.
@@ -28,10 +30,14 @@ JOIN_SCRIPT = _FOLDER / "join.sh"
 
 
 @functools.cache
-def source() -> bytes:
-    """Return the program: a JSON list of modules, each with its name and text."""
+def source(*, joins: bool = False) -> bytes:
+    """Return the program: a JSON list of modules, each with its name and text.
+
+    `joins`: with the module that the bootstrap action calls.
+    """
     modules = [(name, "") for name in _PARENTS]
-    modules += [(f"{PACKAGE}.{name}", (_FOLDER / f"{name}.py").read_text()) for name in _MODULES]
+    names = [*_MODULES, *([_JOINED] if joins else [])]
+    modules += [(f"{PACKAGE}.{name}", (_FOLDER / f"{name}.py").read_text()) for name in names]
     return json.dumps(modules).encode()
 
 

@@ -58,7 +58,7 @@ class Place(NamedTuple):
 def join_action(place: Place, pipeline: str, run_id: str) -> BootstrapAction:
     """Return the bootstrap action for the cluster of a run."""
     script, source = _parts(place)
-    digest = hashlib.sha256(program.source()).hexdigest()
+    digest = hashlib.sha256(program.source(joins=True)).hexdigest()
     arguments = (source, digest, f"{place.items(pipeline, run_id)}/")
     return BootstrapAction(name=ACTION_NAME, path=script, args=arguments)
 
@@ -67,11 +67,11 @@ def publish_program(effects: Effects, place: Place) -> None:
     """Put script and program there, before a cluster is launched that refers to them."""
     script, source = _parts(place)
     _put(effects, script, program.JOIN_SCRIPT.read_bytes())
-    _put(effects, source, program.source())
+    _put(effects, source, program.source(joins=True))
 
 
 def _parts(place: Place) -> tuple[str, str]:
-    script, source = program.JOIN_SCRIPT.read_bytes(), program.source()
+    script, source = program.JOIN_SCRIPT.read_bytes(), program.source(joins=True)
     return (
         place.program("join.sh", hashlib.sha256(script).hexdigest()),
         place.program("program.json", hashlib.sha256(source).hexdigest()),

@@ -94,8 +94,8 @@ def action(node: NodeWorld, digest: str = "") -> subprocess.CompletedProcess[str
     node.program("sudo", '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
     folder = store(node) / "state"
     (folder / "items").mkdir(parents=True, exist_ok=True)
-    (folder / "program.json").write_bytes(program.source())
-    known = digest or hashlib.sha256(program.source()).hexdigest()
+    (folder / "program.json").write_bytes(program.source(joins=True))
+    known = digest or hashlib.sha256(program.source(joins=True)).hexdigest()
     arguments = ["s3://state/program.json", known, "s3://state/items/."]
     return subprocess.run(
         [program.JOIN_SCRIPT, *arguments], check=False, capture_output=True, text=True, timeout=60

@@ -6,7 +6,6 @@ what has the SHA-256 that the control host got from the node that built it.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,6 +112,8 @@ class Environment:
 
     def _build(self) -> None:
         """Build it in its place: a virtual environment has its own path in its files."""
+        import shutil  # noqa: PLC0415  # most runs change nothing
+
         wheels = self._folder / "wheels"
         wheels.mkdir()
         run(["tar", "-x", "--no-same-owner", "-C", str(wheels), "-f", str(self._folder / "wheels.tar")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +58,8 @@ def fetch_from_s3(archive: str, target: Path) -> None:
 
 def digest_of(path: Path) -> str:
     """Return a file's SHA-256 in hex. hashlib.file_digest needs Python 3.11."""
+    import hashlib  # noqa: PLC0415  # most runs change nothing
+
     found = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):

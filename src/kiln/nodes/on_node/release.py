@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from kiln.nodes.on_node import unpacked
 from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, digest_of, fetch_from_s3, make_folder, run
 
 if TYPE_CHECKING:
+    import tarfile
+
     from kiln.nodes.on_node.channel import Source
 
 # The last file of every archive, which git writes after all others; it holds the commit.
@@ -80,6 +81,8 @@ def _ship(item: Item, channel: Source, release: Path, aside: Path) -> None:
 
 def _differing(archive: Path, folder: Path) -> str | None:
     """Return the first member of an archive that does not lie in the folder as it should, or None."""
+    import tarfile  # noqa: PLC0415  # most runs change nothing
+
     try:
         with tarfile.open(archive) as opened:
             for member in opened:

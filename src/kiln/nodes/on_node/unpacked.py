@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +17,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what a killed transfer or unpacking has left. Only one may be at work on a node."""
     for left in folder.glob(f"{_PREFIX}*"):
         if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
+            _remove(left)
         else:
             with contextlib.suppress(OSError):
                 left.unlink()
@@ -28,11 +26,19 @@ def remove_leftovers(folder: Path) -> None:
 @contextmanager
 def beside(folder: Path) -> Iterator[Path]:
     """Make an empty folder there, for root only, that is removed at the end with all that is still in it."""
+    import tempfile  # noqa: PLC0415  # most runs change nothing
+
     made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     try:
         yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        _remove(made)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # noqa: PLC0415  # most runs change nothing
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def put(filled: Path, place: Path, aside: Path) -> None:
