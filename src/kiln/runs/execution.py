@@ -158,11 +158,11 @@ class Execution:
             self.reporter.line("all steps of this run are complete: nothing to do")
             return
         stages = self.selection.stages
-        for stage, following in zip(stages, [*stages[1:], ()], strict=True):
+        for place, stage in enumerate(stages, 1):
             self.scope.context.stop.check()
             if self.deadline.seconds_left() <= 0:
                 raise self.deadline.error()
-            self.work.do(stage, following)
+            self.work.do(stage, *stages[place : place + 1])
             # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
             if not self.scope.context.stop.event.is_set():
                 self._write_phases()
