@@ -64,14 +64,22 @@ def tags_of(image: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in image["Tags"]}
 
 
+def known_keys() -> str:
+    """Return the host keys that this user has accepted."""
+    file = Path.home() / ".ssh/known_hosts"
+    return file.read_text() if file.exists() else ""
+
+
 @pytest.fixture(scope="module")
 def baked(world: World) -> str:
     """Return the id of an image that `kiln run … bake_image` has made."""
     lock = (CHECKOUT / "requirements/model_building.txt").read_text()
     (pinned,) = re.findall(r"^threadpoolctl==\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+", lock, re.MULTILINE)
     (CHECKOUT / REQUIREMENTS).write_text(pinned)
+    keys = known_keys()
     done = world.kiln(*wanted("bake_image"), "--run-id", f"bake-{SESSION}")
     assert done.code == 0, done.said
+    assert known_keys() == keys, "the builder's address comes back with another machine"
     assert (done.result["verdict"], done.result["phase"]) == ("succeeded", None)
     return str(done.result["image"]["id"])
 
