@@ -355,9 +355,8 @@ def test_a_rollback_goes_by_the_ledger_of_the_run(context: Context) -> None:
     run = {name: value for name, value in RUN.items() if name != "owner"}
     old, new = "a" * 40, "b" * 40
     for commit in (old, new):
-        deployed.work(
-            context, Module(options.DEPLOYED, ACCOUNT | run | {"cluster_id": "j-0001", "commit": commit})
-        )
+        given = {"cluster_id": "j-0001", "commit": commit, "instances": ["i-1"]}
+        deployed.work(context, Module(options.DEPLOYED, ACCOUNT | run | given))
     nodes = {"10.0.0.1": node(old, new), "10.0.0.2": node(new, old)}
     given = ACCOUNT | run | {"cluster_id": "j-0001", "nodes": nodes}
     assert rollback.work(context, Module(options.ROLLBACK, given)) == {"changed": False, "commit": old}
