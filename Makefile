@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule end_to_end docs bench bench_nodes soak down clean
+.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule molecule_quick end_to_end docs bench bench_nodes soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -23,7 +23,7 @@ check: setup ## before each commit: lint, and the tests that start no Ansible: t
 	@scripts/lint
 	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout emrbox/tests/unit
 
-test: test_setup lint unit box clients_quick molecule end_to_end ## everything that CI checks
+test: test_setup lint unit box clients_quick molecule_quick end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
@@ -43,11 +43,15 @@ clients_quick: test_setup ## the same on hollow clusters: two minutes
 molecule: setup ## the roles of nodes on bare instances of the local AWS [ROLE=emr_node] [SCENARIO=upgrade]: minutes
 	@$(BIN)/python scripts/run_molecule.py --role "$(ROLE)" --scenario "$(SCENARIO)"
 
+molecule_quick: setup ## the same, the default scenario of each role
+	@$(BIN)/python scripts/run_molecule.py --scenario default
+
 end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
+	@$(BIN)/python scripts/run_molecule.py
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{diagnose,killed_drivers,lock_take_over}.py
 
 docs: setup ## write the generated references anew
