@@ -5,14 +5,18 @@ from __future__ import annotations
 import codecs
 import shlex
 import subprocess
+import tempfile
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from kiln import printable
 from kiln.diagnosis import logs, node_logs
 from kiln.display import terminal
 from kiln.emr import states, steps
-from kiln.errors import ClusterNotFoundError
+from kiln.errors import ClusterNotFoundError, PreflightError
+from kiln.host_keys import known_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +36,8 @@ _TAIL = "sudo -n tail --pid=$PPID -n +1 -F"
 _LAST_SECONDS = 1.0
 # Each is a connection of its own.
 _MOST_NODES = 50
+# ssh's own exit code, when it could not connect or the connection was lost (ssh(1)).
+_NO_CONNECTION = 255
 
 
 def step_files(step_id: str) -> str:
@@ -50,15 +56,15 @@ def driver_files(application: str) -> str:
 
 
 def follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
-    """Show what the step writes until it ends."""
+    """Show what the step writes until it ends. Raises PreflightError when the master cannot be reached."""
     nodes = [node for node in context.effects.list_instances(cluster.id) if node.state == "RUNNING"]
     masters = [node for node in nodes if node.group == "MASTER"]
     if not masters:
         raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
     driver = DriverSearch()
     with _streams(ssh.knowing(nodes)) as open_stream:
-        copy = open_stream(masters[0].private_ip_address, step_files(step.id), driver.see)
-        while copy.is_alive():
+        steps_own = open_stream(masters[0].private_ip_address, step_files(step.id), driver.see)
+        while steps_own.copy.is_alive():
             if application := driver.take():
                 for node in nodes[:_MOST_NODES]:
                     open_stream(node.private_ip_address, driver_files(application))
@@ -68,6 +74,12 @@ def follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
                 terminal.err(f"step {step.name}: {seen.state}")
                 break
             context.clock.wait(_POLL_SECONDS, context.stop.event)
+        else:
+            if reason := steps_own.lost_connection():
+                raise PreflightError(
+                    f"the master of cluster {cluster.id} cannot be read over SSH: {reason}",
+                    fix="without -f the logs come from S3, some minutes later",
+                )
     return 0
 
 
@@ -90,34 +102,55 @@ class DriverSearch:
         return "" if self._is_client else found
 
 
+class Stream(NamedTuple):
+    """A command on a node, and the copy of what it prints. `said` is the file with what ssh itself says."""
+
+    command: list[str]
+    child: subprocess.Popen[bytes]
+    copy: Copy
+    said: Path
+
+    def lost_connection(self) -> str:
+        """Return why ssh has ended, in a line; empty when the command on the node did."""
+        if self.child.wait() != _NO_CONNECTION:
+            return ""
+        text = self.said.read_text(errors="replace")[-_LINE_BYTES:] if self.said.exists() else ""
+        lines = [printable.line_of(line) for line in text.splitlines() if line.strip()]
+        refused = known_hosts.problem(text, self.command)
+        return refused or (lines[-1] if lines else "the connection was lost")
+
+
 @contextmanager
-def _streams(ssh: Ssh) -> Iterator[Callable[..., Copy]]:
+def _streams(ssh: Ssh) -> Iterator[Callable[..., Stream]]:
     """Give a function that copies what a command on a node prints; end all of them after the block."""
-    children: list[tuple[subprocess.Popen[bytes], Copy]] = []
+    streams: list[Stream] = []
+    with tempfile.TemporaryDirectory() as folder:
 
-    def begin(address: str, script: str, see: Callable[[str], None] | None = None) -> Copy:
-        child = subprocess.Popen(
-            ssh.command(address, script),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert child.stdout is not None  # noqa: S101  # PIPE
-        copy = Copy(child.stdout, see)
-        children.append((child, copy))
-        copy.start()
-        return copy
+        def begin(address: str, script: str, see: Callable[[str], None] | None = None) -> Stream:
+            said = Path(folder, str(len(streams)))
+            command = ssh.command(address, script, first=("-E", str(said)))
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            assert child.stdout is not None  # noqa: S101  # PIPE
+            streams.append(Stream(command, child, Copy(child.stdout, see), said))
+            streams[-1].copy.start()
+            return streams[-1]
 
-    try:
-        yield begin
-    finally:
-        for child, copy in children:
-            child.terminate()
-            child.wait()
-            copy.join()
-    for _, copy in children:
-        if copy.error is not None:
-            raise copy.error
+        try:
+            yield begin
+        finally:
+            for one in streams:
+                one.child.terminate()
+                one.child.wait()
+                one.copy.join()
+                one.copy.stream.close()
+    for one in streams:
+        if one.copy.error is not None:
+            raise one.copy.error
 
 
 class Copy(threading.Thread):
@@ -125,7 +158,7 @@ class Copy(threading.Thread):
 
     def __init__(self, stream: IO[bytes], see: Callable[[str], None] | None = None) -> None:
         super().__init__(daemon=True)
-        self._stream = stream
+        self.stream = stream
         self._see = see
         self.error: OSError | None = None
 
@@ -134,7 +167,7 @@ class Copy(threading.Thread):
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         try:
             # A line without an end must not fill the memory.
-            while part := self._stream.readline(_LINE_BYTES):
+            while part := self.stream.readline(_LINE_BYTES):
                 text = decoder.decode(part)
                 terminal.out_text(text)
                 if self._see is not None:

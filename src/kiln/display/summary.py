@@ -12,6 +12,21 @@ from kiln.paths import command
 if TYPE_CHECKING:
     from kiln.runs.result import Result
 
+# What a resumed run may get over: its steps, its cluster or its time failed, not its settings.
+_RESUMABLE = frozenset(
+    {
+        ExitCode.LAUNCH,
+        ExitCode.CAPACITY,
+        ExitCode.PROVISION,
+        ExitCode.STEP_FAILED,
+        ExitCode.STEP_CANCELLED,
+        ExitCode.DEADLINE,
+        ExitCode.THROTTLED,
+        ExitCode.INTERRUPTED,
+        ExitCode.TERMINATED,
+    }
+)
+
 
 def next_commands(result: Result) -> list[str]:
     """Return the commands that make sense now."""
@@ -25,6 +40,8 @@ def next_commands(result: Result) -> list[str]:
     if failed or result.exit_code == ExitCode.STEP_FAILED:
         found += [command(name, result.pipeline, *where) for name in ("diagnose", "logs")]
     live = result.cluster_state not in {None, "TERMINATED", "TERMINATED_WITH_ERRORS"}
+    if not live and result.cluster_id and result.exit_code in _RESUMABLE:
+        found += [command("resume", result.pipeline, *where)]
     if live:
         found += [status, end]
     elif result.exit_code == ExitCode.OK and result.cluster_id:

@@ -7,12 +7,22 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import START, FakeAws, FakeCluster, shape
 
+from kiln.aws.effects import Instance, Step
 from kiln.commands import follow
 from kiln.diagnosis import node_logs
+from kiln.diagnosis.ssh import Ssh
+from kiln.emr import clusters
+from kiln.emr.request import launch_request
+from kiln.errors import PreflightError
+from kiln.host_keys.known_hosts import KnownHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kiln.aws.context import Context
+    from kiln.identity import Identity
 
 SUBMITTED = "26/11/21 08:10:00 INFO YarnClientImpl: Submitted application application_1_2\n"
 
@@ -85,3 +95,21 @@ def test_a_script_that_waits_on_a_node_ends_with_the_connection(node: Path) -> N
         child.wait()
         assert child.stdout is not None
         assert child.stdout.read() == ""
+
+
+@pytest.mark.parametrize("said", ["connect to host 10.0.0.7 port 22: refused", ""])
+def test_a_master_that_ssh_does_not_reach_is_an_error_and_not_the_end_of_the_log(
+    node: Path, context: Context, aws: FakeAws, identity: Identity, said: str
+) -> None:
+    (node / "bin/ssh").write_text(f'#!/bin/sh\n[ "$1" = -E ] && echo "{said}" >"$2"\nexit 255\n')
+    (node / "bin/ssh").chmod(0o755)
+    aws.clusters["j-1"] = FakeCluster("j-1", launch_request(identity, shape(), START), 0.0)
+    aws.nodes["j-1"] = [
+        Instance(
+            id="ci-1", ec2_instance_id="i-1", private_ip_address="10.0.0.7", group="MASTER", state="RUNNING"
+        )
+    ]
+    ssh = Ssh(user="hadoop", key_file="", known_hosts=KnownHosts(folder=node / "hosts", cluster_id="j-1"))
+    step = Step(id="s-1", name="sd", state="RUNNING", created_at=START)
+    with pytest.raises(PreflightError, match=said or "the connection was lost"):
+        follow.follow(context, clusters.shown(context, "j-1"), step, ssh)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kiln.display import summary
 from kiln.runs.result import Result, StepResult
 
@@ -31,3 +33,16 @@ def test_a_step_that_failed_with_its_nodes_can_be_diagnosed() -> None:
     step = StepResult(name="sd", id="s-1", state="FAILED")
     result = Result(environment="local", pipeline="p", run_id="r1", exit_code=12, steps=[step])
     assert any("diagnose" in command for command in summary.next_commands(result))
+
+
+@pytest.mark.parametrize(("state", "offered"), [("TERMINATED", True), ("WAITING", False)])
+def test_a_failed_run_whose_cluster_has_ended_can_be_resumed(state: str, *, offered: bool) -> None:
+    result = Result(environment="local", pipeline="p", run_id="r1", exit_code=12, cluster_id="j-1")
+    result.cluster_state = state
+    assert any(" resume p " in command for command in summary.next_commands(result)) is offered
+
+
+@pytest.mark.parametrize("code", [0, 2, 10, 20])
+def test_nothing_is_resumed_after_success_or_a_wrong_setting(code: int) -> None:
+    result = Result(environment="local", pipeline="p", run_id="r1", exit_code=code, cluster_id="j-1")
+    assert not any(" resume p " in command for command in summary.next_commands(result))
