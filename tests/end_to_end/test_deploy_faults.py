@@ -66,8 +66,8 @@ def fault(*arguments: str) -> None:
 
 
 def on_node(address: str, command: str) -> str:
-    # A test changes a node's key; who answers is not what this looks at.
-    options = ("-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no")
+    # Nothing is remembered: a test changes a node's key.
+    options = ("-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=accept-new")
     ssh = ["ssh", "-i", str(PRIVATE_KEY), *options, "-o", "BatchMode=yes", f"hadoop@{address}", command]
     done = subprocess.run(ssh, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
