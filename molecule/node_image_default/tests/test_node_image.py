@@ -1,5 +1,7 @@
 """An instance that has booted from the image."""
 
+from pathlib import Path
+
 import images
 from scenario import FOLDER
 from testinfra.host import Host
@@ -10,15 +12,16 @@ def test_it_has_what_was_put_into_the_image(host: Host) -> None:
     assert host.run("rpm -q --whatprovides jq").rc == 0
 
 
+def keys_in(file: Path) -> set[str]:
+    return {line.split()[2] for line in file.read_text().splitlines()}
+
+
 def test_it_has_host_keys_of_its_own(host: Host) -> None:
-    # One line for each key of the builder and of this instance, at their addresses.
-    keys = [line.split() for line in (FOLDER / "known_hosts").read_text().splitlines()]
-    builder, booted = dict.fromkeys(address for address, *_ in keys)
-    assert {key for address, _, key in keys if address == builder}.isdisjoint(
-        key for address, _, key in keys if address == booted
-    )
+    own = keys_in(FOLDER / "known_hosts")
+    assert own
+    assert own.isdisjoint(keys_in(FOLDER / "builder_known_hosts"))
     public = host.check_output("cat /etc/ssh/ssh_host_*_key.pub")
-    assert all(key in public for address, _, key in keys if address == booted)
+    assert all(key in public for key in own)
 
 
 def test_only_the_key_of_its_own_launch_lets_people_in(host: Host) -> None:
