@@ -136,6 +136,8 @@ class FakeAws:
         self.nodes: dict[str, list[effects.Instance]] = {}
         self.instances: dict[str, effects.Ec2Instance] = {}
         self.queues: dict[str, list[effects.Message]] = {}
+        # What topics got: ARN, subject, text.
+        self.published: list[tuple[str, str, str]] = []
         self.lost: dict[str, list[effects.LostInstance]] = {}
         # By owner.
         self.images: dict[str, list[effects.Image]] = {}
@@ -432,6 +434,10 @@ class FakeAws:
         with self._call("DeleteMessageBatch"):
             held = self.queues.get(queue_url, [])
             self.queues[queue_url] = [one for one in held if one.receipt not in receipts]
+
+    def publish(self, topic_arn: str, subject: str, text: str) -> None:
+        with self._call("Publish"):
+            self.published.append((topic_arn, subject, text))
 
     def caller_identity(self) -> str:
         with self._call("GetCallerIdentity"):

@@ -93,6 +93,12 @@ class Boto(BotoEmr, BotoS3):
         entries = [{"Id": str(index), "ReceiptHandle": one} for index, one in enumerate(receipts)]
         self.call(self._sqs, "delete_message_batch", QueueUrl=queue_url, Entries=entries)
 
+    def publish(self, topic_arn: str, subject: str, text: str) -> None:
+        """Send a message to an SNS topic."""
+        # arn:aws:sns:REGION:ACCOUNT:NAME; SNS answers for the topics of its own region only.
+        sns = self.client("sns", region=topic_arn.split(":")[3])
+        self.call(sns, "publish", TopicArn=topic_arn, Subject=subject, Message=text)
+
     def caller_identity(self) -> str:
         """Return the caller's ARN."""
         return str(self.call(self.client("sts"), "get_caller_identity")["Arn"])

@@ -32,12 +32,12 @@ class Clients:
         # Passed explicitly, so that an AWS_ENDPOINT_URL of the caller's shell cannot send the keys elsewhere.
         self._endpoint = core.get_scoped_config().get("endpoint_url") if config_file else None
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service, `emr` or `s3`."""
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        """Return the client of a service, `emr` or `s3`; in the profile's region unless another is named."""
         try:
             # Any: the service is a variable here, and the typed clients have one overload a service.
             factory: Any = self._session.client
-            return factory(service, config=_CONFIG, endpoint_url=self._endpoint)
+            return factory(service, region_name=region, config=_CONFIG, endpoint_url=self._endpoint)
         except aws.BotoCoreError as error:
             raise translate(error, f"a client for {service}", "") from error
 

@@ -271,5 +271,8 @@ class Effects(Protocol):
     def delete_messages(self, queue_url: str, receipts: Sequence[str]) -> None:
         """Remove up to 10 messages from a queue."""
 
+    def publish(self, topic_arn: str, subject: str, text: str) -> None:
+        """Send a message to an SNS topic, in the topic's own region. There is no idempotency token."""
+
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""

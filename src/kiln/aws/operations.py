@@ -30,6 +30,9 @@ _CREATE = Operation(
 OPERATIONS: dict[str, Operation] = {
     "run_job_flow": _CREATE,
     "add_steps": _CREATE,
+    "publish": Operation(
+        Repeat.WITHOUT_EFFECT, "no idempotency token for standard topics: it would arrive twice"
+    ),
     "put_object": Operation(
         Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
     ),

@@ -254,6 +254,10 @@ class Retrying:
         """Remove messages from a queue."""
         self._ask("delete_messages", lambda: self.inner.delete_messages(queue_url, receipts))
 
+    def publish(self, topic_arn: str, subject: str, text: str) -> None:
+        """Send a message to an SNS topic."""
+        self._ask("publish", lambda: self.inner.publish(topic_arn, subject, text))
+
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""
         return self._ask("caller_identity", self.inner.caller_identity)

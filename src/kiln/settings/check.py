@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kiln.errors import UsageError
-from kiln.settings import files, inventories, names, secret_references, typed, yaml_files
+from kiln.settings import files, inventories, names, notification_rows, secret_references, typed, yaml_files
 from kiln.settings.model import driver_variables
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def check(
                 continue
             if key == secret_references.DEPLOY_KEY:
                 secret_references.deploy_key(value, source.label)
+            if key == notification_rows.KEY and not is_open(value):
+                notification_rows.check_secrets(value, source.label)
             secret_references.check_absent(str(key), value, source.label)
             if key in model:
                 convert(source, key, value, model[key])

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from kiln.settings import names
+from kiln.settings.notification_model import Notification  # noqa: TC001  # msgspec reads types when it runs
 
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -182,6 +183,12 @@ class Account(Model, frozen=True, kw_only=True):
     kiln_state_uri: S3Uri
 
 
+class Notifying(Account, frozen=True, kw_only=True):
+    """And whom messages about runs go to."""
+
+    kiln_notifications: tuple[Notification, ...] = ()
+
+
 class Ending(Account, frozen=True, kw_only=True):
     """An account, and the deadline for the end of a cluster: what the terminate action needs."""
 
@@ -221,6 +228,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_parallel_runs: Count = 1
     kiln_if_running: IfRunning = "fail"
     kiln_events_queue_url: str = ""
+    kiln_notifications: tuple[Notification, ...] = ()
     kiln_launch_timeout_seconds: Seconds
     kiln_step_timeout_seconds: Seconds
     kiln_run_timeout_seconds: Seconds

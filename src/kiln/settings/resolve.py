@@ -12,7 +12,17 @@ import msgspec
 
 from kiln import paths
 from kiln.errors import UsageError
-from kiln.settings import check, files, inventories, lock_file, model, names, step_needs, typed
+from kiln.settings import (
+    check,
+    files,
+    inventories,
+    lock_file,
+    model,
+    names,
+    notification_rows,
+    step_needs,
+    typed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -171,7 +181,11 @@ def _typed(kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.S
     for key, field in model.variables(kind, prefix).items():
         if key in answer.values:
             label = answer.origins.get(key) or next((s.label for s in sources if key in s.values), "settings")
+            if key == notification_rows.KEY:
+                notification_rows.check_secrets(answer.values[key], label)
             one = typed.convert(answer.values[key], field.type, label=label, key=key, lax=key in as_text)
             # Plain data again, for the whole model's conversion.
             found[field.encode_name] = msgspec.to_builtins(one)
+            if key == notification_rows.KEY:
+                notification_rows.check(one, label)
     return typed.convert(found, kind, label="settings")

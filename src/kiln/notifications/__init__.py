@@ -1,0 +1,1 @@
+"""Messages about runs: by mail, to webhooks and SNS topics, each at most once."""
