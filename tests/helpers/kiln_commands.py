@@ -51,6 +51,7 @@ class Commands(Drivers):
             "emr_node_environment_hash": "",
             "kiln_parallel_runs": 1,
             "kiln_if_running": "fail",
+            "kiln_notifications": (),
         }
         self.contexts: list[Context] = []
 

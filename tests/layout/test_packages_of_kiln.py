@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnosis": {"aws", "emr", "host_keys"},
     "runs": {"aws", "diagnosis", "emr", "ledger", "model_repo", "playbooks", "settings"},
     "display": {"runs"},
+    "notifications": {"aws", "display", "emr", "ledger", "runs", "settings"},
     "ansible_modules": {
         "aws",
         "diagnosis",
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "host_keys",
         "images",
         "ledger",
+        "notifications",
         "playbooks",
         "runs",
         "settings",

@@ -10,7 +10,7 @@ import msgspec
 from kiln import paths, run_ids
 from kiln.commands import run, shared
 from kiln.commands.run_session import Session
-from kiln.errors import ClusterNotFoundError
+from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.runs import selection, step_parts
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -24,9 +24,19 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Go on with a run: a whole run with its id, on its cluster if that lives."""
     session = Session(arguments)
+    try:
+        return _resume(session)
+    except KilnError as error:
+        session.refused(error)
+        raise
+
+
+def _resume(session: Session) -> int:
+    arguments = session.arguments
     part = step_parts.asked(arguments)
     asked = run.question(arguments, session.root, ())
     meant = msgspec.structs.replace(asked, run_id=_run_id(session, asked))
+    session.run_id = meant.run_id
     return run.execute(session, meant, lambda steps: selection.make((), steps, part), resumes=True)
 
 

@@ -14,7 +14,7 @@ from kiln.commands.job import Job
 from kiln.commands.run_session import Session
 from kiln.diagnosis import applications, diagnose
 from kiln.emr import finding
-from kiln.errors import UsageError
+from kiln.errors import KilnError, UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
@@ -39,9 +39,19 @@ _UNKNOWN_RUN = "unknown"
 def main(arguments: argparse.Namespace) -> int:
     """Run a pipeline or actions of it."""
     session = Session(arguments)
+    try:
+        return _run(session)
+    except KilnError as error:
+        session.refused(error)
+        raise
+
+
+def _run(session: Session) -> int:
+    arguments = session.arguments
     wanted = selection.actions(arguments.actions)
     part = step_parts.asked(arguments)
     asked = question(arguments, session.root, wanted)
+    session.run_id = asked.run_id
     if wanted == [phases.TERMINATE.name]:
         return run_end.end(session, asked)
     if wanted == [phases.BAKE_IMAGE.name]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kiln import paths, printable
 from kiln.aws.context import Context
 from kiln.clock import SystemClock
-from kiln.commands import shared
+from kiln.commands import notifying, shared
+from kiln.commands.notifying import Notifier
 from kiln.display import failure, progress, summary, terminal
 from kiln.emr.states import Verdict
 from kiln.errors import KilnError
 from kiln.exit_codes import ExitCode
 from kiln.ledger import cancel_request
 from kiln.ledger.store import Ledger
+from kiln.notifications.slow import LookingClock
 from kiln.playbooks.runner import AnsibleRunner
 from kiln.runs import execution, if_running
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.runs.expected import ExpectedTimes
 from kiln.runs.result import Result
+from kiln.settings.model import Driver
+from kiln.settings.resolve import Question
 from kiln.signals import Signals
 from kiln.stop import Stop
 
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 
     from kiln.commands.job import Job
     from kiln.emr.at_work import AtWork
+    from kiln.notifications.slow import SlowWatch
     from kiln.playbooks.supervision import Playbooks
     from kiln.reporter import Reporter
     from kiln.settings.model import Account
@@ -43,6 +50,8 @@ class Session:
         self.arguments = arguments
         self.root = paths.checkout()
         self.stop = Stop()
+        # Once it is known which run is meant.
+        self.run_id: str | None = None
         self._clock = SystemClock()
         self._signals = Signals(self.stop, lambda text: terminal.err(f"kiln: {text}"))
 
@@ -65,27 +74,61 @@ class Session:
             result = self._run(context, job, None)
             job.lock(context).release()
             self.show(result)
+            self._notify(context, job, result, secrets.token_hex(8))
             return result.exit_code
         began, seconds = context.clock.monotonic(), job.limits.run_seconds
         found = if_running.enter(job.arrival(context), job.if_running, timeout_seconds=seconds)
         if isinstance(found, Result):
             self.show(found, is_own=False)
             return found.exit_code
+        watch = self._notifier(context, job).slow_watch(
+            job.selected.names, found.presence.id, is_whole=job.selected.whole
+        )
         try:
-            result = self._run(found.context, job.after(context.clock.monotonic() - began), found)
+            result = self._run(found.context, job.after(context.clock.monotonic() - began), found, watch)
         finally:
             found.leave()
         _end_as_replaced(result, found)
         self.show(result)
+        self._notify(context, job, result, found.presence.id)
         return result.exit_code
 
-    def _run(self, context: Context, job: Job, at_work: AtWork | None) -> Result:
+    def refused(self, error: KilnError) -> None:
+        """Send that the command was refused before its run began."""
+        arguments = self.arguments
+        question = Question(
+            root=self.root, environment=arguments.env, pipeline=arguments.pipeline, run_id=self.run_id
+        )
+        names = (getattr(arguments, "actions", None) or "").split(",")
+        notifying.refused(question, list(filter(None, names)), self.context, error)
+
+    def _notify(self, context: Context, job: Job, result: Result, command: str) -> None:
+        """Send what the end of the command comes to. The cluster has ended, and others may have the lock."""
+        names, is_whole = job.selected.names, job.selected.whole
+        self._notifier(context, job).ended(result, names, command, is_whole=is_whole)
+
+    def _notifier(self, context: Context, job: Job) -> Notifier:
+        account = job.account
+        return Notifier(
+            root=self.root,
+            context=context,
+            state_uri=account.kiln_state_uri,
+            identity=job.identity,
+            # The end of a cluster works whatever the other settings are.
+            rows=lambda: (
+                account.kiln_notifications if isinstance(account, Driver) else notifying.rows_of(job.question)
+            ),
+        )
+
+    def _run(
+        self, context: Context, job: Job, at_work: AtWork | None, watch: SlowWatch | None = None
+    ) -> Result:
         expected = ExpectedTimes(self.root, job.question.environment, job.question.pipeline)
         reporter = progress.reporter(self._clock, expected.seconds, job.selected.names)
         kept, self._signals.report = self._signals.report, reporter.line
         self._signals.ends_cluster = job.selected.ends or job.selected.launches
         try:
-            result = _execution(context, job, reporter, at_work).run()
+            result = _execution(context, job, reporter, at_work, watch).run()
         finally:
             self._signals.report, self._signals.ends_cluster = kept, False
             reporter.close()
@@ -139,8 +182,14 @@ def _playbooks(job: Job, at_work: AtWork | None) -> Playbooks:
     return BeatingPlaybooks(real, at_work.presence.beat_if_due) if at_work else real
 
 
-def _execution(context: Context, job: Job, reporter: Reporter, at_work: AtWork | None) -> execution.Execution:
+def _execution(
+    context: Context, job: Job, reporter: Reporter, at_work: AtWork | None, watch: SlowWatch | None
+) -> execution.Execution:
     identity = job.identity
+    playbooks = _playbooks(job, at_work)
+    if watch is not None:
+        context = replace(context, clock=LookingClock(context.clock, watch))
+        playbooks = BeatingPlaybooks(playbooks, watch.look)
     ledger = Ledger(context.effects, context.clock, job.account.kiln_state_uri, identity)
     if job.selected.whole or job.selected.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")
@@ -150,7 +199,7 @@ def _execution(context: Context, job: Job, reporter: Reporter, at_work: AtWork |
         limits=job.limits,
         selection=job.selected,
         ledger=at_work.ledger if at_work else ledger,
-        playbooks=_playbooks(job, at_work),
+        playbooks=playbooks,
         reporter=reporter,
         arguments=job.question.arguments(),
         explain=job.explain,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from kiln.errors import KilnError, caught
@@ -42,19 +42,20 @@ class Delivery:
     """Sends what is to be said about one run.
 
     `secrets` returns the secrets of these names; it raises KilnError where the vault cannot be opened.
-    `context` should not be one that a signal has stopped. Nothing is raised; `context.report` gets a line for
-    each message.
+    `seconds` limit all messages of an occasion together. `context` should not be one that a signal has
+    stopped. Nothing is raised; `context.report` gets a line for each message.
     """
 
     context: Context
     rows: Sequence[Notification]
     store: NoticeStore
     secrets: Callable[[Sequence[str]], Mapping[str, str]]
-    senders: Mapping[str, Sender]
+    senders: Mapping[str, Sender] = field(default_factory=lambda: SENDERS)
+    seconds: float = SECONDS
 
     def deliver(self, occasion: Occasion) -> bool:
         """Send what is new; return False when a message was not sent, or may not have been."""
-        wanted = [(row, choice) for row in self.rows if (choice := _choice(row, occasion))]
+        wanted = [(row, choice) for row in self.rows if (choice := choice_of(row, occasion.choices))]
         if not wanted:
             return True
         good, pending = True, []
@@ -79,7 +80,7 @@ class Delivery:
 
     def _send_all(self, pending: list[tuple[_Claimed, Parcel]]) -> bool:
         clock, good, pause = self.context.clock, True, _FIRST_PAUSE
-        ends_at = clock.monotonic() + SECONDS
+        ends_at = clock.monotonic() + self.seconds
         while pending:
             later = []
             for claimed, parcel in pending:
@@ -123,6 +124,6 @@ class Delivery:
         return False
 
 
-def _choice(row: Notification, occasion: Occasion) -> Choice | None:
+def choice_of(row: Notification, choices: Sequence[Choice]) -> Choice | None:
     """Return the event that a row gets; None when it asks for none of them."""
-    return next((one for one in occasion.choices if one.event == TEST or one.event in row.on), None)
+    return next((one for one in choices if one.event == TEST or one.event in row.on), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import smtplib
 import socket
@@ -66,7 +65,7 @@ def mail_of(row: Notification, message: Message, now: datetime) -> EmailMessage:
     mail["From"] = row.sender
     mail["To"] = ", ".join(row.to)
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{hashlib.sha256(f'{row.name} {message.key}'.encode()).hexdigest()[:40]}@kiln>"
+    mail["Message-ID"] = f"<{message.id[:40]}.{row.name}@kiln>"
     # RFC 3834: no mailbox answers it with a note that somebody is away.
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.text, charset="utf-8", cte="quoted-printable")
@@ -78,16 +77,16 @@ def _server(row: Notification) -> str:
 
 
 def _connected(parcel: Parcel) -> smtplib.SMTP:
-    row, context = parcel.row, trust(parcel.row)
+    row = parcel.row
     where = (row.host or "", row.port or _PORTS[row.security], _own_name(), parcel.seconds)
     host, port, own, seconds = where
     if row.security == "tls":
-        return smtplib.SMTP_SSL(host, port, own, timeout=seconds, context=context)
+        return smtplib.SMTP_SSL(host, port, own, timeout=seconds, context=trust(row))
     smtp = smtplib.SMTP(host, port, own, timeout=seconds)
     try:
         if row.security == "starttls":
             # Raises SMTPNotSupportedError where the server offers none: nothing is sent in the clear.
-            smtp.starttls(context=context)
+            smtp.starttls(context=trust(row))
     except BaseException:
         smtp.close()
         raise

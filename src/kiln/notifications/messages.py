@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib import resources
 from string import Template
@@ -22,11 +23,14 @@ _LONGEST = 12_000
 
 
 class Message(NamedTuple):
-    """A message: one line and a text, without control characters and within limits. `key` names its event."""
+    """A message: one line and a text, without control characters and within limits.
+
+    `id` is the same for the same event of the same run, and another one for every other.
+    """
 
     subject: str
     text: str
-    key: str
+    id: str
 
 
 def message(event: str, key: str, facts: Facts) -> Message:
@@ -37,7 +41,11 @@ def message(event: str, key: str, facts: Facts) -> Message:
     text = _filled(_template(), values | {"verdict": verdict, "note": note})
     place = f"{facts.identity.pipeline} in {facts.identity.environment}"
     subject = _short(f"[kiln] {place}: {verdict}", _SUBJECT)
-    return Message(subject, text[:_LONGEST], key)
+    identity = facts.identity
+    whose = (identity.environment, identity.pipeline, identity.run_id, event, key)
+    return Message(
+        subject, text[:_LONGEST], hashlib.sha256("\n".join(whose).encode(errors="replace")).hexdigest()
+    )
 
 
 @cache

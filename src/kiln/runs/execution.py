@@ -257,7 +257,9 @@ class Execution:
     def _hold(self, cluster_id: str) -> None:
         context = self.scope.context
         cluster = clusters.shown(context, cluster_id)
-        for line in holding.hold(context, cluster, self.limits.hold_seconds, self.scope.ledger).lines:
+        held = holding.hold(context, cluster, self.limits.hold_seconds, self.scope.ledger)
+        self.result.held_until = held.until
+        for line in held.lines:
             self.reporter.line(line)
 
     def _end_clusters(self) -> None:
