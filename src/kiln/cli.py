@@ -52,6 +52,14 @@ environment, release of the model repo, secrets. Changes nothing; exit 13 when a
 
 docs/operations/nodes.md"""
 
+_NOTIFY_HELP = """\
+For callbacks of Airflow. Sends nothing that was sent already; exit 10 when a message could not be sent.
+
+  kiln notify model_building --env prod --run-id RUN --event failed --task cdd --try 2
+  kiln notify model_building --env prod --event test     # a message to every row of kiln_notifications
+
+docs/operations/notifications.md"""
+
 _RESUME_HELP = """\
 A whole run with the id of an earlier one: on its cluster if that lives, else on a new one. Steps that are
 complete with the same arguments, code, environment and inputs are not run again; which, and why, is printed.
@@ -154,11 +162,25 @@ def _parser() -> argparse.ArgumentParser:
     _run_id(cancel)
     cancel.add_argument("--step", metavar="NAME", help="only this step; default: the whole run")
 
+    _add_notify(commands)
+
     vault = _command(commands, "vault", "an environment's encrypted secrets")
     vault.add_argument(
         "verb", choices=["init"], help="init: make password file and vault, name missing secrets"
     )
     return parser
+
+
+def _add_notify(commands: argparse._SubParsersAction[_Parser]) -> None:
+    notify = _command(
+        commands, "notify", "send messages about a task that could not send them itself", _NOTIFY_HELP
+    )
+    notify.add_argument("pipeline", metavar="PIPELINE")
+    notify.add_argument("--run-id", metavar="ID", help="default: that of Airflow's DAG run")
+    notify.add_argument("--event", choices=["failed", "retry", "test"], required=True)
+    notify.add_argument("--task", metavar="NAME", help="default: Airflow's (AIRFLOW_CTX_TASK_ID)")
+    notify.add_argument("--try", metavar="N", dest="number", type=_count, help="which try of the task failed")
+    notify.add_argument("--log-url", metavar="URL", help="where the task's log is (or KILN_LOG_URL)")
 
 
 def _options_of_runs(command: argparse.ArgumentParser) -> None:

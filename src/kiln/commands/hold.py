@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kiln.commands import live_cluster
+from kiln.commands import live_cluster, notifying
 from kiln.display import failure, terminal
 from kiln.emr import holding
 from kiln.errors import ClusterNotFoundError
@@ -29,4 +29,5 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         for line in held.lines:
             terminal.out(line)
+    notifying.kept(live.context, live.account.kiln_state_uri, run, live.cluster, held.until)
     return 0

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kiln import paths
 from kiln.display import terminal
 from kiln.errors import caught
 from kiln.exit_codes import ExitCode
@@ -15,22 +16,23 @@ from kiln.identity import Identity
 from kiln.ledger.notices import NoticeStore
 from kiln.notifications import caller, events, occasions
 from kiln.notifications.delivery import SECONDS, Delivery, choice_of
-from kiln.notifications.occasion import Choice, Occasion
+from kiln.notifications.occasion import Choice, Facts, Occasion
 from kiln.notifications.secrets import VaultSecrets
 from kiln.notifications.slow import SlowWatch
 from kiln.notifications.usual import Usual, usual
 from kiln.runs.result import Result
 from kiln.settings import resolve
 from kiln.settings.model import Notifying
+from kiln.settings.resolve import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kiln.aws.context import Context
+    from kiln.aws.effects import Cluster
     from kiln.errors import KilnError
     from kiln.settings.notification_model import Notification
-    from kiln.settings.resolve import Question
 
 # After a signal Airflow waits for 60 s (killed_task_cleanup_time) before it kills the task.
 _STOPPED_SECONDS = 10.0
@@ -95,7 +97,7 @@ class Notifier:
 
     @property
     def _bounded(self) -> Context:
-        return replace(self.context.unstoppable(), report=_report).within(_AWS_SECONDS)
+        return replace(self.context.unstoppable(), report=report).within(_AWS_SECONDS)
 
     @property
     def _seconds(self) -> float:
@@ -118,10 +120,11 @@ class Notifier:
 
     def _report(self, error: KilnError | None) -> None:
         if error is not None:
-            _report(f"nobody was notified: {error.message}")
+            report(f"nobody was notified: {error.message}")
 
 
-def _report(text: str) -> None:
+def report(text: str) -> None:
+    """Show a line about a message."""
     terminal.err(f"kiln: {text}")
 
 
@@ -169,3 +172,29 @@ def refused(
 
 # The record of commands that named no run, and found none.
 NO_RUN = "none"
+
+
+def kept(context: Context, state_uri: str, run: Identity, cluster: Cluster, until: str) -> None:
+    """Send that a task of Airflow's has kept a cluster; a person who holds one by hand knows it."""
+    who = caller.of(os.environ)
+    if not who.task:
+        return
+    facts = Facts(
+        identity=run,
+        what="the run",
+        task=who.described,
+        cluster_id=cluster.id,
+        cluster_state=cluster.state,
+        held_until=until,
+        commands=(*occasions.reach(run, ("ssh", "tunnel", "status")), occasions.end(run)),
+        links=tuple(filter(None, (who.log_url,))),
+    )
+    question = Question(root=paths.checkout(), environment=run.environment, pipeline=run.pipeline)
+    notifier = Notifier(
+        root=question.root,
+        context=context,
+        state_uri=state_uri,
+        identity=run,
+        rows=lambda: rows_of(question),
+    )
+    notifier.send(Occasion((Choice(events.KEPT, f"kept/{cluster.id}"),), facts))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import paths
-from kiln.commands import shared
+from kiln.commands import reap_messages, shared
 from kiln.display import duration, failure, terminal
 from kiln.emr import reaper
 from kiln.emr.sweep import Asked
@@ -40,6 +40,8 @@ def main(arguments: argparse.Namespace) -> int:
         terminal.out_json(_document(arguments, report))
     else:
         _show(arguments, report)
+    if arguments.yes:
+        reap_messages.send(context, arguments.env, account.kiln_state_uri, report)
     return report.exit_code
 
 

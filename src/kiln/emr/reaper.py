@@ -24,7 +24,8 @@ class Row(msgspec.Struct, kw_only=True):
     """A cluster or an instance, and what becomes of it.
 
     `reason` is a name of the table in `reaping`, empty for what stays; `why` explains either. `ended`: AWS
-    has confirmed its end in this sweep.
+    has confirmed its end in this sweep. `driver_started_at`: when the last driver began whose death has left
+    it (`orphaned`), empty for none.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Row(msgspec.Struct, kw_only=True):
     reason: str = ""
     why: str = ""
     ended: bool = False
+    driver_started_at: str = ""
 
 
 class Report(NamedTuple):
@@ -99,6 +101,7 @@ class _Sweep:
             action=END if finding else action,
             reason=finding.reason.name if finding else "",
             why=finding.why if finding else reaping.why_kept(seen.case) if seen.case else "",
+            driver_started_at=_driver_started_at(seen),
         )
         self._report.errors.extend([seen.error] if seen.error else [])
         self._report.notes.extend([f"cluster {seen.summary.id}: {seen.note}"] if seen.note else [])
@@ -151,3 +154,9 @@ class _Sweep:
         for name in ids:
             self._report.rows[name].ended = name not in errors
         self._report.errors.extend(errors.values())
+
+
+def _driver_started_at(seen: Seen) -> str:
+    if seen.case is None or seen.finding is None or seen.finding.reason.name != reaping.ORPHANED:
+        return ""
+    return max((one.started_at for one in (seen.case.run.drivers if seen.case.run else ())), default="")

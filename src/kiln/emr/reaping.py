@@ -109,7 +109,7 @@ def idle_limit(case: Case) -> timedelta:
     return timedelta(seconds=(_IDLE_SECONDS if own is None else own) + case.grace_seconds)
 
 
-IDLE = "idle"
+IDLE, ORPHANED = "idle", "orphaned"
 # In this order; the first that applies counts.
 REASONS: tuple[Reason, ...] = (
     Reason("held_too_long", _held_too_long, "its tag `held_until` has passed", despite_driver=True),
@@ -118,7 +118,7 @@ REASONS: tuple[Reason, ...] = (
         "doubled", _doubled, "the run has an older cluster that can be used; of several the oldest is kept"
     ),
     Reason(
-        "orphaned",
+        ORPHANED,
         _orphaned,
         f"the ledger has drivers of the run, one of them answers for the whole run, and none has had a "
         f"heartbeat for {DEAD_SECONDS:.0f} seconds",

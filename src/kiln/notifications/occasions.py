@@ -54,7 +54,7 @@ def of_result(
         task=caller.described,
         cause=lines,
         phase=result.phase or "",
-        exit_code=_code(result.exit_code),
+        exit_code=code(result.exit_code),
         failure_class=result.failure_class,
         fix=result.fix or cause.get("advice", ""),
         details=tuple(result.details),
@@ -117,9 +117,10 @@ def _identity(environment: str, pipeline: str, run_id: str) -> Identity:
     return Identity(environment=environment, pipeline=pipeline, run_id=run_id)
 
 
-def _code(code: int) -> str:
+def code(number: int) -> str:
+    """Return an exit code with its name; nothing for success."""
     known = {int(one): name for one, name in NAMES.items()}
-    return "" if code == ExitCode.OK else f"{code} ({known.get(code, 'unknown')})"
+    return "" if number == ExitCode.OK else f"{number} ({known.get(number, 'unknown')})"
 
 
 def of_slow(identity: Identity, caller: Caller, names: Sequence[str], seconds: float, usual: Usual) -> Facts:

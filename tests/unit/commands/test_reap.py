@@ -24,6 +24,7 @@ ACCOUNT = SimpleNamespace(
     kiln_terminate_timeout_seconds=300,
     kiln_poll_interval_seconds=5,
     kiln_reap_grace_seconds=900,
+    kiln_notifications=(),
 )
 
 
