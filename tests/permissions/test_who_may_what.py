@@ -33,7 +33,7 @@ VALUES = {
     "service_role": "emr",
     "instance_role": "nodes",
 }
-REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 IMAGE = "ami-12c6146b"
 STEP = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "x", "Args": []}}
 INGRESS = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
@@ -145,6 +145,9 @@ class World:
         sqs.send_message(QueueUrl=url, MessageBody="x")
         return url, sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
 
+    def topic(self, thing: dict[str, Any]) -> str:
+        return str(self.admin("sns").create_topic(Name=thing["name"])["TopicArn"])
+
 
 MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "none": lambda *_: None,
@@ -158,6 +161,7 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "object": World.object,
     "listing": World.place,
     "queue": World.queue,
+    "topic": World.topic,
 }
 # Action -> service, boto3's method, and the request for a thing and the row's `with`.
 CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
@@ -222,6 +226,13 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     ),
     "sqs:SendMessage": ("sqs", "send_message", lambda queue, _: {"QueueUrl": queue[0], "MessageBody": "x"}),
     "sqs:DeleteQueue": ("sqs", "delete_queue", lambda queue, _: {"QueueUrl": queue[0]}),
+    "sns:Publish": ("sns", "publish", lambda topic, _: {"TopicArn": topic, "Subject": "x", "Message": "x"}),
+    "sns:Subscribe": (
+        "sns",
+        "subscribe",
+        lambda topic, _: {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"{topic}-queue"},
+    ),
+    "sns:DeleteTopic": ("sns", "delete_topic", lambda topic, _: {"TopicArn": topic}),
     "ec2:StopInstances": ("ec2", "stop_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:CreateImage": ("ec2", "create_image", lambda i, _: {"InstanceId": i, "Name": f"image-of-{i}"}),
     "ec2:DeregisterImage": ("ec2", "deregister_image", lambda i, _: {"ImageId": i}),

@@ -85,7 +85,7 @@ def _values(facts: Facts) -> dict[str, str]:
         "pipeline": _short(identity.pipeline),
         "environment": _short(identity.environment),
         "run_id": _short(identity.run_id),
-        "cause": _block(facts.cause),
+        "cause": _block(facts.cause, indent="  "),
         "cluster": _short(cluster),
         "duration": _duration(facts),
         "fix": _short(facts.fix, _FIX),
@@ -111,7 +111,7 @@ def _short(text: str, most: int = _LINE) -> str:
 
 
 def _block(lines: Iterable[str], indent: str = "") -> str:
-    """Return the first lines of a text, each of them short."""
+    """Return the first lines of a text, each of them short; indented, none looks like the template's own."""
     split = [part for line in lines for part in line[: _LINE * _LINES].split("\n") if part.strip()]
     more = [f"{indent}… and {len(split) - _LINES} more lines"] if len(split) > _LINES else []
     return "\n".join([f"{indent}{_short(line)}" for line in split[:_LINES]] + more)

@@ -1,7 +1,7 @@
 """Messages to an SNS topic.
 
-https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject is ASCII text without line breaks and
-control characters, shorter than 100 characters, that begins with a letter, a number or a punctuation mark.
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has no line breaks and no control
+characters, and is shorter than 100 characters. Only ASCII is sent: mail clients get the subject as it is.
 """
 
 from __future__ import annotations

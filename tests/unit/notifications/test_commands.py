@@ -165,7 +165,7 @@ def test_a_task_that_was_killed_before_it_began_anything_is_said_too(world: Worl
     assert world.notify("--run-id", "r9", "--event", "failed", "--task", "launch", "--try", "1") == 0
     assert world.texts[0].splitlines()[:2] == [
         "task launch failed",
-        "no cluster and no ledger of this run: the task failed before it began anything",
+        "  no cluster and no ledger of this run: the task failed before it began anything",
     ]
 
 

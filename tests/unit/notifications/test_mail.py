@@ -39,7 +39,7 @@ def test_a_mail_arrives_over_starttls_with_a_login(office: Office, trusted: Path
     got = read(mail)
     assert got["Subject"] == "[kiln] model_building in local: step cdd é failed"
     assert got["Auto-Submitted"] == "auto-generated"
-    assert got.get_content().splitlines()[:2] == ["step cdd é failed", "ValueError in cdd"]
+    assert got.get_content().splitlines()[:2] == ["step cdd é failed", "  ValueError in cdd"]
     assert office.states() == [("ops", "failed", "sent")]
     assert office.lines == ["notification failed: sent to ops (mail)"]
 
@@ -120,7 +120,7 @@ def test_receivers_that_the_server_refuses_are_named_and_the_others_get_it(offic
 def test_lines_that_begin_with_a_dot_arrive_whole(office: Office) -> None:
     with smtp_sink() as sink:
         assert office.deliver(failed(cause=("a", ".", "..b")), mail_row(sink.port))
-    assert read(sink.mails[0]).get_content().splitlines()[1:4] == ["a", ".", "..b"]
+    assert read(sink.mails[0]).get_content().splitlines()[1:4] == ["  a", "  .", "  ..b"]
 
 
 def test_a_server_that_is_not_there_is_tried_until_the_deadline(office: Office) -> None:

@@ -25,7 +25,7 @@ def test_a_message_arrives_over_https_as_slack_has_it(office: Office, trusted: P
         assert office.deliver(failed(cause=("<!channel> & @here *x*",)), webhook_row(ca_file=str(trusted)))
     assert sink.paths == ["/services/T0/B0/SECRET-URL"]
     document = json.loads(sink.bodies[0])
-    assert document["text"].splitlines()[2] == "&lt;!channel&gt; &amp; @ here *x*"
+    assert document["text"].splitlines()[2] == "  &lt;!channel&gt; &amp; @ here *x*"
     assert document["mrkdwn"] is False
 
 

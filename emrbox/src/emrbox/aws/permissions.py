@@ -51,7 +51,7 @@ def check_action_permitted(request: Any, resource: str) -> None:
     call = Call(
         service=request._service,  # noqa: SLF001  # moto has no seam here
         action=S3_ACTIONS.get(request._action, request._action),  # noqa: SLF001
-        resource=_queue_of(request) if request._service == "sqs" else resource,  # noqa: SLF001
+        resource=_resource_of(request, resource),
         region=request._region,  # noqa: SLF001
         account_id=request.account_id,
         values={name: str(v[0]) for name, v in request._data.items() if isinstance(v, list) and v},  # noqa: SLF001
@@ -109,6 +109,26 @@ def _questions(call: Call) -> Iterator[Question]:
     if call.service == "iam":
         return _of_iam(call)
     return _of_s3(call) if call.service == "s3" else iter([(call.action, call.resource, {})])
+
+
+def _resource_of(request: Any, resource: str) -> str:
+    """Return the ARN of what a call is about; `resource` is what moto knows of it."""
+    if request._service == "sqs":  # noqa: SLF001  # moto has no seam here
+        return _queue_of(request)
+    if request._service == "sns":  # noqa: SLF001
+        return _topic_of(request)
+    return resource
+
+
+def _topic_of(request: Any) -> str:
+    """Return the ARN of the topic that a call to SNS names, or `*`: moto knows none.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+    """
+    data = request._data  # noqa: SLF001
+    name = (data.get("Name") or ["*"])[0]
+    made = f"arn:{PARTITION}:sns:{request._region}:{request.account_id}:{name}"  # noqa: SLF001
+    return str((data.get("TopicArn") or [made])[0])
 
 
 def _queue_of(request: Any) -> str:
