@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "kiln_notifications"
 _SECRET = re.compile(r"vault_[a-z0-9_]{1,94}")
-_SECRETS = ("url", "password")
+SECRETS = ("url", "password")
 
 
 class _Keys(NamedTuple):
@@ -48,7 +48,7 @@ def check_secrets(value: Any, label: str) -> None:
             fix=f"{KEY}: [{{name: ops, kind: mail, …}}] (docs/operations/notifications.md)",
         )
     for place, row in enumerate(value):
-        for key in _SECRETS:
+        for key in SECRETS:
             given = row.get(key, "")
             if given != "" and not (isinstance(given, str) and _SECRET.fullmatch(given)):
                 raise UsageError(

@@ -15,7 +15,7 @@ import yaml
 
 from kiln import paths
 from kiln.errors import PreflightError
-from kiln.settings import files, inventories, secret_references, yaml_files
+from kiln.settings import files, inventories, notification_rows, secret_references, yaml_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def wanted(sources: Sequence[files.Source]) -> set[str]:
 
 
 def generates(sources: Sequence[files.Source]) -> bool:
-    """Tell whether missing secrets may be made up; a value that is not plainly `true` is a no."""
+    """Return whether missing secrets may be generated; a value that is not plainly `true` is a no."""
     said = [source.values[_GENERATES] for source in sources if _GENERATES in source.values]
     return bool(said) and said[-1] is True
 
@@ -183,6 +183,8 @@ def _lacking(root: Path, environment: str, held: dict[str, Any]) -> Made:
         (generated if generates(sources) else missing).update(lacking)
         # A key that somebody has to register at a git server cannot be made up.
         missing.update(_deploy_key(sources) - held.keys())
+        # Nor the accounts of mail servers and chats.
+        missing.update(_of_notifications(sources) - held.keys())
     return Made(sorted(generated - missing), sorted(missing))
 
 
@@ -192,6 +194,17 @@ def _deploy_key(sources: Sequence[files.Source]) -> set[str]:
     named = [source for source in sources if key in source.values][-1:]
     found = {secret_references.deploy_key(source.values[key], source.label) for source in named}
     return found - {""}
+
+
+def _of_notifications(sources: Sequence[files.Source]) -> set[str]:
+    """Return the names of secrets in the rows that count: those of the strongest source."""
+    named = [source for source in sources if notification_rows.KEY in source.values][-1:]
+    found: set[str] = set()
+    for source in named:
+        rows = source.values[notification_rows.KEY]
+        notification_rows.check_secrets(rows, source.label)
+        found.update(str(row[key]) for row in rows or () for key in notification_rows.SECRETS if row.get(key))
+    return found
 
 
 def _write_private(path: Path, text: str) -> None:
