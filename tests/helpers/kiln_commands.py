@@ -13,7 +13,7 @@ from kiln import cli
 from kiln.commands import run_session, shared
 from kiln.runs import preflight
 from kiln.runs.beating_playbooks import BeatingPlaybooks
-from kiln.settings import resolve
+from kiln.settings import notification_rows, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,10 @@ class Commands(Drivers):
         monkeypatch.setenv("KILN_CHECKOUT", str(folder))
         monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), shape()))
         monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**self.settings))
+        # There are no files of settings.
+        monkeypatch.setattr(
+            notification_rows, "may_be_set", lambda *_: bool(self.settings["kiln_notifications"])
+        )
         monkeypatch.setattr(preflight, "check", lambda *_: None)
         monkeypatch.setattr(run_session.Session, "context", self.new_context)
         monkeypatch.setattr(run_session, "_playbooks", self.playbooks)

@@ -21,7 +21,7 @@ from kiln.notifications.secrets import VaultSecrets
 from kiln.notifications.slow import SlowWatch
 from kiln.notifications.usual import Usual, usual
 from kiln.runs.result import Result
-from kiln.settings import resolve
+from kiln.settings import notification_rows, resolve
 from kiln.settings.model import Notifying
 from kiln.settings.resolve import Question
 
@@ -130,6 +130,9 @@ def report(text: str) -> None:
 
 def rows_of(question: Question) -> Sequence[Notification]:
     """Return the rows of a pipeline, for a command that has not read them with its settings."""
+    whose = (question.root, question.environment, question.pipeline)
+    if not notification_rows.may_be_set(*whose, question.extra):
+        return ()
     return resolve.part(question, Notifying).kiln_notifications
 
 
@@ -149,7 +152,8 @@ def refused(
 
     def read() -> None:
         nonlocal account
-        account = resolve.part(question, Notifying)
+        if notification_rows.may_be_set(question.root, question.environment, question.pipeline):
+            account = resolve.part(question, Notifying)
 
     if caught(read) is not None or account is None or not account.kiln_notifications:
         return

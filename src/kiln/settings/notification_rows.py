@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from kiln.errors import UsageError
+from kiln.settings import files, inventories
 from kiln.settings.notification_model import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 KEY = "kiln_notifications"
 _SECRET = re.compile(r"vault_[a-z0-9_]{1,94}")
@@ -56,6 +58,17 @@ def check_secrets(value: Any, label: str) -> None:
                     "(its value is not shown)",
                     fix=f"put the secret into the vault, and write its name alone: {key}: vault_…",
                 )
+
+
+def may_be_set(root: Path, environment: str, pipeline: str, extra: Sequence[str] = ()) -> bool:
+    """Return whether a settings file has any row: Ansible need not be asked for most that have none.
+
+    Without a pipeline those of the environment count. Raises UsageError for names and files that are none.
+    """
+    inventories.check_environment(root, environment)
+    if pipeline:
+        inventories.check_pipeline(root, environment, pipeline)
+    return any(source.values.get(KEY) for source in files.chain(root, environment, pipeline, extra))
 
 
 def check(rows: Sequence[Notification], label: str) -> None:
