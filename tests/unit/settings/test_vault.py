@@ -256,3 +256,17 @@ def test_a_vault_that_cannot_be_written_leaves_no_half_of_itself(root: Path) -> 
     (root / "vault").write_text("a file")
     with pytest.raises(OSError, match="vault"):
         vault.init(root, "local")
+
+
+def test_init_names_the_secrets_of_notifications_and_generates_none(root: Path) -> None:
+    rows = "[{name: chat, kind: webhook, url: vault_chat_url}, {name: ops, kind: mail, password: vault_smtp}]"
+    (root / "group_vars/model_building.yml").write_text(f"kiln_notifications: {rows}\n")
+    assert vault.init(root, "local") == ([], ["vault_chat_url", "vault_smtp"])
+
+
+def test_a_url_in_place_of_a_name_is_refused_by_init_and_not_shown(root: Path) -> None:
+    rows = "[{name: chat, kind: webhook, url: 'https://chat.example.com/SECRET'}]"
+    (root / "group_vars/model_building.yml").write_text(f"kiln_notifications: {rows}\n")
+    with pytest.raises(UsageError, match=r"kiln_notifications\[0\]\.url is no name") as error:
+        vault.init(root, "local")
+    assert "SECRET" not in error.value.message
