@@ -33,6 +33,8 @@ def imported_packages(file: Path) -> set[str]:
     ("folder", "forbidden"),
     [
         ("src/kiln", {"emrbox", "moto", "werkzeug"}),
+        ("src/kiln_airflow", {"kiln", "emrbox", "ansible", "ansible_runner", "boto3", "msgspec"}),
+        ("dags", {"kiln", "emrbox", "ansible", "boto3", "airflow"}),
         ("plugins", {"emrbox", "moto"}),
         ("emrbox/src/emrbox", {"kiln", "ansible", "ansible_runner"}),
         ("examples/model_repo", {"kiln", "emrbox"}),

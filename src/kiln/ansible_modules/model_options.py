@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
-    from kiln.settings.model import Model
+    from kiln.settings.base import Model
 
 Options = dict[str, Any]
 

@@ -21,6 +21,8 @@ _COMMON = frozenset(
     {"ds", "pipeline", "run_id", "kiln_checkout", "kiln_cache_dir", "kiln_state_dir", "kiln_cluster_id"}
     | {secret_references.KEY}
 )
+# What is also read without Ansible, and so may hold no template: src/kiln_airflow makes DAGs of it.
+_LITERALS = frozenset({"dag"})
 # Ansible's own namespace: connection variables.
 _ANSIBLE = "ansible_"
 # Said on the command line by --run-id, --date and the pipeline's name, never by -e.
@@ -130,7 +132,7 @@ def is_open(value: Any) -> bool:
 
 def convert(source: files.Source, key: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
     """Return the value in the model's type, or None for a template. Raises UsageError."""
-    if is_open(value):
+    if key not in _LITERALS and is_open(value):
         return None
     return typed.convert(value, field.type, label=source.label, key=key, lax=source.as_text)
 

@@ -12,21 +12,14 @@ import msgspec
 from msgspec import Meta
 
 from kiln.settings import names
+from kiln.settings.base import Model, doc
+from kiln.settings.dag import Dag  # noqa: TC001  # msgspec reads the annotations
 from kiln.settings.notification_model import Notification  # noqa: TC001  # msgspec reads types when it runs
 
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
 S3Uri = Annotated[str, Meta(pattern="^s3://[^/]+", title="an address like s3://bucket/prefix")]
-
-
-def doc(text: str) -> Meta:
-    """Return the documentation of a field: a line that `make docs` writes where options are documented."""
-    return Meta(description=text)
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base: immutable, named arguments only, no unknown keys."""
 
 
 # docs/aws_facts.md 2.8.
@@ -158,7 +151,7 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     ] = 1
     tags: Annotated[
         dict[str, str], doc("Further tags of the cluster and its instances. Kiln's own tags win.")
-    ] = {}
+    ] = {}  # noqa: RUF012  # msgspec copies it
     configurations: Annotated[
         tuple[dict[str, Any], ...], doc("EMR configurations, in the form of EMR's API.")
     ] = ()
@@ -196,6 +189,15 @@ class Ending(Account, frozen=True, kw_only=True):
     kiln_poll_interval_seconds: Annotated[float, Meta(gt=0)]
 
 
+HoldSeconds = Annotated[int, Meta(ge=60, le=604_800)]
+
+
+class Holding(Account, frozen=True, kw_only=True):
+    """And how long a cluster is kept for debugging: what hold needs."""
+
+    kiln_hold_seconds: HoldSeconds = 1800
+
+
 class Reaping(Ending, frozen=True, kw_only=True):
     """And for how long an idle cluster is left alone beyond its own timeout: what reap needs."""
 
@@ -220,7 +222,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_environment: Text
     kiln_owner: Text
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
-    kiln_hold_seconds: Annotated[int, Meta(ge=60, le=604_800)] = 1800
+    kiln_hold_seconds: HoldSeconds = 1800
     kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 2
     kiln_attempt_delay_seconds: Count = 60
     kiln_alternatives: tuple[Alternative, ...] = ()
@@ -244,6 +246,7 @@ class Driver(Access, frozen=True, kw_only=True):
     emr_node_python_requirements: str = ""
     emr_node_environment_hash: str = ""
     steps: tuple[StepSettings, ...] = ()
+    dag: Dag | None = None
 
 
 CLUSTER_PREFIX = "emr_cluster_"

@@ -19,6 +19,7 @@ WORDS = "small letters, digits and _, a letter first, at most 40"
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 FOLDER_OR_NOTHING = r"^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?\Z"
 FOLDER_WORDS = "the name of a folder: letters, digits and _ . -, at most 100, not beginning with . or -"
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+=@-]{0,199}")
 _SHOWN = 60
 
 
@@ -43,6 +44,19 @@ def check_date(text: str) -> str:
         same = False
     if not same:
         raise UsageError(f"the date {shown(text)} is none", fix="YYYY-MM-DD")
+    return text
+
+
+def check_branch(text: str) -> str:
+    """Return the name of a branch that a caller of Kiln's may choose. Raises UsageError.
+
+    Git allows more (model_repo/versions.py); this has no sign that begins a template or an option.
+    """
+    if not _BRANCH.fullmatch(text):
+        raise UsageError(
+            f"the branch {shown(text)} cannot be used",
+            fix="letters, digits and _ . / + = @ - only, at most 200, and a letter, digit or _ first",
+        )
     return text
 
 

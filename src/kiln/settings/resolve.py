@@ -13,6 +13,7 @@ import msgspec
 from kiln import paths
 from kiln.errors import UsageError
 from kiln.settings import (
+    base,
     check,
     files,
     inventories,
@@ -27,7 +28,7 @@ from kiln.settings import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-M = TypeVar("M", bound=model.Model)
+M = TypeVar("M", bound=base.Model)
 
 _NOT_SET = "not set anywhere"
 _SECONDS = 60

@@ -7,6 +7,7 @@ walking the value along its type, so that another version of msgspec cannot chan
 from __future__ import annotations
 
 import types
+from datetime import date
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -39,6 +40,7 @@ WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
+    date: "a date, YYYY-MM-DD",
     list: "a list",
     dict: "a mapping (key: value)",
     Any: "a value",

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from kiln.ansible_modules import options
 from kiln.ansible_modules.model_options import argument_spec, options_of, required
-from kiln.settings.model import BootstrapAction, ClusterShape, Model, StepSettings, doc
+from kiln.settings.base import Model, doc
+from kiln.settings.model import BootstrapAction, ClusterShape, StepSettings
 
 
 class Example(Model, frozen=True, kw_only=True):

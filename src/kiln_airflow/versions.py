@@ -1,0 +1,31 @@
+"""What Airflow 3 and 2.11 have in different modules: every other module imports it from here."""
+
+from __future__ import annotations
+
+try:  # Airflow 3: the task SDK, and operators in a provider of their own
+    from airflow.providers.standard.operators.bash import BashOperator
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG, BaseOperatorLink, BaseSensorOperator, CronDataIntervalTimetable, Param
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+except ImportError:  # Airflow 2.11
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.models.baseoperatorlink import BaseOperatorLink
+    from airflow.models.dag import DAG
+    from airflow.models.param import Param
+    from airflow.operators.bash import BashOperator
+    from airflow.operators.empty import EmptyOperator
+    from airflow.sensors.base import BaseSensorOperator
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+__all__ = [
+    "DAG",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSkipException",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BashOperator",
+    "CronDataIntervalTimetable",
+    "EmptyOperator",
+    "Param",
+]
