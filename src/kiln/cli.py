@@ -20,6 +20,7 @@ ACTIONS is a comma list of {", ".join(phases.ACTIONS)}, and names of steps or st
 Without it the whole pipeline runs, and the cluster is terminated also when a step fails.
 
   kiln run model_building --env local
+  kiln run model_building preflight --env stage
   kiln run model_building launch,provision,deploy --env stage --run-id nightly-7
   kiln run model_building sd --env stage --run-id nightly-7 --date 2026-11-20
   kiln run model_building terminate --env stage --run-id nightly-7
@@ -125,8 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="seconds",
         metavar="DURATION",
         type=_hold,
-        required=True,
-        help="from now on, such as 30m or 2h; at most 7d",
+        help="from now on, such as 30m or 2h; at most 7d (default: kiln_hold_seconds)",
     )
 
     ssh = _command(commands, "ssh", "a shell on a node of a run's cluster, or one command there", _SSH_HELP)
@@ -187,6 +187,9 @@ def _options_of_runs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
     )
+    command.add_argument(
+        "--branch", metavar="NAME", help="branch of the model repo (default: model_repo_branch)"
+    )
     _run_id(command)
     _part_of_steps(command)
     command.add_argument(
@@ -194,6 +197,12 @@ def _options_of_runs(command: argparse.ArgumentParser) -> None:
         choices=["fail", "skip", "wait", "attach"],
         help="while others are at this work: exit 17, exit 99, wait, or follow that run to its end "
         "(default: kiln_if_running)",
+    )
+    command.add_argument(
+        "--wait-for-driver",
+        action="store_true",
+        help="while another command works on this very run, wait for it: a retry in Airflow whose first try "
+        "lost its worker",
     )
     command.add_argument(
         "--hold-on-failure",

@@ -86,10 +86,19 @@ NODES = Phase(
     PROVISION.needs | DEPLOY.needs,
 )
 
+# An action of its own, too: the checks of a whole run, and nothing after them. It is no phase of a run.
+PREFLIGHT = "preflight"
+
 # In the order of a whole run.
 TABLE: tuple[Phase, ...] = (LAUNCH, PROVISION, DEPLOY, ROLLBACK, STEP, TERMINATE)
 PLAYBOOKS: tuple[Phase, ...] = tuple(row for row in TABLE if row.work is Work.PLAYBOOK)
 # What a whole run does before its steps.
 BEFORE_STEPS: tuple[Phase, ...] = tuple(row for row in PLAYBOOKS if not row.on_request)
 # Names that ACTIONS knows in every pipeline; no step, group, pipeline or environment may have one of them.
-ACTIONS: tuple[str, ...] = (*(row.name for row in TABLE if row.work is not Work.STEP), BAKE_IMAGE.name)
+ACTIONS: tuple[str, ...] = (
+    *(row.name for row in TABLE if row.work is not Work.STEP),
+    BAKE_IMAGE.name,
+    PREFLIGHT,
+)
+# Actions that work on no run: each is the only one of its command.
+ALONE: tuple[str, ...] = (BAKE_IMAGE.name, PREFLIGHT)

@@ -9,7 +9,7 @@ from kiln.display import failure, terminal
 from kiln.emr import holding
 from kiln.errors import ClusterNotFoundError
 from kiln.identity import of_name
-from kiln.settings.model import Account
+from kiln.settings.model import Holding
 
 if TYPE_CHECKING:
     import argparse
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 def main(arguments: argparse.Namespace) -> int:
     """Hold the cluster of a run from now on; a hold that it has already is replaced."""
-    live = live_cluster.find(arguments, Account)
+    live = live_cluster.find(arguments, Holding)
     run = of_name(live.cluster.name)
     if run is None:
         raise ClusterNotFoundError(f"cluster {live.cluster.id} has no name that Kiln gives")
-    held = holding.hold(live.context, live.cluster, arguments.seconds, live.ledger(run))
+    held = holding.hold(
+        live.context, live.cluster, arguments.seconds or live.account.kiln_hold_seconds, live.ledger(run)
+    )
     if failure.wants_json(arguments):
         head = {"version": 1, "kind": "hold", "environment": run.environment, "pipeline": run.pipeline}
         more = {"run_id": run.run_id, "cluster_id": live.cluster.id, "held_until": held.until}

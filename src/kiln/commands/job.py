@@ -33,7 +33,7 @@ class Job:
     """What one command does: for which run, with which account and limits, and which phases.
 
     `parallel_runs` runs of the pipeline may be at work at once (0: any number). `if_running` says what to do
-    when others are at this work.
+    when others are at this work; `waits_for_driver`: another command of this run is waited for in any case.
     """
 
     question: Question
@@ -49,6 +49,7 @@ class Job:
     explain: Explain = step_terms.no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
+    waits_for_driver: bool = False
 
     @property
     def identity(self) -> Identity:

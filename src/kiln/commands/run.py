@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ from kiln.commands import bake_image, run_end, shared
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
 from kiln.diagnosis import applications, diagnose
+from kiln.display import failure, terminal
 from kiln.emr import finding
+from kiln.emr.states import Verdict
 from kiln.errors import KilnError, UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
 from kiln.runs import attempts, limits, model_repo_checks, preflight, selection, step_parts
+from kiln.runs.result import Result
 from kiln.settings import names, resolve
 
 if TYPE_CHECKING:
@@ -56,6 +60,8 @@ def _run(session: Session) -> int:
         return run_end.end(session, asked)
     if wanted == [phases.BAKE_IMAGE.name]:
         return bake_image.bake(session, asked)
+    if wanted == [phases.PREFLIGHT]:
+        return _preflight(session, asked)
     return execute(session, asked, lambda steps: selection.make(wanted, steps, part))
 
 
@@ -68,10 +74,19 @@ def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -
         root=root,
         environment=arguments.env,
         pipeline=arguments.pipeline,
-        extra=(*(_absolute(extra) for extra in arguments.extra), *_hold(arguments, wanted)),
+        extra=(
+            *(_absolute(extra) for extra in arguments.extra),
+            *_branch(arguments.branch),
+            *_hold(arguments, wanted),
+        ),
         run_id=given,
         date=names.check_date(arguments.date) if arguments.date is not None else None,
     )
+
+
+def _branch(name: str | None) -> tuple[str, ...]:
+    """Return --branch as the setting that it stands for. Raises UsageError for what could be a template."""
+    return () if name is None else (json.dumps({"model_repo_branch": names.check_branch(name)}),)
 
 
 def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -91,12 +106,36 @@ def _absolute(extra: str) -> str:
     return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
-def execute(session: Session, question: resolve.Question, select: Select, *, resumes: bool = False) -> int:
-    """Do everything that can be known, and refused, without AWS; then the rest."""
+def _preflight(session: Session, question: resolve.Question) -> int:
+    """Make the checks of a whole run; nothing is locked, written or launched."""
+    context, _, _ = _checked(session, question, lambda steps: selection.make([], steps))
+    result = Result(
+        environment=question.environment,
+        pipeline=question.pipeline,
+        run_id=question.run_id or "",
+        verdict=Verdict.NO_STEP.value,
+        message=f"preflight: pipeline {question.pipeline} can run in {question.environment}",
+    )
+    context.report(result.message)
+    if failure.wants_json(session.arguments):
+        terminal.out_json(result)
+    return result.exit_code
+
+
+def _checked(
+    session: Session, question: resolve.Question, select: Select
+) -> tuple[Context, Driver, tuple[ClusterShape, Selection]]:
+    """Return what a run works with, after all that can be known, and refused, before it has any effect."""
     driver, shape, selected = _settings(question, select)
     context = session.context(driver)
     preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), selected)
     session.stop.check()
+    return context, driver, (shape, selected)
+
+
+def execute(session: Session, question: resolve.Question, select: Select, *, resumes: bool = False) -> int:
+    """Do everything that can be known, and refused, without AWS; then the rest."""
+    context, driver, (shape, selected) = _checked(session, question, select)
     meant = msgspec.structs.replace(question, run_id=question.run_id or _only_live_run(context, question))
     meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
@@ -112,6 +151,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         expected=lambda: _expected(question.root, driver),
         parallel_runs=driver.kiln_parallel_runs,
         if_running=session.arguments.if_running or driver.kiln_if_running,
+        waits_for_driver=session.arguments.wait_for_driver,
         resumes=resumes,
         explain=lambda context, cluster, step: diagnose.cause_of(
             context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)

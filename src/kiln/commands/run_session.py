@@ -77,7 +77,12 @@ class Session:
             self._notify(context, job, result, secrets.token_hex(8))
             return result.exit_code
         began, seconds = context.clock.monotonic(), job.limits.run_seconds
-        found = if_running.enter(job.arrival(context), job.if_running, timeout_seconds=seconds)
+        found = if_running.enter(
+            job.arrival(context),
+            job.if_running,
+            waits_for_driver=job.waits_for_driver,
+            timeout_seconds=seconds,
+        )
         if isinstance(found, Result):
             self.show(found, is_own=False)
             return found.exit_code

@@ -15,47 +15,55 @@ if TYPE_CHECKING:
     from kiln.settings.model import IfRunning
 
 
-def enter(arrival: Arrival, policy: IfRunning, *, timeout_seconds: float) -> AtWork | Result:
+def enter(
+    arrival: Arrival, policy: IfRunning, *, timeout_seconds: float, waits_for_driver: bool = False
+) -> AtWork | Result:
     """Begin to work, or return the result of the run that was followed instead (`attach`).
 
+    `waits_for_driver`: another command of this very run is waited for, whatever the policy about other runs.
     Raises LockedError: with exit code 17 for `fail`, 99 for `skip`; 17 for `skip`, too, when no other run is
     at work: a driver of this run stands in its ledger, or the place of a dead run could not be taken. `wait`
     and `attach` raise DeadlineError (16) after `timeout_seconds` and InterruptedRunError; what others do is
     never ended by that.
     """
-    try:
-        return arrival.enter()
-    except LockedError as busy:
-        if policy == "skip" and busy.run_id not in {"", arrival.identity.run_id}:
-            raise LockedError(f"skipped: {busy.message}", exit_code=ExitCode.SKIP) from busy
-        if policy == "attach" and busy.run_id:
-            arrival.context.report(f"{busy.message}: following it")
-            return following.follow(arrival, busy.run_id, timeout_seconds=timeout_seconds)
-        if policy != "wait":
-            raise
-        return _wait(arrival, busy, timeout_seconds)
-
-
-def _wait(arrival: Arrival, busy: LockedError, timeout_seconds: float) -> AtWork:
-    """Try again and again until the others are done; report each change of whom is waited for."""
-    context = arrival.context.within(timeout_seconds)
-    interval = Interval(context, arrival.limits.interval_seconds)
-    shown: tuple[str, str] | None = None
+    wait = _Wait(arrival, timeout_seconds)
     while True:
-        now = (busy.run_id, busy.driver_id)
-        if now != shown:
+        try:
+            return arrival.enter()
+        except LockedError as busy:
+            own = arrival.identity.run_id
+            if policy == "wait" or (waits_for_driver and busy.run_id == own):
+                wait.once(busy)
+                continue
+            if policy == "skip" and busy.run_id not in {"", own}:
+                raise LockedError(f"skipped: {busy.message}", exit_code=ExitCode.SKIP) from busy
+            if policy == "attach" and busy.run_id:
+                arrival.context.report(f"{busy.message}: following it")
+                return following.follow(arrival, busy.run_id, timeout_seconds=timeout_seconds)
+            raise
+
+
+class _Wait:
+    """The pauses until others are done, up to a deadline; each change of whom is waited for is reported."""
+
+    def __init__(self, arrival: Arrival, timeout_seconds: float) -> None:
+        self._context = arrival.context.within(timeout_seconds)
+        self._seconds = timeout_seconds
+        self._interval = Interval(self._context, arrival.limits.interval_seconds)
+        self._shown: tuple[str, str] | None = None
+
+    def once(self, busy: LockedError) -> None:
+        """Wait for one interval. Raises DeadlineError (16), InterruptedRunError."""
+        context, now = self._context, (busy.run_id, busy.driver_id)
+        if now != self._shown:
             context.report(f"waiting: {busy.message}")
         if context.is_over():
             raise DeadlineError(
-                f"waited {timeout_seconds:.0f} s: {busy.message}",
+                f"waited {self._seconds:.0f} s: {busy.message}",
                 fix="raise kiln_run_timeout_seconds, or see what that run does",
                 details=busy.details,
-            )
+            ) from busy
         left = context.ends_at - context.clock.monotonic()
-        context.clock.wait(min(interval.next(changed=now != shown), left), context.stop.event)
+        context.clock.wait(min(self._interval.next(changed=now != self._shown), left), context.stop.event)
         context.stop.check()
-        shown = now
-        try:
-            return arrival.enter()
-        except LockedError as error:
-            busy = error
+        self._shown = now

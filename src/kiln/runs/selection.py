@@ -129,11 +129,12 @@ def make(wanted: Sequence[str], steps: Sequence[StepSettings], part: Part = EVER
             "--only, --from and --until choose steps of a whole run", fix="leave them out, or ACTIONS"
         )
     known = known_actions(steps)
-    if phases.BAKE_IMAGE.name in wanted:
-        raise UsageError(
-            f"{phases.BAKE_IMAGE.name} belongs to no run: it is the only action of its command",
-            fix="run it by itself, before the launch",
-        )
+    for name in phases.ALONE:
+        if name in wanted:
+            raise UsageError(
+                f"{name} belongs to no run: it is the only action of its command",
+                fix="run it by itself, before the launch",
+            )
     for action in wanted:
         if action not in known:
             raise UsageError(
