@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pendulum
+from croniter import croniter
 
 from kiln_airflow import checks, settings
 from kiln_airflow.checks import SettingsError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _DATE = r"^(\d{4}-\d{2}-\d{2})?$"
 # What --branch of scripts/kiln takes; empty: the pipeline's own.
 _BRANCH = rf"^({checks.BRANCH})?$"
+_NAMED_SCHEDULES = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 # An Airflow installation may belong to one environment: its DAGs offer that one first.
 _ENVIRONMENT_VARIABLE = "KILN_ENV"
 
@@ -59,7 +61,9 @@ def new_dag(pipeline: Pipeline) -> Any:
     dag = pipeline.dag
     try:
         # Of data intervals, in both versions: the date of a run is that of the day that its data is of.
-        schedule = CronDataIntervalTimetable(dag.schedule, timezone=dag.timezone) if dag.schedule else None
+        schedule = (
+            CronDataIntervalTimetable(_cron(dag.schedule), timezone=dag.timezone) if dag.schedule else None
+        )
         return DAG(
             dag_id=pipeline.name,
             schedule=schedule,
@@ -81,6 +85,13 @@ def new_dag(pipeline: Pipeline) -> Any:
             f"group_vars: pipeline {pipeline.name}: dag.schedule is {checks.shown(dag.schedule)}: {error}",
             fix="correct dag.schedule there",
         ) from error
+
+
+def _cron(text: str) -> str:
+    """Return a cron expression or one of Airflow's names for some. Airflow 3 reads it only much later."""
+    if text not in _NAMED_SCHEDULES:
+        croniter(text)
+    return text
 
 
 def _params(pipeline: Pipeline) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""Run by Airflow's own Python: makes the DAGs of a checkout and runs those that are asked for. Prints JSON.
+
+python run_dags.py CHECKOUT {"pipeline": {"param": "value"}, …}
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+# What importing it read and started: seen by an audit hook, before anything of Kiln's is imported.
+SEEN: dict[str, list[str]] = {"open": [], "subprocess.Popen": [], "socket.connect": []}
+
+
+def audit(event: str, arguments: Any) -> None:
+    """Write down the files, programs and addresses that the process asks the system for."""
+    if event in SEEN and (event != "open" or isinstance(arguments[0], str)):
+        SEEN[event].append(str(arguments[0]))
+
+
+def value(one: Any) -> str:
+    """Return the text of an enum."""
+    return str(getattr(one, "value", one))
+
+
+def described(dag: Any) -> dict[str, Any]:
+    """Return what a test looks at."""
+    tasks = {
+        task.task_id: {
+            "upstream": sorted(task.upstream_task_ids),
+            "rule": value(task.trigger_rule),
+            "pool": task.pool,
+            "retries": task.retries,
+            "command": getattr(task, "bash_command", None),
+            "setup": task.is_setup,
+            "teardown": task.is_teardown,
+        }
+        for task in dag.tasks
+    }
+    params = {name: dag.params.get_param(name).schema | {"value": dag.params[name]} for name in dag.params}
+    return {"tasks": tasks, "params": params, "tags": sorted(dag.tags), "catchup": dag.catchup}
+
+
+def ran(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:
+    """Run a DAG; return the states of the run and of its tasks, and the XCom of the step sd."""
+    try:
+        run = dag.test(run_conf=conf)
+    except Exception as error:  # noqa: BLE001  # params that Airflow refuses
+        return {"error": str(error)}
+    instances = run.get_task_instances()
+    states = {one.task_id: value(one.state) for one in instances}
+    xcom = next((one.xcom_pull(task_ids="sd") for one in instances if one.task_id == "sd"), None)
+    return {"run": value(run.state), "tasks": states, "xcom": xcom}
+
+
+def main() -> None:
+    checkout, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    sys.path[:0] = [str(checkout / "dags"), str(checkout / "src")]
+    import kiln_airflow.factory  # noqa: PLC0415  # Airflow itself reads files when it is imported
+
+    sys.addaudithook(audit)
+    pipelines = importlib.import_module("pipelines")
+
+    seen = {name: list(values) for name, values in SEEN.items()}
+    _, problems = kiln_airflow.factory.dags(checkout)
+    answer = {
+        "dags": {name: described(dag) for name, dag in pipelines.made.items()},
+        "problems": problems,
+        "seen": seen,
+        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "runs": {name: ran(pipelines.made[name], conf) for name, conf in runs.items()},
+    }
+    print("\n" + json.dumps(answer))  # noqa: T201  # the test reads it
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""DAGs of the factory, made and run by a real Airflow: their form, their colour, what is tried again.
+
+All of them are made and run in one process of Airflow, which takes a while to start.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hostile import COMMANDS
+from tests.unit.airflow.conftest import Checkout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.processes
+LAUNCH = "launch,provision,deploy"
+ALL = ("previous_run", "preflight", "launch", "sd", "cdd", "terminate", "verdict")
+GRAPH = [
+    {"name": "a"},
+    {"name": "b", "needs": ["a"]},
+    {"name": "c", "needs": ["a"], "args": "{{ x }}"},
+    {"name": "tidy", "always": True},
+]
+
+
+class Scenario(NamedTuple):
+    """A pipeline's key `dag` beside the usual values, exit codes of its actions, and a run's conf."""
+
+    dag: dict[str, Any]
+    codes: dict[str, list[int]]
+    conf: dict[str, Any] | None = None
+    steps: Sequence[dict[str, Any]] = ({"name": "sd"}, {"name": "cdd"})
+
+
+SCENARIOS = {
+    "good": Scenario({}, {}, {"environment": "local", "date": "2026-11-20", "branch": "feature/x"}),
+    "retried": Scenario({}, {"sd": [12, 0]}, {}),
+    "failing_step": Scenario({}, {"cdd": [14]}, {}),
+    "failing_launch": Scenario({"retries": 0}, {LAUNCH: [13]}, {}),
+    "failing_end": Scenario({}, {"terminate": [20]}, {}),
+    "bad_settings": Scenario({"retries": 3}, {"preflight": [2]}, {}),
+    "missing": Scenario({"retries": 3}, {"preflight": [10]}, {}),
+    "kept_out": Scenario({"if_running": "skip"}, {LAUNCH: [99]}, {}),
+    "held": Scenario({}, {"hold": [0]}, {"terminate": False}),
+    "nothing_to_hold": Scenario({}, {"hold": [18]}, {"terminate": False}),
+    "poisoned_env": Scenario({"retries": 0}, {}, {"environment": COMMANDS[0]}),
+    "poisoned_date": Scenario({"retries": 0}, {}, {"date": "$(touch x)"}),
+    "poisoned_branch": Scenario({"retries": 0}, {}, {"branch": "{{ 7*7 }}"}),
+    "poisoned_switch": Scenario({"retries": 0}, {}, {"terminate": "false; rm -rf /"}),
+    "unknown_conf": Scenario({}, {}, {"bash_command": "touch x", "env": {"KILN_SCRIPT": "x"}}),
+    "graph": Scenario({"pool": "emr", "tags": ["x"], "wait_for_previous": "no"}, {}, None, GRAPH),
+    "bare": Scenario({"schedule": "@daily", "catchup": True}, {}, None, ()),
+    "other_texts": Scenario({"owner": "$(x)", "pool": "`y`", "schedule": "0 5 * * *"}, {}),
+    "wrong_number": Scenario({"retries": "two"}, {}),
+    "wrong_cron": Scenario({"schedule": "every day"}, {}),
+}
+
+
+class Done(NamedTuple):
+    """What Airflow told about all DAGs, and the checkout that was called."""
+
+    checkout: Checkout
+    answer: dict[str, Any]
+
+    def states(self, name: str) -> dict[str, str]:
+        """Return the states of a run's tasks that are not `success`."""
+        tasks = self.answer["runs"][name]["tasks"]
+        assert set(tasks) == set(ALL)
+        return {task: state for task, state in tasks.items() if state != "success"}
+
+    def colour(self, name: str) -> str:
+        return str(self.answer["runs"][name]["run"])
+
+    def actions(self, name: str) -> list[str]:
+        return [one["action"] for one in self.checkout.calls(name) if one["action"] != "notify"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    checkout = Checkout(tmp_path_factory.mktemp("kiln") / "checkout")
+    usual = {"environment": "prod", "retry_delay_seconds": 1, "terminate_retries": 0}
+    for name, one in SCENARIOS.items():
+        checkout.add(name, usual | one.dag, list(one.steps), one.codes)
+    runs = {name: one.conf for name, one in SCENARIOS.items() if one.conf is not None}
+    home: Path = tmp_path_factory.mktemp("airflow")
+    return Done(checkout, checkout.airflow(home, runs))
+
+
+def test_a_good_run_is_green_and_does_each_action_once(done: Done) -> None:
+    assert (done.colour("good"), done.states("good")) == ("success", {})
+    assert done.actions("good") == ["preflight", LAUNCH, "sd", "cdd", "terminate"]
+
+
+def test_values_reach_the_command_as_variables(done: Done) -> None:
+    _, _, step, _, end = done.checkout.calls("good")
+    assert step["argv"][:3] == ["run", "good", "sd"]
+    assert {"--env=local", "--date=2026-11-20", "--branch=feature/x"} <= set(step["argv"])
+    assert end["argv"] == ["run", "good", "terminate", "--env=local", "--output=json"]
+    assert (step["env"]["AIRFLOW_CTX_TRY_NUMBER"], step["env"]["KILN_TASK_TRIES"]) == ("1", "2")
+    assert step["env"]["KILN_LOG_URL"].startswith("http")
+
+
+def test_airflows_own_configuration_stays_with_airflow(done: Done) -> None:
+    """It may hold the password of its database."""
+    variables = [name for one in done.checkout.calls("good") for name in one["env"]]
+    assert not [name for name in variables if name.startswith("AIRFLOW__")]
+
+
+def test_the_last_line_of_a_task_is_its_xcom(done: Done) -> None:
+    told = {"action": "sd", "exit_code": 0, "message": "sd says 0", "fix": "do it"}
+    assert done.answer["runs"]["good"]["xcom"] == told
+
+
+def test_a_failed_try_is_made_again(done: Done) -> None:
+    assert (done.colour("retried"), done.states("retried")) == ("success", {})
+    assert done.actions("retried").count("sd") == 2
+
+
+def test_a_failed_step_makes_the_run_red_and_its_cluster_is_ended(done: Done) -> None:
+    assert done.colour("failing_step") == "failed"
+    assert done.states("failing_step") == {"cdd": "failed", "verdict": "upstream_failed"}
+    assert done.actions("failing_step") == ["preflight", LAUNCH, "sd", "cdd", "cdd", "terminate"]
+    assert "kiln ended with exit code 14: cdd says 14; fix: do it" in done.answer["log"]
+
+
+def test_a_failed_launch_is_followed_by_the_end_of_what_it_left(done: Done) -> None:
+    assert done.colour("failing_launch") == "failed"
+    assert done.states("failing_launch")["launch"] == "failed"
+    assert done.actions("failing_launch") == ["preflight", LAUNCH, "terminate"]
+
+
+def test_an_end_that_is_not_confirmed_makes_the_run_red(done: Done) -> None:
+    assert done.colour("failing_end") == "failed"
+    assert done.states("failing_end") == {"terminate": "failed", "verdict": "upstream_failed"}
+
+
+@pytest.mark.parametrize("name", ["bad_settings", "missing"])
+def test_what_no_further_try_can_change_is_tried_once_and_costs_nothing(done: Done, name: str) -> None:
+    assert done.colour(name) == "failed"
+    assert done.actions(name) == ["preflight"]
+    assert done.states(name)["preflight"] == "failed"
+
+
+def test_a_run_that_another_one_keeps_out_is_skipped(done: Done) -> None:
+    assert done.colour("kept_out") == "success"
+    assert done.states("kept_out") == dict.fromkeys(["launch", "sd", "cdd", "verdict"], "skipped")
+    assert "--if-running=skip" in done.checkout.calls("kept_out")[1]["argv"]
+
+
+@pytest.mark.parametrize("name", ["held", "nothing_to_hold"])
+def test_with_terminate_switched_off_the_cluster_is_held(done: Done, name: str) -> None:
+    assert done.colour(name) == "success"
+    assert done.states(name) == {"terminate": "skipped", "verdict": "skipped"}
+    assert done.checkout.calls(name)[-1]["argv"] == ["hold", name, "--env=prod", "--output=json"]
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("poisoned")])
+def test_a_param_that_is_none_reaches_no_command(done: Done, name: str) -> None:
+    run = done.answer["runs"][name]
+    assert run.get("run", "failed") == "failed"
+    assert done.actions(name) == []
+
+
+def test_what_else_a_conf_holds_changes_nothing(done: Done) -> None:
+    assert done.colour("unknown_conf") == "success"
+    assert done.actions("unknown_conf") == done.actions("good")
+
+
+def test_steps_are_tasks_in_the_order_of_their_needs(done: Done) -> None:
+    tasks = done.answer["dags"]["graph"]["tasks"]
+    assert {name: one["upstream"] for name, one in tasks.items()} == {
+        "preflight": [],
+        "launch": ["preflight"],
+        "a": ["launch"],
+        "b": ["a"],
+        "c": ["a"],
+        "tidy": ["a", "b", "c"],
+        "terminate": ["preflight", "tidy"],
+        "verdict": ["terminate", "tidy"],
+    }
+    assert (tasks["tidy"]["rule"], tasks["b"]["rule"]) == ("all_done", "all_success")
+    assert (tasks["preflight"]["setup"], tasks["terminate"]["teardown"]) == (True, True)
+
+
+def test_a_cluster_ends_without_waiting_for_the_pool(done: Done) -> None:
+    tasks = done.answer["dags"]["graph"]["tasks"]
+    assert (tasks["b"]["pool"], tasks["terminate"]["pool"]) == ("emr", "default_pool")
+
+
+def test_a_pipeline_without_steps_has_a_dag(done: Done) -> None:
+    bare = done.answer["dags"]["bare"]
+    assert bare["tasks"]["terminate"]["upstream"] == ["launch", "preflight"]
+    assert bare["catchup"] is True
+
+
+def test_wrong_settings_leave_the_other_pipelines_their_dags(done: Done) -> None:
+    assert SCENARIOS.keys() - done.answer["dags"].keys() == {"wrong_number", "wrong_cron"}
+    cron, number = done.answer["problems"]
+    assert number == (
+        "group_vars/wrong_number.yml: dag.retries is 'two': expected a whole number from 0 to 100; "
+        "fix: correct dag.retries there"
+    )
+    assert "wrong_cron" in cron
+    assert "dag.schedule is 'every day'" in cron
+
+
+def test_commands_of_tasks_are_constants(done: Done) -> None:
+    dags = [done.answer["dags"][name] for name in ("good", "failing_step", "other_texts", "held")]
+    commands = [{name: one["command"] for name, one in dag["tasks"].items()} for dag in dags]
+    assert all(one == commands[0] for one in commands)
+    assert "{{" not in json.dumps(commands)
+
+
+def test_making_dags_reads_settings_and_starts_nothing(done: Done) -> None:
+    seen = done.answer["seen"]
+    assert (seen["subprocess.Popen"], seen["socket.connect"]) == ([], [])
+    settings = [name for name in seen["open"] if name.endswith(".yml")]
+    # Each pipeline once, each inventory once.
+    assert len(settings) == len(SCENARIOS) + 2, settings
+    assert not {"ansible", "boto3", "kiln"} & set(done.answer["modules"])
