@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -94,11 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "run a pipeline, or single actions of it", _RUN_HELP)
     run.add_argument("pipeline", metavar="PIPELINE")
     run.add_argument("actions", metavar="ACTIONS", nargs="?", help="comma list; none = the whole pipeline")
+    run.add_argument(
+        "--if-no-cluster",
+        choices=[phases.LAUNCH.name, "fail"],
+        help="for steps whose run has no live cluster: make one first, or exit 18 (default: fail)",
+    )
     _options_of_runs(run)
 
     resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
     resume.add_argument("pipeline", metavar="PIPELINE")
     _options_of_runs(resume)
+    resume.set_defaults(if_no_cluster="fail")  # it launches in any case
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")
@@ -236,6 +243,13 @@ def _count(text: str) -> int:
     return int(text[:9])
 
 
+def _request(text: str) -> str:
+    """Read the id of a request, which goes into the ledger."""
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,60}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no id of letters, digits and _ . : -, at most 60")
+    return text
+
+
 def _port(text: str) -> int:
     """Read the first of three ports that an ordinary user may open."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len("65533") else 0
@@ -267,6 +281,13 @@ def _part_of_steps(command: argparse.ArgumentParser) -> None:
     command.add_argument("--from", dest="first", metavar="NAME", help="this step and all that need it")
     command.add_argument("--until", dest="last", metavar="NAME", help="this step and all that it needs")
     command.add_argument("--again", action="store_true", help="run steps again that are complete")
+    command.add_argument(
+        "--again-once",
+        metavar="ID",
+        type=_request,
+        help="--again, but for steps that were added with the same ID already: a task that was cleared, and "
+        "its retries",
+    )
 
 
 def _command_of(arguments: argparse.Namespace) -> int:

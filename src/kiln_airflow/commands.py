@@ -17,7 +17,10 @@ _DATA = ' --date="$KILN_DATE" ${KILN_BRANCH:+--branch="$KILN_BRANCH"}'
 PREFLIGHT = _CALL + _DATA
 # After the loss of a worker its command may still be at work: the next try waits for that one, and attaches.
 LAUNCH = _CALL + _DATA + ' --if-running="$KILN_IF_RUNNING" --wait-for-driver'
-STEP = _CALL + _DATA + " --wait-for-driver"
+STEP = (
+    _CALL + _DATA + ' --if-running="$KILN_IF_RUNNING" --wait-for-driver'
+    ' --if-no-cluster="$KILN_IF_NO_CLUSTER" ${KILN_AGAIN:+--again-once="$KILN_AGAIN"}'
+)
 # With terminate switched off the cluster is held, and the task is skipped (99). 18: there is none.
 TERMINATE = f"""\
 if [[ $KILN_TERMINATE == false ]]; then

@@ -48,7 +48,8 @@ class Tasks:
     def step(self, name: str) -> Any:
         """Return the task of a step."""
         always = any(one.name == name and one.always for one in self.pipeline.steps)
-        more = {"if_no_cluster": "fail" if always else self.pipeline.dag.if_no_cluster}
+        dag = self.pipeline.dag
+        more = {"if_no_cluster": "fail" if always else dag.if_no_cluster, "if_running": dag.if_running}
         rule = "all_done" if always else "all_success"
         return self._kiln(name, commands.STEP, name, more, trigger_rule=rule)
 

@@ -21,7 +21,7 @@ from kiln.errors import KilnError, UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
-from kiln.runs import attempts, limits, model_repo_checks, preflight, selection, step_parts
+from kiln.runs import attempts, limits, model_repo_checks, preflight, preparing, selection, step_parts
 from kiln.runs.result import Result
 from kiln.settings import names, resolve
 
@@ -140,6 +140,8 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
     meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
         driver, shape, selected = _settings(meant, select)
+    if session.arguments.if_no_cluster == phases.LAUNCH.name and selected.only_steps:
+        selected = _with_cluster(context, driver, meant, selected)
     job = Job(
         question=meant,
         account=driver,
@@ -161,6 +163,24 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         ),
     )
     return session.execute(context, job)
+
+
+def _with_cluster(
+    context: Context, driver: Driver, question: resolve.Question, selected: Selection
+) -> Selection:
+    """Return the selection with what makes its cluster, when that is not there or not ready."""
+    identity = Identity(
+        environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
+    )
+    ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity)
+    usable = finding.usable(context, identity, ledger)
+    whole = preparing.completed(
+        selected, driver.steps, ledger.read_if_possible(), usable[-1].id if usable else None
+    )
+    if whole is not selected:
+        context.report(f"no cluster of this run is ready: {', '.join(whole.names)}")
+        preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), whole)
+    return whole
 
 
 def _settings(question: resolve.Question, select: Select) -> tuple[Driver, ClusterShape, Selection]:

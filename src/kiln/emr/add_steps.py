@@ -40,22 +40,30 @@ class _RetryError(Exception):
 
 
 def add(
-    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, again: bool = False
+    context: Context,
+    cluster_id: str,
+    step: StepSettings,
+    ledger: Ledger,
+    *,
+    again: bool = False,
+    request: str = "",
 ) -> tuple[Step, bool]:
     """Make sure that the step is on the cluster; return it, and whether it was added now.
 
     A step of this run that is active or complete is not added again; one that failed or was cancelled is, and
-    with `again` a complete one, too. Raises UsageError when the active or complete one was added with another
-    identity (jar, arguments, code, environment, inputs), FencedError (17) when another command has taken
-    over, StepCancelledError (15) when somebody has cancelled the run, ThrottledError when AWS took no call.
+    with `again` a complete one, too. `request` (what asked for that) is written down with an addition. Raises
+    UsageError when the active or complete one was added with another identity (jar, arguments, code,
+    environment, inputs), FencedError (17) when another command has taken over, StepCancelledError (15) when
+    somebody has cancelled the run, ThrottledError when AWS took no call.
     """
     return lost_calls.repeated_while_throttled(
-        context, lambda: _known_or_added(context, cluster_id, step, ledger, again=again)
+        context,
+        lambda: _known_or_added(context, cluster_id, step, ledger, again=again, asked_by=request),
     )
 
 
 def _known_or_added(
-    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, again: bool
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, *, again: bool, asked_by: str
 ) -> tuple[Step, bool]:
     for _ in range(_TRIES):
         known = known_steps.of(context, cluster_id, step, ledger)
@@ -64,7 +72,7 @@ def _known_or_added(
             _refuse_another_identity(context, step, known, identity)
             return known.step, False
         try:
-            _intend(ledger, cluster_id, step, known.newest, identity)
+            _intend(ledger, step, known.newest, _intent(ledger, cluster_id, step, identity, asked_by))
             return _add(context, cluster_id, step, ledger), True
         except _RetryError as error:
             context.report(str(error))
@@ -83,21 +91,25 @@ def attached(context: Context, cluster_id: str, step: StepSettings, ledger: Ledg
     return known.step
 
 
-def _intend(
-    ledger: Ledger, cluster_id: str, step: StepSettings, newest: StepEntry | None, identity: StepIdentity
-) -> None:
-    """Write down the addition. Raises _RetryError when another process has done so meanwhile."""
-    intent = StepEntry(
+def _intent(
+    ledger: Ledger, cluster_id: str, step: StepSettings, identity: StepIdentity, asked_by: str
+) -> StepEntry:
+    return StepEntry(
         name=step.name,
         cluster_id=cluster_id,
         intent_at=ledger.now(),
         identity=identity,
         optional=step.optional,
+        request=asked_by,
     )
+
+
+def _intend(ledger: Ledger, step: StepSettings, newest: StepEntry | None, intent: StepEntry) -> None:
+    """Write down the addition. Raises _RetryError when another process has done so meanwhile."""
 
     def change(run: Run) -> None:
         # The write has a condition on what is read here, so only one of two processes adds the step.
-        if next(entries_of(run, step.name, cluster_id), None) != newest:
+        if next(entries_of(run, step.name, intent.cluster_id), None) != newest:
             raise _RetryError(f"step {step.name}: another process has added it")
         run.steps.append(intent)
 

@@ -97,6 +97,8 @@ class StepEntry(msgspec.Struct, kw_only=True):
     identity: StepIdentity | None = None
     # Its failure does not fail the run.
     optional: bool = False
+    # What asked for this addition although the step was complete (--again-once); empty: nothing.
+    request: Annotated[str, Meta(max_length=100)] = ""
 
 
 class Phase(msgspec.Struct, kw_only=True):

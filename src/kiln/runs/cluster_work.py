@@ -177,6 +177,7 @@ class ClusterWork:
             ledger=self.scope.ledger,
             limits=self.limits,
             needs=self.plan.needs,
+            request=self.plan.selection.request,
             # Where the cluster stays, its steps must not go on unseen.
             cancels=not self.plan.ends or self.limits.hold_seconds > 0,
             phase=self.phase_log.phase,

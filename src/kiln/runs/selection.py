@@ -46,9 +46,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[SelectedPhase, ...]
     whole: bool
     ends: bool
-    # What each step of the pipeline waits for (settings.step_needs), and which steps run also when complete.
+    # What each step of the pipeline waits for (settings.step_needs), and which steps run also when complete:
+    # with a `request`, only while their last try was not added for it.
     step_needs: Needs = {}
     again: frozenset[str] = frozenset()
+    request: str = ""
 
     @property
     def launches(self) -> bool:
@@ -59,6 +61,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     def only_ends(self) -> bool:
         """Return whether this is the end of a cluster and nothing else."""
         return not self.phases
+
+    @property
+    def only_steps(self) -> bool:
+        """Return whether these are steps and nothing else: neither a launch nor the cluster's end."""
+        return bool(self.phases) and not self.ends and all(phase.step for phase in self.phases)
 
     @property
     def steps(self) -> tuple[StepSettings, ...]:
@@ -123,6 +130,7 @@ def make(wanted: Sequence[str], steps: Sequence[StepSettings], part: Part = EVER
             ends=True,
             step_needs=step_needs.of(steps),
             again=_names(chosen) if part.again else frozenset(),
+            request=part.request,
         )
     if not part.is_all:
         raise UsageError(
@@ -151,6 +159,7 @@ def make(wanted: Sequence[str], steps: Sequence[StepSettings], part: Part = EVER
         # Steps of a sequence that are asked for one by one run in the order asked for.
         step_needs=step_needs.of(_unique(chosen) if step_needs.is_sequence(steps) else steps),
         again=_names(chosen) if part.again else frozenset(),
+        request=part.request,
     )
 
 

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Which steps are meant, by names of steps or groups: these only, or from one on, or up to one.
 
-    `again`: those that are complete run, too.
+    `again`: those that are complete run, too; with a `request`, unless they were added for this request.
     """
 
     only: tuple[str, ...] = ()
     first: str = ""
     last: str = ""
     again: bool = False
+    request: str = ""
 
     @property
     def is_all(self) -> bool:
@@ -46,7 +47,14 @@ def asked(arguments: argparse.Namespace) -> Part:
     if arguments.only and (arguments.first or arguments.last):
         raise UsageError("--only names the steps already", fix="leave --from and --until out")
     only = tuple(word.strip() for word in (arguments.only or "").split(",") if word.strip())
-    return Part(only=only, first=arguments.first or "", last=arguments.last or "", again=arguments.again)
+    request = arguments.again_once or ""
+    return Part(
+        only=only,
+        first=arguments.first or "",
+        last=arguments.last or "",
+        again=arguments.again or bool(request),
+        request=request,
+    )
 
 
 def pick(steps: Sequence[StepSettings], part: Part) -> list[StepSettings]:

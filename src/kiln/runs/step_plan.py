@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiln.emr import finding
 from kiln.errors import UsageError
-from kiln.ledger.schema import StepIdentity
+from kiln.ledger.schema import REFUSED, StepIdentity
 from kiln.runs import to_do
 from kiln.runs.to_do import Decision
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kiln.identity import Identity
+    from kiln.ledger.schema import Run
     from kiln.reporter import Reporter
     from kiln.runs.result import Result
     from kiln.runs.scope import Scope
@@ -78,7 +79,7 @@ class StepPlan:
             self.selection.steps,
             needs=self.needs,
             cluster_id=usable[0].id if usable else None,
-            again=self.again,
+            again=self._again_now(run),
             expected=StepIdentity() if usable else self.expected(),
             whole=self.selection.whole,
         )
@@ -104,12 +105,20 @@ class StepPlan:
             chosen,
             needs=self.needs,
             cluster_id=cluster_id,
-            again=self.again,
+            again=self._again_now(run),
             whole=self.selection.whole,
         )
         self._refuse(decisions)
         self._show(decisions)
         return decisions
+
+    def _again_now(self, run: Run | None) -> frozenset[str]:
+        """Return which steps are to run again, without those that were added for the same request."""
+        request = self.selection.request
+        if run is None or not request:
+            return self.again
+        last = {entry.name: entry.request for entry in run.steps if entry.state != REFUSED}
+        return frozenset(name for name in self.again if last.get(name) != request)
 
     def _show(self, decisions: Sequence[Decision]) -> None:
         for line in (one.line for one in decisions if one.entry is not None):

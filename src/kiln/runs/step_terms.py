@@ -41,7 +41,8 @@ class Terms:
     """What whoever runs steps says once for all of them.
 
     `needs` is that of the whole pipeline (settings.step_needs.of). `cancels`: the cluster stays, so an
-    interrupted or late step must not go on unseen. `again` names the steps that run also when complete.
+    interrupted or late step must not go on unseen. `again` names the steps that run also when complete,
+    and `request` what asked for that.
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
     what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
     applications in YARN and says so. `before_step` is called before a step is added, `on_poll` with the
@@ -55,6 +56,7 @@ class Terms:
     needs: Needs
     cancels: bool
     again: Collection[str] = frozenset()
+    request: str = ""
     phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
     explain: Explain = no_cause
     kill: Kill = nothing

@@ -86,7 +86,12 @@ class Work:
             if not self._is_added(step):
                 self.terms.before_step(context)
             seen, added = add_steps.add(
-                context, self.cluster.id, step, self.terms.ledger, again=step.name in self.terms.again
+                context,
+                self.cluster.id,
+                step,
+                self.terms.ledger,
+                again=step.name in self.terms.again,
+                request=self.terms.request,
             )
         except (InterruptedRunError, FencedError, StepCancelledError) as error:
             # These are about the whole run: also an optional step ends with them.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.processes
 LAUNCH = "launch,provision,deploy"
 ALL = ("previous_run", "preflight", "launch", "sd", "cdd", "terminate", "verdict")
-GRAPH = [
+GRAPH: list[dict[str, Any]] = [
     {"name": "a"},
     {"name": "b", "needs": ["a"]},
     {"name": "c", "needs": ["a"], "args": "{{ x }}"},

@@ -1,0 +1,112 @@
+"""A step that Airflow clears or tries again: on the run's cluster, or on a new one; once for each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from kiln_commands import Commands
+from run_world import STEPS
+
+from kiln.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLEARED = ("--if-no-cluster", "launch", "--again-once", "2")
+DURABLE = tuple(msgspec.structs.replace(step, durable=True) for step in STEPS)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    one = Commands()
+    one.replace_parts(monkeypatch, tmp_path)
+    return one
+
+
+def do(world: Commands, *actions: str) -> None:
+    for action in actions:
+        assert world.kiln("r1", actions=(action,)) == ExitCode.OK
+
+
+def added(world: Commands) -> list[tuple[str, str]]:
+    """Return the steps of all clusters, in their order."""
+    return [(of.id, step.request.name) for of in world.aws.clusters.values() for step in of.steps]
+
+
+def ended(world: Commands) -> None:
+    do(world, "launch,provision,deploy", "sd", "cdd", "terminate")
+
+
+def test_without_the_option_a_step_of_an_ended_run_launches_nothing(world: Commands) -> None:
+    ended(world)
+    assert world.kiln("r1", actions=("sd",)) == ExitCode.CLUSTER_NOT_FOUND
+    assert len(world.aws.clusters) == 1
+
+
+@pytest.mark.parametrize("steps", [STEPS, DURABLE])
+def test_a_cleared_step_runs_again_alone_on_a_new_cluster_which_stays(world: Commands, steps: tuple) -> None:  # type: ignore[type-arg]  # of steps
+    world.settings["steps"] = steps
+    ended(world)
+    assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "sd")]
+    assert world.aws.live() == ["j-0002"]
+    names = [one.name for one in world.remembered("r1").phases]
+    assert names[-4:] == ["launch", "provision", "deploy", "sd"]
+
+
+def test_a_retry_of_a_cleared_step_does_not_run_it_once_more(world: Commands) -> None:
+    """The worker was lost after the step had been complete."""
+    world.settings["steps"] = DURABLE
+    ended(world)
+    for _ in range(2):
+        assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "sd")]
+    assert world.kiln("r1", *CLEARED[:-1], "3", actions=("sd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "sd"), ("j-0002", "sd")]
+
+
+def test_a_cleared_step_on_the_runs_own_cluster_launches_nothing(world: Commands) -> None:
+    do(world, "launch,provision,deploy", "sd", "cdd")
+    assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
+    assert added(world) == [("j-0001", "sd"), ("j-0001", "cdd"), ("j-0001", "sd")]
+
+
+def test_what_the_ended_cluster_took_with_it_is_made_again_first(world: Commands) -> None:
+    ended(world)
+    assert world.kiln("r1", *CLEARED, actions=("cdd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "sd"), ("j-0002", "cdd")]
+
+
+def test_what_outlives_a_cluster_is_not_made_again(world: Commands) -> None:
+    world.settings["steps"] = DURABLE
+    ended(world)
+    assert world.kiln("r1", *CLEARED, actions=("cdd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "cdd")]
+
+
+def test_a_step_that_somebody_marked_as_done_does_not_run(world: Commands) -> None:
+    do(world, "launch,provision,deploy", "terminate")
+    assert world.kiln("r1", *CLEARED, actions=("cdd",)) == ExitCode.OK
+    assert added(world) == [("j-0002", "cdd")]
+
+
+def test_a_cluster_that_a_killed_try_has_only_launched_is_made_ready(world: Commands) -> None:
+    ended(world)
+    do(world, "launch")
+    assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
+    assert added(world)[2:] == [("j-0002", "sd")]
+    assert [one.name for one in world.remembered("r1").phases][-3:] == ["provision", "deploy", "sd"]
+
+
+def test_another_runs_cluster_keeps_a_cleared_step_from_launching(world: Commands) -> None:
+    ended(world)
+    world.enter("r2")
+    assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.LOCKED
+    assert len(world.aws.clusters) == 1
+
+
+@pytest.mark.parametrize("text", ["", "a b", "x" * 61, "$(x)"])
+def test_a_request_has_a_plain_id(world: Commands, text: str) -> None:
+    assert world.kiln("r1", f"--again-once={text}", actions=("sd",)) == ExitCode.USAGE
