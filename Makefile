@@ -1,6 +1,6 @@
 # The verbs of this project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule molecule_quick end_to_end docs bench bench_nodes soak down clean
+.PHONY: help setup test_setup local demo check test lint unit box clients clients_quick molecule molecule_quick end_to_end airflow airflow_tests airflow_matrix docs bench bench_nodes soak down clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -16,6 +16,10 @@ test_setup: ## the same, with what only the tests need: a browser, Packer and ot
 local: setup ## the local account of the demo without a run: go on by hand, with playbooks or scripts/kiln
 	@$(BIN)/python examples/demo/local.py
 
+airflow: local ## a real Airflow 3 with the DAGs of this checkout, on the local AWS; Ctrl-C ends it
+	@scripts/setup --airflow
+	@$(BIN)/python examples/airflow/start_airflow.py
+
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate
 	@$(BIN)/python examples/demo/demo.py
 
@@ -23,7 +27,7 @@ check: setup ## before each commit: lint, and the tests that start no Ansible: t
 	@scripts/lint
 	@HOSTILE_EXAMPLES=20 $(BIN)/pytest -q -n 2 -m "not processes" tests/unit tests/layout emrbox/tests/unit
 
-test: test_setup lint unit box clients_quick molecule_quick end_to_end ## everything that CI checks
+test: test_setup lint unit box clients_quick molecule_quick airflow_tests end_to_end ## everything that CI checks
 
 lint: setup ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	@scripts/lint
@@ -48,6 +52,13 @@ molecule_quick: setup ## the same, the default scenario of each role
 
 end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
+
+airflow_tests: test_setup ## the DAGs in a real Airflow 3 with scheduler, LocalExecutor and PostgreSQL: five minutes
+	@$(BIN)/pytest -q tests/airflow
+
+airflow_matrix: test_setup ## the same in Airflow 2.11, the release that MWAA has
+	@scripts/setup --airflow_2
+	@KILN_TESTS_AIRFLOW=2 $(BIN)/pytest -q tests/airflow
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak

@@ -1,0 +1,147 @@
+"""Airflow's stable REST API, of Airflow 3 and of 2.11, as its user interface and its users call it."""
+
+from __future__ import annotations
+
+import json
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from airflow_settings import USER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from local_airflow import LocalAirflow
+
+HANG_SECONDS = 240.0  # a deadline for what hangs, not for what is slow
+POLL_SECONDS = 0.5
+ENDED = frozenset({"success", "failed"})
+
+
+class ApiError(Exception):
+    """The API refused a call; the message has its answer."""
+
+
+class AirflowApi:
+    """What somebody does in the user interface: trigger, clear, mark, look."""
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self._url = airflow.home.url
+        self._api, self._password = airflow.release.api, airflow.home.password
+        self._is_2 = airflow.release.name == "2"
+        self._headers = self._login()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Make one call below the API's address; return its document."""
+        answer = urllib3.request(
+            method,
+            f"{self._url}{self._api}{path}",
+            headers={**self._headers, "Content-Type": "application/json", "Accept": "application/json"},
+            body=None if body is None else json.dumps(body),
+            timeout=60,
+            retries=False,
+        )
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(f"{method} {path}: {answer.status} {answer.data.decode()[:2000]}")
+        return json.loads(answer.data) if answer.data else None
+
+    def wait_for_dags(self, *names: str) -> None:
+        """Wait until the DAGs are there, and let them run."""
+        self.until(
+            lambda: set(names) <= {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
+        )
+        for name in names:
+            self.call("PATCH", f"/dags/{name}", {"is_paused": False})
+
+    def import_errors(self) -> list[str]:
+        """Return why files of DAGs could not be read."""
+        return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
+
+    def trigger(self, dag: str, run: str, conf: dict[str, Any] | None = None, date: str | None = None) -> str:
+        """Trigger a DAG as with the button; return the run's id."""
+        body: dict[str, Any] = {"dag_run_id": run, "conf": conf or {}}
+        if date or not self._is_2:
+            body["logical_date"] = date
+        return str(self.call("POST", f"/dags/{dag}/dagRuns", body)["dag_run_id"])
+
+    def run_state(self, dag: str, run: str) -> str:
+        """Return the state of a DAG run: its colour."""
+        return str(self.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}")["state"])
+
+    def tasks(self, dag: str, run: str) -> dict[str, dict[str, Any]]:
+        """Return the task instances of a run by their ids."""
+        found = self.call("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances")["task_instances"]
+        return {one["task_id"]: one for one in found}
+
+    def states(self, dag: str, run: str) -> dict[str, str | None]:
+        """Return the states of a run's tasks by their ids."""
+        return {name: one["state"] for name, one in self.tasks(dag, run).items()}
+
+    def wait_for_run(self, dag: str, run: str, seconds: float = HANG_SECONDS) -> str:
+        """Wait until a DAG run has ended; return its state."""
+        self.until(lambda: self.run_state(dag, run) in ENDED, seconds, lambda: self.states(dag, run))
+        return self.run_state(dag, run)
+
+    def wait_for_task(self, dag: str, run: str, task: str, states: Iterable[str]) -> str:
+        """Wait until a task is in one of the states; return it."""
+        wanted = set(states)
+        self.until(
+            lambda: self.states(dag, run).get(task) in wanted, HANG_SECONDS, lambda: self.states(dag, run)
+        )
+        return str(self.states(dag, run)[task])
+
+    def set_state(self, dag: str, run: str, task: str, state: str) -> None:
+        """Mark a task as success or failed, as with the button; a task that runs is killed."""
+        path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}"
+        self.call("PATCH", path, {"new_state": state, **({"dry_run": False} if self._is_2 else {})})
+
+    def clear(self, dag: str, run: str, *tasks: str) -> None:
+        """Clear tasks of a run, and nothing downstream."""
+        body = {
+            "dag_run_id": run,
+            "task_ids": list(tasks),
+            "dry_run": False,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self.call("POST", f"/dags/{dag}/clearTaskInstances", body)
+
+    def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
+        """Return the log of one attempt of a task, a line for each event."""
+        path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/logs/{attempt}?"
+        content = self.call("GET", path + urlencode({"full_content": "true"}))["content"]
+        if isinstance(content, str):
+            return content
+        return "\n".join(
+            str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content
+        )
+
+    def result(self, dag: str, run: str, task: str) -> Any:
+        """Return what a task has left for others: its XCom."""
+        path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/return_value"
+        value = self.call("GET", path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def until(
+        self,
+        done: Callable[[], bool],
+        seconds: float = HANG_SECONDS,
+        explain: Callable[[], object] = lambda: "",
+    ) -> None:
+        """Return as soon as `done` says so; fail after a deadline with what `explain` returns."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"did not happen in {seconds:.0f} s: {explain()}")
+            time.sleep(POLL_SECONDS)
+
+    def _login(self) -> dict[str, str]:
+        if self._is_2:
+            return urllib3.make_headers(basic_auth=f"{USER}:{self._password}")
+        answer = urllib3.request(
+            "POST", f"{self._url}/auth/token", json={"username": USER, "password": self._password}
+        )
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
