@@ -8,9 +8,7 @@ Each file of tests is a pytest of its own, started by whichever checkout is free
 
 from __future__ import annotations
 
-import os
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
+from checkout_copy import CHECKOUT, copy_checkout
+
 _TESTS = "tests/end_to_end"
 # They take longest: a file that begins last should be a short one.
 _FIRST = (
@@ -39,22 +38,8 @@ _INTERRUPTED, _NO_TEST_CHOSEN = 2, 5
 def _files() -> list[str]:
     """Return the files of tests, the longest first."""
     order = {f"test_{name}.py": place for place, name in enumerate(_FIRST)}
-    found = sorted((_CHECKOUT / _TESTS).glob("test_*.py"), key=lambda one: order.get(one.name, len(order)))
+    found = sorted((CHECKOUT / _TESTS).glob("test_*.py"), key=lambda one: order.get(one.name, len(order)))
     return [f"{_TESTS}/{one.name}" for one in found]
-
-
-def _copy(root: Path) -> None:
-    """Make a checkout of what git knows or would add."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=_CHECKOUT,
-        check=True,
-        capture_output=True,
-    ).stdout
-    for name in filter(None, os.fsdecode(listed).split("\0")):
-        if (_CHECKOUT / name).exists():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(_CHECKOUT / name, root / name, follow_symlinks=False)
 
 
 def _leave_out_the_others(files: queue.SimpleQueue[str]) -> None:
@@ -119,8 +104,8 @@ def main(arguments: list[str]) -> int:
     for file in _files():
         files.put(file)
     with tempfile.TemporaryDirectory(prefix="kiln-end-to-end-") as folder:
-        _copy(Path(folder))
-        lanes = [Lane(root, files, arguments) for root in (_CHECKOUT, Path(folder))]
+        copy_checkout(Path(folder))
+        lanes = [Lane(root, files, arguments) for root in (CHECKOUT, Path(folder))]
         for lane in lanes:
             lane.start()
         try:
