@@ -58,8 +58,9 @@ AIRFLOW_3 = Release(
     processes={
         API_SERVER: ("api-server",),
         "dag-processor": ("dag-processor",),
-        SCHEDULER: ("scheduler",),
-        TRIGGERER: ("triggerer",),
+        # Logs are read from files: no server for them.
+        SCHEDULER: ("scheduler", "--skip-serve-logs"),
+        TRIGGERER: ("triggerer", "--skip-serve-logs"),
     },
     settings=_with(
         {
@@ -92,7 +93,7 @@ AIRFLOW_2 = Release(
     environment=".venvs/local_airflow_2",
     processes={
         API_SERVER: ("webserver",),
-        SCHEDULER: ("scheduler",),
+        SCHEDULER: ("scheduler", "--skip-serve-logs"),
         TRIGGERER: ("triggerer", "--skip-serve-logs"),
     },
     settings=_with(

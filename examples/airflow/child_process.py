@@ -30,6 +30,13 @@ class ChildProcess:
         """Whether it has been started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id. Raises LookupError before it has been started."""
+        if self._child is None:
+            raise LookupError(f"{self.name} has not been started")
+        return self._child.pid
+
     def start(self) -> None:
         """Start it in a session of its own: a Ctrl-C on the terminal is for this program."""
         with self.log.open("ab") as log:

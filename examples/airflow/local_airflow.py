@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Airflow's own name for its folder; every process below it has the variable, tasks included.
 _HOME = "AIRFLOW_HOME"
+# Tasks take their settings from the checkout, not from the shell in which Airflow was started.
+_NOT_PASSED_ON = ("AIRFLOW", "AWS_", "ANSIBLE_", "KILN_")
 _POLL_SECONDS, _START_SECONDS, _STOP_SECONDS = 0.2, 180.0, 20.0
 # A task gets as long to end its cluster as Airflow's own default allows (core.killed_task_cleanup_time).
 _TASK_SECONDS = 60.0
@@ -54,7 +56,7 @@ class LocalAirflow:
         self._bin = CHECKOUT / release.environment / "bin"
         self._database = PostgreSQL(home.folder / "database", free_port(), home.database_password)
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
             "PATH": f"{self._bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONWARNINGS": "ignore",  # Airflow's own, of what its next release removes
             **(variables or {}),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from local_airflow import LocalAirflow
 
-HANG_SECONDS = 240.0  # a deadline for what hangs, not for what is slow
+HANG_SECONDS, BACKFILL_SECONDS = 600.0, 1100.0  # deadlines for what hangs, not for what is slow
 POLL_SECONDS = 0.5
 ENDED = frozenset({"success", "failed"})
 
@@ -29,7 +29,7 @@ class AirflowApi:
     """What somebody does in the user interface: trigger, clear, mark, look."""
 
     def __init__(self, airflow: LocalAirflow) -> None:
-        self._url = airflow.home.url
+        self._airflow, self._url = airflow, airflow.home.url
         self._api, self._password = airflow.release.api, airflow.home.password
         self._is_2 = airflow.release.name == "2"
         self._headers = self._login()
@@ -108,6 +108,24 @@ class AirflowApi:
             "reset_dag_runs": True,
         }
         self.call("POST", f"/dags/{dag}/clearTaskInstances", body)
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """Return all runs of a DAG."""
+        return list(self.call("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"])
+
+    def backfill(self, dag: str, first: str, last: str, at_once: int) -> None:
+        """Run a paused DAG for each day of a time that is over, and wait until all runs have ended."""
+        if self._is_2:  # only its command line has backfills, with the DAG's own limit of runs at once
+            self._airflow.command("dags", "backfill", dag, "--start-date", first, "--end-date", last)
+            return
+        days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T23:59:59Z"}
+        self.call("POST", "/backfills", {"dag_id": dag, **days, "max_active_runs": at_once})
+        self.call("PATCH", f"/dags/{dag}", {"is_paused": False})
+        self.until(
+            lambda: {run["state"] for run in self.runs(dag)} <= ENDED,
+            BACKFILL_SECONDS,
+            lambda: [(run["dag_run_id"], run["state"]) for run in self.runs(dag)],
+        )
 
     def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
         """Return the log of one attempt of a task, a line for each event."""

@@ -1,0 +1,107 @@
+"""One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from account import LOCAL
+from airflow_api import AirflowApi
+from airflow_pipelines import BACKFILLED, ONE_SLOT, PIPELINES, SCHEDULING
+from airflow_releases import AIRFLOW_3, RELEASES
+from airflow_settings import Home, free_port
+from airflow_world import POOL, AirflowWorld
+from checkout_copy import CHECKOUT
+from hollow_checkout import HollowCheckout
+from local import make_local_account
+from local_airflow import LocalAirflow
+from local_world import DATE, MESSAGES, SEED
+from message_sinks import certificate, http_sink, smtp_sink
+
+from emrbox.pytest_plugin import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from message_sinks import HttpSink, SmtpSink
+
+RELEASE = "--airflow"
+DAILY_RUN = "daily"
+EMRBOX = CHECKOUT / ".venv/bin/emrbox"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller choose the release of Airflow."""
+    parser.addoption(RELEASE, choices=list(RELEASES), default=AIRFLOW_3.name, help="release of Airflow")
+
+
+@pytest.fixture(scope="session")
+def _emrbox_ends() -> Iterator[None]:
+    """End this checkout's local AWS after the tests, unless it was there before."""
+    was_up = subprocess.run([EMRBOX, "status"], check=False, capture_output=True).returncode == 0
+    yield
+    if not was_up:
+        subprocess.run([EMRBOX, "down"], check=True)
+
+
+@pytest.fixture(scope="session")
+def sinks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, SmtpSink, HttpSink]]:
+    """Servers on loopback that take mail (with STARTTLS) and posts, and the certificate of the first."""
+    trusted = certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+    with smtp_sink(trusted) as smtp, http_sink() as web:
+        yield trusted, smtp, web
+
+
+@pytest.fixture(scope="session")
+def hollow(
+    sinks: tuple[Path, SmtpSink, HttpSink], tmp_path_factory: pytest.TempPathFactory
+) -> HollowCheckout:
+    """Return the checkout whose pipelines run on hollow clusters and send messages to the sinks."""
+    trusted, smtp, web = sinks
+    made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, PIPELINES)
+    (made.root / "mail.pem").write_bytes(trusted.read_bytes())
+    mail = {"host": "127.0.0.1", "port": smtp.port, "ca_file": "mail.pem"}
+    addresses = {"to": ["ops@example.com"], "sender": "kiln@example.com"}
+    rows = [
+        {"name": "ops", "kind": "mail", **mail, **addresses},
+        {"name": "chat", "kind": "webhook", "url": "vault_chat_url"},
+    ]
+    made.set_for_all({"kiln_notifications": rows})
+    made.write_vault({"vault_chat_url": web.url})
+    return made
+
+
+@pytest.fixture(scope="session")
+def world(
+    request: pytest.FixtureRequest,
+    _emrbox_ends: None,
+    hollow: HollowCheckout,
+    sinks: tuple[Path, SmtpSink, HttpSink],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AirflowWorld]:
+    """Start Airflow, and the daily run on a real cluster, which goes on while other tests run."""
+    release = RELEASES[request.config.getoption(RELEASE, AIRFLOW_3.name)]
+    folder = tmp_path_factory.mktemp("airflow")
+    dags = folder / "dags"
+    dags.mkdir()
+    (dags / "real").symlink_to(CHECKOUT / "dags")
+    (dags / "hollow").symlink_to(hollow.dags)
+    home = Home(folder / "home", dags, folder / "plugins", free_port())
+    home.folder.mkdir()
+    with ThreadPoolExecutor() as threads:
+        # The account is made while Airflow starts.
+        account = threads.submit(make_local_account, MESSAGES, SEED, DATE, {})
+        with LocalAirflow(release, home, settings=SCHEDULING[release.name]) as airflow:
+            for pool, slots in ((POOL, 8), (ONE_SLOT, 1)):
+                airflow.command("pools", "set", pool, str(slots), "tests")
+            api = AirflowApi(airflow)
+            api.wait_for_dags("model_building", *(name for name in PIPELINES if name != BACKFILLED))
+            assert api.import_errors() == []
+            session, _ = account.result()
+            api.trigger("model_building", DAILY_RUN, {"environment": "local", "date": DATE})
+            box = Box(os.environ["AWS_ENDPOINT_URL"])
+            yield AirflowWorld(airflow, api, box, session, hollow, *sinks[1:])

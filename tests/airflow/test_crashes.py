@@ -1,0 +1,39 @@
+"""Workers and schedulers that are killed: the next try attaches to the cluster and to its steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_pipelines import HOUR
+from airflow_world import LIVE
+
+if TYPE_CHECKING:
+    from airflow_world import AirflowWorld
+
+DAG, RUN = "crashes", "crashing"
+
+
+def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluster(
+    world: AirflowWorld,
+) -> None:
+    api = world.api
+    api.trigger(DAG, RUN)
+    # In the middle of the launch: the worker and Kiln's command die together.
+    api.until(lambda: bool(world.clusters(DAG, RUN, *LIVE)), explain=lambda: api.states(DAG, RUN))
+    world.kill_worker("launch", RUN, with_command=True)
+    # In the middle of sd: only Airflow's processes die, and the command goes on.
+    cluster = world.wait_for_step(DAG, RUN, "sd")
+    world.kill_worker("sd", RUN, with_command=False)
+    api.until(
+        lambda: api.tasks(DAG, RUN)["sd"]["try_number"] == 2 and api.states(DAG, RUN)["sd"] == "running"
+    )
+    world.box.advance(HOUR)
+    # In the middle of cdd the scheduler dies.
+    world.wait_for_step(DAG, RUN, "cdd")
+    world.airflow.restart_scheduler()
+    world.box.advance(HOUR)
+    assert api.wait_for_run(DAG, RUN) == "success"
+    assert api.tasks(DAG, RUN)["launch"]["try_number"] == 2
+    (only,) = world.clusters(DAG, RUN)
+    assert (only["Id"], only["Status"]["State"]) == (cluster, "TERMINATED")
+    assert world.steps(cluster) == {"sd": "COMPLETED", "cdd": "COMPLETED"}

@@ -1,0 +1,78 @@
+"""What people do with a run in the user interface: start it with any values, clear a task, mark it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow_api import ApiError
+from airflow_pipelines import HOUR
+
+if TYPE_CHECKING:
+    from airflow_world import AirflowWorld
+
+GREEN = {"preflight": "success", "launch": "success", "sd": "success", "cdd": "success"}
+POISON = "'\"; $(touch /tmp/kiln-poison) `id`\n{{ 1 / 0 }}{% raw %}"
+ENDED = "TERMINATED"
+
+
+def test_a_run_ends_green_whatever_its_conf_holds(world: AirflowWorld) -> None:
+    world.api.trigger("plain", "poisoned", {"anything": POISON, POISON: {POISON: [POISON]}})
+    assert world.api.wait_for_run("plain", "poisoned") == "success"
+    states = world.api.states("plain", "poisoned")
+    assert states == {**GREEN, "terminate": "success", "verdict": "success"}
+    (cluster,) = world.clusters("plain", "poisoned")
+    assert cluster["Status"]["State"] == ENDED
+    assert world.steps(cluster["Id"]) == {"sd": "COMPLETED", "cdd": "COMPLETED"}
+    assert world.api.result("plain", "poisoned", "sd")["cluster_id"] == cluster["Id"]
+
+
+@pytest.mark.parametrize(
+    "conf", [{"environment": "prod"}, {"branch": POISON}, {"date": POISON}, {"terminate": "no"}]
+)
+def test_airflow_refuses_values_that_no_run_can_have(world: AirflowWorld, conf: dict[str, str]) -> None:
+    with pytest.raises(ApiError, match="400"):
+        world.api.trigger("plain", "refused", conf)
+
+
+def test_a_date_that_does_not_exist_fails_in_preflight_with_one_line(world: AirflowWorld) -> None:
+    world.api.trigger("plain", "no_such_day", {"date": "2026-02-30"})
+    assert world.api.wait_for_run("plain", "no_such_day") == "failed"
+    states = world.api.states("plain", "no_such_day")
+    assert (states["preflight"], states["launch"]) == ("failed", "upstream_failed")
+    lines = world.api.log("plain", "no_such_day", "preflight").splitlines()
+    assert len([line for line in lines if line.startswith("kiln: ") and "2026-02-30" in line]) == 1, lines
+    assert world.clusters("plain", "no_such_day") == []
+
+
+def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
+    world.api.trigger("plain", "cleared")
+    assert world.api.wait_for_run("plain", "cleared") == "success"
+    (first,) = world.clusters("plain", "cleared")
+    world.api.clear("plain", "cleared", "sd")
+    world.api.until(lambda: len(world.clusters("plain", "cleared")) > 1)
+    assert world.api.wait_for_run("plain", "cleared") == "success"
+    (second,) = [one for one in world.clusters("plain", "cleared") if one["Id"] != first["Id"]]
+    assert world.steps(second["Id"]) == {"sd": "COMPLETED"}
+    assert second["Status"]["State"] == ENDED
+
+
+def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(world: AirflowWorld) -> None:
+    world.api.trigger("stopped", "marked")
+    cluster = world.wait_for_step("stopped", "marked", "sd")
+    world.api.set_state("stopped", "marked", "sd", "success")
+    assert world.api.wait_for_run("stopped", "marked") == "success"
+    assert world.steps(cluster) == {"sd": "CANCELLED", "cdd": "COMPLETED"}
+    assert world.clusters("stopped", "marked", ENDED)
+
+
+def test_a_step_that_is_killed_in_the_user_interface_is_cancelled_and_its_cluster_ends(
+    world: AirflowWorld,
+) -> None:
+    world.api.trigger("stopped", "killed")
+    cluster = world.wait_for_step("stopped", "killed", "sd")
+    world.api.set_state("stopped", "killed", "sd", "failed")
+    assert world.api.wait_for_run("stopped", "killed") == "failed"
+    assert world.steps(cluster) == {"sd": "CANCELLED"}
+    assert world.clusters("stopped", "killed", ENDED)
+    world.box.advance(HOUR)

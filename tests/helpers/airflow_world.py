@@ -1,0 +1,111 @@
+"""A running Airflow, the local AWS behind its DAGs, and what people and crashes do to both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+    from airflow_api import AirflowApi
+    from hollow_checkout import HollowCheckout
+    from local_airflow import LocalAirflow
+    from message_sinks import HttpSink, SmtpSink
+
+    from emrbox.pytest_plugin import Box
+
+LIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
+POOL = "kiln"
+
+
+@dataclass(frozen=True)
+class AirflowWorld:
+    """What the tests of the DAGs share."""
+
+    airflow: LocalAirflow
+    api: AirflowApi
+    box: Box
+    session: boto3.Session
+    hollow: HollowCheckout
+    smtp: SmtpSink
+    webhook: HttpSink
+
+    def clusters(self, pipeline: str, run: str, *states: str) -> list[dict[str, Any]]:
+        """Return the clusters of one run; of all states, or of some."""
+        wanted: Any = {"ClusterStates": list(states)} if states else {}
+        pages = self.session.client("emr").get_paginator("list_clusters").paginate(**wanted)
+        found = [dict(cluster) for page in pages for cluster in page["Clusters"]]
+        return [one for one in found if str(one["Name"]).endswith(f"-{pipeline}-{run}")]
+
+    def steps(self, cluster_id: str) -> dict[str, str]:
+        """Return the steps of a cluster, name -> state. Two of one name fail the test."""
+        found = self.session.client("emr").list_steps(ClusterId=cluster_id)["Steps"]
+        states: dict[str, str] = {step["Name"]: step["Status"]["State"] for step in found}
+        assert len(states) == len(found), found
+        return states
+
+    def wait_for_step(self, pipeline: str, run: str, name: str, state: str = "RUNNING") -> str:
+        """Wait until a step of the run is in a state; return the id of its cluster."""
+
+        def is_there() -> bool:
+            live = self.clusters(pipeline, run, *LIVE)
+            return any(self.steps(one["Id"]).get(name) == state for one in live)
+
+        self.api.until(is_there, explain=lambda: self.api.states(pipeline, run))
+        return str(self.clusters(pipeline, run, *LIVE)[0]["Id"])
+
+    def mails(self, run: str) -> list[str]:
+        """Return the mails about a run, as text."""
+        texts = [mail.data.decode() for mail in self.smtp.mails]
+        return [text for text in texts if run in text]
+
+    def posts(self, run: str) -> list[str]:
+        """Return what was posted to the webhook about a run."""
+        return [text for body in self.webhook.bodies if run in (text := body.decode())]
+
+    def kill_worker(self, task: str, run: str, *, with_command: bool) -> None:
+        """Kill the processes of Airflow that run a task, and Kiln's command with all that it has started."""
+        commands = _commands(task, run)
+        assert commands, f"{task} of {run} does not run"
+        parents = {parent for one in commands for parent in _ancestors(one, self.scheduler_pid())}
+        victims = parents - set(commands) | (set(commands) if with_command else set())
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def scheduler_pid(self) -> int:
+        """Return the process id of the scheduler, whose children run the tasks."""
+        return self.airflow.processes["scheduler"].pid
+
+
+def _commands(task: str, run: str) -> list[int]:
+    """Return the processes of Kiln's command for a task of a run."""
+    wanted = {f"AIRFLOW_CTX_TASK_ID={task}".encode(), f"AIRFLOW_CTX_DAG_RUN_ID={run}".encode()}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+                found.append(int(folder.name))
+    return found
+
+
+def _ancestors(pid: int, end: int) -> list[int]:
+    """Return the processes between one and the ancestor `end`, neither of them included."""
+    found = []
+    parent = _parent(pid)
+    while parent not in {0, 1, end}:
+        found.append(parent)
+        parent = _parent(parent)
+    return found
+
+
+def _parent(pid: int) -> int:
+    listed = subprocess.run(
+        ["ps", "-o", "ppid=", "-p", str(pid)], check=False, capture_output=True, text=True
+    )
+    return int(listed.stdout.strip() or 0)

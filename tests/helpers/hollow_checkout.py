@@ -1,0 +1,104 @@
+"""A checkout of the tests' own whose pipelines run on hollow clusters: each has a DAG, and no nodes.
+
+Launch, steps and end are Kiln's own, through playbooks and API; only nodes are not set up, as there are none.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from checkout_copy import CHECKOUT, copy_checkout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A cluster without nodes has none to set up.
+_NO_NODES = "---\n- name: There are no nodes\n  hosts: localhost\n  gather_facts: false\n  tasks: []\n"
+_SHAPE: dict[str, Any] = {
+    "emr_cluster_release_label": "emr-spark-8.0.0",
+    "emr_cluster_master_instance_type": "m5.xlarge",
+    "emr_cluster_core_instance_type": "m5.xlarge",
+    "emr_cluster_core_count": 2,
+    "emr_cluster_tags": {"emrbox:hollow": "true"},
+    # The tests move the clock of hollow clusters by hours.
+    "emr_cluster_idle_timeout_seconds": 604_800,
+    "emr_cluster_max_lifetime_seconds": 604_800,
+    "kiln_attempt_delay_seconds": 1,
+}
+_DAG: dict[str, Any] = {
+    "environment": "local",
+    "pool": "kiln",
+    "retry_delay_seconds": 1,
+    "poll_interval_seconds": 2,
+    "wait_for_previous": "no",
+}
+
+
+def step(name: str, *script: str) -> dict[str, Any]:
+    """Return a step that does as its script says: --seconds, --exit-code, --message."""
+    return {
+        "name": name,
+        "jar": "command-runner.jar",
+        "args": ["emrbox-script", *script],
+        "action_on_failure": "CONTINUE",
+    }
+
+
+@dataclass(frozen=True)
+class HollowPipeline:
+    """One pipeline: its steps, what its DAG and its settings have that others have not."""
+
+    steps: tuple[dict[str, Any], ...]
+    dag: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return the text of group_vars/<pipeline>.yml."""
+        whole = {**_SHAPE, **self.settings, "steps": list(self.steps), "dag": {**_DAG, **self.dag}}
+        return json.dumps(whole, indent=1)
+
+
+class HollowCheckout:
+    """The checkout. `account` is the folder with the local account's keys, `.kiln/local` of the other one."""
+
+    def __init__(self, root: Path, account: Path, pipelines: dict[str, HollowPipeline]) -> None:
+        copy_checkout(root)
+        self.root, self.dags = root, root / "dags"
+        (root / ".venv").symlink_to(CHECKOUT / ".venv")
+        (root / ".kiln").mkdir()
+        (root / ".kiln/local").symlink_to(account)
+        for old in (*root.glob("group_vars/model_building*.yml"), *self.dags.glob("model_building.py")):
+            old.unlink()
+        for name in ("nodes", "provision", "deploy"):
+            (root / f"playbooks/{name}.yml").write_text(_NO_NODES)
+        hosts = root / "inventory/local/hosts.yml"
+        names = "".join(f"            {name}: {{}}\n" for name in pipelines)
+        hosts.write_text(hosts.read_text().replace("            model_building: {}\n", names))
+        for name, pipeline in pipelines.items():
+            (root / f"group_vars/{name}.yml").write_text(pipeline.text())
+
+    def set_for_all(self, settings: dict[str, Any]) -> None:
+        """Set variables of the environment."""
+        (self.root / "group_vars/local/tests.yml").write_text(json.dumps(settings, indent=1))
+
+    def write_vault(self, secrets: dict[str, str]) -> None:
+        """Make the vault of the environment, with these secrets and nothing else."""
+        self.kiln("vault", "init", "--env", "local")
+        vault = self.root / "vault/local.yml"
+        vault.write_text(json.dumps(secrets))
+        password = self.root / ".kiln/vault/local.password"
+        tool = CHECKOUT / ".venv/bin/ansible-vault"
+        subprocess.run(
+            [tool, "encrypt", "--vault-password-file", password, vault], check=True, capture_output=True
+        )
+
+    def kiln(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as people do; it must succeed."""
+        done = subprocess.run(
+            [self.root / "scripts/kiln", *arguments], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
