@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_NOTES = 5
 # The states of a step that ended by an error of its own. Any other was stopped, or still runs.
 _FAILED = frozenset({"FAILED", "INTERRUPTED"})
+_NO_LOG = "no_log"
 
 
 def of_step(sources: Sequence[Source], step_id: str) -> Cause:
@@ -36,7 +37,7 @@ def of_step(sources: Sequence[Source], step_id: str) -> Cause:
             return _finished(cause, found.code, notes)
         said = finders.last_output(found)
         fallback = fallback or (_finished(said, found.code, ()) if said else None)
-    return _finished(fallback or finders.of_kind("no_log", "no log of the step was found"), None, notes)
+    return _finished(fallback or finders.of_kind(_NO_LOG, "no log of the step was found"), None, notes)
 
 
 def of_stopped(sources: Sequence[Source], step_id: str, state: str) -> Cause:
@@ -48,7 +49,7 @@ def of_stopped(sources: Sequence[Source], step_id: str, state: str) -> Cause:
         cause = finders.last_lines(found, state)
         if cause is not None:
             return _finished(cause, None, notes)
-    return _finished(finders.of_kind("no_log", "no log of the step was found"), None, notes)
+    return _finished(finders.of_kind(_NO_LOG, "no log of the step was found"), None, notes)
 
 
 def _finished(cause: Cause, code: int | None, notes: Sequence[str]) -> Cause:
@@ -63,20 +64,23 @@ def cause_of(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> Cause:
     """Return why a step failed, or what a stopped one wrote last; the lines fill one screen."""
     sources = places.of_cluster(effects, cluster, ssh)
     cause = of_step(sources, step.id) if step.state in _FAILED else of_stopped(sources, step.id, step.state)
+    reported = step_endings.failure_text(step).removeprefix(": ")
+    # Without logs EMR's reason is all that is known: the first line of messages has it.
     headline = cause.headline
+    if reported and cause.kind == _NO_LOG:
+        headline = shortened(f"{headline}; EMR's reason: {reported}")
     if cause.failure_class is FailureClass.PERMISSION and cluster.instance_profile and "arn:" not in headline:
         headline = shortened(f"{headline}, with the instance profile {cluster.instance_profile}")
-    lines = (*cause.lines, *_more(cause, cluster, step))
+    lines = (*cause.lines, *_more(cause, cluster, step, reported))
     return msgspec.structs.replace(cause, headline=headline, lines=lines)
 
 
-def _more(cause: Cause, cluster: Cluster, step: Step) -> list[str]:
+def _more(cause: Cause, cluster: Cluster, step: Step, reported: str) -> list[str]:
     """Return the logs' addresses and EMR's own reason."""
     where = (
         f"(from {cause.address})" if cause.address else "no log has the cause (S3 gets logs every 5 minutes)"
     )
     lines = [where, *(f"note: {note}" for note in cause.notes)]
-    reported = step_endings.failure_text(step).removeprefix(": ")
     lines += [f"EMR's reason: {reported}"] if reported else []
     if cluster.log_uri:
         base = f"{cluster.log_uri}{cluster.id}/"

@@ -188,6 +188,15 @@ def test_stored_logs_are_found_in_emrs_layout(aws: FakeAws, tmp_path: Path) -> N
     assert any("s3://logs/emr/j-1/steps/s-1/" in line for line in lines)
 
 
+def test_without_logs_the_first_line_has_the_reason_that_emr_gives(aws: FakeAws, tmp_path: Path) -> None:
+    when = datetime(2026, 11, 21, tzinfo=UTC)
+    cluster = effects.Cluster(id="j-1", name="x", state="TERMINATED", created_at=when, tags={})
+    reason = "java.lang.OutOfMemoryError: Java heap space"
+    step = effects.Step(id="s-1", name="sd", state="FAILED", created_at=when, failure_message=reason)
+    ssh = Ssh(user="hadoop", key_file="", known_hosts=KnownHosts(folder=tmp_path, cluster_id="hosts"))
+    assert reason in diagnose.cause_of(aws, cluster, step, ssh).headline
+
+
 def test_the_log_address_that_aws_gives_back_is_normalised() -> None:
     assert normal_log_uri("s3n://bucket/emr") == "s3://bucket/emr/"
     assert normal_log_uri("s3://bucket/emr/") == "s3://bucket/emr/"
