@@ -55,7 +55,7 @@ class LocalAirflow:
         self._settings = settings or {}
         self._bin = CHECKOUT / release.environment / "bin"
         self._database = PostgreSQL(home.folder / "database", free_port(), home.database_password)
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
             "PATH": f"{self._bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONWARNINGS": "ignore",  # Airflow's own, of what its next release removes
@@ -66,7 +66,7 @@ class LocalAirflow:
             name: ChildProcess(
                 name,
                 [*DIES_WITH_PARENT, self._bin / "airflow", *arguments],
-                self._environment,
+                self.environment,
                 home.folder / f"{name}.log",
             )
             for name, arguments in release.processes.items()
@@ -107,7 +107,7 @@ class LocalAirflow:
         """Run a command of `airflow` and return what it prints. `given` is its standard input."""
         done = subprocess.run(
             [self._bin / "airflow", *arguments],
-            env=self._environment,
+            env=self.environment,
             input=given,
             check=False,
             capture_output=True,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import email
+import json
 import os
 import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
+from email import policy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import boto3
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
 
 LIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
 POOL = "kiln"
+
+
+class Mail(NamedTuple):
+    """A mail as people read it."""
+
+    subject: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -59,14 +69,16 @@ class AirflowWorld:
         self.api.until(is_there, explain=lambda: self.api.states(pipeline, run))
         return str(self.clusters(pipeline, run, *LIVE)[0]["Id"])
 
-    def mails(self, run: str) -> list[str]:
-        """Return the mails about a run, as text."""
-        texts = [mail.data.decode() for mail in self.smtp.mails]
-        return [text for text in texts if run in text]
+    def mails(self, run: str) -> list[Mail]:
+        """Return the mails about a run, in the order in which they came."""
+        read = [email.message_from_bytes(mail.data, policy=policy.default) for mail in self.smtp.mails]
+        found = [Mail(str(mail["Subject"]), str(mail.get_content())) for mail in read]
+        return [mail for mail in found if _run_line(run) in mail.text]
 
     def posts(self, run: str) -> list[str]:
         """Return what was posted to the webhook about a run."""
-        return [text for body in self.webhook.bodies if run in (text := body.decode())]
+        texts = [str(json.loads(body)["text"]) for body in self.webhook.bodies]
+        return [text for text in texts if _run_line(run) in text]
 
     def kill_worker(self, task: str, run: str, *, with_command: bool) -> None:
         """Kill the processes of Airflow that run a task, and Kiln's command with all that it has started."""
@@ -81,6 +93,11 @@ class AirflowWorld:
     def scheduler_pid(self) -> int:
         """Return the process id of the scheduler, whose children run the tasks."""
         return self.airflow.processes["scheduler"].pid
+
+
+def _run_line(run: str) -> str:
+    """Return the line of a message that names its run."""
+    return f"Run:       {run}\n"
 
 
 def _commands(task: str, run: str) -> list[int]:
