@@ -13,6 +13,7 @@ from kiln import cli
 from kiln.commands import shared
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS, Phase
+from kiln.settings import inventories
 from kiln.settings.notification_model import DEFAULT_EVENTS, Notification
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     one = World()
     one.replace_parts(monkeypatch, tmp_path)
     monkeypatch.setattr(shared, "context_of", one.new_context)
+    monkeypatch.setattr(inventories, "pipelines", lambda *_: ["model_building"])
     return one
 
 
@@ -277,3 +279,33 @@ def test_a_cluster_that_airflow_keeps_is_said_and_one_that_a_person_keeps_is_not
         assert cli.main(hold) == 0
     assert world.subjects == ["the run: its cluster is kept"]
     assert "model_building terminate" in world.texts[0]
+
+
+def test_the_reaper_says_once_that_a_driver_died_whose_cluster_has_ended_by_itself(world: World) -> None:
+    world.execution(world.enter("r1"), "r1", "launch").run()
+    world.ledger("r1").update(lambda run: setattr(run.drivers[0], "machine", "other"))
+    world.aws.terminate_cluster("j-0001")
+    world.clock.seconds += DEAD_SECONDS + 60
+    for _ in range(2):
+        assert cli.main(["reap", "--env", "local", "--yes"]) == 0
+    assert world.subjects == ["the run failed"]
+    assert "has died; it was last seen at" in world.texts[0].splitlines()[1]
+
+
+def test_the_reaper_repeats_no_failure_that_the_driver_has_sent(world: World) -> None:
+    world.aws.step_outcomes = {"cdd": "FAILED"}
+    world.kiln("r1")
+    # It was killed after that, and before it could leave the run.
+    world.enter("r1")
+    world.ledger("r1").update(lambda run: setattr(run.drivers[0], "machine", "other"))
+    world.ledger("r1").update(lambda run: setattr(run.drivers[0], "started_at", run.created_at))
+    world.clock.seconds += DEAD_SECONDS + 60
+    assert cli.main(["reap", "--env", "local", "--yes"]) == 0
+    assert world.subjects == ["the run failed"]
+
+
+def test_the_reaper_says_nothing_about_runs_whose_driver_works_or_has_succeeded(world: World) -> None:
+    world.kiln("r1")
+    world.enter("r2")
+    assert cli.main(["reap", "--env", "local", "--yes"]) == 0
+    assert world.subjects == []
