@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -238,3 +239,17 @@ def test_an_image_and_a_snapshot_that_are_gone_are_removed_already(aws: Boto, co
         ec2.add_client_error("delete_snapshot", "InvalidSnapshot.InUse", http_status_code=400)
         with pytest.raises(AwsError, match="InUse"):
             aws.delete_snapshot("snap-00000001")
+
+
+def test_a_message_reaches_a_topic_in_the_topic_s_own_region(aws: Boto) -> None:
+    sns, sqs = aws.client("sns", region="eu-west-1"), aws.client("sqs", region="eu-west-1")
+    topic = sns.create_topic(Name="kiln-notifications-local")["TopicArn"]
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    aws.publish(topic, "the run failed", "cause: é")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    got = json.loads(message["Body"])
+    assert (got["TopicArn"], got["Subject"], got["Message"]) == (topic, "the run failed", "cause: é")
+    with pytest.raises(AwsError, match="Publish"):
+        aws.publish(topic.replace("kiln", "gone"), "x", "x")

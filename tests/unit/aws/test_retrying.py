@@ -55,6 +55,7 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "terminate_instances": ((["i-1"],), {}),
     "receive_messages": (("https://queue", 20), {}),
     "delete_messages": (("https://queue", ["r"]), {}),
+    "publish": (("arn:aws:sns:us-east-1:123456789012:topic", "subject", "text"), {}),
     "caller_identity": ((), {}),
 }
 ERRORS: dict[str, Callable[[], KilnError]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from run_world import LIMITS
 
 from kiln import cli
 from kiln.commands import shared
+from kiln.errors import ThrottledError
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS, Phase
 from kiln.settings import inventories
@@ -309,3 +311,25 @@ def test_the_reaper_says_nothing_about_runs_whose_driver_works_or_has_succeeded(
     world.enter("r2")
     assert cli.main(["reap", "--env", "local", "--yes"]) == 0
     assert world.subjects == []
+
+
+@pytest.mark.parametrize(("is_stopped", "least", "most"), [(False, 30, 60), (True, 0, 12)])
+def test_a_busy_topic_holds_the_command_up_for_a_minute_and_after_a_signal_for_seconds(
+    world: World, *, is_stopped: bool, least: float, most: float
+) -> None:
+    """Airflow waits for a minute after SIGTERM before it kills a task."""
+    began: list[float] = []
+
+    def busy(call: int) -> None:
+        if world.aws.calls[call] == "AddJobFlowSteps" and is_stopped:
+            world.contexts[0].stop.request(signal.SIGTERM)
+        if world.aws.calls[call] == "Publish":
+            began.append(world.clock.seconds)
+            raise ThrottledError("Rate exceeded")
+
+    world.aws.step_outcomes = {"cdd": "FAILED"}
+    world.aws.before_call = busy
+    code = world.kiln("r1")
+    assert code == (ExitCode.TERMINATED if is_stopped else ExitCode.STEP_FAILED)
+    assert world.aws.live() == []
+    assert least <= world.clock.seconds - began[0] <= most
