@@ -100,12 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         choices=[phases.LAUNCH.name, "fail"],
         help="for steps whose run has no live cluster: make one first, or exit 18 (default: fail)",
     )
+    run.add_argument(
+        "--no-wait", action="store_true", help="return when the steps are added; the same without it waits"
+    )
     _options_of_runs(run)
 
     resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
     resume.add_argument("pipeline", metavar="PIPELINE")
     _options_of_runs(resume)
-    resume.set_defaults(if_no_cluster="fail")  # it launches in any case
+    resume.set_defaults(if_no_cluster="fail", no_wait=False)  # it launches in any case, and ends the cluster
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")
@@ -120,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         default=_RUNS,
         help=f"past runs to show, the latest first (default: {_RUNS})",
+    )
+
+    listing.add_argument(
+        "--active-steps",
+        action="store_true",
+        help="the active steps of live clusters in place of past runs: one call, and one for each cluster",
     )
 
     reap = _command(commands, "reap", "what was left running in an environment, and its end", _REAP_HELP)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kiln_airflow.triggers import StepTrigger
 from kiln_airflow.versions import (
     AirflowException,
     AirflowFailException,
@@ -14,7 +16,7 @@ from kiln_airflow.versions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # docs/exit_codes.md: bad settings or arguments, and what a run needs is missing. Another try cannot help.
 _NO_RETRY = frozenset({2, 10})
@@ -33,6 +35,8 @@ class KilnOperator(BashOperator):
     template_ext: Sequence[str] = ()
     ui_color = "#e8f1fa"
 
+    env: dict[str, str]
+
     def __init__(self, *, bash_command: str, env: dict[str, str], **kwargs: Any) -> None:
         super().__init__(bash_command=bash_command, env=env, append_env=True, **kwargs)
 
@@ -43,9 +47,12 @@ class KilnOperator(BashOperator):
 
     def execute(self, context: Any) -> Any:
         """Run the command; return its result. Raises what Airflow's states are made of."""
+        return self._call(context)
+
+    def _call(self, context: Any, more: Mapping[str, str] = MappingProxyType({})) -> Any:
         # A folder of this task's own, as BashOperator does: the current one is nobody's.
         done = self.subprocess_hook.run_command(
-            command=["bash", "-c", self.bash_command], env=self.get_env(context), cwd=self.cwd
+            command=["bash", "-c", self.bash_command], env=self.get_env(context) | dict(more), cwd=self.cwd
         )
         result = _result(done.output)
         if done.exit_code == 0:
@@ -53,6 +60,41 @@ class KilnOperator(BashOperator):
         raise _ERRORS.get(done.exit_code, AirflowException)(_message(done.exit_code, result))
 
 
+class DeferredStepOperator(KilnOperator):
+    """Adds a step and waits for it in the triggerer, which holds no slot of a worker.
+
+    The result comes from the ordinary command, which attaches to the step when that has ended.
+    """
+
+    def __init__(self, *, poll_interval_seconds: int, wait_seconds: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.poll_interval_seconds = poll_interval_seconds
+        self.wait_seconds = wait_seconds
+
+    def execute(self, context: Any) -> Any:
+        """Add the step, and wait for it unless it has ended already."""
+        waits = self.env
+        result = self._call(context, {"KILN_NO_WAIT": "yes"})
+        states = [one["state"] for one in result["steps"]] if isinstance(result, dict) else []
+        if not _ACTIVE.intersection(states):
+            return self._call(context)
+        step = [waits["KILN_PIPELINE"], context["run_id"], waits["KILN_ACTIONS"]]
+        trigger = StepTrigger(
+            script=waits["KILN_SCRIPT"],
+            environment=waits["KILN_ENV"],
+            step=step,
+            interval=self.poll_interval_seconds,
+            seconds=self.wait_seconds,
+        )
+        return self.defer(trigger=trigger, method_name="resume")
+
+    def resume(self, context: Any, event: Any) -> Any:  # noqa: ARG002  # the trigger decides nothing
+        """Judge the step; one that is still active is waited for here."""
+        return self._call(context)
+
+
+# Of EMR's steps: docs/aws_facts.md 1.2.
+_ACTIVE = frozenset({"PENDING", "RUNNING", "CANCEL_PENDING"})
 _ERRORS: dict[int, Any] = {99: AirflowSkipException} | dict.fromkeys(_NO_RETRY, AirflowFailException)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kiln_airflow import callbacks, checks, commands, sensors
-from kiln_airflow.operators import KilnOperator
+from kiln_airflow.operators import DeferredStepOperator, KilnOperator
 from kiln_airflow.versions import EmptyOperator
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ class Tasks:
         dag = self.pipeline.dag
         more = {"if_no_cluster": "fail" if always else dag.if_no_cluster, "if_running": dag.if_running}
         rule = "all_done" if always else "all_success"
-        return self._kiln(name, commands.STEP, name, more, trigger_rule=rule)
+        if not dag.deferrable:
+            return self._kiln(name, commands.STEP, name, more, trigger_rule=rule)
+        waits = {"poll_interval_seconds": dag.poll_interval_seconds, "wait_seconds": dag.task_timeout_seconds}
+        return self._kiln(
+            name, commands.STEP, name, more, operator=DeferredStepOperator, trigger_rule=rule, **waits
+        )
 
     def end(self, preflight: Any, last: Sequence[Any]) -> Any:
         """Put the end of the cluster after the `last` tasks, and the run's verdict; return that task."""
@@ -69,10 +74,17 @@ class Tasks:
         return verdict
 
     def _kiln(
-        self, task_id: str, command: str, actions: str, more: dict[str, str] | None = None, **options: Any
+        self,
+        task_id: str,
+        command: str,
+        actions: str,
+        more: dict[str, str] | None = None,
+        *,
+        operator: type[KilnOperator] = KilnOperator,
+        **options: Any,
     ) -> Any:
         pipeline = self.pipeline
-        return KilnOperator(
+        return operator(
             task_id=task_id,
             bash_command=command,
             env=commands.environment(pipeline.root, pipeline.name, actions, **(more or {})),

@@ -17,6 +17,8 @@ except ImportError:  # Airflow 2.11
     from airflow.sensors.base import BaseSensorOperator
     from airflow.timetables.interval import CronDataIntervalTimetable
 
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
 __all__ = [
     "DAG",
     "AirflowException",
@@ -24,8 +26,10 @@ __all__ = [
     "AirflowSkipException",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "BaseTrigger",
     "BashOperator",
     "CronDataIntervalTimetable",
     "EmptyOperator",
     "Param",
+    "TriggerEvent",
 ]

@@ -8,7 +8,7 @@ from kiln import paths
 from kiln.aws.effects import MOST_OBJECTS
 from kiln.commands import shared, working
 from kiln.display import failure, terminal
-from kiln.emr import clusters, verdicts
+from kiln.emr import clusters, states, steps, verdicts
 from kiln.emr.descriptions import described, line
 from kiln.errors import KilnError
 from kiln.identity import Identity, name_of, of_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, ObjectSummary
+    from kiln.aws.effects import Cluster, ClusterSummary, ObjectSummary
 
 # For how long AWS is asked about the ends of runs that recorded none. Each may take several throttled calls.
 _VERDICT_SECONDS = 60.0
@@ -33,6 +33,8 @@ def main(arguments: argparse.Namespace) -> int:
     question = resolve.Question(root=root, environment=arguments.env, pipeline=arguments.pipeline or "")
     account = resolve.part(question, Account)
     context = shared.context_of(account)
+    if arguments.active_steps:
+        return _active_steps(context, arguments)
     names = [arguments.pipeline] if arguments.pipeline else inventories.pipelines(root, arguments.env)
     live = clusters.named(context, arguments.env, arguments.pipeline)
     asked = Asked(account.kiln_state_uri, arguments.env, names, frozenset(one.name for one in live))
@@ -48,6 +50,36 @@ def main(arguments: argparse.Namespace) -> int:
         shown = paths.command("list", *every, "--limit", str(len(past.rows) + past.left_out))
         terminal.err(f"{past.left_out} older runs are not shown; all: {shown}")
     return 0
+
+
+def _active_steps(context: Context, arguments: argparse.Namespace) -> int:
+    """Show which steps are active: all that somebody has to know who waits for many of them."""
+    rows = [_active(context, one) for one in clusters.listed(context, arguments.env, arguments.pipeline)]
+    if failure.wants_json(arguments):
+        head = {"version": 1, "kind": "active_steps", "environment": arguments.env}
+        terminal.out_json(head | {"clusters": rows})
+        return 0
+    for row in rows:
+        terminal.out(f"{row['id']}  {row['state']}  {row['pipeline']}  {row['run_id']}")
+        for step in row["steps"]:
+            terminal.out(f"  {step['id']}  {step['state']}  {step['name']}")
+    return 0
+
+
+def _active(context: Context, cluster: ClusterSummary) -> dict[str, Any]:
+    of = of_name(cluster.name)
+    found = steps.listed_if_any(context, cluster.id)
+    return {
+        "id": cluster.id,
+        "state": cluster.state,
+        "pipeline": of.pipeline if of else "",
+        "run_id": of.run_id if of else "",
+        "steps": [
+            {"name": one.name, "id": one.id, "state": one.state}
+            for one in found
+            if one.state not in states.STEP_ENDED
+        ],
+    }
 
 
 def _show(live: list[Cluster], past: Past) -> None:

@@ -11,6 +11,7 @@ from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.errors import DeadlineError, KilnError, PlaybookError
 from kiln.playbooks.supervision import Supervision
+from kiln.runs import step_terms
 from kiln.runs.node_gate import NodeGate
 from kiln.runs.step_graph import StepGraph
 
@@ -172,15 +173,18 @@ class ClusterWork:
             nodes.look(context, step_has_to_begin=True)
             gate.check(context)
 
+        leaves = self.plan.selection.leaves
         graph = StepGraph(
             context=replace(self.scope.context, report=self.reporter.line),
             ledger=self.scope.ledger,
             limits=self.limits,
             needs=self.plan.needs,
             request=self.plan.selection.request,
+            leaves=leaves,
             # Where the cluster stays, its steps must not go on unseen.
             cancels=not self.plan.ends or self.limits.hold_seconds > 0,
-            phase=self.phase_log.phase,
+            # The time of a step that is not waited for is nobody's to keep.
+            phase=step_terms.no_phase if leaves else self.phase_log.phase,
             explain=self.explain,
             kill=self.kill,
             before_step=before_step,

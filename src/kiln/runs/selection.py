@@ -51,6 +51,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     step_needs: Needs = {}
     again: frozenset[str] = frozenset()
     request: str = ""
+    # Steps that are added and not waited for.
+    leaves: frozenset[str] = frozenset()
 
     @property
     def launches(self) -> bool:

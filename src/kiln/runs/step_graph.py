@@ -100,6 +100,9 @@ class StepGraph(Terms):
                 work.begin(step)
                 if work.ended and work.ended[-1].settings is step:
                     break  # not added: whether more may begin has to be decided anew
+            if self.leaves and work.begun.issuperset(self.leaves):
+                work.leave()
+                return
             if not work.active:
                 if not self._ready(work, steps, needs):
                     return

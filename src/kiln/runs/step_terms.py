@@ -32,7 +32,8 @@ def nothing(*_: object) -> str:
     return ""
 
 
-def _no_phase(name: str) -> AbstractContextManager[Phase]:
+def no_phase(name: str) -> AbstractContextManager[Phase]:
+    """Keep nothing of a phase."""
     return nullcontext(Phase(name=name, status="ok", seconds=0.0))
 
 
@@ -42,7 +43,7 @@ class Terms:
 
     `needs` is that of the whole pipeline (settings.step_needs.of). `cancels`: the cluster stays, so an
     interrupted or late step must not go on unseen. `again` names the steps that run also when complete,
-    and `request` what asked for that.
+    and `request` what asked for that. Once all of `leaves` are added, nothing is waited for any more.
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
     what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
     applications in YARN and says so. `before_step` is called before a step is added, `on_poll` with the
@@ -57,7 +58,8 @@ class Terms:
     cancels: bool
     again: Collection[str] = frozenset()
     request: str = ""
-    phase: Callable[[str], AbstractContextManager[Phase]] = _no_phase
+    leaves: Collection[str] = frozenset()
+    phase: Callable[[str], AbstractContextManager[Phase]] = no_phase
     explain: Explain = no_cause
     kill: Kill = nothing
     before_step: Callable[[Context], object] = nothing

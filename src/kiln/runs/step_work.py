@@ -118,6 +118,18 @@ class Work:
             phase=phase,
         )
 
+    @property
+    def begun(self) -> set[str]:
+        """Return the names of the steps that are active or have ended."""
+        return {*self.active, *(one.settings.name for one in self.ended)}
+
+    def leave(self) -> None:
+        """Let what is active go on; nobody waits for it any more."""
+        for one in self.active.values():
+            one.phase.close()
+            self.ended.append(Ended(one.settings, one.seen, one.added))
+        self.active.clear()
+
     def poll(self) -> bool:
         """Ask AWS once about all active steps, and judge those that ended or are late.
 

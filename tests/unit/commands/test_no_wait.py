@@ -1,0 +1,79 @@
+"""`kiln run STEP --no-wait` and `kiln list --active-steps`: what a step that waits in Airflow needs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from kiln_commands import Commands
+
+from kiln import cli
+from kiln.commands import shared
+from kiln.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAUNCH = ("launch,provision,deploy",)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    one = Commands()
+    one.replace_parts(monkeypatch, tmp_path)
+    monkeypatch.setattr(shared, "context_of", lambda _: one.context())
+    assert one.kiln("r1", actions=LAUNCH) == ExitCode.OK
+    return one
+
+
+def active(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    assert cli.main(["list", "--env", "local", "--active-steps", "-o", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["kind"] == "active_steps"
+    return [
+        f"{cluster['pipeline']} {cluster['run_id']} {step['name']}"
+        for cluster in document["clusters"]
+        for step in cluster["steps"]
+    ]
+
+
+def test_a_step_is_added_once_and_the_same_command_without_the_option_judges_it(
+    world: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = world.clock.seconds
+    for _ in range(2):
+        assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [one["state"] for one in document["steps"]] in (["PENDING"], ["RUNNING"])
+    assert document["verdict"] == "running"
+    assert world.clock.seconds - began < 60
+    assert active(capsys) == ["model_building r1 sd"]
+    # Nothing of it is written down as a phase that is over, and no command stands in the ledger.
+    run = world.remembered("r1")
+    assert "sd" not in [one.name for one in run.phases]
+    assert run.drivers == []
+    assert world.kiln("r1", actions=("sd",)) == ExitCode.OK
+    assert [step.request.name for step in world.aws.clusters["j-0001"].steps] == ["sd"]
+    assert world.remembered("r1").phases[-1].name == "sd"
+    assert active(capsys) == []
+
+
+def test_a_complete_step_is_no_active_one(world: Commands, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.kiln("r1", actions=("sd",)) == ExitCode.OK
+    assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [one["state"] for one in document["steps"]] == ["COMPLETED"]
+
+
+def test_no_wait_makes_a_cluster_first_where_that_is_asked_for(world: Commands) -> None:
+    assert world.kiln("r1", actions=("terminate",)) == ExitCode.OK
+    options = ("--no-wait", "--if-no-cluster", "launch")
+    assert world.kiln("r1", *options, actions=("sd",)) == ExitCode.OK
+    assert [step.request.name for step in world.aws.clusters["j-0002"].steps] == ["sd"]
+
+
+@pytest.mark.parametrize("actions", [LAUNCH, ("sd,terminate",), ()])
+def test_no_wait_is_for_steps_alone(world: Commands, actions: tuple[str, ...]) -> None:
+    assert world.kiln("r1", "--no-wait", actions=actions) == ExitCode.USAGE
