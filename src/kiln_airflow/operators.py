@@ -6,6 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kiln_airflow import links
 from kiln_airflow.triggers import StepTrigger
 from kiln_airflow.versions import (
     AirflowException,
@@ -34,6 +35,7 @@ class KilnOperator(BashOperator):
     template_fields: Sequence[str] = ("env",)
     template_ext: Sequence[str] = ()
     ui_color = "#e8f1fa"
+    operator_extra_links = links.LINKS
 
     env: dict[str, str]
 
@@ -55,6 +57,9 @@ class KilnOperator(BashOperator):
             command=["bash", "-c", self.bash_command], env=self.get_env(context) | dict(more), cwd=self.cwd
         )
         result = _result(done.output)
+        if isinstance(result, dict):
+            # For the links: a task that fails has no return value.
+            context["ti"].xcom_push(key=links.RESULT_KEY, value=result)
         if done.exit_code == 0:
             return result
         raise _ERRORS.get(done.exit_code, AirflowException)(_message(done.exit_code, result))

@@ -19,6 +19,9 @@ RECORDER = '''#!/usr/bin/env python3
 import json, os, pathlib, sys
 here = pathlib.Path(__file__).resolve().parents[1]
 verb, pipeline = sys.argv[1:3]
+if verb == "list":
+    print(json.dumps({"clusters": []}))
+    sys.exit()
 action = sys.argv[3] if verb == "run" else verb
 calls = here / f"{pipeline}.jsonl"
 before = [json.loads(line) for line in calls.read_text().splitlines()] if calls.exists() else []
@@ -28,7 +31,8 @@ with calls.open("a") as file:
 codes = json.loads((here / "answers.json").read_text()).get(pipeline, {}).get(action, [0])
 code = codes[min(tried, len(codes) - 1)]
 print("kiln: a line for people", file=sys.stderr, flush=True)
-print(json.dumps({"action": action, "exit_code": code, "message": f"{action} says {code}", "fix": "do it"}))
+said = {"action": action, "exit_code": code, "message": f"{action} says {code}", "fix": "do it"}
+print(json.dumps(said | {"steps": [{"state": "RUNNING" if "--no-wait" in sys.argv else "COMPLETED"}]}))
 sys.exit(code)
 '''
 

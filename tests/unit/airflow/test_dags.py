@@ -39,6 +39,7 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "good": Scenario({}, {}, {"environment": "local", "date": "2026-11-20", "branch": "feature/x"}),
     "retried": Scenario({}, {"sd": [12, 0]}, {}),
+    "deferred": Scenario({"deferrable": True, "poll_interval_seconds": 1}, {"cdd": [0, 14]}, {}),
     "failing_step": Scenario({}, {"cdd": [14]}, {}),
     "failing_launch": Scenario({"retries": 0}, {LAUNCH: [13]}, {}),
     "failing_end": Scenario({}, {"terminate": [20]}, {}),
@@ -111,7 +112,8 @@ def test_airflows_own_configuration_stays_with_airflow(done: Done) -> None:
 
 
 def test_the_last_line_of_a_task_is_its_xcom(done: Done) -> None:
-    told = {"action": "sd", "exit_code": 0, "message": "sd says 0", "fix": "do it"}
+    told: dict[str, Any] = {"action": "sd", "exit_code": 0, "message": "sd says 0", "fix": "do it"}
+    told["steps"] = [{"state": "COMPLETED"}]
     assert done.answer["runs"]["good"]["xcom"] == told
 
 
@@ -125,6 +127,15 @@ def test_a_failed_step_makes_the_run_red_and_its_cluster_is_ended(done: Done) ->
     assert done.states("failing_step") == {"cdd": "failed", "verdict": "upstream_failed"}
     assert done.actions("failing_step") == ["preflight", LAUNCH, "sd", "cdd", "cdd", "terminate"]
     assert "kiln ended with exit code 14: cdd says 14; fix: do it" in done.answer["log"]
+
+
+def test_a_step_that_waits_in_the_triggerer_is_added_then_judged_by_its_ordinary_command(done: Done) -> None:
+    """The step cdd is added well, and fails while nobody waits for it."""
+    assert done.colour("deferred") == "failed"
+    assert done.states("deferred") == {"cdd": "failed", "verdict": "upstream_failed"}
+    calls = [(one["action"], "--no-wait" in one["argv"]) for one in done.checkout.calls("deferred")]
+    assert calls[2:4] == [("sd", True), ("sd", False)]
+    assert calls[4:6] == [("cdd", True), ("cdd", False)]
 
 
 def test_a_failed_launch_is_followed_by_the_end_of_what_it_left(done: Done) -> None:
