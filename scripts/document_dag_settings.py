@@ -23,8 +23,9 @@ HEAD = """\
 
 <!-- Written by scripts/document_dag_settings.py from src/kiln/settings/dag.py. -->
 
-A pipeline whose `group_vars/<pipeline>.yml` has this key has a DAG in Airflow (`docs/airflow.md`). Its values are literals, no templates:
-Airflow reads them without Ansible. So are the `name`, `needs` and `always` of its steps, which are tasks. `scripts/kiln` checks the same key.
+A pipeline whose `group_vars/<pipeline>.yml` has this key has a DAG in Airflow (`docs/airflow.md`). Its values
+are literals, no templates: Airflow reads them without Ansible. So are the `name`, `needs` and `always` of its
+steps, which are tasks. `scripts/kiln` checks the same key.
 
 ```yaml
 dag:
@@ -37,7 +38,8 @@ dag:
 """
 _WAIT_FOR = """
 ## `wait_for`
-Each row is an object in S3, or another DAG: then its run at the same logical date, or `hours_before` it. Objects need Airflow's provider of Amazon.
+Each row is an object in S3, or another DAG: then its run at the same logical date, or `hours_before` it.
+Objects need Airflow's provider of Amazon.
 
 """
 

@@ -101,14 +101,23 @@ def _parser() -> argparse.ArgumentParser:
         help="for steps whose run has no live cluster: make one first, or exit 18 (default: fail)",
     )
     run.add_argument(
-        "--no-wait", action="store_true", help="return when the steps are added; the same without it waits"
+        "--no-wait",
+        action="store_true",
+        help="for steps: return when they are added (then --no-add judges them)",
+    )
+    run.add_argument(
+        "--no-add",
+        action="store_true",
+        help="for steps: wait for their last tries and judge these, also on a cluster that has ended",
     )
     _options_of_runs(run)
 
     resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
     resume.add_argument("pipeline", metavar="PIPELINE")
     _options_of_runs(resume)
-    resume.set_defaults(if_no_cluster="fail", no_wait=False)  # it launches in any case, and ends the cluster
+    resume.set_defaults(
+        if_no_cluster="fail", no_wait=False, no_add=False
+    )  # it launches in any case, and ends the cluster
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")

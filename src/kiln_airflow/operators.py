@@ -68,7 +68,7 @@ class KilnOperator(BashOperator):
 class DeferredStepOperator(KilnOperator):
     """Adds a step and waits for it in the triggerer, which holds no slot of a worker.
 
-    The result comes from the ordinary command, which attaches to the step when that has ended.
+    The result comes from a second command, which judges the step when that has ended.
     """
 
     def __init__(self, *, poll_interval_seconds: int, wait_seconds: int, **kwargs: Any) -> None:
@@ -82,7 +82,7 @@ class DeferredStepOperator(KilnOperator):
         result = self._call(context, {"KILN_NO_WAIT": "yes"})
         states = [one["state"] for one in result["steps"]] if isinstance(result, dict) else []
         if not _ACTIVE.intersection(states):
-            return self._call(context)
+            return self.resume(context, None)
         step = [waits["KILN_PIPELINE"], context["run_id"], waits["KILN_ACTIONS"]]
         trigger = StepTrigger(
             script=waits["KILN_SCRIPT"],
@@ -94,8 +94,8 @@ class DeferredStepOperator(KilnOperator):
         return self.defer(trigger=trigger, method_name="resume")
 
     def resume(self, context: Any, event: Any) -> Any:  # noqa: ARG002  # the trigger decides nothing
-        """Judge the step; one that is still active is waited for here."""
-        return self._call(context)
+        """Judge the step that was added; one that is still active is waited for here."""
+        return self._call(context, {"KILN_NO_ADD": "yes"})
 
 
 # Of EMR's steps: docs/aws_facts.md 1.2.

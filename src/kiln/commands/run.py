@@ -140,9 +140,8 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
     meant = msgspec.structs.replace(meant, date=question.date or _date_of(context, driver, meant))
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
         driver, shape, selected = _settings(meant, select)
-    if session.arguments.no_wait:
-        selected = _left(selected)
-    if session.arguments.if_no_cluster == phases.LAUNCH.name and selected.only_steps:
+    selected = _limited(session.arguments, selected)
+    if session.arguments.if_no_cluster == phases.LAUNCH.name and selected.only_steps and selected.adds:
         selected = _with_cluster(context, driver, meant, selected)
     job = Job(
         question=meant,
@@ -167,10 +166,14 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
     return session.execute(context, job)
 
 
-def _left(selected: Selection) -> Selection:
-    """Return the selection with steps that are not waited for. Raises UsageError for other actions."""
-    if not selected.only_steps:
-        raise UsageError("--no-wait is for steps alone", fix="leave it out, or name steps only")
+def _limited(arguments: argparse.Namespace, selected: Selection) -> Selection:
+    """Return the selection with --no-wait and --no-add. Raises UsageError for other actions than steps."""
+    if not (arguments.no_wait or arguments.no_add):
+        return selected
+    if not selected.only_steps or (arguments.no_wait and arguments.no_add):
+        raise UsageError("--no-wait or --no-add is for steps alone", fix="name steps only, and one of them")
+    if arguments.no_add:
+        return msgspec.structs.replace(selected, adds=False)
     return msgspec.structs.replace(selected, leaves=frozenset(step.name for step in selected.steps))
 
 

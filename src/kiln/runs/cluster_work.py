@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, node_watch, tags
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
-from kiln.errors import DeadlineError, KilnError, PlaybookError
+from kiln.errors import ClusterNotFoundError, DeadlineError, KilnError, PlaybookError
 from kiln.playbooks.supervision import Supervision
 from kiln.runs import step_terms
 from kiln.runs.node_gate import NodeGate
 from kiln.runs.step_graph import StepGraph
+from kiln.runs.to_do import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
     from kiln.runs.step_terms import Kill
-    from kiln.runs.to_do import Decision
     from kiln.settings.model import ClusterShape, StepSettings
 
 
@@ -158,6 +158,8 @@ class ClusterWork:
         """Find the cluster and what is to do on it. Not to find it is a failure of the first step."""
         first_seen = self.result.cluster_id is None
         try:
+            if not self.plan.selection.adds:
+                return self._of_last_tries(wanted)
             cluster = self._find_cluster()
             if first_seen:
                 self.reporter.line(descriptions.describe_change(cluster))
@@ -165,6 +167,17 @@ class ClusterWork:
         except KilnError:
             with self.phase_log.phase(wanted[0].name):
                 raise
+
+    def _of_last_tries(self, wanted: Sequence[StepSettings]) -> tuple[Cluster, list[Decision]]:
+        """Return the cluster on which the steps were tried last, live or not."""
+        run = self.scope.ledger.read()
+        names = {one.name for one in wanted}
+        tries = [one.cluster_id for one in run.steps if one.name in names and one.step_id] if run else []
+        if not tries:
+            raise ClusterNotFoundError(f"the run has no step {', '.join(sorted(names))}")
+        self._works_on(tries[-1])
+        cluster = clusters.shown(self.scope.context, tries[-1])
+        return cluster, [Decision(one, runs=True, why="it was added") for one in wanted]
 
     def _run_steps(self, cluster: Cluster, decisions: Sequence[Decision]) -> None:
         nodes, gate = self._nodes_of(cluster.id), self._gate_of(cluster.id)
@@ -181,6 +194,7 @@ class ClusterWork:
             needs=self.plan.needs,
             request=self.plan.selection.request,
             leaves=leaves,
+            adds=self.plan.selection.adds,
             # Where the cluster stays, its steps must not go on unseen.
             cancels=not self.plan.ends or self.limits.hold_seconds > 0,
             # The time of a step that is not waited for is nobody's to keep.

@@ -53,6 +53,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     request: str = ""
     # Steps that are added and not waited for.
     leaves: frozenset[str] = frozenset()
+    # Whether steps are added; else their last tries are waited for and judged.
+    adds: bool = True
 
     @property
     def launches(self) -> bool:

@@ -44,6 +44,7 @@ class Terms:
     `needs` is that of the whole pipeline (settings.step_needs.of). `cancels`: the cluster stays, so an
     interrupted or late step must not go on unseen. `again` names the steps that run also when complete,
     and `request` what asked for that. Once all of `leaves` are added, nothing is waited for any more.
+    Without `adds` the last try of each step is waited for, however it has ended.
     `phase` is entered when a step begins and left when it has ended, with its error when that fails the run;
     what it yields gets `changed`. `explain` returns the cause of a failed step, `kill` ends its
     applications in YARN and says so. `before_step` is called before a step is added, `on_poll` with the
@@ -59,6 +60,7 @@ class Terms:
     again: Collection[str] = frozenset()
     request: str = ""
     leaves: Collection[str] = frozenset()
+    adds: bool = True
     phase: Callable[[str], AbstractContextManager[Phase]] = no_phase
     explain: Explain = no_cause
     kill: Kill = nothing

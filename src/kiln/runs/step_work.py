@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from kiln.emr import add_steps, cancelling, clusters, states, step_endings, steps
+from kiln.emr import add_steps, cancelling, clusters, known_steps, states, step_endings, steps
 from kiln.errors import (
     DeadlineError,
     FencedError,
@@ -15,6 +15,7 @@ from kiln.errors import (
     StepCancelledError,
     ThrottledError,
     UnansweredError,
+    UsageError,
 )
 from kiln.runs import late_steps, step_cause
 
@@ -83,16 +84,7 @@ class Work:
         context, phase = self._context, ExitStack()
         entry = phase.enter_context(self.terms.phase(step.name))
         try:
-            if not self._is_added(step):
-                self.terms.before_step(context)
-            seen, added = add_steps.add(
-                context,
-                self.cluster.id,
-                step,
-                self.terms.ledger,
-                again=step.name in self.terms.again,
-                request=self.terms.request,
-            )
+            seen, added = self._added(step) if self.terms.adds else (self._last_try(step), False)
         except (InterruptedRunError, FencedError, StepCancelledError) as error:
             # These are about the whole run: also an optional step ends with them.
             phase.__exit__(type(error), error, error.__traceback__)
@@ -117,6 +109,24 @@ class Work:
             own_limit=limit < context.ends_at,
             phase=phase,
         )
+
+    def _added(self, step: StepSettings) -> tuple[Step, bool]:
+        context = self._context
+        if not self._is_added(step):
+            self.terms.before_step(context)
+        again = step.name in self.terms.again
+        return add_steps.add(
+            context, self.cluster.id, step, self.terms.ledger, again=again, request=self.terms.request
+        )
+
+    def _last_try(self, step: StepSettings) -> Step:
+        """Return the step as it was added last, however it has ended. Raises UsageError when it was not."""
+        newest = known_steps.recorded(self.terms.ledger, self.cluster.id, step.name).newest
+        if newest is None or newest.step_id is None:
+            raise UsageError(
+                f"step {step.name} is not on cluster {self.cluster.id}", fix="leave --no-add out"
+            )
+        return known_steps.shown(self._context, self.cluster.id, newest.step_id, step.name)
 
     @property
     def begun(self) -> set[str]:

@@ -129,13 +129,14 @@ def test_a_failed_step_makes_the_run_red_and_its_cluster_is_ended(done: Done) ->
     assert "kiln ended with exit code 14: cdd says 14; fix: do it" in done.answer["log"]
 
 
-def test_a_step_that_waits_in_the_triggerer_is_added_then_judged_by_its_ordinary_command(done: Done) -> None:
+def test_a_step_that_waits_in_the_triggerer_is_added_then_judged_by_another_command(done: Done) -> None:
     """The step cdd is added well, and fails while nobody waits for it."""
     assert done.colour("deferred") == "failed"
     assert done.states("deferred") == {"cdd": "failed", "verdict": "upstream_failed"}
     calls = [(one["action"], "--no-wait" in one["argv"]) for one in done.checkout.calls("deferred")]
     assert calls[2:4] == [("sd", True), ("sd", False)]
     assert calls[4:6] == [("cdd", True), ("cdd", False)]
+    assert "--no-add" in done.checkout.calls("deferred")[3]["argv"]
 
 
 def test_a_failed_launch_is_followed_by_the_end_of_what_it_left(done: Done) -> None:

@@ -54,7 +54,7 @@ def test_a_step_is_added_once_and_the_same_command_without_the_option_judges_it(
     run = world.remembered("r1")
     assert "sd" not in [one.name for one in run.phases]
     assert run.drivers == []
-    assert world.kiln("r1", actions=("sd",)) == ExitCode.OK
+    assert world.kiln("r1", "--no-add", actions=("sd",)) == ExitCode.OK
     assert [step.request.name for step in world.aws.clusters["j-0001"].steps] == ["sd"]
     assert world.remembered("r1").phases[-1].name == "sd"
     assert active(capsys) == []
@@ -72,6 +72,32 @@ def test_no_wait_makes_a_cluster_first_where_that_is_asked_for(world: Commands) 
     options = ("--no-wait", "--if-no-cluster", "launch")
     assert world.kiln("r1", *options, actions=("sd",)) == ExitCode.OK
     assert [step.request.name for step in world.aws.clusters["j-0002"].steps] == ["sd"]
+
+
+def test_a_step_that_has_failed_meanwhile_is_judged_and_not_added_again(world: Commands) -> None:
+    world.aws.step_outcomes["sd"] = "FAILED"
+    assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    world.clock.seconds += 300
+    assert world.kiln("r1", "--no-add", actions=("sd",)) == ExitCode.STEP_FAILED
+    assert len(world.aws.clusters["j-0001"].steps) == 1
+    # The next try of the task adds it again.
+    world.aws.step_outcomes.clear()
+    assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    assert world.kiln("r1", "--no-add", actions=("sd",)) == ExitCode.OK
+    assert len(world.aws.clusters["j-0001"].steps) == 2
+
+
+def test_a_step_whose_cluster_ended_under_it_is_judged_on_that_cluster(world: Commands) -> None:
+    assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    assert world.kiln("r1", actions=("terminate",)) == ExitCode.OK
+    options = ("--no-add", "--if-no-cluster", "launch")
+    code = world.kiln("r1", *options, actions=("sd",))
+    assert code in {ExitCode.STEP_CANCELLED, ExitCode.STEP_FAILED, ExitCode.CAPACITY}
+    assert len(world.aws.clusters) == 1
+
+
+def test_nothing_is_judged_that_was_never_added(world: Commands) -> None:
+    assert world.kiln("r1", "--no-add", actions=("sd",)) == ExitCode.CLUSTER_NOT_FOUND
 
 
 @pytest.mark.parametrize("actions", [LAUNCH, ("sd,terminate",), ()])
