@@ -26,12 +26,14 @@ def main(root: Path) -> None:
     state = root / ".kiln"
     runs = sorted((state / "runs").iterdir()) if (state / "runs").is_dir() else []
     local = [run for run in runs if _is_local(run)]
-    for folder in [root / ".emrbox", root / ".molecule", state / _LOCAL, *local]:
+    airflow = [state / "airflow", state / "airflow_pictures"]
+    for folder in [root / ".emrbox", root / ".molecule", state / _LOCAL, *airflow, *local]:
         if folder.is_symlink():
             folder.unlink()
         elif folder.exists():
             shutil.rmtree(folder)
-    (state / "fault.log").unlink(missing_ok=True)
+    for name in ("fault.log", "airflow.lock"):
+        (state / name).unlink(missing_ok=True)
     kept = sorted(path for path in (state / "vault").glob("*.password") if path.is_file())
     kept += [run for run in runs if run not in local]
     for path in kept:

@@ -20,6 +20,9 @@ def test_passwords_and_the_records_of_other_environments_stay(tmp_path: Path) ->
         ".kiln/local/id_ed25519": "key",
         ".emrbox/log/box.log": "",
         ".molecule/emr_node_default/vault.yml": "",
+        ".kiln/airflow/airflow.cfg": "",
+        ".kiln/airflow.lock": "",
+        ".kiln/airflow_pictures/graph.png": "",
         "vault/prod.yml": "",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
