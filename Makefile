@@ -16,8 +16,9 @@ test_setup: ## the same, with what only the tests need: a browser, Packer and ot
 local: setup ## the local account of the demo without a run: go on by hand, with playbooks or scripts/kiln
 	@$(BIN)/python examples/demo/local.py
 
-airflow: local ## a real Airflow 3 with the DAGs of this checkout, on the local AWS; Ctrl-C ends it
+airflow: ## a real Airflow 3 with the DAGs of this checkout, on the local AWS; Ctrl-C ends it
 	@scripts/setup --airflow
+	@$(BIN)/python examples/demo/local.py --date "$$(date -u -d '29 hours ago' +%F)" # the data of the last scheduled run, 05:00 UTC
 	@$(BIN)/python examples/airflow/start_airflow.py
 
 demo: setup ## the whole job for real on this machine: launch, provision, deploy, two models, terminate

@@ -57,7 +57,7 @@ def _run(release: Release, port: int, ended: threading.Event) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(mode=0o700)
     home = Home(FOLDER, CHECKOUT / "dags", FOLDER / "plugins", port)
-    with LocalAirflow(release, home) as airflow:
+    with LocalAirflow(release, home, variables={"KILN_ENV": "local"}) as airflow:
         airflow.command("pools", "set", POOL, str(POOL_SLOTS), "Tasks of Kiln's DAGs")
         print(f"{home.url}  user {USER}, password {home.password}; Ctrl-C ends it", flush=True)
         ended.wait()

@@ -66,6 +66,8 @@ def new_dag(pipeline: Pipeline) -> Any:
         )
         return DAG(
             dag_id=pipeline.name,
+            # A DAG that a file only makes in passing must not count as another version of it.
+            auto_register=False,
             schedule=schedule,
             start_date=pendulum.parse(dag.start_date, tz=dag.timezone),
             catchup=dag.catchup,

@@ -31,7 +31,7 @@ class AirflowApi:
     def __init__(self, airflow: LocalAirflow) -> None:
         self._airflow, self._url = airflow, airflow.home.url
         self._api, self._password = airflow.release.api, airflow.home.password
-        self._is_2 = airflow.release.name == "2"
+        self.is_2 = airflow.release.name == "2"
         self._headers = self._login()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -63,7 +63,7 @@ class AirflowApi:
     def trigger(self, dag: str, run: str, conf: dict[str, Any] | None = None, date: str | None = None) -> str:
         """Trigger a DAG as with the button; return the run's id."""
         body: dict[str, Any] = {"dag_run_id": run, "conf": conf or {}}
-        if date or not self._is_2:
+        if date or not self.is_2:
             body["logical_date"] = date
         return str(self.call("POST", f"/dags/{dag}/dagRuns", body)["dag_run_id"])
 
@@ -96,7 +96,7 @@ class AirflowApi:
     def set_state(self, dag: str, run: str, task: str, state: str) -> None:
         """Mark a task as success or failed, as with the button; a task that runs is killed."""
         path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}"
-        self.call("PATCH", path, {"new_state": state, **({"dry_run": False} if self._is_2 else {})})
+        self.call("PATCH", path, {"new_state": state, **({"dry_run": False} if self.is_2 else {})})
 
     def clear(self, dag: str, run: str, *tasks: str) -> None:
         """Clear tasks of a run, and nothing downstream."""
@@ -113,9 +113,13 @@ class AirflowApi:
         """Return all runs of a DAG."""
         return list(self.call("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"])
 
+    def versions(self, dag: str) -> int:
+        """Return how many versions of a DAG Airflow 3 has seen."""
+        return int(self.call("GET", f"/dags/{dag}/dagVersions")["total_entries"])
+
     def backfill(self, dag: str, first: str, last: str, at_once: int) -> None:
         """Run a paused DAG for each day of a time that is over, and wait until all runs have ended."""
-        if self._is_2:  # only its command line has backfills, with the DAG's own limit of runs at once
+        if self.is_2:  # only its command line has backfills, with the DAG's own limit of runs at once
             self._airflow.command("dags", "backfill", dag, "--start-date", first, "--end-date", last)
             return
         days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T23:59:59Z"}
@@ -157,7 +161,7 @@ class AirflowApi:
             time.sleep(POLL_SECONDS)
 
     def _login(self) -> dict[str, str]:
-        if self._is_2:
+        if self.is_2:
             return urllib3.make_headers(basic_auth=f"{USER}:{self._password}")
         answer = urllib3.request(
             "POST", f"{self._url}/auth/token", json={"username": USER, "password": self._password}
