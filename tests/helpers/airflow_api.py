@@ -144,7 +144,7 @@ class AirflowApi:
     def result(self, dag: str, run: str, task: str) -> Any:
         """Return what a task has left for others: its XCom."""
         path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/return_value"
-        value = self.call("GET", path)["value"]
+        value = self.call("GET", path + ("?stringify=false" if self.is_2 else ""))["value"]
         return json.loads(value) if isinstance(value, str) else value
 
     def until(
