@@ -29,7 +29,7 @@ def blocks(root: Path) -> dict[str, list[str]]:
     """Return file -> the lines between its marks, from the first column."""
     defaults = yaml.safe_load((root / "roles/emr_cluster/defaults/main.yml").read_text())
     return {
-        "plugins/modules/emr_cluster.py": option_lines(_launch(options.SHAPE)),
+        "plugins/modules/emr_cluster.py": option_lines(_launch(options.SHAPE), "suboptions"),
         "plugins/modules/emr_step.py": option_lines(options.STEP_FIELDS, "suboptions"),
         "roles/emr_cluster/meta/argument_specs.yml": option_lines(_role(options.SHAPE, defaults)),
         "roles/emr_cluster/tasks/main.yml": [
@@ -47,7 +47,7 @@ def _launch(shape: dict[str, Any]) -> dict[str, Any]:
         found[name] = {key: value for key, value in option.items() if key != "required"} | {
             "description": text
         }
-    return {name: _with(option, "suboptions") for name, option in found.items()}
+    return found
 
 
 def _role(shape: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -60,19 +60,14 @@ def _role(shape: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _with(option: dict[str, Any], word: str) -> dict[str, Any]:
-    """Return an option whose own options have the word that modules or roles use for them."""
-    return {word if key == "options" else key: value for key, value in option.items()}
-
-
 def option_lines(found: dict[str, Any], word: str = "options") -> list[str]:
-    """Return options as YAML; `word` is what options of an option are called."""
+    """Return options as YAML; `word` is what options of an option are called, in modules or in roles."""
     lines = []
     for name, option in found.items():
         lines += [f"{name}:", *_indented(_description(option["description"]))]
         lines += [f"  {key}: {_shown(option[key])}" for key in KEYS if key in option]
-        for inner in (key for key in ("options", "suboptions") if key in option):
-            lines += [f"  {inner}:", *_indented(_indented(option_lines(option[inner], word)))]
+        if "options" in option:
+            lines += [f"  {word}:", *_indented(_indented(option_lines(option["options"], word)))]
     return lines
 
 

@@ -118,11 +118,13 @@ def _table(options: dict[str, Any], places: dict[str, list[str]] | None = None) 
 
 
 def _with_members(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options, each followed by those of its members: `steps[].name`."""
+    """Return options, each followed by those of its members: `steps[].name`, `steps[].spark.jar`."""
     found = {}
     for name, option in options.items():
         found[name] = option
-        found |= {f"{name}[].{inner}": one for inner, one in option.get("options", {}).items()}
+        place = f"{name}[]" if option["type"] == "list" else name
+        inner = _with_members(option.get("options", {}))
+        found |= {f"{place}.{key}": one for key, one in inner.items()}
     return found
 
 

@@ -148,6 +148,11 @@ options:
     type: list
     elements: dict
     default: []
+  python_environment:
+    description: >-
+      Path of the Python environment that Spark uses on the nodes; empty for the system's Python.
+    type: str
+    default: ""
   bootstrap_actions:
     description: Scripts that EMR runs on every node before Hadoop exists, at most 16.
     type: list

@@ -39,12 +39,116 @@ options:
         description: Name of the step, unique in its pipeline.
         type: str
         required: true
+      spark:
+        description: A Spark job. A step has exactly one kind.
+        type: dict
+        suboptions:
+          script:
+            description: 'Python or R script: a path in the model repo, or s3://….'
+            type: str
+            default: ""
+          jar:
+            description: 'Jar of the job: a path in the model repo, or s3://….'
+            type: str
+            default: ""
+          class:
+            description: Main class in the jar.
+            type: str
+            default: ""
+          deploy_mode:
+            description: 'Where the driver runs: in a container, or on the master.'
+            type: str
+            choices: [cluster, client]
+            default: cluster
+          conf:
+            description: Spark properties of this job, name to value.
+            type: dict
+            default: {}
+          py_files:
+            description: >-
+              Python files, zip archives or folders that the job imports; `.` is the model repo itself.
+            type: list
+            elements: str
+            default: []
+          packages:
+            description: >-
+              Maven coordinates that Spark loads when the job starts; needs spark_packages_allowed.
+            type: list
+            elements: str
+            default: []
+          options:
+            description: >-
+              Options of the job, name to value: `--name value`; true gives `--name`, false nothing.
+            type: dict
+            default: {}
+          args:
+            description: Further arguments of the job, after its options.
+            type: list
+            elements: str
+            default: []
+      command:
+        description: A command with its arguments, run on the master without a shell.
+        type: list
+        elements: str
+      script:
+        description: An executable script that runs on the master.
+        type: dict
+        suboptions:
+          path:
+            description: 'The script: a path in the model repo, or s3://….'
+            type: str
+            required: true
+          args:
+            description: 'Its arguments. Never a secret: the API shows them to everybody who may read.'
+            type: list
+            elements: str
+            default: []
+      streaming:
+        description: A Hadoop Streaming job.
+        type: dict
+        suboptions:
+          mapper:
+            description: Command that each mapper runs.
+            type: str
+            required: true
+          reducer:
+            description: Command that each reducer runs; NONE for a job without reducers.
+            type: str
+            default: ""
+          combiner:
+            description: Command that combines what a mapper writes.
+            type: str
+            default: ""
+          input:
+            description: What it reads, s3://… or hdfs:///….
+            type: list
+            elements: str
+            required: true
+          output:
+            description: The folder that it makes, s3://… or hdfs:///….
+            type: str
+            required: true
+          files:
+            description: Files that mappers and reducers find beside them, s3://….
+            type: list
+            elements: str
+            default: []
+          conf:
+            description: Hadoop properties of this job, name to value.
+            type: dict
+            default: {}
+          args:
+            description: Further arguments of hadoop-streaming.
+            type: list
+            elements: str
+            default: []
       jar:
-        description: The jar, such as command-runner.jar.
+        description: Any other jar, as EMR takes it, such as command-runner.jar.
         type: str
-        required: true
+        default: ""
       args:
-        description: 'Its arguments. Never a secret: the API shows them to everybody who may read.'
+        description: >-
+          Arguments of `jar`. Never a secret: the API shows them to everybody who may read.
         type: list
         elements: str
         default: []
@@ -100,6 +204,16 @@ options:
         elements: str
         default: []
       # End of what scripts/document_options.py writes.
+  model_repo_name:
+    description: >-
+      Name of the model repo's folder on the nodes: relative paths in steps are files of its active release.
+      Empty: there is none.
+    type: str
+    default: ""
+  spark_packages_allowed:
+    description: Whether Spark jobs may load packages from Maven repositories when they start.
+    type: bool
+    default: false
   again:
     description: Run steps again that are complete, also those that were added with another identity.
     type: bool
@@ -134,10 +248,10 @@ EXAMPLES = r"""
     cluster_id: j-2ABCDEFGHIJKL
     state_uri: s3://kiln-local-state/kiln
     region: us-east-1
+    model_repo_name: model_repo
     steps:
       - name: sd
-        jar: command-runner.jar
-        args: [spark-submit, --deploy-mode, cluster, /opt/kiln/models/model_repo/current/jobs/sd.py]
+        spark: {script: jobs/sd.py, options: {date: "2026-11-20"}}
 """
 
 RETURN = r"""

@@ -92,32 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    run = _command(commands, "run", "run a pipeline, or single actions of it", _RUN_HELP)
-    run.add_argument("pipeline", metavar="PIPELINE")
-    run.add_argument("actions", metavar="ACTIONS", nargs="?", help="comma list; none = the whole pipeline")
-    run.add_argument(
-        "--if-no-cluster",
-        choices=[phases.LAUNCH.name, "fail"],
-        help="for steps whose run has no live cluster: make one first, or exit 18 (default: fail)",
-    )
-    run.add_argument(
-        "--no-wait",
-        action="store_true",
-        help="for steps: return when they are added (then --no-add judges them)",
-    )
-    run.add_argument(
-        "--no-add",
-        action="store_true",
-        help="for steps: wait for their last tries and judge these, also on a cluster that has ended",
-    )
-    _options_of_runs(run)
-
-    resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
-    resume.add_argument("pipeline", metavar="PIPELINE")
-    _options_of_runs(resume)
-    resume.set_defaults(
-        if_no_cluster="fail", no_wait=False, no_add=False
-    )  # it launches in any case, and ends the cluster
+    _add_runs(commands)
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")
@@ -194,6 +169,34 @@ def _parser() -> argparse.ArgumentParser:
         "verb", choices=["init"], help="init: make password file and vault, name missing secrets"
     )
     return parser
+
+
+def _add_runs(commands: argparse._SubParsersAction[_Parser]) -> None:
+    run = _command(commands, "run", "run a pipeline, or single actions of it", _RUN_HELP)
+    run.add_argument("pipeline", metavar="PIPELINE")
+    run.add_argument("actions", metavar="ACTIONS", nargs="?", help="comma list; none = the whole pipeline")
+    run.add_argument(
+        "--if-no-cluster",
+        choices=[phases.LAUNCH.name, "fail"],
+        help="for steps whose run has no live cluster: make one first, or exit 18 (default: fail)",
+    )
+    run.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="for steps: return when they are added (then --no-add judges them)",
+    )
+    run.add_argument(
+        "--no-add",
+        action="store_true",
+        help="for steps: wait for their last tries and judge these, also on a cluster that has ended",
+    )
+    _options_of_runs(run)
+
+    resume = _command(commands, "resume", "go on with a run from what is not complete", _RESUME_HELP)
+    resume.add_argument("pipeline", metavar="PIPELINE")
+    _options_of_runs(resume)
+    # It launches in any case, and ends the cluster.
+    resume.set_defaults(if_no_cluster="fail", no_wait=False, no_add=False)
 
 
 def _add_notify(commands: argparse._SubParsersAction[_Parser]) -> None:

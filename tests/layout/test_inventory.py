@@ -119,7 +119,7 @@ def test_nodes_are_grouped_by_their_tags_in_groups_that_no_play_uses(
     assert variables["kiln_cluster_id"] == {"__ansible_unsafe": FIRST}
     # Whatever the tag says: a pipeline's variables, its secrets among them, come from the run.
     assert variables["node_secrets_values"] == {}
-    assert "model_building_spark_options" not in variables
+    assert "model_building_spark_conf" not in variables
 
 
 def test_a_tag_puts_no_node_into_a_group_of_plays_or_variables(

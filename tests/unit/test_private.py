@@ -17,7 +17,7 @@ from waiting import wait_until
 from kiln import paths, private
 from kiln.errors import PreflightError
 from kiln.settings import resolve
-from kiln.settings.base import Model
+from kiln.settings.fields import Model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CANARY = "CANARY-4711-secret"

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
-    from kiln.settings.base import Model
+    from kiln.settings.fields import Model
 
 Options = dict[str, Any]
 
@@ -78,4 +78,6 @@ def _type(base: Any) -> Options:
         if isinstance(item, type) and issubclass(item, msgspec.Struct):
             return {"type": "list", "elements": "dict", "options": options_of(item)}  # type: ignore[arg-type]  # all of them are models
         return {"type": "list", "elements": _type(item)["type"]}
+    if isinstance(base, type) and issubclass(base, msgspec.Struct):
+        return {"type": "dict", "options": options_of(base)}  # type: ignore[arg-type]  # all of them are models
     return {"type": _KINDS[base]}

@@ -60,6 +60,8 @@ STEP: Options = {
         "required": True,
         "options": argument_spec(STEP_FIELDS),
     },
+    "model_repo_name": {"type": "str", "default": ""},
+    "spark_packages_allowed": {"type": "bool", "default": False},
     "again": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "int", "default": 14400, "aliases": ["timeout"]},

@@ -15,7 +15,7 @@ from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
 from kiln.runs.limits import Limits
 from kiln.runs.step_graph import StepGraph
-from kiln.settings import step_needs, typed
+from kiln.settings import step_jars, step_needs, typed
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def work(context: Context, module: Any) -> Options:
     """Run steps on a cluster, each once a run."""
     options = module.params
     given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
-    wanted = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
+    rows = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
+    terms = step_jars.Terms(options["region"], options["model_repo_name"], options["spark_packages_allowed"])
+    wanted = step_jars.resolved(rows, terms, _LABEL)
     cluster = context.effects.describe_cluster(options["cluster_id"])
     step_needs.check(wanted, _LABEL, concurrency=cluster.step_concurrency_level)
     identity = _identity_of(cluster)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kiln.emr import spark_configuration
 from kiln.emr.tags import tags
 from kiln.identity import name_of
+from kiln.settings.fields import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,14 +27,9 @@ def _group(role: str, instance_type: str, count: int, market: str) -> dict[str, 
     }
 
 
-def _text(value: object) -> str:
-    """Return a property as the API wants it: YAML reads `true` and `4` as other types."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _configuration(raw: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"Classification": raw["Classification"]}
-    result["Properties"] = {key: _text(value) for key, value in raw.get("Properties", {}).items()}
+    result["Properties"] = {key: text_of(value) for key, value in raw.get("Properties", {}).items()}
     if raw.get("Configurations"):
         result["Configurations"] = [_configuration(inner) for inner in raw["Configurations"]]
     return result
@@ -72,8 +69,9 @@ def launch_request(identity: Identity, shape: ClusterShape, now: datetime) -> di
             {"Key": key, "Value": str(value)} for key, value in sorted(tags(identity, shape, now).items())
         ],
     }
-    if shape.configurations:
-        request["Configurations"] = [_configuration(raw) for raw in shape.configurations]
+    configurations = spark_configuration.of(shape)
+    if configurations:
+        request["Configurations"] = [_configuration(raw) for raw in configurations]
     if shape.bootstrap_actions:
         request["BootstrapActions"] = [
             {"Name": action.name, "ScriptBootstrapAction": {"Path": action.path, "Args": list(action.args)}}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kiln.settings import names
-from kiln.settings.base import Model, doc
+from kiln.settings.fields import Model, doc
 
 Line = Annotated[
     str, Meta(pattern=r"^[^\n{}]{1,200}\Z", title="text of one line without braces, at most 200 characters")

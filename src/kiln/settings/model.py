@@ -12,15 +12,10 @@ import msgspec
 from msgspec import Meta
 
 from kiln.settings import names
-from kiln.settings.base import Model, doc
-from kiln.settings.dag import Dag  # noqa: TC001  # msgspec reads the annotations
-from kiln.settings.notification_model import Notification  # noqa: TC001  # msgspec reads types when it runs
-
-Seconds = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=0)]
-Text = Annotated[str, Meta(min_length=1)]
-S3Uri = Annotated[str, Meta(pattern="^s3://[^/]+", title="an address like s3://bucket/prefix")]
-
+from kiln.settings.dag import Dag
+from kiln.settings.fields import Count, Model, S3Uri, Seconds, Text, Words, doc
+from kiln.settings.notification_model import Notification
+from kiln.settings.step_kinds import Script, SparkJob, Streaming
 
 # docs/aws_facts.md 2.8.
 MOST_BOOTSTRAP_ACTIONS = 16
@@ -38,16 +33,23 @@ OnFailure = Literal["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER"]
 
 
 class StepSettings(Model, frozen=True, kw_only=True):
-    """One EMR step of a pipeline."""
+    """One EMR step of a pipeline: a name, one kind (settings.step_kinds), and how it is run."""
 
     name: Annotated[
         str,
         Meta(pattern=names.PATTERN, title=names.WORDS),
         doc("Name of the step, unique in its pipeline."),
     ]
-    jar: Annotated[Text, doc("The jar, such as command-runner.jar.")]
+    spark: Annotated[SparkJob | None, doc("A Spark job. A step has exactly one kind.")] = None
+    command: Annotated[
+        Words | None, doc("A command with its arguments, run on the master without a shell.")
+    ] = None
+    script: Annotated[Script | None, doc("An executable script that runs on the master.")] = None
+    streaming: Annotated[Streaming | None, doc("A Hadoop Streaming job.")] = None
+    jar: Annotated[str, doc("Any other jar, as EMR takes it, such as command-runner.jar.")] = ""
     args: Annotated[
-        tuple[str, ...], doc("Its arguments. Never a secret: the API shows them to everybody who may read.")
+        tuple[str, ...],
+        doc("Arguments of `jar`. Never a secret: the API shows them to everybody who may read."),
     ] = ()
     group: Annotated[str, doc("Name of the group it belongs to, for the command line.")] = ""
     action_on_failure: Annotated[OnFailure, doc("What EMR does when the step fails.")] = "CONTINUE"
@@ -151,10 +153,14 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     ] = 1
     tags: Annotated[
         dict[str, str], doc("Further tags of the cluster and its instances. Kiln's own tags win.")
-    ] = {}  # noqa: RUF012  # msgspec copies it
+    ] = msgspec.field(default_factory=dict)
     configurations: Annotated[
         tuple[dict[str, Any], ...], doc("EMR configurations, in the form of EMR's API.")
     ] = ()
+    python_environment: Annotated[
+        str,
+        doc("Path of the Python environment that Spark uses on the nodes; empty for the system's Python."),
+    ] = ""
     bootstrap_actions: Annotated[
         tuple[BootstrapAction, ...],
         Meta(max_length=MOST_BOOTSTRAP_ACTIONS),
@@ -245,6 +251,7 @@ class Driver(Access, frozen=True, kw_only=True):
     model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
     emr_node_environment_hash: str = ""
+    spark_packages_allowed: bool = False
     steps: tuple[StepSettings, ...] = ()
     dag: Dag | None = None
 

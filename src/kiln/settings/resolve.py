@@ -13,7 +13,6 @@ import msgspec
 from kiln import paths
 from kiln.errors import UsageError
 from kiln.settings import (
-    base,
     check,
     files,
     inventories,
@@ -21,14 +20,16 @@ from kiln.settings import (
     model,
     names,
     notification_rows,
+    step_jars,
     step_needs,
     typed,
 )
+from kiln.settings.fields import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-M = TypeVar("M", bound=base.Model)
+M = TypeVar("M", bound=Model)
 
 _NOT_SET = "not set anywhere"
 _SECONDS = 60
@@ -66,7 +67,14 @@ def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
     shape = _typed(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources)
     label = answer.origins.get("steps", "settings")
     step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
-    return driver, shape
+    steps = step_jars.resolved(driver.steps, step_terms(driver), label)
+    return msgspec.structs.replace(driver, steps=steps), shape
+
+
+def step_terms(driver: model.Driver) -> step_jars.Terms:
+    """Return what the kinds of a pipeline's steps depend on."""
+    repo = driver.model_repo_name if driver.model_repo_url else ""
+    return step_jars.Terms(driver.aws_region, repo, driver.spark_packages_allowed)
 
 
 def part(question: Question, kind: type[M]) -> M:

@@ -44,6 +44,8 @@ WORDS: dict[Any, str] = {
     list: "a list",
     dict: "a mapping (key: value)",
     Any: "a value",
+    # The only union of several types: a scalar (settings.fields).
+    types.UnionType: "text, a number, or true or false",
 }
 
 
@@ -106,7 +108,10 @@ def _parts(kind: Any) -> tuple[Any, list[Meta]]:
             kind, *more = get_args(kind)
             metas += [one for one in more if isinstance(one, Meta)]
         elif get_origin(kind) in {Union, types.UnionType}:
-            (kind,) = [one for one in get_args(kind) if one is not type(None)]
+            others = [one for one in get_args(kind) if one is not type(None)]
+            if len(others) > 1:
+                return kind, metas
+            (kind,) = others
         else:
             return kind, metas
 

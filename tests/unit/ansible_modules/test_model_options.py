@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from kiln.ansible_modules import options
 from kiln.ansible_modules.model_options import argument_spec, options_of, required
-from kiln.settings.base import Model, doc
+from kiln.settings.fields import Model, doc
 from kiln.settings.model import BootstrapAction, ClusterShape, StepSettings
 
 

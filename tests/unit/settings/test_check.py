@@ -68,7 +68,7 @@ def test_good_files_pass(root: Path) -> None:
         ("group_vars/model_building.yml", "emr_node_os_packages: jq", ("'jq'", "a list")),
         ("group_vars/model_building.yml", "kiln_after_failure: explode", ("terminate or keep",)),
         ("group_vars/model_building.yml", "steps: [{name: SD, jar: x}]", ("steps[0].name is 'SD'", "letter")),
-        ("group_vars/model_building.yml", "steps: [{name: sd}]", ("jar", "[0]")),
+        ("group_vars/model_building.yml", "steps: [{jar: x}]", ("name", "[0]")),
         ("group_vars/model_building.yml", "steps: [{name: sd, jra: x}]", ("jra",)),
         ("group_vars/model_building_local.yml", "what_is_this: 1", ("what_is_this",)),
     ],

@@ -38,9 +38,19 @@ def problem(value: Any, kind: Any, key: str = "steps", *, lax: bool = False) -> 
             [{"name": "sd", "jar": "j"}, {"name": "S", "jar": "j"}],
             "steps[1].name is 'S': expected small letters",
         ),
-        ([{"name": "sd", "jar": ""}], "steps[0].jar is '': expected text that is not empty"),
+        ([{"name": "sd", "command": [""], "jar": 7}], "steps[0].jar is 7: expected text"),
         ([{"name": "sd", "agrs": []}], "steps[0] has an unknown key agrs (did you mean args?)"),
-        ([{"name": "sd"}], "steps[0] has no jar"),
+        ([{"jar": "j"}], "steps[0] has no name"),
+        ([{"name": "sd", "spark": "x"}], "steps[0].spark is 'x': expected a mapping"),
+        ([{"name": "sd", "spark": {"scirpt": "x"}}], "an unknown key scirpt (did you mean script?)"),
+        ([{"name": "sd", "spark": {"conf": {"a.b": 1}}}], "the name of a Spark property, spark."),
+        (
+            [{"name": "sd", "spark": {"conf": {"spark.a": [1]}}}],
+            "steps[0].spark.conf.spark.a is [1]: expected text, a number, or true or false",
+        ),
+        ([{"name": "sd", "command": []}], "steps[0].command is []: expected a list that is not empty"),
+        ([{"name": "sd", "command": "ls"}], "steps[0].command is 'ls': expected a list"),
+        ([{"name": "sd", "script": {"path": "s3://b"}}], "steps[0].script.path is 's3://b': expected a path"),
         ([{"name": "sd", "jar": "j", "args": ["a", 7]}], "steps[0].args[1] is 7: expected text"),
         (
             [{"name": "sd", "jar": "j", "action_on_failure": "STOP"}],
@@ -83,7 +93,7 @@ def test_text_may_stand_for_numbers_where_all_values_are_text() -> None:
 
 
 def test_other_words_of_msgspec_change_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = problem([{"name": "sd"}], STEPS)
+    before = problem([{"jar": "j"}], STEPS)
     convert = msgspec.convert
 
     def reworded(value: Any, kind: Any, **options: Any) -> Any:
@@ -93,7 +103,7 @@ def test_other_words_of_msgspec_change_no_message(monkeypatch: pytest.MonkeyPatc
             raise msgspec.ValidationError("some other sentence") from None
 
     monkeypatch.setattr(msgspec, "convert", reworded)
-    assert problem([{"name": "sd"}], STEPS) == before == "steps[0] has no jar"
+    assert problem([{"jar": "j"}], STEPS) == before == "steps[0] has no name"
 
 
 def steps() -> st.SearchStrategy[Any]:
