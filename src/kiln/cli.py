@@ -71,6 +71,13 @@ complete with the same arguments, code, environment and inputs are not run again
 Exit codes: docs/exit_codes.md."""
 
 
+_CHECK_HELP = """\
+Prints all that is wrong, a line each with file, line, key, value and fix (exit 2); else every setting, its
+value and where it comes from. AWS is asked only with --account: then also what a launch needs is checked.
+
+  kiln check model_building --env stage
+  kiln check model_building --env stage --account"""
+
 # Past runs that `list` shows: a screen.
 _RUNS = 20
 
@@ -93,6 +100,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     _add_runs(commands)
+
+    check = _command(
+        commands, "check", "what is wrong with a pipeline's settings, or what they are", _CHECK_HELP
+    )
+    check.add_argument("pipeline", metavar="PIPELINE")
+    check.add_argument(
+        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
+    )
+    check.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
+    check.add_argument(
+        "--account", action="store_true", help="also what a launch needs of AWS, git, the vault"
+    )
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")

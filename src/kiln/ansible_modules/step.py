@@ -35,7 +35,7 @@ def work(context: Context, module: Any) -> Options:
     given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
     rows = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
     terms = step_jars.Terms(options["region"], options["model_repo_name"], options["spark_packages_allowed"])
-    wanted = step_jars.resolved(rows, terms, _LABEL)
+    wanted = step_jars.resolved(rows, terms, lambda _place: _LABEL)
     cluster = context.effects.describe_cluster(options["cluster_id"])
     step_needs.check(wanted, _LABEL, concurrency=cluster.step_concurrency_level)
     identity = _identity_of(cluster)

@@ -75,7 +75,7 @@ def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -
         environment=arguments.env,
         pipeline=arguments.pipeline,
         extra=(
-            *(_absolute(extra) for extra in arguments.extra),
+            *(shared.absolute(extra) for extra in arguments.extra),
             *_branch(arguments.branch),
             *_hold(arguments, wanted),
         ),
@@ -99,11 +99,6 @@ def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ..
             fix=paths.command("hold", arguments.pipeline, "--env", arguments.env, "--for", "30m"),
         )
     return ("kiln_after_failure=keep", f"kiln_hold_seconds={arguments.hold_on_failure}")
-
-
-def _absolute(extra: str) -> str:
-    """Ansible reads @file from the checkout, people mean it from where they are."""
-    return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
 def _preflight(session: Session, question: resolve.Question) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,11 @@ def aws_of(account: Account) -> Effects:
     from kiln.aws.boto import Boto  # noqa: PLC0415  # boto3 takes 200 ms: after all that can fail without it
 
     return Boto(region=account.aws_region, profile=account.aws_profile, config_file=config_file(account))
+
+
+def absolute(extra: str) -> str:
+    """Return an -e argument: Ansible reads @file from the checkout, people mean it from where they are."""
+    return f"@{os.path.abspath(extra[1:])}" if extra.startswith("@") else extra  # noqa: PTH100  # keeps links
 
 
 def config_file(account: Account) -> Path | None:

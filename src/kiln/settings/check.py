@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from kiln.errors import UsageError
-from kiln.settings import files, inventories, names, notification_rows, secret_references, typed, yaml_files
+from kiln.settings import (
+    files,
+    inventories,
+    literal_secrets,
+    names,
+    notification_rows,
+    secret_references,
+    typed,
+    yaml_files,
+)
+from kiln.settings.configurations import Configuration
 from kiln.settings.model import driver_variables
+from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     import msgspec
@@ -30,6 +43,9 @@ _OWN_OPTIONS = {"pipeline": "the pipeline's name", "run_id": "--run-id", "ds": "
 
 _BRANCH, _VERSION = "model_repo_branch", "model_repo_version"
 
+# Variables whose type in the model is looser than what is accepted.
+SHAPES: dict[str, Any] = {"emr_cluster_configurations": tuple[Configuration, ...]}
+_NO_TEXT = frozenset({"list", "dict"})
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str, int, float), "path": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
     "list": (list,), "dict": (dict,),
@@ -66,35 +82,90 @@ def _own(key: str, pipelines: Iterable[str]) -> bool:
 def check(
     root: Path, environment: str, pipeline: str, extra: Sequence[str], *, by_hand: bool = False
 ) -> list[files.Source]:
-    """Check every file of the precedence chain and every -e. Returns the sources; raises UsageError.
+    """Check every file of the precedence chain and every -e. Returns the sources.
 
-    `by_hand`: for ansible-playbook, where -e is the only way to name the pipeline and the run.
+    Raises UsageError with all that is wrong: the first as its message, the others as details. `by_hand`: for
+    ansible-playbook, where -e is the only way to name the pipeline and the run.
     """
-    sources = files.chain(root, environment, pipeline, extra)
-    options, model = role_options(root), driver_variables()
-    known = model.keys() | options.keys() | role_defaults(root) | _COMMON
-    pipelines = inventories.pipelines(root, environment)
+    found = Problems()
+    sources = examine(root, environment, pipeline, extra, found, by_hand=by_hand)
+    found.raise_any()
+    return sources
+
+
+def examine(  # what is asked, and where the answer goes
+    root: Path,
+    environment: str,
+    pipeline: str,
+    extra: Sequence[str],
+    found: Problems,
+    *,
+    by_hand: bool = False,
+) -> list[files.Source]:
+    """Add all that is wrong with the sources to `found`; return those that can be read."""
+    sources = files.readable(root, environment, pipeline, extra, found)
+    rules = Rules.of(root, environment, pipeline, sources, by_hand=by_hand)
     for source in sources:
         for key, value in source.values.items():
-            if source.label.startswith("-e") and key in _OWN_OPTIONS and not by_hand:
-                raise UsageError(
-                    f"{source.label}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}"
-                )
-            _check_name(source, str(key), known, pipelines, pipeline)
-            if key == secret_references.KEY:
-                secret_references.references(value, source.label)
-                continue
-            if key == secret_references.DEPLOY_KEY:
-                secret_references.deploy_key(value, source.label)
-            if key == notification_rows.KEY and not is_open(value):
-                notification_rows.check_secrets(value, source.label)
-            secret_references.check_absent(str(key), value, source.label)
-            if key in model:
-                convert(source, key, value, model[key])
-            elif key in options:
-                _check_kind(source, key, value, options[key])
-    _check_model_repo(sources)
+            _examine(source, str(key), value, rules, found)
+    with found.collecting():
+        _check_model_repo(sources)
     return sources
+
+
+class Rules(NamedTuple):
+    """What keys are known, and what their values may be."""
+
+    options: dict[str, str]
+    model: dict[str, msgspec.structs.FieldInfo]
+    known: AbstractSet[str]
+    pipelines: Sequence[str]
+    pipeline: str
+    mentioned: AbstractSet[str]
+    by_hand: bool
+
+    @classmethod
+    def of(
+        cls, root: Path, environment: str, pipeline: str, sources: Sequence[files.Source], *, by_hand: bool
+    ) -> Rules:
+        """Read the roles and the inventory."""
+        options, model = role_options(root), driver_variables()
+        known = model.keys() | options.keys() | role_defaults(root) | _COMMON
+        pipelines = inventories.pipelines(root, environment)
+        own_files = [source for source in sources if not source.label.startswith("-e")]
+        mentioned = {str(key) for source in own_files for key in source.values}
+        mentioned |= set(re.findall(r"\w+", " ".join(str(source.values) for source in own_files)))
+        return cls(options, model, known, pipelines, pipeline, mentioned, by_hand)
+
+
+def _examine(source: files.Source, key: str, value: Any, rules: Rules, found: Problems) -> None:
+    """Add what is wrong with one variable to `found`: its name, or else everything about its value."""
+    place = source.at(names.below("", key))
+    before = len(found.found)
+    with found.collecting():
+        _check_name(source, key, rules)
+    if len(found.found) > before:
+        return
+    with found.collecting():
+        if key == secret_references.KEY:
+            secret_references.references(value, place)
+            return
+        if key == secret_references.DEPLOY_KEY:
+            secret_references.deploy_key(value, place)
+            return
+        if key == notification_rows.KEY and not is_open(value):
+            notification_rows.check_secrets(value, place)
+        secret_references.check_absent(key, value, place)
+    for where, what in literal_secrets.found_in(names.below("", key), value):
+        text = f"{source.at(where)}: {where} holds {what} in plain text (its value is not shown)"
+        found.add(UsageError(text, fix=literal_secrets.FIX))
+        return
+    if key in rules.model:
+        for problem in problems_of(source, key, value, rules.model[key]):
+            found.add(UsageError(f"{source.at(problem.place)}: {problem.text}", fix=problem.fix))
+    elif key in rules.options:
+        with found.collecting():
+            _check_kind(source, key, value, rules.options[key])
 
 
 def _check_model_repo(sources: Sequence[files.Source]) -> None:
@@ -103,20 +174,28 @@ def _check_model_repo(sources: Sequence[files.Source]) -> None:
     for source in sources[sources.index(versions[-1]) + 1 :] if versions else ():
         if _BRANCH in source.values and _VERSION not in source.values:
             raise UsageError(
-                f"{source.label}: {_BRANCH} has no effect: {versions[-1].label} sets {_VERSION}",
+                f"{source.at(_BRANCH)}: {_BRANCH} has no effect: {versions[-1].label} sets {_VERSION}",
                 fix=f"set {_VERSION} there, which takes a branch too",
             )
 
 
-def _check_name(
-    source: files.Source, key: str, known: Iterable[str], pipelines: Sequence[str], pipeline: str
-) -> None:
-    if key in known or key.startswith(_ANSIBLE) or _own(key, pipelines):
+def _check_name(source: files.Source, key: str, rules: Rules) -> None:
+    place, is_extra = source.at(names.below("", key)), source.label.startswith("-e")
+    if is_extra and key in _OWN_OPTIONS and not rules.by_hand:
+        raise UsageError(f"{place}: {key} cannot be set by -e", fix=f"say it by {_OWN_OPTIONS[key]}")
+    if key in rules.known or key.startswith(_ANSIBLE):
         return
-    raise UsageError(
-        f"{source.label}: unknown key {names.shown(key)}{names.did_you_mean(key, known)}",
-        fix=f"correct or remove it; a pipeline's own variables begin with its name ({pipeline}_…)",
-    )
+    if not _own(key, rules.pipelines):
+        raise UsageError(
+            f"{place}: unknown key {names.shown(key)}{names.did_you_mean(key, rules.known)}",
+            fix=f"correct or remove it; a pipeline's own variables begin with its name ({rules.pipeline}_…)",
+        )
+    if is_extra and key not in rules.mentioned:
+        close = names.did_you_mean(key, rules.mentioned)
+        raise UsageError(
+            f"{place}: {names.shown(key)} is a variable that no file sets or uses{close}",
+            fix=f"correct its name, or set it in group_vars/{rules.pipeline}.yml",
+        )
 
 
 def is_open(value: Any) -> bool:
@@ -130,19 +209,29 @@ def is_open(value: Any) -> bool:
     return isinstance(value, list) and any(is_open(inner) for inner in value)
 
 
-def convert(source: files.Source, key: str, value: Any, field: msgspec.structs.FieldInfo) -> Any:
-    """Return the value in the model's type, or None for a template. Raises UsageError."""
+def problems_of(
+    source: files.Source, key: str, value: Any, field: msgspec.structs.FieldInfo
+) -> list[typed.Problem]:
+    """Return what is wrong with a value that the model has a type for; nothing is known of a template."""
     if key not in _LITERALS and is_open(value):
-        return None
-    return typed.convert(value, field.type, label=source.label, key=key, lax=source.as_text)
+        return []
+    kind = SHAPES.get(key, field.type)
+    return typed.problems(value, kind, label=source.label, key=key, lax=source.as_text)
 
 
 def _check_kind(source: files.Source, key: str, value: Any, kind: str) -> None:
-    if source.as_text or is_open(value) or kind not in _KINDS or value is None:
+    if is_open(value) or kind not in _KINDS or value is None:
+        return
+    if source.as_text:
+        if kind in _NO_TEXT:
+            raise UsageError(
+                f"{source.label}: {key} is {typed.shown(value)}: expected {_WORDS[kind]}",
+                fix=f"give it as JSON: -e '{{\"{key}\": …}}'",
+            )
         return
     wrong_bool = isinstance(value, bool) and kind != "bool"
     if wrong_bool or not isinstance(value, _KINDS[kind]):
         raise UsageError(
-            f"{source.label}: {key} is {typed.shown(value)}: expected {_WORDS[kind]}",
+            f"{source.at(key)}: {key} is {typed.shown(value)}: expected {_WORDS[kind]}",
             fix=f"correct {key} there",
         )

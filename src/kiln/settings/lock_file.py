@@ -10,9 +10,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kiln.errors import UsageError
+from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
 _MOST_BYTES = 16 * 1024 * 1024
@@ -38,6 +39,7 @@ _LIKE_AN_ARCHIVE = re.compile(
     r"\.(?:zip|whl|tbz|tgz|txz|tlz|tar(?:\.(?:bz2|gz|xz|lz|lzma))?)\Z", re.IGNORECASE
 )
 _HASH = re.compile(r" --hash=sha256:[0-9a-f]{64}")
+_WANTED = re.compile(_NAME)
 # pip reads a file in the encoding that its first two lines name (PEP 263).
 _ENCODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
@@ -48,17 +50,34 @@ class _Line(NamedTuple):
 
 
 def check(path: Path, label: str) -> None:
-    """Raise UsageError unless pip can be given this file; the message names the file and the line."""
+    """Raise UsageError unless pip can be given this file; it names the file and each line that is wrong."""
+    found = Problems()
     seen: dict[str, dict[str, int]] = {}
     for number, text in _joined(_read(path, label), label):
-        name, marker = _requirement(text, label, number)
-        lines = seen.setdefault(name, {})
-        # A universal lock file has several versions of a package, each for other machines.
-        if lines and (not marker or marker in lines or "" in lines):
-            raise _wrong(label, number, f"{name} stands in line {min(lines.values())} already")
-        lines[marker] = number
+        with found.collecting():
+            name, marker = _requirement(text, label, number)
+            lines = seen.setdefault(name, {})
+            # A universal lock file has several versions of a package, each for other machines.
+            if lines and (not marker or marker in lines or "" in lines):
+                raise _wrong(label, number, f"{name} stands in line {min(lines.values())} already")
+            lines[marker] = number
+    found.raise_any()
     if not seen:
         raise UsageError(f"{label} has no requirement", fix=_FIX)
+    _check_complete(path, label, seen)
+
+
+def _check_complete(path: Path, label: str, locked: Container[str]) -> None:
+    """Raise UsageError when the file beside it that it was made of, NAME.in, asks for more."""
+    source = path.with_suffix(".in")
+    if not source.is_file():
+        return
+    for number, text in _joined(_read(source, label), label):
+        wanted = _WANTED.match(text)
+        if wanted and _normal(wanted[0]) not in locked:
+            raise UsageError(
+                f"{label} does not lock {wanted[0]}, which {source.name}, line {number}, asks for", fix=_FIX
+            )
 
 
 def _requirement(text: str, label: str, number: int) -> tuple[str, str]:
@@ -80,7 +99,12 @@ def _requirement(text: str, label: str, number: int) -> tuple[str, str]:
     hashes = _HASH.findall(found["hashes"])
     if not hashes or "".join(hashes) != found["hashes"]:
         raise _wrong(label, number, f"{found['name']} has no SHA-256 hash, or another hash beside it")
-    return re.sub(r"[-_.]+", "-", found["name"]).lower(), (found["marker"] or "").replace(" ", "")
+    return _normal(found["name"]), (found["marker"] or "").replace(" ", "")
+
+
+def _normal(name: str) -> str:
+    """Return a package's name as pip compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _read(path: Path, label: str) -> str:

@@ -110,7 +110,15 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     `make docs` writes the rest (docs/decisions: launch options).
     """
 
-    release_label: Annotated[Text, doc("EMR release, such as emr-spark-8.0.0.")]
+    release_label: Annotated[
+        str,
+        # docs/aws_facts.md 2.1; the second form came with emr-spark-8.0.0.
+        Meta(
+            pattern=r"^emr-(?:spark-)?[0-9]+\.[0-9]+\.[0-9]+\Z",
+            title="a release label like emr-7.10.0 or emr-spark-8.0.0",
+        ),
+        doc("EMR release, such as emr-spark-8.0.0."),
+    ]
     applications: Annotated[tuple[str, ...], doc("Applications that EMR installs.")] = ()
     log_uri: Annotated[S3Uri, doc("Where EMR puts its logs, s3://bucket/prefix/.")]
     key_pair: Annotated[Text, doc("EC2 key pair whose public half EMR puts on the nodes.")]

@@ -68,6 +68,12 @@ def shown(text: str) -> str:
     return quoted if len(quoted) <= _SHOWN else f"{quoted[: _SHOWN - 3]}..."
 
 
+def below(place: str, key: object) -> str:
+    """Return the place of a member of a mapping, such as `steps[0].name`."""
+    shown_key = shown(str(key))
+    return f"{place}.{shown_key}" if place else shown_key
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean x?)` or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)

@@ -14,6 +14,7 @@ from kiln import paths
 from kiln.errors import UsageError
 from kiln.settings import (
     check,
+    cluster_software,
     files,
     inventories,
     lock_file,
@@ -22,12 +23,14 @@ from kiln.settings import (
     notification_rows,
     step_jars,
     step_needs,
+    template_errors,
     typed,
 )
 from kiln.settings.fields import Model
+from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 M = TypeVar("M", bound=Model)
 
@@ -59,16 +62,67 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return [*users, "-e", json.dumps(own)]
 
 
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline's settings: values as Ansible resolves them, and `file:line` of those that a file has.
+
+    `driver` and `shape` are None when something is wrong with them; the steps then have no arguments.
+    """
+
+    values: dict[str, Any]
+    # Of every value: `file:line`, -e, or the default of a role.
+    origins: dict[str, str]
+    driver: model.Driver | None
+    shape: model.ClusterShape | None
+
+
 def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
-    """Return all that a run needs, fully typed. Raises UsageError."""
-    sources = _checked(question)
-    answer = _ask(question, model.driver_variables())
-    driver = _typed(model.Driver, "", answer, sources)
-    shape = _typed(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources)
+    """Return all that a run needs, fully typed. Raises UsageError that names all that is wrong."""
+    found = Problems()
+    examined = examine(question, found)
+    found.raise_any()
+    if examined.driver is None or examined.shape is None:
+        raise UsageError("the settings cannot be typed")  # not reached: a problem has been found
+    return examined.driver, examined.shape
+
+
+def examine(question: Question, found: Problems) -> Examination:
+    """Return a pipeline's settings, and add to `found` all that is wrong with them; AWS is not asked.
+
+    Raises UsageError for an environment or a pipeline that does not exist.
+    """
+    inventories.check_environment(question.root, question.environment)
+    inventories.check_pipeline(question.root, question.environment, question.pipeline)
+    sources = check.examine(question.root, question.environment, question.pipeline, question.extra, found)
+    answer = Answer(format=1, values={}, errors={}, origins={})
+    with found.collecting():
+        answer = _answer(question, model.driver_variables(), found, sources)
+    driver = _examined(model.Driver, "", answer, sources, found)
+    shape = _examined(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources, found)
+    if driver is not None and shape is not None:
+        driver = _examined_steps(driver, shape, answer, sources, found)
+    origins = {key: _places(key, answer, sources)(key) for key in answer.values}
+    return Examination(values=answer.values, origins=origins, driver=driver, shape=shape)
+
+
+def _examined_steps(
+    driver: model.Driver,
+    shape: model.ClusterShape,
+    answer: Answer,
+    sources: Sequence[files.Source],
+    found: Problems,
+) -> model.Driver | None:
     label = answer.origins.get("steps", "settings")
-    step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
-    steps = step_jars.resolved(driver.steps, step_terms(driver), label)
-    return msgspec.structs.replace(driver, steps=steps), shape
+    applications = f"{model.CLUSTER_PREFIX}applications"
+    for error in cluster_software.problems(
+        shape, driver.steps, _places(applications, answer, sources)(applications)
+    ):
+        found.add(error)
+    with found.collecting():
+        step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
+    with found.collecting():
+        steps = step_jars.resolved(driver.steps, step_terms(driver), _places("steps", answer, sources))
+        return msgspec.structs.replace(driver, steps=steps)
+    return None
 
 
 def step_terms(driver: model.Driver) -> step_jars.Terms:
@@ -87,12 +141,6 @@ def part(question: Question, kind: type[M]) -> M:
     return _typed(kind, "", _ask(question, model.variables(kind)), given)
 
 
-def _checked(question: Question) -> list[files.Source]:
-    inventories.check_environment(question.root, question.environment)
-    inventories.check_pipeline(question.root, question.environment, question.pipeline)
-    return check.check(question.root, question.environment, question.pipeline, question.extra)
-
-
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What playbooks/settings.yml writes: values, why others have none, and `file:line` of what has one."""
 
@@ -104,19 +152,31 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def _ask(question: Question, fields: Mapping[str, msgspec.structs.FieldInfo]) -> Answer:
     """Ask Ansible. Raises UsageError that names all that is required and has no value."""
+    found = Problems()
+    answer = _answer(question, fields, found)
+    found.raise_any()
+    return answer
+
+
+def _answer(
+    question: Question,
+    fields: Mapping[str, msgspec.structs.FieldInfo],
+    found: Problems,
+    sources: Sequence[files.Source] = (),
+) -> Answer:
+    """Ask Ansible; what has no value, and is required, is added to `found`."""
     answer = _run_playbook(question, sorted(fields))
-    _check_requirements(question.root, answer)
+    known = {*fields, *(str(key) for source in sources for key in source.values)}
+    with found.collecting():
+        _check_requirements(question.root, answer)
     defaults = check.role_defaults(question.root)
-    found: list[tuple[str, str]] = []
     for key, message in answer.errors.items():
         if _NOT_SET not in message:
-            place = f" ({answer.origins[key]})" if key in answer.origins else ""
-            found.append((f"{key}{place} has no value: {message}", f"correct {key} there"))
+            place = f"{answer.origins[key]}: " if key in answer.origins else ""
+            what, fix = template_errors.explained(message, key, known)
+            found.add(UsageError(f"{place}{key} has no value: {what}", fix=fix))
         elif fields[key].required and key not in defaults:
-            found.append((f"{key} is not set", _where_to_set(question, key)))
-    if found:
-        (first, fix), *others = found
-        raise UsageError(first, fix=fix, details=tuple(f"{what}; {how}" for what, how in others))
+            found.add(UsageError(f"{key} is not set", fix=_where_to_set(question, key)))
     return answer
 
 
@@ -185,16 +245,68 @@ def _complaint(output: str) -> list[str]:
 
 
 def _typed(kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.Source]) -> M:
+    """Return a model of the values. Raises UsageError that names all that is wrong with them."""
+    found = Problems()
+    typed_model = _examined(kind, prefix, answer, sources, found)
+    found.raise_any()
+    if typed_model is None:
+        raise UsageError("the settings cannot be typed")  # not reached: a problem has been found
+    return typed_model
+
+
+def _examined(
+    kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.Source], found: Problems
+) -> M | None:
+    """Return a model of the values; None, with all that is wrong added to `found`, if there is none."""
     as_text = {key for source in sources if source.as_text for key in source.values}
-    found: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
+    is_wrong = False
     for key, field in model.variables(kind, prefix).items():
-        if key in answer.values:
-            label = answer.origins.get(key) or next((s.label for s in sources if key in s.values), "settings")
-            if key == notification_rows.KEY:
-                notification_rows.check_secrets(answer.values[key], label)
-            one = typed.convert(answer.values[key], field.type, label=label, key=key, lax=key in as_text)
+        if key not in answer.values:
+            continue
+        value, lax = answer.values[key], key in as_text
+        at = _places(key, answer, sources)
+        if key == notification_rows.KEY:
+            before = len(found.found)
+            with found.collecting():
+                notification_rows.check_secrets(value, at(key))
+            if len(found.found) > before:
+                is_wrong = True
+                continue
+        wanted = check.SHAPES.get(key, field.type)
+        problems = typed.problems(value, wanted, label="settings", key=key, lax=lax)
+        for problem in problems:
+            found.add(UsageError(f"{at(problem.place)}: {problem.text}", fix=problem.fix))
+        is_wrong = is_wrong or bool(problems)
+        if not problems:
             # Plain data again, for the whole model's conversion.
-            found[field.encode_name] = msgspec.to_builtins(one)
+            one = typed.convert(value, field.type, label="settings", key=key, lax=lax)
+            plain[field.encode_name] = msgspec.to_builtins(one)
             if key == notification_rows.KEY:
-                notification_rows.check(one, label)
-    return typed.convert(found, kind, label="settings")
+                with found.collecting():
+                    notification_rows.check(one, at(key))
+    if is_wrong or any(_is_absent(one, plain) for one in model.variables(kind).values()):
+        return None
+    return typed.convert(plain, kind, label="settings")
+
+
+def _is_absent(field: msgspec.structs.FieldInfo, plain: Mapping[str, Any]) -> bool:
+    return field.required and field.encode_name not in plain
+
+
+def _places(key: str, answer: Answer, sources: Sequence[files.Source]) -> Callable[[str], str]:
+    """Return a function from a place within a variable to its file and line.
+
+    Ansible knows where the variable stands; lines within it are those of the file that sets it.
+    """
+    origin = answer.origins.get(key, "")
+    name = origin.rpartition(":")[0] or origin
+    setting = [source for source in sources if key in source.values]
+    same = [source for source in setting if source.label == name]
+    if same:
+        return same[-1].at
+    # Ansible does not know where true, false and null stand; -e has no file.
+    if not origin and setting:
+        return setting[-1].at
+    label = origin or "default of a role"
+    return lambda _place: label

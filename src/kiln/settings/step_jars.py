@@ -12,6 +12,7 @@ import msgspec
 
 from kiln.errors import UsageError
 from kiln.settings.fields import Scalar, text_of
+from kiln.settings.problems import Problems
 from kiln.settings.typed import shown
 
 if TYPE_CHECKING:
@@ -124,9 +125,21 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def resolved(steps: Sequence[StepSettings], terms: Terms, label: str) -> tuple[StepSettings, ...]:
-    """Return steps with jar and args in place of their kinds. Raises UsageError; `label` is the place."""
-    return tuple(_resolved(step, terms, f"{label}: steps[{at}]") for at, step in enumerate(steps))
+def resolved(
+    steps: Sequence[StepSettings], terms: Terms, at: Callable[[str], str]
+) -> tuple[StepSettings, ...]:
+    """Return steps with jar and args in place of their kinds.
+
+    `at` gives file and line of a place, such as `steps[0]`. Raises UsageError that names all that is wrong.
+    """
+    found = Problems()
+    done = []
+    for number, step in enumerate(steps):
+        place = f"steps[{number}]"
+        with found.collecting():
+            done.append(_resolved(step, terms, f"{at(place)}: {place}"))
+    found.raise_any()
+    return tuple(done)
 
 
 def _resolved(step: StepSettings, terms: Terms, place: str) -> StepSettings:

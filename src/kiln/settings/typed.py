@@ -49,9 +49,10 @@ WORDS: dict[Any, str] = {
 }
 
 
-class _Problem(NamedTuple):
-    """What is wrong at a place, and how to correct it."""
+class Problem(NamedTuple):
+    """What is wrong at a place, such as `steps[0].name`, and how to correct it."""
 
+    place: str
     text: str
     fix: str
 
@@ -64,9 +65,17 @@ def convert(value: Any, kind: type[T], *, label: str, key: str = "", lax: bool =
     try:
         return msgspec.convert(value, kind, strict=not lax)
     except _REFUSED:
-        # No problem is found where msgspec refuses what this module takes for good: then the whole is named.
-        found = next(_problems(value, kind, key, lax=lax), _Problem(_expected(key or label, value, kind), ""))
-    raise UsageError(f"{label}: {found.text}", fix=found.fix or f"correct {key or 'it'} there") from None
+        found = problems(value, kind, label=label, key=key, lax=lax)[0]
+    raise UsageError(f"{label}: {found.text}", fix=found.fix) from None
+
+
+def problems(value: Any, kind: Any, *, label: str, key: str = "", lax: bool = False) -> list[Problem]:
+    """Return all that keeps a value from being converted, in the order in which it stands there."""
+    if _is_valid(value, kind, lax=lax):
+        return []
+    # No problem is found where msgspec refuses what this module takes for good: then the whole is named.
+    whole = Problem(key, _expected(key or label, value, kind), f"correct {key or 'it'} there")
+    return list(_problems(value, kind, key, lax=lax)) or [whole]
 
 
 def shown(value: Any) -> str:
@@ -75,21 +84,23 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _problems(value: Any, kind: Any, place: str, *, lax: bool) -> Iterator[_Problem]:
+def _problems(value: Any, kind: Any, place: str, *, lax: bool) -> Iterator[Problem]:
     """Yield what is wrong with a value, from outside in."""
     if _is_valid(value, kind, lax=lax):
         return
     base, metas = _parts(kind)
     inner = _inner(value, base, place)
     if inner is None:
-        yield _Problem(_expected(place, value, kind), f"correct {place} there")
+        yield Problem(place, _expected(place, value, kind), f"correct {place or 'it'} there")
         return
     if isinstance(base, type) and issubclass(base, msgspec.Struct):
         yield from _wrong_keys(value, base, place)
-    for one, inner_kind, inner_place in inner:
-        yield from _problems(one, inner_kind, inner_place, lax=lax)
-    if metas:
-        yield _Problem(_expected(place, value, kind), f"correct {place} there")
+    wrong_names = list(_wrong_names(value, base, place, lax=lax))
+    yield from wrong_names
+    found = [more for one, inner_kind, where in inner for more in _problems(one, inner_kind, where, lax=lax)]
+    yield from found
+    if metas and not found and not wrong_names:
+        yield Problem(place, _expected(place, value, kind), f"correct {place or 'it'} there")
 
 
 def _is_valid(value: Any, kind: Any, *, lax: bool) -> bool:
@@ -125,34 +136,37 @@ def _inner(value: Any, base: Any, place: str) -> list[tuple[Any, Any, str]] | No
         item = get_args(base)[0]
         return [(one, item, f"{place}[{index}]") for index, one in enumerate(value)]
     if get_origin(base) is dict and isinstance(value, dict):
-        key_kind, item = get_args(base)
-        keys = [(key, key_kind, f"the key {names.shown(str(key))} of {place}") for key in value]
-        return keys + [(one, item, _below(place, key)) for key, one in value.items()]
+        _, item = get_args(base)
+        return [(one, item, names.below(place, key)) for key, one in value.items()]
     return None
+
+
+def _wrong_names(value: Any, base: Any, place: str, *, lax: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the keys of a mapping whose keys have a type."""
+    if get_origin(base) is dict:
+        kind, _ = get_args(base)
+        for key in value:
+            for problem in _problems(key, kind, f"the key {names.shown(str(key))} of {place}", lax=lax):
+                yield problem._replace(place=names.below(place, key))
 
 
 def _members(value: Any, fields: dict[str, Any], place: str) -> list[tuple[Any, Any, str]] | None:
     if not isinstance(value, dict):
         return None
-    return [(value[name], kind, _below(place, name)) for name, kind in fields.items() if name in value]
+    return [(value[name], kind, names.below(place, name)) for name, kind in fields.items() if name in value]
 
 
-def _below(place: str, key: object) -> str:
-    shown_key = names.shown(str(key))
-    return f"{place}.{shown_key}" if place else shown_key
-
-
-def _wrong_keys(value: dict[Any, Any], base: type[msgspec.Struct], place: str) -> Iterator[_Problem]:
+def _wrong_keys(value: dict[Any, Any], base: type[msgspec.Struct], place: str) -> Iterator[Problem]:
     fields = msgspec.structs.fields(base)
     known = [one.encode_name for one in fields]
     where = f"{place} has" if place else "there is"
     for key in value:
         if key not in known:
             text = f"an unknown key {names.shown(str(key))}{names.did_you_mean(str(key), known)}"
-            yield _Problem(f"{where} {text}", "correct it there")
+            yield Problem(names.below(place, key), f"{where} {text}", "correct it there")
     for one in fields:
         if one.required and one.encode_name not in value:
-            yield _Problem(f"{where} no {one.encode_name}", f"add {one.encode_name} there")
+            yield Problem(place, f"{where} no {one.encode_name}", f"add {one.encode_name} there")
 
 
 def _expected(place: str, value: Any, kind: Any) -> str:

@@ -165,7 +165,7 @@ def test_every_role_option_that_the_driver_also_knows_has_the_same_type() -> Non
             example = {str: "text", int: 100, bool: True, tuple: (), dict: {}, float: 1.5}[
                 kinds[options[name]]
             ]
-            if "uri" not in name:
+            if "uri" not in name and "release_label" not in name:
                 msgspec.convert(example, field.type)
 
 
@@ -185,7 +185,7 @@ def test_a_secret_anywhere_but_in_node_secrets_values_is_refused_before_the_laun
 ) -> None:
     (root / "group_vars/model_building_local.yml").write_text(line + "\n")
     error = refused(root)
-    assert error.message.startswith("group_vars/model_building_local.yml: ")
+    assert error.message.startswith("group_vars/model_building_local.yml:1: ")
     assert f"{line.partition(':')[0]} refers to vault_password" in error.message
     assert "node_secrets_values" in error.fix
 
@@ -201,7 +201,7 @@ def test_a_secret_in_an_extra_variable_is_refused(root: Path) -> None:
 def test_a_deploy_key_is_the_name_of_a_secret_and_never_shown(root: Path, value: str) -> None:
     (root / "group_vars/model_building.yml").write_text(f"model_repo_deploy_key: {value}\n")
     error = refused(root)
-    assert error.message.startswith("group_vars/model_building.yml: model_repo_deploy_key is no name of a")
+    assert error.message.startswith("group_vars/model_building.yml:1: model_repo_deploy_key is no name of a")
     assert "canary" not in error.message + error.fix
     (root / "group_vars/model_building.yml").write_text("model_repo_deploy_key: vault_key\n")
     check.check(root, "local", "model_building", [])

@@ -70,7 +70,7 @@ def test_a_pipeline_or_environment_may_be_named_as_the_folder_of_packed_environm
 def test_a_model_repo_whose_name_is_no_folder_is_refused_in_the_settings(tmp_path: Path, name: str) -> None:
     root = checkout(tmp_path, "model_building", model_repo_name=name)
     error = refused(lambda: check.check(root, "local", "model_building", ()))
-    assert "group_vars/model_building.yml: model_repo_name" in error.message
+    assert "group_vars/model_building.yml:1: model_repo_name" in error.message
     assert "the name of a folder" in error.message
 
 
@@ -91,7 +91,7 @@ def test_a_model_repo_whose_name_is_no_folder_is_refused_in_the_settings(tmp_pat
 def test_a_secret_in_the_settings_is_refused_and_not_shown(tmp_path: Path, values: Any) -> None:
     root = checkout(tmp_path, "model_building", node_secrets_values=values)
     error = refused(lambda: check.check(root, "local", "model_building", ()))
-    assert "group_vars/model_building.yml: " in error.message
+    assert "group_vars/model_building.yml:1: " in error.message
     assert "node_secrets_values" in error.message
     assert CANARY not in error.message + error.fix
 

@@ -22,7 +22,7 @@ CURRENT = "/opt/kiln/models/team/current"
 
 def step(terms: Terms = TERMS, **row: Any) -> StepSettings:
     rows = typed.convert([{"name": "sd"} | row], tuple[StepSettings, ...], label="f.yml", key="steps")
-    (found,) = step_jars.resolved(rows, terms, "f.yml")
+    (found,) = step_jars.resolved(rows, terms, lambda _place: "f.yml")
     return found
 
 
