@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import pipeline_files
 import pytest
+from pipeline_files import FILE, HOSTS
 
 from kiln.errors import UsageError
-from kiln.settings import check, files, inventories, resolve
+from kiln.settings import inventories, resolve
 from kiln.settings.problems import Problems
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-FILE = "group_vars/daily.yml"
-HOSTS = "all: {children: {local: {children: {pipelines: {children: {daily: {}}}}}}}\n"
-ENVIRONMENT = """\
-kiln_environment: local
-kiln_owner: ops
-ds: "2026-11-20"
-aws_region: us-east-1
-kiln_state_uri: s3://state/kiln
-kiln_cache_dir: /cache
-kiln_terminate_timeout_seconds: 60
-kiln_poll_interval_seconds: 1
-kiln_reap_grace_seconds: 60
-kiln_launch_timeout_seconds: 60
-kiln_step_timeout_seconds: 60
-kiln_run_timeout_seconds: 60
-emr_cluster_log_uri: s3://logs/emr/
-emr_cluster_key_pair: key
-"""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Bad(NamedTuple):
@@ -114,41 +97,9 @@ BAD = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A checkout with the roles of this one, an environment and the pipeline `daily`."""
-    shutil.copytree(CHECKOUT / "roles", tmp_path / "roles")
-    for name, text in {"inventory/local/hosts.yml": HOSTS, "group_vars/local/main.yml": ENVIRONMENT}.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _values_without_templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the values as they stand in the files: these files have no templates, and Ansible is slow."""
-    monkeypatch.setattr(resolve, "_run_playbook", answer)
-
-
-def answer(question: resolve.Question, keys: list[str]) -> resolve.Answer:
-    sources = files.readable(question.root, question.environment, question.pipeline, (), Problems())
-    values: dict[str, Any] = {
-        "emr_cluster_release_label": "emr-7.10.0",
-        "emr_cluster_service_role": "service",
-        "emr_cluster_instance_profile": "nodes",
-        "emr_cluster_master_instance_type": "m5.xlarge",
-        "emr_cluster_core_instance_type": "m5.xlarge",
-        "emr_cluster_core_count": 1,
-        "emr_cluster_idle_timeout_seconds": 3600,
-        "emr_cluster_max_lifetime_seconds": 3600,
-        "emr_cluster_applications": ["Spark"],
-    }
-    origins: dict[str, str] = {}
-    for source in sources:
-        values |= source.values
-        origins |= {key: source.at(key) for key in source.values}
-    known = {key: value for key, value in values.items() if key in keys and not check.is_open(value)}
-    missing = dict.fromkeys(set(keys) - known.keys(), "not set anywhere")
-    return resolve.Answer(format=1, values=known, errors=missing, origins=origins)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(resolve, "_run_playbook", pipeline_files.answer)
+    return pipeline_files.make(tmp_path)
 
 
 def examined(root: Path, text: str, *extra: str) -> tuple[list[UsageError], resolve.Examination]:
