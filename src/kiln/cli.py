@@ -78,6 +78,22 @@ value and where it comes from. AWS is asked only with --account: then also what 
   kiln check model_building --env stage
   kiln check model_building --env stage --account"""
 
+_NEW_HELP = """\
+Writes group_vars/NAME.yml, NAME's line in the inventories (--env: some of them; default: all), a test, and
+with --requirements the file that its lock file is made of. Without --spark it asks, on a terminal.
+
+  kiln new pipeline clicks --spark s3://code/clicks.py --core-count 3
+  kiln new pipeline clicks --repo git@git.example:team/clicks.git --spark jobs/clicks.py
+  kiln new pipeline clicks --spark s3://code/clicks.jar --class com.example.Clicks --env stage,prod
+
+docs/operations/new_pipeline.md"""
+
+_IMPORT_HELP = """\
+Reads a task definition with an emr_command and writes the files of a pipeline, as `kiln new` does. Fields
+that Kiln has no setting for are named on stderr.
+
+  kiln import sundial task.json --name clicks --env stage"""
+
 # Past runs that `list` shows: a screen.
 _RUNS = 20
 
@@ -101,17 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_runs(commands)
 
-    check = _command(
-        commands, "check", "what is wrong with a pipeline's settings, or what they are", _CHECK_HELP
-    )
-    check.add_argument("pipeline", metavar="PIPELINE")
-    check.add_argument(
-        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
-    )
-    check.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
-    check.add_argument(
-        "--account", action="store_true", help="also what a launch needs of AWS, git, the vault"
-    )
+    _add_settings(commands)
 
     status = _command(commands, "status", "what a pipeline's run is doing")
     status.add_argument("pipeline", metavar="PIPELINE")
@@ -230,6 +236,39 @@ def _add_notify(commands: argparse._SubParsersAction[_Parser]) -> None:
     notify.add_argument("--log-url", metavar="URL", help="where the task's log is (or KILN_LOG_URL)")
 
 
+def _add_settings(commands: argparse._SubParsersAction[_Parser]) -> None:
+    """Add the commands that need no run and no account."""
+    check = _command(
+        commands, "check", "what is wrong with a pipeline's settings, or what they are", _CHECK_HELP
+    )
+    check.add_argument("pipeline", metavar="PIPELINE")
+    check.add_argument(
+        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
+    )
+    check.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
+    check.add_argument(
+        "--account", action="store_true", help="also what a launch needs of AWS, git, the vault"
+    )
+
+    new = _command(commands, "new", "the files of a new pipeline", _NEW_HELP)
+    new.set_defaults(needs_environment=False)
+    new.add_argument("what", choices=["pipeline"])
+    new.add_argument("name", metavar="NAME")
+    new.add_argument("--spark", dest="program", metavar="PATH", help="script or jar of the Spark job")
+    new.add_argument("--class", dest="main_class", metavar="CLASS", help="main class in the jar")
+    new.add_argument("--repo", metavar="URL", help="git remote of the model repo")
+    new.add_argument("--step", metavar="NAME", help="name of the step (default: main)")
+    new.add_argument("--core-count", metavar="N", type=_count, help="core nodes (default: 2)")
+    new.add_argument("--instance-type", metavar="TYPE", help="of all nodes (default: emr_cluster's)")
+    new.add_argument("--requirements", metavar="NAMES", help="comma list: Python packages that it imports")
+
+    importing = _command(commands, "import", "a task of another system as a new pipeline", _IMPORT_HELP)
+    importing.set_defaults(needs_environment=False, module="import_pipeline")
+    importing.add_argument("system", choices=["sundial"])
+    importing.add_argument("file", metavar="FILE")
+    importing.add_argument("--name", metavar="NAME", help="of the pipeline (default: the job's name)")
+
+
 def _options_of_runs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
@@ -334,7 +373,7 @@ def _command_of(arguments: argparse.Namespace) -> int:
     """Import and run the command; modules of other commands are not loaded."""
     from importlib import import_module  # noqa: PLC0415
 
-    module = import_module(f"kiln.commands.{arguments.command}")
+    module = import_module(f"kiln.commands.{getattr(arguments, 'module', arguments.command)}")
     return int(module.main(arguments))
 
 
@@ -350,7 +389,8 @@ def _read(argv: Sequence[str]) -> argparse.Namespace:
     arguments = _parser().parse_args(argv[:end])
     arguments.words = list(argv[end + 1 :])
     if arguments.env is None:
-        arguments.env = os.environ.get("KILN_ENV", "")
+        is_used = getattr(arguments, "needs_environment", True)
+        arguments.env = os.environ.get("KILN_ENV", "") if is_used else ""
     return arguments
 
 
@@ -375,7 +415,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _unread(given)
     try:
         arguments = _read(given)
-        if not arguments.env:
+        if not arguments.env and getattr(arguments, "needs_environment", True):
             from kiln.errors import UsageError  # noqa: PLC0415
 
             raise UsageError("no environment named", fix="--env ENV, or set KILN_ENV (there is no default)")  # noqa: TRY301  # as all that a command refuses

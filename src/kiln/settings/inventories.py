@@ -73,3 +73,18 @@ def check_pipeline(root: Path, environment: str, pipeline: str) -> None:
             f"unknown pipeline {names.shown(pipeline)} in {environment}{names.did_you_mean(pipeline, known)}",
             fix=f"pipelines there: {', '.join(known) or 'none'} (inventory/{environment}/hosts.yml)",
         )
+
+
+def check_new_pipeline(root: Path, name: str) -> None:
+    """Raise UsageError when a new pipeline cannot have this name."""
+    known = {one for environment in environments(root) for one in pipelines(root, environment)}
+    taken = {f"{pipeline}_{environment}" for pipeline in known for environment in environments(root)}
+    if name in known:
+        raise UsageError(f"there is a pipeline {name} already", fix="choose another name")
+    if name in {*_RESERVED, *environments(root)}:
+        raise UsageError(f"the pipeline name {name} is reserved", fix="choose another name")
+    if name in taken:
+        raise UsageError(
+            f"group_vars/{name}.yml is where a pipeline's values in an environment stand",
+            fix="choose a name that is not PIPELINE_ENVIRONMENT",
+        )

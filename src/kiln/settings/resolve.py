@@ -78,21 +78,24 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
 def run_settings(question: Question) -> tuple[model.Driver, model.ClusterShape]:
     """Return all that a run needs, fully typed. Raises UsageError that names all that is wrong."""
     found = Problems()
-    examined = examine(question, found)
+    examined = examine(question, found, asks_anyway=False)
     found.raise_any()
     if examined.driver is None or examined.shape is None:
         raise UsageError("the settings cannot be typed")  # not reached: a problem has been found
     return examined.driver, examined.shape
 
 
-def examine(question: Question, found: Problems) -> Examination:
+def examine(question: Question, found: Problems, *, asks_anyway: bool = True) -> Examination:
     """Return a pipeline's settings, and add to `found` all that is wrong with them; AWS is not asked.
 
-    Raises UsageError for an environment or a pipeline that does not exist.
+    Raises UsageError for an environment or a pipeline that does not exist, and, unless Ansible is asked
+    anyway, for what is wrong with the files as they stand.
     """
     inventories.check_environment(question.root, question.environment)
     inventories.check_pipeline(question.root, question.environment, question.pipeline)
     sources = check.examine(question.root, question.environment, question.pipeline, question.extra, found)
+    if not asks_anyway:
+        found.raise_any()
     answer = Answer(format=1, values={}, errors={}, origins={})
     with found.collecting():
         answer = _answer(question, model.driver_variables(), found, sources)
