@@ -21,9 +21,18 @@ from kiln.errors import KilnError, UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
-from kiln.runs import attempts, limits, model_repo_checks, preflight, preparing, selection, step_parts
+from kiln.runs import (
+    absent_parts,
+    attempts,
+    limits,
+    model_repo_checks,
+    preflight,
+    preparing,
+    selection,
+    step_parts,
+)
 from kiln.runs.result import Result
-from kiln.settings import names, resolve
+from kiln.settings import files, names, resolve
 
 if TYPE_CHECKING:
     import argparse
@@ -194,7 +203,8 @@ def _settings(question: resolve.Question, select: Select) -> tuple[Driver, Clust
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, shape = resolve.run_settings(question)
-    return driver, shape, select(driver.steps)
+    sources = files.chain(question.root, question.environment, question.pipeline, question.extra)
+    return driver, shape, absent_parts.without(select(driver.steps), driver, sources)
 
 
 def _only_live_run(context: Context, question: resolve.Question) -> str | None:

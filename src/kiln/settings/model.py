@@ -259,6 +259,7 @@ class Driver(Access, frozen=True, kw_only=True):
     model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
     emr_node_environment_hash: str = ""
+    emr_node_os_packages: tuple[str, ...] = ()
     spark_packages_allowed: bool = False
     steps: tuple[StepSettings, ...] = ()
     dag: Dag | None = None

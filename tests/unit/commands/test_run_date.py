@@ -50,6 +50,8 @@ class Driver:
             kiln_most_node_hours=0,
             kiln_after_failure="terminate",
             model_repo_url="",
+            emr_node_os_packages=("jq",),
+            emr_node_python_requirements="",
             model_repo_branch="",
             emr_node_environment_hash="",
             kiln_parallel_runs=1,
