@@ -33,6 +33,7 @@ def names(actions: list[str], sources: list[Source], **settings: Any) -> list[st
         ({"emr_node_python_requirements": "x.txt"}, [], ["provision"]),
         ({"model_repo_url": "git@h:x"}, [], ["deploy"]),
         ({}, SECRET, ["deploy"]),
+        ({}, [*SECRET, Source("-e", {"node_secrets_values": {}})], []),
     ],
 )
 def test_a_phase_without_work_is_left_out(
