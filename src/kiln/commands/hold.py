@@ -24,6 +24,8 @@ def main(arguments: argparse.Namespace) -> int:
     held = holding.hold(
         live.context, live.cluster, arguments.seconds or live.account.kiln_hold_seconds, live.ledger(run)
     )
+    # Before the line of JSON, which Airflow takes as XCom when it is the last one.
+    notifying.kept(live.context, live.account.kiln_state_uri, run, live.cluster, held.until)
     if failure.wants_json(arguments):
         head = {"version": 1, "kind": "hold", "environment": run.environment, "pipeline": run.pipeline}
         more = {"run_id": run.run_id, "cluster_id": live.cluster.id, "held_until": held.until}
@@ -31,5 +33,4 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         for line in held.lines:
             terminal.out(line)
-    notifying.kept(live.context, live.account.kiln_state_uri, run, live.cluster, held.until)
     return 0

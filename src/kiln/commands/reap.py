@@ -35,13 +35,13 @@ def main(arguments: argparse.Namespace) -> int:
         interval_seconds=account.kiln_poll_interval_seconds,
     )
     report = reaper.reap(context, asked, limits) if arguments.yes else reaper.look(context, asked)
+    if arguments.yes:
+        reap_messages.send(context, arguments.env, account.kiln_state_uri, report)
     if failure.wants_json(arguments):
         _show_problems(report)
         terminal.out_json(_document(arguments, report))
     else:
         _show(arguments, report)
-    if arguments.yes:
-        reap_messages.send(context, arguments.env, account.kiln_state_uri, report)
     return report.exit_code
 
 

@@ -31,6 +31,7 @@ from kiln.stop import Stop
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from kiln.commands.job import Job
     from kiln.emr.at_work import AtWork
@@ -73,8 +74,7 @@ class Session:
             _begin_nothing_more(context, job)
             result = self._run(context, job, None)
             job.lock(context).release()
-            self.show(result)
-            self._notify(context, job, result, secrets.token_hex(8))
+            self.show(result, notify=lambda: self._notify(context, job, result, secrets.token_hex(8)))
             return result.exit_code
         began, seconds = context.clock.monotonic(), job.limits.run_seconds
         found = if_running.enter(
@@ -94,8 +94,7 @@ class Session:
         finally:
             found.leave()
         _end_as_replaced(result, found)
-        self.show(result)
-        self._notify(context, job, result, found.presence.id)
+        self.show(result, notify=lambda: self._notify(context, job, result, found.presence.id))
         return result.exit_code
 
     def refused(self, error: KilnError) -> None:
@@ -140,8 +139,12 @@ class Session:
         expected.learn(result)
         return result
 
-    def show(self, result: Result, *, is_own: bool = True) -> None:
-        """Print the summary, the JSON line when it is wanted, and keep the result in the run's folder."""
+    def show(self, result: Result, *, is_own: bool = True, notify: Callable[[], None] = lambda: None) -> None:
+        """Print the summary, the JSON line when it is wanted, and keep the result in the run's folder.
+
+        `notify` reports on stderr, and is called before that line: BashOperator reads both streams as one,
+        and takes the last line as XCom.
+        """
         result.next = summary.next_commands(result)
         for line in summary.lines(result):
             terminal.err(line)
@@ -150,6 +153,7 @@ class Session:
             with suppress(OSError):
                 file = paths.run_folder(self.root, result.run_id) / "result.json"
                 file.write_text(printable.json_of(result) + "\n")
+        notify()
         if failure.wants_json(self.arguments):
             terminal.out_json(result)
 

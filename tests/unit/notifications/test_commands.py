@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -333,3 +335,30 @@ def test_a_busy_topic_holds_the_command_up_for_a_minute_and_after_a_signal_for_s
     assert code == (ExitCode.TERMINATED if is_stopped else ExitCode.STEP_FAILED)
     assert world.aws.live() == []
     assert least <= world.clock.seconds - began[0] <= most
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "model_building", "cdd", "--env", "local", "--run-id", "r1"],
+        ["hold", "model_building", "--env", "local", "--run-id", "r1", "--for", "2h", "-o", "json"],
+        ["notify", "model_building", "--env", "local", "--event", "test", "-o", "json"],
+        ["reap", "--env", "local", "--yes", "-o", "json"],
+    ],
+)
+def test_the_last_line_of_both_streams_together_is_the_json(
+    world: World, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """BashOperator reads stderr and stdout as one, and takes the last line as XCom."""
+    world.aws.step_outcomes = {"cdd": "FAILED"}
+    world.kiln("r1", actions=("launch",))
+    if command[0] == "reap":
+        world.clock.seconds += 10_000
+    world.airflow(monkeypatch, "r1", "task", 1)
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    cli.main(command)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(world.subjects) == 1
+    assert any(": sent to topic (sns)" in line for line in lines[:-1])
+    assert json.loads(lines[-1])["kind"] == command[0]
