@@ -8,6 +8,6 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from kiln_airflow import factory
 
-_, problems = factory.dags(CHECKOUT)
+_, problems = factory.pipelines(CHECKOUT)
 if problems:
     raise ImportError("\n".join(problems))

@@ -8,5 +8,5 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from kiln_airflow import factory
 
-made, _ = factory.dags(CHECKOUT, without=frozenset(path.stem for path in Path(__file__).parent.glob("*.py")))
+made = factory.dags(CHECKOUT, without=frozenset(path.stem for path in Path(__file__).parent.glob("*.py")))
 globals().update(made)

@@ -27,22 +27,32 @@ _NAMED_SCHEDULES = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quar
 _ENVIRONMENT_VARIABLE = "KILN_ENV"
 
 
-def dags(root: Path, without: frozenset[str] = frozenset()) -> tuple[dict[str, Any], list[str]]:
-    """Return the DAGs of all pipelines with a key `dag`, and what is wrong with others, a line each.
+def dags(root: Path, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return the DAGs of all pipelines with a key `dag` that is sound.
 
     `without` names pipelines whose DAGs are made elsewhere.
     """
-    found: dict[str, Any] = {}
+    found, _ = pipelines(root)
+    return {one.name: dag_of(one) for one in found if one.name not in without}
+
+
+def pipelines(root: Path) -> tuple[list[Pipeline], list[str]]:
+    """Return the pipelines that have DAGs, and what is wrong with others, a line each. It makes no DAG.
+
+    Airflow keeps every DAG that a file makes, also one that is not among the names of the file's module.
+    """
+    found: list[Pipeline] = []
     problems: list[str] = []
     try:
         listed = settings.environments(root)
     except SettingsError as error:
-        return {}, [str(error)]
+        return [], [str(error)]
     for name in settings.names(root):
         try:
-            pipeline = settings.read(root, name, listed)
-            if pipeline is not None and name not in without:
-                found[name] = dag_of(pipeline)
+            one = settings.read(root, name, listed)
+            if one is not None:
+                _check_schedule(one)
+                found.append(one)
         except SettingsError as error:
             problems.append(str(error))
     return found, problems
@@ -53,47 +63,45 @@ def pipeline(root: Path, name: str) -> Pipeline:
     found = settings.read(root, name, settings.environments(root))
     if found is None:
         raise SettingsError(f"group_vars/{name}.yml has no key dag", fix="add it there")
+    _check_schedule(found)
     return found
 
 
 def new_dag(pipeline: Pipeline) -> Any:
-    """Return a DAG without tasks. Raises SettingsError for a schedule that Airflow does not take."""
+    """Return a DAG without tasks."""
     dag = pipeline.dag
+    # Of data intervals, in both versions: the date of a run is that of the day that its data is of.
+    schedule = CronDataIntervalTimetable(dag.schedule, timezone=dag.timezone) if dag.schedule else None
+    return DAG(
+        dag_id=pipeline.name,
+        schedule=schedule,
+        start_date=pendulum.parse(dag.start_date, tz=dag.timezone),
+        catchup=dag.catchup,
+        max_active_runs=dag.max_active_runs,
+        tags=["kiln", *dag.tags],
+        params=_params(pipeline),
+        default_args={
+            "owner": dag.owner,
+            "pool": dag.pool,
+            "retries": dag.retries,
+            "retry_delay": timedelta(seconds=dag.retry_delay_seconds),
+            "execution_timeout": timedelta(seconds=dag.task_timeout_seconds),
+        },
+    )
+
+
+def _check_schedule(pipeline: Pipeline) -> None:
+    """Raise SettingsError for what is no cron expression. Airflow 3 itself reads it only much later."""
+    text = pipeline.dag.schedule
+    if text is None or text in _NAMED_SCHEDULES:
+        return
     try:
-        # Of data intervals, in both versions: the date of a run is that of the day that its data is of.
-        schedule = (
-            CronDataIntervalTimetable(_cron(dag.schedule), timezone=dag.timezone) if dag.schedule else None
-        )
-        return DAG(
-            dag_id=pipeline.name,
-            # A DAG that a file only makes in passing must not count as another version of it.
-            auto_register=False,
-            schedule=schedule,
-            start_date=pendulum.parse(dag.start_date, tz=dag.timezone),
-            catchup=dag.catchup,
-            max_active_runs=dag.max_active_runs,
-            tags=["kiln", *dag.tags],
-            params=_params(pipeline),
-            default_args={
-                "owner": dag.owner,
-                "pool": dag.pool,
-                "retries": dag.retries,
-                "retry_delay": timedelta(seconds=dag.retry_delay_seconds),
-                "execution_timeout": timedelta(seconds=dag.task_timeout_seconds),
-            },
-        )
-    except Exception as error:  # whatever Airflow's versions raise for a cron expression
+        croniter(text)
+    except (ValueError, KeyError) as error:  # CroniterError is a ValueError
         raise SettingsError(
-            f"group_vars: pipeline {pipeline.name}: dag.schedule is {checks.shown(dag.schedule)}: {error}",
+            f"group_vars: pipeline {pipeline.name}: dag.schedule is {checks.shown(text)}: {error}",
             fix="correct dag.schedule there",
         ) from error
-
-
-def _cron(text: str) -> str:
-    """Return a cron expression or one of Airflow's names for some. Airflow 3 reads it only much later."""
-    if text not in _NAMED_SCHEDULES:
-        croniter(text)
-    return text
 
 
 def _params(pipeline: Pipeline) -> dict[str, Any]:
@@ -122,7 +130,7 @@ def _params(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def dag_of(pipeline: Pipeline) -> Any:
-    """Return the whole DAG of a pipeline. Raises SettingsError."""
+    """Return the whole DAG of a pipeline."""
     with new_dag(pipeline) as dag:
         tasks = Tasks(pipeline)
         preflight, launch = tasks.preflight(), tasks.launch()

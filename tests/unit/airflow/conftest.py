@@ -45,7 +45,8 @@ class Checkout:
         for name in ("group_vars", "inventory", "scripts", "dags"):
             (root / name).mkdir(parents=True)
         (root / "src").symlink_to(CHECKOUT / "src")
-        (root / "dags/pipelines.py").write_text((CHECKOUT / "dags/pipelines.py").read_text())
+        for name in ("pipelines.py", "check_settings.py"):
+            (root / "dags" / name).write_text((CHECKOUT / "dags" / name).read_text())
         kiln = root / "scripts/kiln"
         kiln.write_text(RECORDER)
         kiln.chmod(0o755)

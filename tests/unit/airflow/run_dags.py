@@ -65,11 +65,17 @@ def main() -> None:
     pipelines = importlib.import_module("pipelines")
 
     seen = {name: list(values) for name, values in SEEN.items()}
-    _, problems = kiln_airflow.factory.dags(checkout)
+    _, problems = kiln_airflow.factory.pipelines(checkout)
+    try:
+        module = importlib.import_module("airflow.dag_processing.dagbag")
+    except ImportError:  # Airflow 2.11
+        module = importlib.import_module("airflow.models.dagbag")
+    dagbag = module.DagBag(str(checkout / "dags"))
     answer = {
         "dags": {name: described(dag) for name, dag in pipelines.made.items()},
         "problems": problems,
         "seen": seen,
+        "import_errors": dagbag.import_errors,
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
         "runs": {name: ran(pipelines.made[name], conf) for name, conf in runs.items()},
     }

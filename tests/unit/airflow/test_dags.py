@@ -220,6 +220,12 @@ def test_wrong_settings_leave_the_other_pipelines_their_dags(done: Done) -> None
     assert "dag.schedule is 'every day'" in cron
 
 
+def test_wrong_settings_are_the_only_import_error_of_the_dag_files(done: Done) -> None:
+    [(file, error)] = done.answer["import_errors"].items()
+    assert file.endswith("check_settings.py")
+    assert all(line in error for line in done.answer["problems"])
+
+
 def test_commands_of_tasks_are_constants(done: Done) -> None:
     dags = [done.answer["dags"][name] for name in ("good", "failing_step", "other_texts", "held")]
     commands = [{name: one["command"] for name, one in dag["tasks"].items()} for dag in dags]
