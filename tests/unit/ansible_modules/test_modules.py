@@ -106,6 +106,18 @@ def test_a_wrong_value_is_named_with_its_place(context: Context) -> None:
         steps(context, steps=[{"name": "S D", "jar": "j"}])
 
 
+def test_a_step_is_added_with_what_its_kind_gives(context: Context) -> None:
+    launch(context)
+    spark = {"script": "jobs/sd.py", "options": {"date": "2026-11-20"}, "args": None}
+    wanted = [{"name": "sd", "spark": {key: value for key, value in spark.items() if value}, "jar": ""}]
+    answer = steps(context, steps=wanted, check_mode=True, model_repo_name="team")
+    (added,) = answer["diff"]["after"]["steps"]
+    assert added["jar"] == "command-runner.jar"
+    assert list(added["args"])[-3:] == ["/opt/kiln/models/team/current/jobs/sd.py", "--date", "2026-11-20"]
+    with pytest.raises(UsageError, match="a path in the model repo, and the pipeline has none"):
+        steps(context, steps=wanted, check_mode=True)
+
+
 def test_absent_ends_the_cluster_and_succeeds_when_it_is_gone(context: Context, aws: FakeAws) -> None:
     launch(context)
     assert end(context, check_mode=True)["changed"] is True
