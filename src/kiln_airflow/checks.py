@@ -100,7 +100,7 @@ DAG: dict[str, Check] = {
     "timezone": Check("a time zone, such as UTC or Europe/Berlin", _is_timezone),
     "catchup": _SWITCH,
     "max_active_runs": _number(1, 1000),
-    "pool": _TEXT,
+    "pool": _matches(_AIRFLOW_NAME, "a name of letters, digits and _ . -"),
     "retries": _number(0, 100),
     "retry_delay_seconds": _SECONDS,
     "terminate_retries": _number(0, 100),
@@ -114,7 +114,7 @@ DAG: dict[str, Check] = {
     "deferrable": _SWITCH,
     "poll_interval_seconds": _SECONDS,
     "owner": _TEXT,
-    "tags": _texts(_TEXT),
+    "tags": _texts(_matches(r"[^\n{}]{1,100}", "text of one line without braces, at most 100 characters")),
 }
 # A row of `wait_for`: a task or the whole of another DAG, or objects in S3.
 WAIT_FOR_DAG: dict[str, Check] = {

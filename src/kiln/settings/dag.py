@@ -13,6 +13,9 @@ from kiln.settings.fields import Model, doc
 Line = Annotated[
     str, Meta(pattern=r"^[^\n{}]{1,200}\Z", title="text of one line without braces, at most 200 characters")
 ]
+Tag = Annotated[
+    str, Meta(pattern=r"^[^\n{}]{1,100}\Z", title="text of one line without braces, at most 100 characters")
+]
 AirflowId = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,200}\Z", title="an id of Airflow: letters, digits and _ . -")
 ]
@@ -61,7 +64,8 @@ class Dag(Model, frozen=True, kw_only=True):
         int, Meta(ge=1, le=1000), doc("How many runs of the DAG may be active at once.")
     ] = 1
     pool: Annotated[
-        Line, doc("Airflow's pool for preflight, launch and steps; waits and terminate take no slot of it.")
+        AirflowId,
+        doc("Airflow's pool for preflight, launch and steps; waits and terminate take no slot of it."),
     ] = "default_pool"
     retries: Annotated[Retries, doc("Further tries of a task that failed.")] = 1
     retry_delay_seconds: Annotated[DagSeconds, doc("Pause before a further try.")] = 300
@@ -85,4 +89,4 @@ class Dag(Model, frozen=True, kw_only=True):
     )
     poll_interval_seconds: Annotated[DagSeconds, doc("Pause between two looks of a wait.")] = 30
     owner: Annotated[Line, doc("Owner of the tasks, as Airflow shows it.")] = "kiln"
-    tags: Annotated[tuple[Line, ...], doc("Tags of the DAG besides `kiln`.")] = ()
+    tags: Annotated[tuple[Tag, ...], doc("Tags of the DAG besides `kiln`.")] = ()

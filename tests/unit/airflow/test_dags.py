@@ -55,7 +55,7 @@ SCENARIOS = {
     "unknown_conf": Scenario({}, {}, {"bash_command": "touch x", "env": {"KILN_SCRIPT": "x"}}),
     "graph": Scenario({"pool": "emr", "tags": ["x"], "wait_for_previous": "no"}, {}, None, GRAPH),
     "bare": Scenario({"schedule": "@daily", "catchup": True}, {}, None, ()),
-    "other_texts": Scenario({"owner": "$(x)", "pool": "`y`", "schedule": "0 5 * * *"}, {}),
+    "other_texts": Scenario({"owner": "$(x)", "tags": ["$(y)"], "schedule": "0 5 * * *"}, {}),
     "wrong_number": Scenario({"retries": "two"}, {}),
     "wrong_cron": Scenario({"schedule": "every day"}, {}),
 }

@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "timezone": ("Europe/Berlin", "a\nb"),
     "catchup": (True, "yes"),
     "max_active_runs": (2, 0),
-    "pool": ("emr", ""),
+    "pool": ("emr", "`y`"),
     "retries": (0, -1),
     "retry_delay_seconds": (1, 0),
     "terminate_retries": (100, 101),
