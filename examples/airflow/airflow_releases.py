@@ -68,6 +68,8 @@ AIRFLOW_3 = Release(
                 "simple_auth_manager_users": "${user}:admin",
                 "simple_auth_manager_passwords_file": "${home}/passwords.json",
                 "execution_api_server_url": "${url}/execution/",
+                # Airflow kills a task whose callbacks, here `kiln notify`, take longer than that.
+                "task_success_overtime": "180",
             },
             "api": {
                 "host": "127.0.0.1",

@@ -72,7 +72,9 @@ class AirflowWorld:
     def mails(self, run: str) -> list[Mail]:
         """Return the mails about a run, in the order in which they came."""
         read = [email.message_from_bytes(mail.data, policy=policy.default) for mail in self.smtp.mails]
-        found = [Mail(str(mail["Subject"]), str(mail.get_content())) for mail in read]
+        # Lines of mails end with CR LF.
+        texts = ["\n".join(str(mail.get_content()).splitlines()) + "\n" for mail in read]
+        found = [Mail(str(mail["Subject"]), text) for mail, text in zip(read, texts, strict=True)]
         return [mail for mail in found if _run_line(run) in mail.text]
 
     def posts(self, run: str) -> list[str]:
