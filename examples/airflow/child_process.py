@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# When this program is killed, the kernel sends that to the child.
-DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
+
+def dies_with_parent(sent: signal.Signals = signal.SIGTERM) -> tuple[str, ...]:
+    """Return the beginning of a command to which the kernel sends that signal when this program is killed."""
+    return ("setpriv", "--pdeathsig", sent.name.removeprefix("SIG"), "--")
 
 
 class ChildProcess:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import urllib3
 from airflow_releases import API_SERVER, SCHEDULER
 from airflow_settings import USER, free_port
-from child_process import DIES_WITH_PARENT, ChildProcess
+from child_process import ChildProcess, dies_with_parent
 from leftovers import end_processes, processes_with
 from postgresql import PostgreSQL
 
@@ -65,7 +65,7 @@ class LocalAirflow:
         self.processes = {
             name: ChildProcess(
                 name,
-                [*DIES_WITH_PARENT, self._bin / "airflow", *arguments],
+                [*dies_with_parent(), self._bin / "airflow", *arguments],
                 self.environment,
                 home.folder / f"{name}.log",
             )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from child_process import DIES_WITH_PARENT, ChildProcess
+from child_process import ChildProcess, dies_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ _OPTIONS = {
     "fsync": "off",  # the database lasts as long as its Airflow
     "shared_buffers": "64MB",
 }
+# Ends connections; SIGTERM would wait for their clients.
+_FAST = signal.SIGINT
 _POLL_SECONDS, _STOP_SECONDS = 0.1, 30.0
 
 
@@ -71,7 +73,9 @@ class PostgreSQL:
         words = [f"--{name}={value}" for name, value in _OPTIONS.items()]
         server: list[str | Path] = [program("postgres"), "-D", self._folder, f"--port={self._port}", *words]
         log = self._folder.with_suffix(".log")
-        self._server = ChildProcess("postgresql", _as_user([*DIES_WITH_PARENT, *server]), os.environ, log)
+        self._server = ChildProcess(
+            "postgresql", _as_user([*dies_with_parent(_FAST), *server]), os.environ, log
+        )
         self._server.start()
         while self._server.is_running and self._client("pg_isready").returncode:
             time.sleep(_POLL_SECONDS)
@@ -82,7 +86,7 @@ class PostgreSQL:
     def stop(self) -> None:
         """End the server; connections that are open are closed by it."""
         if self._server is not None:
-            self._server.end(signal.SIGINT)
+            self._server.end(_FAST)
             self._server.wait(_STOP_SECONDS)
 
     def _make_files(self) -> None:
