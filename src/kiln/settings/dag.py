@@ -65,7 +65,7 @@ class Dag(Model, frozen=True, kw_only=True):
     ] = 1
     pool: Annotated[
         AirflowId,
-        doc("Airflow's pool for preflight, launch and steps; waits and terminate take no slot of it."),
+        doc("Airflow's pool for preflight, launch and steps; waits and terminate take none of its slots."),
     ] = "default_pool"
     retries: Annotated[Retries, doc("Further tries of a task that failed.")] = 1
     retry_delay_seconds: Annotated[DagSeconds, doc("Pause before a further try.")] = 300
