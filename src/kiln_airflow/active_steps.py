@@ -7,6 +7,8 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from kiln_airflow import commands
+
 # A call to AWS that is throttled takes a while; a program that hangs ends.
 _SECONDS = 120.0
 
@@ -48,7 +50,7 @@ def of(script: str, environment: str) -> Looks:
 
 async def _asked(command: tuple[str, ...]) -> frozenset[Step] | None:
     """Ask scripts/kiln. Returns None for whatever goes wrong: the command of a task finds out."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+    own = commands.without_airflows_own(os.environ)
     process = None
     try:
         process = await asyncio.create_subprocess_exec(

@@ -6,8 +6,11 @@ The command of a task sends its own; these are for a task that could not, becaus
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from typing import Any
+
+from kiln_airflow import commands
 
 _LOG = logging.getLogger(__name__)
 # A mail server that does not answer must not hold up Airflow.
@@ -29,6 +32,7 @@ def _notify(context: Any, event: str) -> None:
     try:
         finished = subprocess.run(
             arguments(context, event),
+            env=commands.without_airflows_own(os.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+# Airflow's own configuration, which may hold the passwords of its database and its keys.
+_AIRFLOWS_OWN = "AIRFLOW__"
 
 _CALL = 'exec "$KILN_SCRIPT" run "$KILN_PIPELINE" "$KILN_ACTIONS" --env="$KILN_ENV" --output=json'
 _DATA = ' --date="$KILN_DATE" ${KILN_BRANCH:+--branch="$KILN_BRANCH"}'
@@ -52,3 +56,8 @@ def environment(root: Path, pipeline: str, actions: str, **more: str) -> dict[st
     """Return the variables of a task; `more` are further ones, without their prefix and in small letters."""
     own = {"KILN_SCRIPT": str(root / "scripts/kiln"), "KILN_PIPELINE": pipeline, "KILN_ACTIONS": actions}
     return own | _VALUES | {f"KILN_{name.upper()}": value for name, value in more.items()}
+
+
+def without_airflows_own(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that is not Airflow's, without Airflow's configuration."""
+    return {name: value for name, value in variables.items() if not name.startswith(_AIRFLOWS_OWN)}

@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from kiln_airflow import links
+from kiln_airflow import commands, links
 from kiln_airflow.triggers import StepTrigger
 from kiln_airflow.versions import (
     AirflowException,
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # docs/exit_codes.md: bad settings or arguments, and what a run needs is missing. Another try cannot help.
 _NO_RETRY = frozenset({2, 10})
-# Airflow's own configuration may hold the passwords of its database and its keys.
-_AIRFLOWS_OWN = "AIRFLOW__"
 
 
 class KilnOperator(BashOperator):
@@ -44,8 +42,7 @@ class KilnOperator(BashOperator):
 
     def get_env(self, context: Any) -> dict[str, str]:
         """Return the worker's environment without Airflow's configuration, with the task's values."""
-        found = super().get_env(context)
-        return {name: value for name, value in found.items() if not name.startswith(_AIRFLOWS_OWN)}
+        return commands.without_airflows_own(super().get_env(context))
 
     def execute(self, context: Any) -> Any:
         """Run the command; return its result. Raises what Airflow's states are made of."""
