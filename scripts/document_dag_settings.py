@@ -23,9 +23,9 @@ HEAD = """\
 
 <!-- Written by scripts/document_dag_settings.py from src/kiln/settings/dag.py. -->
 
-A pipeline whose `group_vars/<pipeline>.yml` has this key has a DAG in Airflow ([airflow.md](airflow.md)). Its values
-are literals, no templates: Airflow reads them without Ansible. So are the `name`, `needs` and `always` of its
-steps, which are tasks. `scripts/kiln` checks the same key.
+A pipeline whose `group_vars/<pipeline>.yml` has this key has a DAG in Airflow ([airflow.md](airflow.md)).
+Its values are literals, no templates: Airflow reads them without Ansible. So are the `name`, `needs` and
+`always` of its steps, which are tasks. `scripts/kiln` checks the same key.
 
 ```yaml
 dag:
