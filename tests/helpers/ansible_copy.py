@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,12 @@ class AnsibleCopy:
 
     def append(self, name: str, text: str) -> None:
         self.write(name, (self.root / name).read_text() + text)
+
+    def set_variable(self, name: str, key: str, value: str) -> None:
+        """Replace a variable that stands in one line of a file."""
+        text, count = re.subn(rf"(?m)^{key}:.*$", f"{key}: {value}", (self.root / name).read_text())
+        assert count == 1, (name, key)
+        self.write(name, text)
 
     def pipelines(self, environment: str) -> list[str]:
         """Return the pipelines that the environment's inventory lists, sorted."""

@@ -73,7 +73,7 @@ def cluster(ansible_copy: AnsibleCopy) -> AnsibleCopy:
         "ansible_connection: local\nansible_become: false\n"
         "ansible_python_interpreter: '{{ ansible_playbook_python }}'\n",
     )
-    ansible_copy.append("group_vars/local/main.yml", "\nemr_cluster_private_key_file: ''\n")
+    ansible_copy.set_variable("group_vars/local/main.yml", "emr_cluster_private_key_file", "''")
     tasks = [
         {"name": f"{item} | Do it", "ansible.builtin.debug": {"msg": f"did {item}"}, "tags": [item]}
         for item in ("packages", "python")

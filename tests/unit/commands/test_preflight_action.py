@@ -39,7 +39,9 @@ def test_preflight_makes_the_checks_of_a_whole_run_and_has_no_effect(
     world.enter("r1")
     before = dict(world.aws.objects)
     assert world.kiln("r2", actions=PREFLIGHT) == ExitCode.OK
-    assert checked == [selection.make([], STEPS)]
+    # The pipeline names nothing to deploy.
+    (selected,) = checked
+    assert selected.names == ["launch", "provision", *(step.name for step in STEPS), "terminate"]
     assert world.aws.objects == before
     assert world.aws.clusters == {}
     document = json.loads(capsys.readouterr().out)
