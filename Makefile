@@ -59,11 +59,12 @@ airflow_tests: test_setup ## the DAGs in a real Airflow 3 with scheduler, LocalE
 
 airflow_matrix: test_setup ## the same in Airflow 2.11, the release that MWAA has
 	@scripts/setup --airflow_2
-	@$(BIN)/pytest -q tests/airflow --airflow 2
+	@$(BIN)/pytest -q tests/airflow --airflow 2 --backfill-days 10
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
 	@$(BIN)/python scripts/run_molecule.py
+	@$(BIN)/pytest -q tests/airflow --backfill-days 10
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{diagnose,killed_drivers,lock_take_over}.py
 
 docs: setup ## write the generated references anew

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from account import LOCAL
 from airflow_api import AirflowApi
-from airflow_pipelines import BACKFILLED, ONE_SLOT, PIPELINES, SCHEDULING
+from airflow_pipelines import BACKFILLED, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
 from airflow_releases import AIRFLOW_3, RELEASES
 from airflow_settings import Home, free_port
 from airflow_world import POOL, AirflowWorld
@@ -29,14 +29,21 @@ if TYPE_CHECKING:
 
     from message_sinks import HttpSink, SmtpSink
 
-RELEASE = "--airflow"
+RELEASE, DAYS = "--airflow", "--backfill-days"
 DAILY_RUN = "daily"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the caller choose the release of Airflow."""
+    """Let the caller choose the release of Airflow, and the days of a backfill (half a minute each)."""
     parser.addoption(RELEASE, choices=list(RELEASES), default=AIRFLOW_3.name, help="release of Airflow")
+    parser.addoption(DAYS, type=int, default=4, help=f"days of the backfill, at most {MOST_DAYS}")
+
+
+@pytest.fixture
+def days(request: pytest.FixtureRequest) -> int:
+    """Return how many days a backfill has."""
+    return int(request.config.getoption(DAYS, 4))
 
 
 @pytest.fixture(scope="session")

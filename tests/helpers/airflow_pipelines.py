@@ -9,7 +9,7 @@ HOUR = 3600
 _LONG = ("--seconds", str(HOUR))
 CAUSE = "java.lang.OutOfMemoryError: Java heap space"
 ONE_SLOT = "one_slot"
-BACKFILL_DAYS, BACKFILL_AT_ONCE = 10, 2
+MOST_DAYS, BACKFILL_AT_ONCE = 10, 2
 
 PIPELINES = {
     "plain": HollowPipeline((step("sd"), step("cdd"))),
@@ -28,7 +28,7 @@ PIPELINES = {
         (),
         {
             # The day after the last one ends its interval; the next interval has not ended yet.
-            "schedule": f"0 5 1-{BACKFILL_DAYS + 1} 1 *",
+            "schedule": f"0 5 1-{MOST_DAYS + 1} 1 *",
             "start_date": "2026-01-01",
             "max_active_runs": BACKFILL_AT_ONCE,
         },
