@@ -148,9 +148,8 @@ FAULTS = dict(list(ALL_FAULTS.items())[: often(6, 8)])
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file for -e: a cluster without a Python environment of its own, and the steps."""
-    spark = {"Classification": "spark-defaults", "Properties": {"spark.yarn.maxAppAttempts": "1"}}
     args = {name: fault.args for name, fault in FAULTS.items()} | {"talking": submit("talking.py")}
-    shape = {"emr_cluster_configurations": [spark], "emr_cluster_step_concurrency_level": AT_ONCE}
+    shape = {"emr_node_python_requirements": "", "emr_cluster_step_concurrency_level": AT_ONCE}
     steps = [
         {"name": name, "jar": "command-runner.jar", "args": words, "action_on_failure": "CONTINUE"}
         for name, words in args.items()

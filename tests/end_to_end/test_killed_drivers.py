@@ -37,7 +37,8 @@ AT_ONCE = 2
 SETTINGS: dict[str, Any] = {
     "model_repo_url": "",
     "emr_node_python_requirements": "",
-    "emr_node_os_packages": [],
+    # So that there is a phase provision, whose playbook does nothing here.
+    "emr_node_os_packages": ["jq"],
     "emr_cluster_configurations": [],
     "emr_cluster_core_count": 1,
     "node_secrets_values": {},
