@@ -26,6 +26,8 @@ class ChildProcess:
         self.name, self.log = name, log
         self._command, self._environment = list(command), dict(environment)
         self._child: subprocess.Popen[bytes] | None = None
+        # Of all its starts.
+        self.sessions: set[int] = set()
 
     @property
     def is_running(self) -> bool:
@@ -50,6 +52,7 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.sessions.add(self._child.pid)
 
     def end(self, sent: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to end; `wait` says when it has."""

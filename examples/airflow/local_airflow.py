@@ -13,7 +13,7 @@ import urllib3
 from airflow_releases import API_SERVER, SCHEDULER
 from airflow_settings import USER, free_port
 from child_process import ChildProcess, dies_with_parent
-from leftovers import end_processes, processes_with
+from leftovers import end_processes, processes_in, processes_with
 from postgresql import PostgreSQL
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _NOT_PASSED_ON = ("AIRFLOW", "AWS_", "ANSIBLE_", "KILN_")
 _POLL_SECONDS, _START_SECONDS, _STOP_SECONDS = 0.2, 180.0, 20.0
 # A task gets as long to end its cluster as Airflow's own default allows (core.killed_task_cleanup_time).
 _TASK_SECONDS = 60.0
+# Workers whose scheduler was killed wait for work, also after a SIGTERM.
+_WORKER_SECONDS = 2.0
 
 
 class AirflowError(Exception):
@@ -101,6 +103,8 @@ class LocalAirflow:
             process.wait(_STOP_SECONDS)
         # What a scheduler that was killed has left.
         end_processes(lambda: processes_with(_HOME, _HOME, self.home.folder), _STOP_SECONDS)
+        sessions = {one for process in self.processes.values() for one in process.sessions}
+        end_processes(lambda: processes_in(sessions), _WORKER_SECONDS)
         self._database.stop()
 
     def command(self, *arguments: str, given: str | None = None) -> str:

@@ -23,7 +23,9 @@ class AirflowPages:
     def __init__(self, airflow: LocalAirflow, browser: Chromium, folder: Path) -> None:
         self._url, self._browser, self._folder = airflow.home.url, browser, folder
         login = {"username": USER, "password": airflow.home.password}
-        token = urllib3.request("POST", f"{self._url}/auth/token", json=login).json()["access_token"]
+        token = urllib3.request("POST", f"{self._url}/auth/token", json=login, timeout=60).json()[
+            "access_token"
+        ]
         browser.call("Network.enable")
         browser.call("Network.setCookie", name=_COOKIE, value=token, url=self._url)
 

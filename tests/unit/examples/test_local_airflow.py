@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from airflow_releases import RELEASES, Release
 from airflow_settings import USER, Home
 from child_process import ChildProcess
-from leftovers import end_processes, processes_with
+from leftovers import end_processes, processes_in, processes_with
 from local_airflow import LocalAirflow
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +99,16 @@ def test_a_child_process_ends_on_request_and_starts_again(tmp_path: Path) -> Non
     assert child.pid != first
     child.kill()
     assert not child.is_running
+
+
+@pytest.mark.processes
+def test_what_a_killed_program_has_started_is_found_without_its_environment(tmp_path: Path) -> None:
+    worker = f"env -i {sys.executable} -c {shlex.quote(REFUSES)} & wait"
+    program = ChildProcess("scheduler", ["sh", "-c", worker], os.environ, tmp_path / "log")
+    program.start()
+    wait_until(lambda: "begun" in program.log.read_text())
+    program.kill()
+    (left,) = processes_in(program.sessions)
+    end_processes(lambda: processes_in(program.sessions), 0.1)
+    wait_until(lambda: processes_in(program.sessions) == [])
+    assert left != program.pid
