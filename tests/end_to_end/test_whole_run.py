@@ -32,8 +32,8 @@ def test_a_run_builds_good_models_and_leaves_nothing_running(world: World) -> No
         assert figures["precision"] > 0.9, quality
         assert figures["recall"] > 0.9, quality
 
-    ledgers = {key: body for key, body in world.objects("kiln-local-state").items() if run_id in key}
-    (ledger,) = (json.loads(body) for key, body in ledgers.items() if key.endswith(".json"))
+    stored = world.objects("kiln-local-state")
+    (ledger,) = (json.loads(stored[key]) for key in stored if "/ledger/" in key and run_id in key)
     assert ledger["verdict"] == "succeeded"
     assert cluster["Id"] in json.dumps(ledger)
 
