@@ -26,6 +26,6 @@ def validation_error(message: str) -> AwsError:
     return AwsError("ValidationException", message)
 
 
-def invalid_request(message: str) -> AwsError:
+def invalid_request(message: str, **fields: Any) -> AwsError:
     """InvalidRequestException: for bad parameters in cluster operations (docs/aws_facts.md 1.7)."""
-    return AwsError("InvalidRequestException", message)
+    return AwsError("InvalidRequestException", message, **fields)

@@ -1,6 +1,6 @@
 """Authorisation of calls to the services that moto serves, with resources and conditions.
 
-moto looks at actions, and at resources for a few services. Here every resource that a call to EC2 or S3 names
+moto checks actions, and resources for a few services. Here every resource that a call to EC2 or S3 names
 or makes is asked for, with its condition keys (`condition_keys` says which those are, and what becomes of the
 others). An operator that there is not makes a document malformed, and a malformed document refuses all.
 Resources: Service Authorization Reference, "Actions, resources, and condition keys" for EC2, IAM and S3.
@@ -18,7 +18,7 @@ from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.iam.access_control import IAMRequestBase
 from moto.s3.models import s3_backends
 
-from emrbox.aws import condition_keys, ec2_permissions
+from emrbox.aws import condition_keys, ec2_permissions, glue_permissions
 from emrbox.aws.auth import PARTITION, policy_document
 from emrbox.aws.ec2_permissions import Call
 from emrbox.aws.policies import Decision, decide
@@ -67,7 +67,8 @@ def check_action_permitted(request: Any, resource: str) -> None:
     def may(action: str, arn: str, more: Keys) -> bool:
         return decide(documents, action, arn, {**context, **more}) is Decision.ALLOW
 
-    allowed = all(may(*question) for question in _questions(call))
+    questions = _of_glue(request, call) if call.service == "glue" else _questions(call)
+    allowed = all(may(*question) for question in questions)
     if allowed and _is_absent(call):
         allowed = may("s3:ListBucket", call.resource.partition("/")[0], {})
     if request._is_assuming_role_operation(resource):  # noqa: SLF001
@@ -136,15 +137,27 @@ def _queue_of(request: Any) -> str:
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
     """
-    try:
-        named = json.loads(request._body)  # noqa: SLF001
-    except ValueError:
-        return "*"
-    if not isinstance(named, dict):
+    named = _document(request)
+    if not named:
         return "*"
     url = named.get("QueueUrl") or f"/{request.account_id}/{named.get('QueueName') or '*'}"
     path, _, name = str(url).rpartition("/")
     return f"arn:{PARTITION}:sqs:{request._region}:{path.rpartition('/')[2]}:{name}"  # noqa: SLF001
+
+
+def _of_glue(request: Any, call: Call) -> Iterator[Question]:
+    """Yield what a call to Glue needs: its action on each thing that it names."""
+    for arn in glue_permissions.resources(call.region, call.account_id, _document(request)):
+        yield call.action, arn, {}
+
+
+def _document(request: Any) -> dict[str, Any]:
+    """Return the JSON of a call; nothing for what is none."""
+    try:
+        named = json.loads(request._body)  # noqa: SLF001  # moto has no seam here
+    except ValueError:
+        return {}
+    return named if isinstance(named, dict) else {}
 
 
 def _of_iam(call: Call) -> Iterator[Question]:

@@ -54,14 +54,30 @@ class InstanceType:
     vcpu: int
     memory_gb: float
     units_per_hour: int
-    ebs_only: bool = True
+    disks: tuple[int, int] = (0, 0)  # of its own: how many, and GB of each
+
+    @property
+    def ebs_only(self) -> bool:
+        """Whether it has no disks of its own."""
+        return self.disks == (0, 0)
 
 
-def _family(family: str, gb_per_vcpu: float, *, ebs_only: bool = True) -> list[InstanceType]:
-    sizes = {"large": (2, 4), "xlarge": (4, 8), "2xlarge": (8, 16), "4xlarge": (16, 32), "8xlarge": (32, 64)}
+# Of all families here: vCPUs, normalized units, and the disks of those that have some ("d").
+_SIZES = {
+    "large": (2, 4, (1, 75)),
+    "xlarge": (4, 8, (1, 150)),
+    "2xlarge": (8, 16, (1, 300)),
+    "4xlarge": (16, 32, (2, 300)),
+    "8xlarge": (32, 64, (2, 600)),
+}
+
+
+def _family(family: str, gb_per_vcpu: float) -> list[InstanceType]:
     return [
-        InstanceType(f"{family}.{size}", vcpu, vcpu * gb_per_vcpu, units, ebs_only)
-        for size, (vcpu, units) in sizes.items()
+        InstanceType(
+            f"{family}.{size}", vcpu, vcpu * gb_per_vcpu, units, disks if family.endswith("d") else (0, 0)
+        )
+        for size, (vcpu, units, disks) in _SIZES.items()
         if not (family == "m5" and size == "large")  # docs/aws_facts.md 2.2: not in the supported list
     ]
 
@@ -70,13 +86,13 @@ INSTANCE_TYPES = {
     t.name: t
     for t in [
         *_family("m5", 4),
-        *_family("m5d", 4, ebs_only=False),
+        *_family("m5d", 4),
         *_family("m6i", 4),
         *_family("m7i", 4),
         *_family("c5", 2),
         *_family("c6i", 2),
         *_family("r5", 8),
-        *_family("r5d", 8, ebs_only=False),
+        *_family("r5d", 8),
         *_family("r6i", 8),
     ]
 }

@@ -40,7 +40,7 @@ FIRST_SERVER_ERROR = 500
 LOG = logging.getLogger(__name__)
 # moto keeps its state in plain dictionaries: one call at a time for the services whose calls are short. S3's
 # conditional writes need it too. SQS and the like may wait inside a call and must not block others.
-ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events"})
+ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events", "glue"})
 
 
 class EmrApi(Protocol):

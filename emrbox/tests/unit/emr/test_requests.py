@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import botocore.session
 import pytest
 
 from emrbox.aws.errors import AwsError
@@ -50,7 +51,8 @@ def core_with_volume(count: int = 1, **changes: Any) -> dict[str, Any]:
         ({"Instances": {"InstanceGroups": [MASTER, MASTER]}}, "exactly one MASTER"),
         ({"Instances": {"InstanceGroups": [MASTER, CORE, CORE]}}, "at most one CORE"),
         ({"Instances": {"InstanceGroups": [MASTER, TASK]}}, "requires a CORE"),
-        ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceCount": 2}]}}, "instance count of 1"),
+        ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceCount": 2}]}}, "exactly 3 instances for HA"),
+        ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceCount": 3}]}}, "three master nodes"),
         ({"Instances": {"InstanceGroups": [{**MASTER, "InstanceType": "m5.huge"}]}}, "m5.huge"),
         ({"Instances": {"InstanceGroups": [MASTER, {**CORE, "BidPrice": "0.12345"}]}}, "bid price"),
         ({"Instances": {"InstanceCount": 3}}, "exactly one of"),
@@ -209,3 +211,18 @@ def test_a_policy_can_be_limited_to_clusters_with_a_tag(emr: Any) -> None:
     emr.call("TerminateJobFlows", JobFlowIds=[mine])
     with pytest.raises(AwsError, match="not authorized"):
         emr.call("TerminateJobFlows", JobFlowIds=[other])
+
+
+def test_the_refusal_of_an_unknown_cluster_has_its_error_code(emr: Any) -> None:
+    with pytest.raises(AwsError) as refusal:
+        emr.call("DescribeCluster", ClusterId="j-NONE")
+    assert refusal.value.document["ErrorCode"] == "NoSuchCluster"
+
+
+def test_instance_types_have_every_member_of_the_model(emr: Any) -> None:
+    model: Any = botocore.session.get_session().get_service_model("emr")
+    found = emr.call("ListSupportedInstanceTypes", ReleaseLabel="emr-7.13.0")["SupportedInstanceTypes"]
+    by_name = {one["Type"]: one for one in found}
+    assert {frozenset(one) for one in found} == {frozenset(model.shape_for("SupportedInstanceType").members)}
+    assert (by_name["m5.xlarge"]["StorageGB"], by_name["m5.xlarge"]["NumberOfDisks"]) == (0, 0)
+    assert (by_name["m5d.4xlarge"]["StorageGB"], by_name["m5d.4xlarge"]["NumberOfDisks"]) == (600, 2)

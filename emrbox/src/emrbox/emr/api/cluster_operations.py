@@ -261,8 +261,13 @@ def list_supported_instance_types(_clusters: Clusters, request: Document) -> Doc
         {
             "Type": t.name,
             "MemoryGB": t.memory_gb,
+            # What they have themselves: 0 of those that have EBS volumes only (model).
+            "StorageGB": t.disks[0] * t.disks[1],
+            "NumberOfDisks": t.disks[0],
             "VCPU": t.vcpu,
             "Is64BitsOnly": True,
+            "EbsOptimizedAvailable": True,
+            "EbsOptimizedByDefault": True,
             "EbsStorageOnly": t.ebs_only,
             "InstanceFamilyId": t.name.partition(".")[0],
             "Architecture": "X86_64",

@@ -19,6 +19,7 @@ MAXIMUM_ACTIVE_STEPS = 256
 MAXIMUM_STEP_CHARACTERS = 10_240
 MAXIMUM_TASK_GROUPS = 48
 MAXIMUM_INSTANCES_IN_GROUP = 2000
+HA_MASTERS = 3
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)
 TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
@@ -154,8 +155,10 @@ def check_added_groups(groups: Sequence[Mapping[str, Any]], roles: Sequence[str]
 
 def _check_group(group: Mapping[str, Any]) -> None:
     role, count = group["InstanceRole"], group["InstanceCount"]
+    if role == "MASTER" and count == HA_MASTERS:
+        raise validation_error("Clusters with three master nodes are not available in this region.")
     if role == "MASTER" and count != 1:
-        raise validation_error("The MASTER instance group must have an instance count of 1.")
+        raise validation_error("Master instance group must have exactly 3 instances for HA clusters.")
     lowest = 0 if role == "TASK" else 1
     if not lowest <= count <= MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid instance count {count} for the {role} instance group.")

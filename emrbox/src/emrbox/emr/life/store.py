@@ -60,7 +60,8 @@ class Clusters(ABC):
         """Return a cluster for a cluster-style operation (docs/aws_facts.md 1.7)."""
         cluster = self.find(cluster_id)
         if cluster is None:
-            raise invalid_request(f"Cluster id '{cluster_id[:60]}' is not valid.")
+            text = f"Cluster id '{cluster_id[:60]}' is not valid."
+            raise invalid_request(text, ErrorCode="NoSuchCluster")
         return cluster
 
     def job_flow(self, job_flow_id: str) -> Cluster:
