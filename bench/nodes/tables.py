@@ -63,16 +63,8 @@ CONTENDERS = {
     "ansible_start": "Ansible's own start",
 }
 
+_START = "`ansible-playbook` with Kiln's settings, one play without tasks"
 CHAINS = (
-    Chain(
-        "start",
-        20,
-        5,
-        (Phase("start", "Ansible's own start, no task", ()),),
-        {"ansible_start": "`ansible-playbook` with Kiln's settings, one play without tasks"},
-        {},
-        {},
-    ),
     Chain(
         "provision",
         20,
@@ -91,9 +83,10 @@ CHAINS = (
             "pyinfra": "`dnf.packages`, `files.directory`, `files.sync`, `files.link`",
             "openssh": "one `ssh` a node, all at once: `rpm -q || dnf install`, `tar -x`, `ln`; curve25519",
             "kiln": "the role `emr_node`: items `packages` and `release`",
+            "ansible_start": _START,
         },
         {"old_way": 1, "ansible": 1, "mitogen": 1},
-        {"old_way": ("cold",)},
+        {"old_way": ("cold",), "ansible_start": ("nothing",)},
     ),
     Chain(
         "deploy",
@@ -111,13 +104,14 @@ CHAINS = (
             "rsync": "`rsync -a --delete`, one process a node, all at once",
             "openssh": "`tar` into one `ssh` a node, all at once, unless the release is there; `ln`; "
             "curve25519",
-            "kiln": "the item `release` from its archive: SHA-256 compared, every file compared with "
-            "the archive, switched by a rename, old releases removed",
+            "kiln": "the item `release` from its archive: SHA-256 compared, unpacked, switched by a "
+            "rename, old releases removed",
             "kiln_git": "the same, with the role `model_repo`: the commit fetched and packed from a "
             "git remote",
+            "ansible_start": _START,
         },
         {"ansible_synchronize": 1, "ansible_unarchive": 1, "mitogen": 1},
-        {},
+        {"ansible_start": ("unchanged",)},
     ),
     Chain(
         "environment",
@@ -130,6 +124,7 @@ CHAINS = (
             "pyinfra": "`pip.packages` with the lock file",
             "kiln_build": "the wheels sent to the node, installed by uv, compiled, packed and put into S3",
             "kiln": "the archive from S3, its SHA-256 compared, unpacked",
+            "ansible_start": _START,
         },
         {"old_way": 1, "ansible": 1},
         {},

@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
 
 _KINDS = {"times": "{:.1f} times", "more": "{:+.2f} s", "cpu": "{:.1f} ms a node"}
-_START = ("start", "ansible_start")
+_START = "ansible_start"
 TARGETS = (
     Target(
         "Provision, cold: Kiln's time as against pyinfra's",
@@ -41,12 +41,22 @@ TARGETS = (
     Target(
         "The same where the OS packages are there", "times", ("files", "ansible"), ("files", "kiln"), least=8
     ),
-    Target("Nothing to do: Kiln beyond Ansible's own start", "more", ("nothing", "kiln"), _START, most=1),
+    Target(
+        "Nothing to do: Kiln beyond Ansible's own start",
+        "more",
+        ("nothing", "kiln"),
+        ("nothing", _START),
+        most=1,
+    ),
     Target(
         "Deploy: Kiln's time as against rsync's", "times", ("deploy", "kiln"), ("deploy", "rsync"), most=1
     ),
     Target(
-        "Deploy, unchanged: Kiln beyond Ansible's own start", "more", ("unchanged", "kiln"), _START, most=0.5
+        "Deploy, unchanged: Kiln beyond Ansible's own start",
+        "more",
+        ("unchanged", "kiln"),
+        ("unchanged", _START),
+        most=0.5,
     ),
     Target(
         "Python environment built: the pip loop's time as against Kiln's",
@@ -59,7 +69,7 @@ TARGETS = (
         "Python environment once built: Kiln beyond Ansible's own start",
         "more",
         ("environment", "kiln"),
-        _START,
+        ("environment", _START),
         most=2,
     ),
     Target(
