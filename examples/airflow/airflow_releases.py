@@ -38,9 +38,8 @@ class Release:
 
     name: str
     environment: str  # the virtual environment that scripts/setup makes, below the checkout
-    processes: Mapping[
-        str, tuple[str, ...]
-    ]  # in the order in which they start: name -> arguments of `airflow`
+    # In the order in which they start: name -> arguments of `airflow`.
+    processes: Mapping[str, tuple[str, ...]]
     settings: Sections
     health: str  # the page that answers when the API does
     api: str  # where the stable REST API begins

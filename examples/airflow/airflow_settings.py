@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_releases import Release
 
 USER = "admin"
+# A class that a file of the plugins folder imports counts as one of its own.
+_PLUGIN = "from kiln_airflow.links import KilnPlugin  # noqa: F401\n"
 
 
 def free_port() -> int:
@@ -45,7 +47,7 @@ class Home:
         return f"http://127.0.0.1:{self.port}"
 
     def write(self, release: Release, database: str, more: Mapping[str, Mapping[str, str]]) -> None:
-        """Write airflow.cfg for a database at that address, with `more` settings, and the passwords."""
+        """Write airflow.cfg for a database at that address with `more` settings, passwords, plugin."""
         values = {
             "home": str(self.folder),
             "dags": str(self.dags),
@@ -69,6 +71,8 @@ class Home:
             config.write(file)
         with _private(self.folder / "passwords.json") as file:
             json.dump({USER: self.password}, file)
+        self.plugins.mkdir(exist_ok=True)
+        (self.plugins / "kiln.py").write_text(_PLUGIN)
 
 
 def _private(path: Path) -> IO[str]:

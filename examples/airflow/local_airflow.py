@@ -60,6 +60,8 @@ class LocalAirflow:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
             "PATH": f"{self._bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            # The triggerer and Airflow's plugins import kiln_airflow by its name.
+            "PYTHONPATH": str(CHECKOUT / "src"),
             "PYTHONWARNINGS": "ignore",  # Airflow's own, of what its next release removes
             **(variables or {}),
             _HOME: str(home.folder),

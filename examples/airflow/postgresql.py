@@ -25,6 +25,9 @@ _OPTIONS = {
     "max_connections": "100",
     "fsync": "off",  # the database lasts as long as its Airflow
     "shared_buffers": "64MB",
+    # Workers of a killed scheduler keep its connection open, with the locks of its last transaction: the next
+    # scheduler would leave out all that they lock.
+    "idle_in_transaction_session_timeout": "30s",
 }
 # Ends connections; SIGTERM would wait for their clients.
 _FAST = signal.SIGINT

@@ -1,16 +1,20 @@
-"""One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters."""
+"""One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters.
+
+Runs that end by themselves begin before the first test and go on side by side; the tests name them by marks.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from account import LOCAL
 from airflow_api import AirflowApi
-from airflow_pipelines import BACKFILLED, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
+from airflow_pipelines import BACKFILLED, LAST_DAY, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
 from airflow_releases import AIRFLOW_3, RELEASES
 from airflow_settings import Home, free_port
 from airflow_world import POOL, AirflowWorld
@@ -24,13 +28,13 @@ from message_sinks import certificate, http_sink, smtp_sink
 from emrbox.pytest_plugin import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from message_sinks import HttpSink, SmtpSink
 
 RELEASE, DAYS = "--airflow", "--backfill-days"
-DAILY_RUN = "daily"
+RUN_MARK, BACKFILL_MARK = "airflow_run", "airflow_backfill"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
 
 
@@ -40,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(DAYS, type=int, default=4, help=f"days of the backfill, at most {MOST_DAYS}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def days(request: pytest.FixtureRequest) -> int:
     """Return how many days a backfill has."""
     return int(request.config.getoption(DAYS, 4))
@@ -82,15 +86,25 @@ def hollow(
     return made
 
 
+def _of_marks(tests: Iterable[pytest.Item], name: str) -> list[Any]:
+    """Return the arguments of marks, each once. Those of whole modules, which take longest, come first."""
+    found = {}
+    for test in tests:
+        for node, mark in test.iter_markers_with_node(name):
+            found[id(mark)] = isinstance(node, pytest.Item), mark.args
+    return [arguments for _, arguments in sorted(found.values(), key=itemgetter(0))]
+
+
 @pytest.fixture(scope="session")
 def world(
     request: pytest.FixtureRequest,
+    days: int,
     _emrbox_ends: None,
     hollow: HollowCheckout,
     sinks: tuple[Path, SmtpSink, HttpSink],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowWorld]:
-    """Start Airflow, and the daily run on a real cluster, which goes on while other tests run."""
+    """Start Airflow, and the runs of all tests."""
     release = RELEASES[request.config.getoption(RELEASE, AIRFLOW_3.name)]
     folder = tmp_path_factory.mktemp("airflow")
     dags = folder / "dags"
@@ -109,6 +123,8 @@ def world(
             api.wait_for_dags("model_building", *(name for name in PIPELINES if name != BACKFILLED))
             assert api.import_errors() == []
             session, _ = account.result()
-            api.trigger("model_building", DAILY_RUN, {"environment": "local", "date": DATE})
-            box = Box(os.environ["AWS_ENDPOINT_URL"])
-            yield AirflowWorld(airflow, api, box, session, hollow, *sinks[1:])
+            for run in _of_marks(request.session.items, RUN_MARK):
+                api.trigger(*run)
+            for dag, at_once in _of_marks(request.session.items, BACKFILL_MARK):
+                api.begin_backfill(dag, f"2026-01-{MOST_DAYS - days + 1:02}", LAST_DAY, at_once)
+            yield AirflowWorld(airflow, api, Box(os.environ["AWS_ENDPOINT_URL"]), session, hollow, *sinks[1:])

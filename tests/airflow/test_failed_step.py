@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from airflow_pipelines import CAUSE
-
-from kiln.emr.tags import HELD_UNTIL
 
 if TYPE_CHECKING:
     from airflow_world import AirflowWorld
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
 FIRST_LINES = 3
 
 
+@pytest.mark.airflow_run("broken", "fails")
 def test_a_failed_step_turns_the_dag_red_and_sends_one_mail_and_one_post_with_its_cause(
     world: AirflowWorld,
 ) -> None:
-    world.api.trigger("broken", "fails")
     assert world.api.wait_for_run("broken", "fails") == "failed"
     states = world.api.states("broken", "fails")
     assert (states["sd"], states["cdd"], states["terminate"]) == ("success", "failed", "success")
@@ -29,26 +28,10 @@ def test_a_failed_step_turns_the_dag_red_and_sends_one_mail_and_one_post_with_it
     assert CAUSE in post
 
 
+@pytest.mark.airflow_run("flaky", "retried")
 def test_each_try_of_a_failing_step_sends_one_mail(world: AirflowWorld) -> None:
-    world.api.trigger("flaky", "retried")
     assert world.api.wait_for_run("flaky", "retried") == "failed"
     assert world.api.tasks("flaky", "retried")["cdd"]["try_number"] == 2
     subjects = [mail.subject for mail in world.mails("retried")]
     assert len(subjects) == 2
     assert ["tried again" in subject for subject in subjects] == [True, False]
-
-
-def test_with_terminate_switched_off_the_cluster_stays_and_the_mail_says_how_to_end_it(
-    world: AirflowWorld,
-) -> None:
-    world.api.trigger("broken", "keeps", {"terminate": False})
-    assert world.api.wait_for_run("broken", "keeps") == "failed"
-    assert world.api.states("broken", "keeps")["terminate"] == "skipped"
-    (cluster,) = world.clusters("broken", "keeps", "WAITING")
-    described = world.session.client("emr").describe_cluster(ClusterId=cluster["Id"])["Cluster"]
-    assert HELD_UNTIL in {tag["Key"] for tag in described["Tags"]}
-    (kept,) = [mail for mail in world.mails("keeps") if "kept" in mail.subject]
-    assert "kiln ssh broken --env local --run-id keeps" in kept.text
-    assert "kiln run broken terminate --env local --run-id keeps" in kept.text
-    world.hollow.kiln("run", "broken", "terminate", "--env", "local", "--run-id", "keeps")
-    assert world.clusters("broken", "keeps", "TERMINATED")

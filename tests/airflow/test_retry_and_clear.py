@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from airflow_api import ApiError
-from airflow_pipelines import HOUR
 
 if TYPE_CHECKING:
     from airflow_world import AirflowWorld
@@ -16,8 +15,8 @@ POISON = "'\"; $(touch /tmp/kiln-poison) `id`\n{{ 1 / 0 }}{% raw %}"
 ENDED = "TERMINATED"
 
 
+@pytest.mark.airflow_run("plain", "poisoned", {"anything": POISON, POISON: {POISON: [POISON]}})
 def test_a_run_ends_green_whatever_its_conf_holds(world: AirflowWorld) -> None:
-    world.api.trigger("plain", "poisoned", {"anything": POISON, POISON: {POISON: [POISON]}})
     assert world.api.wait_for_run("plain", "poisoned") == "success"
     states = world.api.states("plain", "poisoned")
     assert states == {**GREEN, "terminate": "success", "verdict": "success"}
@@ -35,8 +34,8 @@ def test_airflow_refuses_values_that_no_run_can_have(world: AirflowWorld, conf: 
         world.api.trigger("plain", "refused", conf)
 
 
+@pytest.mark.airflow_run("plain", "no_such_day", {"date": "2026-02-30"})
 def test_a_date_that_does_not_exist_fails_in_preflight_with_one_line(world: AirflowWorld) -> None:
-    world.api.trigger("plain", "no_such_day", {"date": "2026-02-30"})
     assert world.api.wait_for_run("plain", "no_such_day") == "failed"
     states = world.api.states("plain", "no_such_day")
     assert (states["preflight"], states["launch"]) == ("failed", "upstream_failed")
@@ -45,8 +44,8 @@ def test_a_date_that_does_not_exist_fails_in_preflight_with_one_line(world: Airf
     assert world.clusters("plain", "no_such_day") == []
 
 
+@pytest.mark.airflow_run("plain", "cleared")
 def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
-    world.api.trigger("plain", "cleared")
     assert world.api.wait_for_run("plain", "cleared") == "success"
     (first,) = world.clusters("plain", "cleared")
     world.api.clear("plain", "cleared", "sd")
@@ -57,8 +56,18 @@ def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -
     assert second["Status"]["State"] == ENDED
 
 
-def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(world: AirflowWorld) -> None:
-    world.api.trigger("stopped", "marked")
+@pytest.fixture(scope="module")
+def stopped(world: AirflowWorld) -> AirflowWorld:
+    """Begin the runs whose steps never end by themselves: only tests of this module end them."""
+    for run in ("marked", "killed"):
+        world.api.trigger("stopped", run)
+    return world
+
+
+def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(
+    stopped: AirflowWorld,
+) -> None:
+    world = stopped
     cluster = world.wait_for_step("stopped", "marked", "sd")
     world.api.set_state("stopped", "marked", "sd", "success")
     assert world.api.wait_for_run("stopped", "marked") == "success"
@@ -67,12 +76,11 @@ def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(
 
 
 def test_a_step_that_is_killed_in_the_user_interface_is_cancelled_and_its_cluster_ends(
-    world: AirflowWorld,
+    stopped: AirflowWorld,
 ) -> None:
-    world.api.trigger("stopped", "killed")
+    world = stopped
     cluster = world.wait_for_step("stopped", "killed", "sd")
     world.api.set_state("stopped", "killed", "sd", "failed")
     assert world.api.wait_for_run("stopped", "killed") == "failed"
     assert world.steps(cluster) == {"sd": "CANCELLED"}
     assert world.clusters("stopped", "killed", ENDED)
-    world.box.advance(HOUR)

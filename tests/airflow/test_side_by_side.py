@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from airflow_pipelines import BACKFILL_AT_ONCE, BACKFILLED, MOST_DAYS
+import pytest
+from airflow_pipelines import BACKFILL_AT_ONCE, BACKFILLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +33,12 @@ def most_at_once(intervals: Iterable[tuple[datetime, datetime]]) -> int:
     return most
 
 
+@pytest.mark.airflow_run("pairs", "left")
+@pytest.mark.airflow_run("pairs", "right")
 def test_two_runs_at_once_have_a_cluster_each_and_share_the_only_slot_of_their_pool(
     world: AirflowWorld,
 ) -> None:
     runs = ("left", "right")
-    for run in runs:
-        world.api.trigger("pairs", run)
     assert [world.api.wait_for_run("pairs", run) for run in runs] == ["success", "success"]
     for run in runs:
         (cluster,) = world.clusters("pairs", run, ENDED)
@@ -47,12 +48,9 @@ def test_two_runs_at_once_have_a_cluster_each_and_share_the_only_slot_of_their_p
     assert all(before[1] <= after[0] for before, after in pairwise(times(tasks)))
 
 
+@pytest.mark.airflow_backfill(BACKFILLED, BACKFILL_AT_ONCE)
 def test_a_backfill_runs_two_days_at_a_time(world: AirflowWorld, days: int) -> None:
-    # Up to the last one, which the scheduler makes by itself when it is not there.
-    first = MOST_DAYS - days + 1
-    world.api.backfill(BACKFILLED, f"2026-01-{first:02}", f"2026-01-{MOST_DAYS:02}", BACKFILL_AT_ONCE)
-    runs = world.api.runs(BACKFILLED)
-    assert len(runs) == days
+    runs = world.api.wait_for_runs(BACKFILLED, days)
     assert {run["state"] for run in runs} == {"success"}
     assert most_at_once(times(runs)) == BACKFILL_AT_ONCE
     for run in runs:

@@ -13,6 +13,7 @@ from account import BUCKETS
 from airflow_pages import AirflowPages
 from checkout_copy import CHECKOUT
 from chromium import Chromium
+from local_world import DATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_world import AirflowWorld
 
 DAG, RUN = "model_building", "daily"
+pytestmark = pytest.mark.airflow_run(DAG, RUN, {"environment": "local", "date": DATE})
 PICTURES = CHECKOUT / ".kiln/airflow_pictures"
 STEPS = ("sd", "cdd")
 TASKS = ("previous_run", "preflight", "launch", *STEPS, "terminate", "verdict")
@@ -52,6 +54,14 @@ def test_the_daily_run_is_green_its_outputs_are_in_s3_and_its_cluster_is_gone(da
             bucket, _, prefix = output["uri"].removeprefix("s3://").partition("/")
             assert bucket == BUCKETS["data_bucket"]
             assert list(s3.Bucket(bucket).objects.filter(Prefix=prefix).limit(1)), output
+
+
+def test_each_task_has_links_to_the_runs_ledger_and_to_the_logs_of_its_cluster(daily: AirflowWorld) -> None:
+    (cluster,) = daily.clusters(DAG, RUN)
+    for task in STEPS:
+        links = daily.api.links(DAG, RUN, task)
+        assert f"{RUN}.json" in str(links["Run"])
+        assert cluster["Id"] in str(links["Logs in S3"])
 
 
 def test_each_dag_is_made_by_one_file_and_stays_the_same(daily: AirflowWorld) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from http import HTTPStatus
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -113,23 +114,33 @@ class AirflowApi:
         """Return all runs of a DAG."""
         return list(self.call("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"])
 
+    def running(self) -> list[tuple[str, str]]:
+        """Return the runs that have not ended: the DAG and the run's id of each."""
+        found = self.call("GET", "/dags/~/dagRuns?state=running&state=queued&limit=100")["dag_runs"]
+        return [(run["dag_id"], run["dag_run_id"]) for run in found]
+
     def versions(self, dag: str) -> int:
         """Return how many versions of a DAG Airflow 3 has seen."""
         return int(self.call("GET", f"/dags/{dag}/dagVersions")["total_entries"])
 
-    def backfill(self, dag: str, first: str, last: str, at_once: int) -> None:
-        """Run a paused DAG for each day of a time that is over, and wait until all runs have ended."""
+    def begin_backfill(self, dag: str, first: str, last: str, at_once: int) -> None:
+        """Begin to run a paused DAG for each day of a time that is over."""
         if self.is_2:  # only its command line has backfills, with the DAG's own limit of runs at once
-            self._airflow.command("dags", "backfill", dag, "--start-date", first, "--end-date", last)
+            command = ("dags", "backfill", dag, "--start-date", first, "--end-date", last)
+            Thread(target=self._airflow.command, args=command, daemon=True).start()
             return
         days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T23:59:59Z"}
         self.call("POST", "/backfills", {"dag_id": dag, **days, "max_active_runs": at_once})
         self.call("PATCH", f"/dags/{dag}", {"is_paused": False})
+
+    def wait_for_runs(self, dag: str, count: int) -> list[dict[str, Any]]:
+        """Wait until a DAG has so many runs, and all of them have ended; return them."""
         self.until(
-            lambda: {run["state"] for run in self.runs(dag)} <= ENDED,
+            lambda: [run["state"] in ENDED for run in self.runs(dag)] == [True] * count,
             BACKFILL_SECONDS,
             lambda: [(run["dag_run_id"], run["state"]) for run in self.runs(dag)],
         )
+        return self.runs(dag)
 
     def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
         """Return the log of one attempt of a task, a line for each event."""
@@ -140,6 +151,12 @@ class AirflowApi:
         return "\n".join(
             str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content
         )
+
+    def links(self, dag: str, run: str, task: str) -> dict[str, str | None]:
+        """Return the addresses that a task's page has buttons for."""
+        path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/links"
+        found = self.call("GET", path)
+        return dict(found if self.is_2 else found["extra_links"])
 
     def result(self, dag: str, run: str, task: str) -> Any:
         """Return what a task has left for others: its XCom."""

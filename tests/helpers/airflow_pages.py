@@ -40,7 +40,8 @@ class AirflowPages:
         """Take a picture of a run's Gantt chart."""
         self._browser.open(f"{self._url}/dags/{dag}/runs/{run}", WIDTH, HEIGHT)
         self._press("Show Gantt")
-        self._browser.wait(f"document.body.innerText.includes({task!r})")
+        # The rows come before their bars, which are links.
+        self._browser.wait(f"document.querySelector('[data-selected][data-task-id={task}] a')")
         return self._picture("gantt")
 
     def log(self, dag: str, run: str, task: str, text: str) -> Path:

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hollow_checkout import HollowPipeline, step
 
-# An hour of the hollow clusters' clock: these steps end when a test moves it.
+# An hour of the hollow clusters' clock, which a test moves to end these steps.
 HOUR = 3600
 _LONG = ("--seconds", str(HOUR))
+# These end when somebody stops them.
+_ENDLESS = ("--seconds", str(100 * HOUR))
 CAUSE = "java.lang.OutOfMemoryError: Java heap space"
 ONE_SLOT = "one_slot"
+HOLD_SECONDS = 60
 MOST_DAYS, BACKFILL_AT_ONCE = 10, 2
+LAST_DAY = f"2026-01-{MOST_DAYS:02}"
+_FAILING = step("cdd", "--exit-code", "1", "--message", CAUSE)
+_AT_ONCE = 4
+
+
+def _pipeline(
+    *steps: dict[str, Any],
+    max_active_runs: int = _AT_ONCE,
+    settings: dict[str, Any] | None = None,
+    **dag: Any,
+) -> HollowPipeline:
+    """Return a pipeline of whose runs some go on side by side."""
+    at_once = {"max_active_runs": max_active_runs}
+    return HollowPipeline(
+        steps, {**at_once, **dag}, {"kiln_parallel_runs": max_active_runs, **(settings or {})}
+    )
+
 
 PIPELINES = {
-    "plain": HollowPipeline((step("sd"), step("cdd"))),
-    "broken": HollowPipeline(
-        (step("sd"), step("cdd", "--exit-code", "1", "--message", CAUSE)), {"retries": 0}
-    ),
-    "flaky": HollowPipeline(
-        (step("sd"), step("cdd", "--exit-code", "1", "--message", CAUSE)), {"retries": 1}
-    ),
-    "stopped": HollowPipeline((step("sd", *_LONG), step("cdd")), {"retries": 0}),
-    "crashes": HollowPipeline((step("sd", *_LONG), step("cdd", *_LONG)), {"retries": 3}),
-    "pairs": HollowPipeline(
-        (step("sd"),), {"pool": ONE_SLOT, "max_active_runs": 2}, {"kiln_parallel_runs": 2}
-    ),
-    "history": HollowPipeline(
-        (),
-        {
-            # The day after the last one ends its interval; the next interval has not ended yet.
-            "schedule": f"0 5 1-{MOST_DAYS + 1} 1 *",
-            "start_date": "2026-01-01",
-            "max_active_runs": BACKFILL_AT_ONCE,
-        },
-        {"kiln_parallel_runs": BACKFILL_AT_ONCE},
+    "plain": _pipeline(step("sd"), step("cdd")),
+    "broken": _pipeline(step("sd"), _FAILING, retries=0),
+    "flaky": _pipeline(step("sd"), _FAILING, retries=1),
+    "stopped": _pipeline(step("sd", *_ENDLESS), step("cdd"), retries=0),
+    "deferred": _pipeline(step("sd", "--seconds", str(10 * HOUR)), deferrable=True, poll_interval_seconds=5),
+    "kept": _pipeline(step("sd"), settings={"kiln_hold_seconds": HOLD_SECONDS}),
+    "crashes": _pipeline(step("sd", *_LONG), step("cdd", *_LONG), retries=3),
+    "pairs": _pipeline(step("sd"), pool=ONE_SLOT),
+    "history": _pipeline(
+        # The day after the last one ends its interval; the next interval has not ended yet.
+        schedule=f"0 5 1-{MOST_DAYS + 1} 1 *",
+        start_date="2026-01-01",
+        max_active_runs=BACKFILL_AT_ONCE,
     ),
 }
 

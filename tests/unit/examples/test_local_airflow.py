@@ -39,7 +39,7 @@ def home(folder: Path) -> Home:
 def test_only_the_owner_can_read_the_settings_and_passwords(release: Release, tmp_path: Path) -> None:
     made = home(tmp_path / "home")
     made.write(release, "airflow:secret@127.0.0.1:5432/airflow", {})
-    files = list(made.folder.iterdir())
+    files = [path for path in made.folder.iterdir() if path.is_file()]
     assert len(files) == 2
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert json.loads((made.folder / "passwords.json").read_text()) == {USER: made.password}

@@ -17,6 +17,7 @@ def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluste
     world: AirflowWorld,
 ) -> None:
     api = world.api
+    # Not begun with the others: the first kill must come before the launch has ended.
     api.trigger(DAG, RUN)
     # In the middle of the launch: the worker and Kiln's command die together.
     api.until(lambda: bool(world.clusters(DAG, RUN, *LIVE)), explain=lambda: api.states(DAG, RUN))
@@ -28,8 +29,9 @@ def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluste
         lambda: api.tasks(DAG, RUN)["sd"]["try_number"] == 2 and api.states(DAG, RUN)["sd"] == "running"
     )
     world.box.advance(HOUR)
-    # In the middle of cdd the scheduler dies.
+    # In the middle of cdd the scheduler dies, which would end the tasks of other runs, too.
     world.wait_for_step(DAG, RUN, "cdd")
+    world.api.until(lambda: world.api.running() == [(DAG, RUN)], explain=world.api.running)
     world.airflow.restart_scheduler()
     world.box.advance(HOUR)
     assert api.wait_for_run(DAG, RUN) == "success"
