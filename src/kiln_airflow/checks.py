@@ -1,4 +1,4 @@
-"""Checks of what a DAG is made of, as tables: key, what its value has to be, and how people are told."""
+"""Checks of what a DAG is made of, as tables: key, what its value has to be, and its words in messages."""
 
 from __future__ import annotations
 
@@ -89,6 +89,10 @@ _TEXT = _matches(r"[^\n{}]{1,200}", "text of one line without braces, at most 20
 _STEP_NAME = _matches(NAME, "a name of small letters, digits and _, a letter first, at most 40")
 _SECONDS = _number(1, 31_536_000)
 
+_ASSET = _matches(
+    r"(?!airflow:)[a-z][a-z0-9+.-]{0,30}://[!-z|~]{1,1000}", "an address like s3://bucket/table"
+)
+
 # The key `dag`. A template is none of these: Airflow reads them without Ansible.
 DAG: dict[str, Check] = {
     "environment": _STEP_NAME,
@@ -96,6 +100,8 @@ DAG: dict[str, Check] = {
         "a cron expression, such as 0 5 * * *, or null",
         lambda value: value is None or _TEXT.is_valid(value),
     ),
+    "schedule_assets": _texts(_ASSET),
+    "assets": _texts(_ASSET),
     "start_date": Check("a date, YYYY-MM-DD", _is_date),
     "timezone": Check("a time zone, such as UTC or Europe/Berlin", _is_timezone),
     "catchup": _SWITCH,
@@ -124,7 +130,8 @@ WAIT_FOR_DAG: dict[str, Check] = {
 }
 WAIT_FOR_OBJECT: dict[str, Check] = {
     "object": _matches(
-        r"s3://[^/\n{}]+/(?:[^\n{}]|\{date\})+", "an address like s3://bucket/prefix/{date}/_SUCCESS"
+        r"s3://(?:[^/\n{}]|\{environment\})+/(?:[^\n{}]|\{date\}|\{environment\})+",
+        "an address like s3://bucket/prefix/{date}/_SUCCESS",
     ),
     "connection": _matches(_AIRFLOW_NAME, "the id of an Airflow connection"),
 }

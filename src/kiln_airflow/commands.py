@@ -39,8 +39,9 @@ fi
 # The date of a run that was triggered without a logical date (Airflow 3) is that of its trigger.
 _OF_RUN = "(dag_run.logical_date or dag_run.run_after).astimezone(dag.timezone) | ds"
 DATE = "{{ params.date or (" + _OF_RUN + ") }}"
+ENVIRONMENT = "{{ params.environment }}"
 _VALUES = {
-    "KILN_ENV": "{{ params.environment }}",
+    "KILN_ENV": ENVIRONMENT,
     "KILN_DATE": DATE,
     "KILN_BRANCH": "{{ params.branch }}",
     "KILN_TERMINATE": "{{ params.terminate | lower }}",

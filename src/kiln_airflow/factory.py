@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from croniter import croniter
 from kiln_airflow import checks, settings
 from kiln_airflow.checks import SettingsError
 from kiln_airflow.tasks import Tasks
-from kiln_airflow.versions import DAG, CronDataIntervalTimetable, Param
+from kiln_airflow.versions import DAG, Asset, CronDataIntervalTimetable, Param
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,7 @@ def pipelines(root: Path) -> tuple[list[Pipeline], list[str]]:
             one = settings.read(root, name, listed)
             if one is not None:
                 _check_schedule(one)
+                _check_provider(one)
                 found.append(one)
         except SettingsError as error:
             problems.append(str(error))
@@ -64,6 +66,7 @@ def pipeline(root: Path, name: str) -> Pipeline:
     if found is None:
         raise SettingsError(f"group_vars/{name}.yml has no key dag", fix="add it there")
     _check_schedule(found)
+    _check_provider(found)
     return found
 
 
@@ -71,7 +74,9 @@ def new_dag(pipeline: Pipeline) -> Any:
     """Return a DAG without tasks."""
     dag = pipeline.dag
     # Of data intervals, in both versions: the date of a run is that of the day that its data is of.
-    schedule = CronDataIntervalTimetable(dag.schedule, timezone=dag.timezone) if dag.schedule else None
+    schedule: Any = CronDataIntervalTimetable(dag.schedule, timezone=dag.timezone) if dag.schedule else None
+    if dag.schedule_assets:
+        schedule = [Asset(uri) for uri in dag.schedule_assets]
     return DAG(
         dag_id=pipeline.name,
         schedule=schedule,
@@ -102,6 +107,24 @@ def _check_schedule(pipeline: Pipeline) -> None:
             f"group_vars: pipeline {pipeline.name}: dag.schedule is {checks.shown(text)}: {error}",
             fix="correct dag.schedule there",
         ) from error
+
+
+def _check_provider(pipeline: Pipeline) -> None:
+    """Raise SettingsError for a wait that this Airflow has no operator of: its DAG only must be missing."""
+    if not any("object" in row for row in pipeline.dag.wait_for) or _has_amazon():
+        return
+    raise SettingsError(
+        f"group_vars: pipeline {pipeline.name}: dag.wait_for has an object, and this Airflow lacks the "
+        "provider of Amazon",
+        fix="install apache-airflow-providers-amazon for Airflow",
+    )
+
+
+def _has_amazon() -> bool:
+    try:
+        return importlib.util.find_spec("airflow.providers.amazon") is not None
+    except ModuleNotFoundError:  # no provider at all
+        return False
 
 
 def _params(pipeline: Pipeline) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def of(pipeline: Pipeline) -> list[Any]:
-    """Return the sensors of a pipeline. Between two looks they hold no slot of a worker."""
+    """Return the sensors of a pipeline. Between two checks they hold no slot of a worker."""
     dag = pipeline.dag
     options = {
         "mode": "reschedule",
@@ -53,13 +53,15 @@ def _dag(task_id: str, row: Mapping[str, Any], options: dict[str, Any]) -> Any:
 
 
 def _object(task_id: str, row: Mapping[str, Any], options: dict[str, Any]) -> Any:
-    """Return the wait for an object in S3; its address may hold {date} and, as in a shell, * and ?."""
+    """Return the wait for an object in S3; its address may hold {date}, {environment}, * and ?."""
     # Only DAGs that wait for objects need the provider of Amazon.
     from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor  # noqa: PLC0415
 
     return S3KeySensor(
         task_id=task_id,
-        bucket_key=row["object"].replace("{date}", commands.DATE),
+        bucket_key=row["object"]
+        .replace("{date}", commands.DATE)
+        .replace("{environment}", commands.ENVIRONMENT),
         wildcard_match=re.search(r"[*?\[]", row["object"]) is not None,
         aws_conn_id=row.get("connection", "aws_default"),
         **options,

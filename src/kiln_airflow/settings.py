@@ -23,6 +23,8 @@ class DagSettings:
 
     environment: str
     schedule: str | None = None
+    schedule_assets: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
     start_date: str = "2026-01-01"
     timezone: str = "UTC"
     catchup: bool = False
@@ -144,6 +146,10 @@ def _dag(value: Any, label: str) -> DagSettings:
             raise SettingsError(
                 f"{label}: dag.wait_for[{at}] names nothing to wait for", fix="add `dag` or `object` there"
             )
+    if given.get("schedule") and given.get("schedule_assets"):
+        raise SettingsError(
+            f"{label}: dag has both schedule and schedule_assets", fix="leave one of them out there"
+        )
     if "start_date" in given:
         given["start_date"] = str(given["start_date"])
     values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiln_airflow import callbacks, checks, commands, sensors
 from kiln_airflow.operators import DeferredStepOperator, KilnOperator
-from kiln_airflow.versions import EmptyOperator
+from kiln_airflow.versions import Asset, EmptyOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,9 @@ class Tasks:
             pool=_POOL_OF_TERMINATE,
         )
         terminate.as_teardown(setups=preflight)
-        verdict = EmptyOperator(task_id=checks.VERDICT)
+        # Only a run of which everything has succeeded has updated its assets.
+        assets = [Asset(uri) for uri in self.pipeline.dag.assets]
+        verdict = EmptyOperator(task_id=checks.VERDICT, outlets=assets)
         list(last) >> terminate
         [*last, terminate] >> verdict
         return verdict

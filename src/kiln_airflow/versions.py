@@ -5,10 +5,18 @@ from __future__ import annotations
 try:  # Airflow 3: the task SDK, and operators in a provider of their own
     from airflow.providers.standard.operators.bash import BashOperator
     from airflow.providers.standard.operators.empty import EmptyOperator
-    from airflow.sdk import DAG, BaseOperatorLink, BaseSensorOperator, CronDataIntervalTimetable, Param
+    from airflow.sdk import (
+        DAG,
+        Asset,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        CronDataIntervalTimetable,
+        Param,
+    )
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.sdk.execution_time.xcom import XCom
 except ImportError:  # Airflow 2.11
+    from airflow.datasets import Dataset as Asset
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.models.baseoperatorlink import BaseOperatorLink
     from airflow.models.dag import DAG
@@ -28,6 +36,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowPlugin",
     "AirflowSkipException",
+    "Asset",
     "BaseOperatorLink",
     "BaseSensorOperator",
     "BaseTrigger",

@@ -27,7 +27,7 @@ def value(one: Any) -> str:
 
 
 def described(dag: Any) -> dict[str, Any]:
-    """Return what a test looks at."""
+    """Return what the tests compare."""
     tasks = {
         task.task_id: {
             "upstream": sorted(task.upstream_task_ids),
@@ -35,13 +35,24 @@ def described(dag: Any) -> dict[str, Any]:
             "pool": task.pool,
             "retries": task.retries,
             "command": getattr(task, "bash_command", None),
+            "key": getattr(task, "bucket_key", None),
             "setup": task.is_setup,
             "teardown": task.is_teardown,
         }
         for task in dag.tasks
     }
     params = {name: dag.params.get_param(name).schema | {"value": dag.params[name]} for name in dag.params}
-    return {"tasks": tasks, "params": params, "tags": sorted(dag.tags), "catchup": dag.catchup}
+    timetable = dag.timetable
+    # A condition of assets (of datasets in Airflow 2.11); other timetables have one without any.
+    condition = getattr(timetable, "asset_condition", None) or getattr(timetable, "dataset_condition", None)
+    return {
+        "tasks": tasks,
+        "params": params,
+        "tags": sorted(dag.tags),
+        "catchup": dag.catchup,
+        "outlets": {task.task_id: [one.uri for one in task.outlets] for task in dag.tasks if task.outlets},
+        "begins_with": sorted(one.uri for one in getattr(condition, "objects", ())),
+    }
 
 
 def ran(dag: Any, conf: dict[str, Any]) -> dict[str, Any]:

@@ -48,21 +48,28 @@ SCENARIOS = {
     "kept_out": Scenario({"if_running": "skip"}, {LAUNCH: [99]}, {}),
     "held": Scenario({}, {"hold": [0]}, {"terminate": False}),
     "nothing_to_hold": Scenario({}, {"hold": [18]}, {"terminate": False}),
-    "poisoned_env": Scenario({"retries": 0}, {}, {"environment": COMMANDS[0]}),
-    "poisoned_date": Scenario({"retries": 0}, {}, {"date": "$(touch x)"}),
-    "poisoned_branch": Scenario({"retries": 0}, {}, {"branch": "{{ 7*7 }}"}),
-    "poisoned_switch": Scenario({"retries": 0}, {}, {"terminate": "false; rm -rf /"}),
+    "hostile_env": Scenario({"retries": 0}, {}, {"environment": COMMANDS[0]}),
+    "hostile_date": Scenario({"retries": 0}, {}, {"date": "$(touch x)"}),
+    "hostile_branch": Scenario({"retries": 0}, {}, {"branch": "{{ 7*7 }}"}),
+    "hostile_switch": Scenario({"retries": 0}, {}, {"terminate": "false; rm -rf /"}),
     "unknown_conf": Scenario({}, {}, {"bash_command": "touch x", "env": {"KILN_SCRIPT": "x"}}),
     "graph": Scenario({"pool": "emr", "tags": ["x"], "wait_for_previous": "no"}, {}, None, GRAPH),
     "bare": Scenario({"schedule": "@daily", "catchup": True}, {}, None, ()),
     "other_texts": Scenario({"owner": "$(x)", "tags": ["$(y)"], "schedule": "0 5 * * *"}, {}),
+    "asset_out": Scenario({"assets": ["s3://daily/clicks", "s3://daily/errors"]}, {}, {}),
+    "asset_out_of_failure": Scenario({"assets": ["s3://daily/none"], "retries": 0}, {"cdd": [14]}, {}),
+    "asset_in": Scenario({"schedule_assets": ["s3://raw/clicks", "s3://raw/users"]}, {}),
+    "object_in": Scenario(
+        {"wait_for": [{"object": "s3://kiln-{environment}-data/clicks/{date}/_SUCCESS"}]}, {}
+    ),
+    "two_schedules": Scenario({"schedule": "@daily", "schedule_assets": ["s3://raw/clicks"]}, {}),
     "wrong_number": Scenario({"retries": "two"}, {}),
     "wrong_cron": Scenario({"schedule": "every day"}, {}),
 }
 
 
 class Done(NamedTuple):
-    """What Airflow told about all DAGs, and the checkout that was called."""
+    """What Airflow reports about all DAGs, and the checkout that was called."""
 
     checkout: Checkout
     answer: dict[str, Any]
@@ -112,9 +119,9 @@ def test_airflows_own_configuration_stays_with_airflow(done: Done) -> None:
 
 
 def test_the_last_line_of_a_task_is_its_xcom(done: Done) -> None:
-    told: dict[str, Any] = {"action": "sd", "exit_code": 0, "message": "sd says 0", "fix": "do it"}
-    told["steps"] = [{"state": "COMPLETED"}]
-    assert done.answer["runs"]["good"]["xcom"] == told
+    result: dict[str, Any] = {"action": "sd", "exit_code": 0, "message": "sd says 0", "fix": "do it"}
+    result["steps"] = [{"state": "COMPLETED"}]
+    assert done.answer["runs"]["good"]["xcom"] == result
 
 
 def test_a_failed_try_is_made_again(done: Done) -> None:
@@ -170,7 +177,7 @@ def test_with_terminate_switched_off_the_cluster_is_held(done: Done, name: str) 
     assert done.checkout.calls(name)[-1]["argv"] == ["hold", name, "--env=prod", "--output=json"]
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("poisoned")])
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("hostile")])
 def test_a_param_that_is_none_reaches_no_command(done: Done, name: str) -> None:
     run = done.answer["runs"][name]
     assert run.get("run", "failed") == "failed"
@@ -210,8 +217,10 @@ def test_a_pipeline_without_steps_has_a_dag(done: Done) -> None:
 
 
 def test_wrong_settings_leave_the_other_pipelines_their_dags(done: Done) -> None:
-    assert SCENARIOS.keys() - done.answer["dags"].keys() == {"wrong_number", "wrong_cron"}
-    cron, number = done.answer["problems"]
+    wrong = {"two_schedules", "wrong_number", "wrong_cron"}
+    assert SCENARIOS.keys() - done.answer["dags"].keys() == wrong
+    both, cron, number = done.answer["problems"]
+    assert "dag has both schedule and schedule_assets" in both
     assert number == (
         "group_vars/wrong_number.yml: dag.retries is 'two': expected a whole number from 0 to 100; "
         "fix: correct dag.retries there"
@@ -224,6 +233,26 @@ def test_wrong_settings_are_the_only_import_error_of_the_dag_files(done: Done) -
     [(file, error)] = done.answer["import_errors"].items()
     assert file.endswith("check_settings.py")
     assert all(line in error for line in done.answer["problems"])
+
+
+def test_a_run_has_updated_its_assets_when_all_of_it_has_succeeded(done: Done) -> None:
+    assert done.answer["dags"]["asset_out"]["outlets"] == {
+        "verdict": ["s3://daily/clicks", "s3://daily/errors"]
+    }
+    assert done.states("asset_out") == {}
+    # The task that has them does not run after a failure.
+    assert done.states("asset_out_of_failure")["verdict"] == "upstream_failed"
+
+
+def test_a_dag_begins_when_its_assets_have_been_updated(done: Done) -> None:
+    assert done.answer["dags"]["asset_in"]["begins_with"] == ["s3://raw/clicks", "s3://raw/users"]
+    assert done.answer["dags"]["good"]["begins_with"] == []
+
+
+def test_a_wait_for_an_object_is_about_the_environment_and_the_date_of_the_run(done: Done) -> None:
+    key = done.answer["dags"]["object_in"]["tasks"]["wait-for-1"]["key"]
+    assert key.startswith("s3://kiln-{{ params.environment }}-data/clicks/{{ params.date or ")
+    assert key.endswith("}}/_SUCCESS")
 
 
 def test_commands_of_tasks_are_constants(done: Done) -> None:
@@ -239,4 +268,5 @@ def test_making_dags_reads_settings_and_starts_nothing(done: Done) -> None:
     settings = [name for name in seen["open"] if name.endswith(".yml")]
     # Each pipeline once, each inventory once.
     assert len(settings) == len(SCENARIOS) + 2, settings
-    assert not {"ansible", "boto3", "kiln"} & set(done.answer["modules"])
+    # The provider of Amazon, which a wait for an object needs, imports boto3 itself.
+    assert not {"ansible", "kiln"} & set(done.answer["modules"])

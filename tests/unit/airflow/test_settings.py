@@ -25,6 +25,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 VALUES: dict[str, tuple[Any, Any]] = {
     "environment": ("stage", "Stage"),
     "schedule": ("0 5 * * *", "{{ x }}"),
+    "schedule_assets": (["s3://raw/clicks", "x-team://x"], ["clicks"]),
+    "assets": (["s3://daily/clicks"], ["s3://daily/{date}"]),
     "start_date": ("2026-02-01", "2026-2-1"),
     "timezone": ("Europe/Berlin", "a\nb"),
     "catchup": (True, "yes"),
@@ -151,4 +153,4 @@ def test_whatever_stands_in_a_key_is_a_value_or_one_clear_error(value: Any, key:
 def test_the_pipelines_of_this_checkout_have_sound_dags() -> None:
     listed = settings.environments(CHECKOUT)
     found = [settings.read(CHECKOUT, name, listed) for name in settings.names(CHECKOUT)]
-    assert [one.name for one in found if one] == ["model_building"]
+    assert [one.name for one in found if one] == ["daily_transform", "model_building"]
