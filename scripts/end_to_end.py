@@ -105,6 +105,8 @@ def main(arguments: list[str]) -> int:
         files.put(file)
     with tempfile.TemporaryDirectory(prefix="kiln-end-to-end-") as folder:
         copy_checkout(Path(folder))
+        # A test there may copy its checkout in turn, for which git must name its files.
+        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         lanes = [Lane(root, files, arguments) for root in (CHECKOUT, Path(folder))]
         for lane in lanes:
             lane.start()
