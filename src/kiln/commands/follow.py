@@ -1,86 +1,40 @@
-"""`kiln logs -f`: what a step writes, as it writes it; in cluster mode its driver's container, too."""
+"""`kiln logs -f`: what steps write, as they write it; in cluster mode their drivers' containers, too.
+
+Over SSH while the nodes live, then from S3: kiln.diagnosis.log_files counts the bytes of each log.
+"""
 
 from __future__ import annotations
 
-import codecs
-import shlex
-import subprocess
-import tempfile
+import queue
 import threading
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from kiln import printable
-from kiln.diagnosis import logs, node_logs
+from kiln.diagnosis import log_files, logs, node_logs
+from kiln.diagnosis.log_files import LogFile
+from kiln.diagnosis.node_feed import Feed, Idle, Lost, News
+from kiln.diagnosis.stored_rest import StoredRest
 from kiln.display import terminal
-from kiln.emr import states, steps
+from kiln.emr import clusters, states, steps
 from kiln.errors import ClusterNotFoundError, PreflightError
-from kiln.host_keys import known_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import IO
+    from collections.abc import Callable, Iterable, Sequence
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.aws.effects import Cluster, Instance, Step
     from kiln.diagnosis.ssh import Ssh
 
-_LINE_BYTES = 64 * 1024
 _POLL_SECONDS = 2.0
-# It ends with the connection: sshd is its parent.
-# A script that begins after that has been adopted by process 1, which never ends.
-_IS_CONNECTED = "{ [ $PPID != 1 ] && kill -0 $PPID; }"
-_TAIL = "sudo -n tail --pid=$PPID -n +1 -F"
-# For what was written last to arrive.
-_LAST_SECONDS = 1.0
+# How long a turn waits for news.
+_TURN_SECONDS = 0.5
 # Each is a connection of its own.
 _MOST_NODES = 50
-# ssh's own exit code, when it could not connect or the connection was lost (ssh(1)).
-_NO_CONNECTION = 255
-
-
-def step_files(step_id: str) -> str:
-    """Return the command that prints a step's streams on the master, and goes on as they grow."""
-    folder = f"{node_logs.STEPS_FOLDER}/{shlex.quote(step_id)}"
-    return f"{_IS_CONNECTED} && exec {_TAIL} {folder}/stderr {folder}/stdout"
-
-
-def driver_files(application: str) -> str:
-    """Return the script that waits for the driver's container on a node, and prints its streams."""
-    folder = f"{node_logs.CONTAINERS_FOLDER}/{shlex.quote(application)}"
-    return (
-        f'until set -- {folder}/container_*_000001; [ -d "$1" ]; do {_IS_CONNECTED} || exit; sleep 1; done; '
-        f'{_IS_CONNECTED} && exec {_TAIL} "$1/stdout" "$1/stderr"'
-    )
-
-
-def follow(context: Context, cluster: Cluster, step: Step, ssh: Ssh) -> int:
-    """Show what the step writes until it ends. Raises PreflightError when the master cannot be reached."""
-    nodes = [node for node in context.effects.list_instances(cluster.id) if node.state == "RUNNING"]
-    masters = [node for node in nodes if node.group == "MASTER"]
-    if not masters:
-        raise ClusterNotFoundError(f"cluster {cluster.id} has no master to read from")
-    driver = DriverSearch()
-    with _streams(ssh.knowing(nodes)) as open_stream:
-        steps_own = open_stream(masters[0].private_ip_address, step_files(step.id), driver.see)
-        while steps_own.copy.is_alive():
-            if application := driver.take():
-                for node in nodes[:_MOST_NODES]:
-                    open_stream(node.private_ip_address, driver_files(application))
-            seen = steps.seen_if_any(context, cluster.id, step.id)
-            if seen is not None and seen.state in states.STEP_ENDED:
-                context.clock.wait(_LAST_SECONDS, context.stop.event)
-                terminal.err(f"step {step.name}: {seen.state}")
-                break
-            context.clock.wait(_POLL_SECONDS, context.stop.event)
-        else:
-            if reason := steps_own.lost_connection():
-                raise PreflightError(
-                    f"the master of cluster {cluster.id} cannot be read over SSH: {reason}",
-                    fix="without -f the logs come from S3, some minutes later",
-                )
-    return 0
+# After as many lost connections in a row a node of a live cluster is given up.
+_MOST_LOST = 5
+OWN_FILES = ("stderr", "stdout")
+DRIVER, EVERY_CONTAINER = "container_*_000001", "container_*"
 
 
 class DriverSearch:
@@ -96,81 +50,215 @@ class DriverSearch:
         if match := logs.APPLICATION.search(text):
             self._application = match[1]
 
-    def take(self) -> str:
+    def take(self, *, also_of_client: bool = False) -> str:
         """Return the application once it is known, else nothing."""
         found, self._application = self._application, ""
-        return "" if self._is_client else found
+        return "" if self._is_client and not also_of_client else found
 
 
-class Stream(NamedTuple):
-    """A command on a node, and the copy of what it prints. `said` is the file with what ssh itself says."""
+@dataclass
+class StepFollow:
+    """A step that is followed. `idle` are the feeds that were read to their ends since the step ended."""
 
-    command: list[str]
-    child: subprocess.Popen[bytes]
-    copy: Copy
-    said: Path
+    step: Step
+    files: dict[str, LogFile] = field(default_factory=dict)
+    search: DriverSearch = field(default_factory=DriverSearch)
+    applications: list[str] = field(default_factory=list)
+    feeds: list[Feed] = field(default_factory=list)
+    idle: set[Feed] = field(default_factory=set)
+    lost: Counter[Feed] = field(default_factory=Counter)
+    has_ended: bool = False
+    is_done: bool = False
 
-    def lost_connection(self) -> str:
-        """Return why ssh has ended, in a line; empty when the command on the node did."""
-        if self.child.wait() != _NO_CONNECTION:
-            return ""
-        text = self.said.read_text(errors="replace")[-_LINE_BYTES:] if self.said.exists() else ""
-        lines = [printable.line_of(line) for line in text.splitlines() if line.strip()]
-        refused = known_hosts.problem(text, self.command)
-        return refused or (lines[-1] if lines else "the connection was lost")
+    def is_read(self) -> bool:
+        """Return whether the step has ended and all that its nodes have was shown."""
+        return self.has_ended and all(one in self.idle or self.gave_up(one) for one in self.feeds)
 
+    def gave_up(self, feed: Feed) -> bool:
+        """Return whether a node cannot be reached any more."""
+        return self.lost[feed] >= _MOST_LOST
 
-@contextmanager
-def _streams(ssh: Ssh) -> Iterator[Callable[..., Stream]]:
-    """Give a function that copies what a command on a node prints; end all of them after the block."""
-    streams: list[Stream] = []
-    with tempfile.TemporaryDirectory() as folder:
-
-        def begin(address: str, script: str, see: Callable[[str], None] | None = None) -> Stream:
-            said = Path(folder, str(len(streams)))
-            command = ssh.command(address, script, first=("-E", str(said)))
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-            assert child.stdout is not None  # noqa: S101  # PIPE
-            streams.append(Stream(command, child, Copy(child.stdout, see), said))
-            streams[-1].copy.start()
-            return streams[-1]
-
-        try:
-            yield begin
-        finally:
-            for one in streams:
-                one.child.terminate()
-                one.child.wait()
-                one.copy.join()
-                one.copy.stream.close()
-    for one in streams:
-        if one.copy.error is not None:
-            raise one.copy.error
+    def has_lost_some(self) -> bool:
+        """Return whether a node did not answer when it was asked last."""
+        return any(self.lost[feed] for feed in self.feeds)
 
 
-class Copy(threading.Thread):
-    """Shows what a stream of logs brings, line by line, as it comes; `error` is why that ended early."""
+@dataclass
+class Follower:
+    """Follows steps of a run on one cluster.
 
-    def __init__(self, stream: IO[bytes], see: Callable[[str], None] | None = None) -> None:
-        super().__init__(daemon=True)
-        self.stream = stream
-        self._see = see
-        self.error: OSError | None = None
+    `own_files` are those of a step, `containers` the pattern of the YARN containers that are followed. `more`
+    returns steps that have been added, and None once no further ones are expected.
+    """
+
+    context: Context
+    cluster: Cluster
+    ssh: Ssh
+    more: Callable[[], Sequence[Step] | None]
+    own_files: Sequence[str] = OWN_FILES
+    containers: str = DRIVER
+    _steps: dict[str, StepFollow] = field(default_factory=dict)
+    _owners: dict[Feed, StepFollow] = field(default_factory=dict)
+    _news: queue.SimpleQueue[tuple[Feed, News]] = field(default_factory=queue.SimpleQueue)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _shown: tuple[str, str] = ("", "")
 
     def run(self) -> None:
-        """Copy until the stream ends or nobody reads the copy."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        """Show what the steps write until they have ended.
+
+        Raises PreflightError when the master of a live cluster cannot be reached, ClusterNotFoundError for a
+        cluster without a master.
+        """
+        next_poll = 0.0
         try:
-            # A line without an end must not fill the memory.
-            while part := self.stream.readline(_LINE_BYTES):
-                text = decoder.decode(part)
-                terminal.out_text(text)
-                if self._see is not None:
-                    self._see(text)
-        except OSError as error:
-            self.error = error
+            while True:
+                self._take_news()
+                now = self.context.clock.monotonic()
+                if now >= next_poll and not self._poll():
+                    return
+                next_poll = next_poll if now < next_poll else now + _POLL_SECONDS
+                self.context.stop.check()
+                self.context.clock.wait(_TURN_SECONDS, self._wake)
+        finally:
+            for feed in self._owners:
+                feed.close()
+
+    def _sink(self, feed: Feed, news: News) -> None:
+        self._news.put((feed, news))
+        self._wake.set()
+
+    def _take_news(self) -> None:
+        self._wake.clear()
+        while True:
+            try:
+                feed, news = self._news.get_nowait()
+            except queue.Empty:
+                return
+            self._take(self._owners[feed], feed, news)
+
+    def _take(self, one: StepFollow, feed: Feed, news: News) -> None:
+        if isinstance(news, Lost):
+            self._take_lost(one, feed, news)
+            return
+        one.lost[feed] = 0
+        if isinstance(news, Idle):
+            one.idle.update([feed] if one.has_ended else [])
+        elif key := log_files.key_of(news.path):
+            one.idle.discard(feed)
+            file = one.files.setdefault(key, LogFile(key))
+            self._show(one, file, file.take_from_node(news.begin, news.body))
+
+    def _take_lost(self, one: StepFollow, feed: Feed, news: Lost) -> None:
+        is_master, was_ever = feed is one.feeds[0], bool(one.lost[feed] or one.files)
+        if is_master and not (news.was_connected or was_ever) and self._is_up():
+            raise PreflightError(
+                f"the master of cluster {self.cluster.id} cannot be read over SSH: {news.why}",
+                fix="without -f the logs come from S3, some minutes later",
+            )
+        if not one.lost[feed] and not one.is_done:
+            terminal.err(f"kiln: {feed.address}: {news.why}; going on where it stopped")
+        one.lost[feed] += 1
+
+    def _show(self, one: StepFollow, file: LogFile, lines: Iterable[str]) -> None:
+        """Show lines of a log. Of several steps each line says whose it is."""
+        found = list(lines)
+        is_own = file.key.startswith("steps/")
+        for line in found if is_own else ():
+            one.search.see(line)
+        if found:
+            if self._shown != (one.step.id, file.key):
+                self._shown = (one.step.id, file.key)
+                terminal.err(f"==> {file.key} <==")
+            prefix = f"{one.step.name} | " if len(self._steps) > 1 else ""
+            terminal.out_text("".join(f"{prefix}{line}\n" for line in found))
+        if application := one.search.take(also_of_client=self.containers != DRIVER):
+            self._follow_containers(one, application)
+
+    def _poll(self) -> bool:
+        """Ask EMR about the steps; return whether any is still to be followed."""
+        more = self.more()
+        for step in more or ():
+            if step.id not in self._steps:
+                self._begin(step)
+        left = [one for one in self._steps.values() if not one.is_done]
+        seen = steps.seen_by_id(self.context, self.cluster.id, [one.step.id for one in left]) if left else {}
+        for one in left:
+            one.step = seen.get(one.step.id, one.step)
+            one.has_ended = one.has_ended or one.step.state in states.STEP_ENDED
+        is_up = not any(one.has_lost_some() for one in left) or self._is_up()
+        for one in left:
+            if not is_up or (one.is_read() and any(map(one.gave_up, one.feeds))):
+                self._read_stored(one)
+            elif one.is_read():
+                self._finish(one)
+        return more is not None or not all(one.is_done for one in self._steps.values())
+
+    def _is_up(self) -> bool:
+        """Return whether the cluster's nodes may still answer: until it has ended."""
+        seen = clusters.seen(self.context, self.cluster.id)
+        return seen is not None and seen.state in states.CLUSTER_LIVE
+
+    def _begin(self, step: Step) -> None:
+        nodes = self._running_nodes()
+        masters = [node for node in nodes if node.group == "MASTER"]
+        one = self._steps[step.id] = StepFollow(step)
+        if not masters and not self._is_up():
+            return
+        if not masters:
+            raise ClusterNotFoundError(f"cluster {self.cluster.id} has no master to read from")
+        folder = f"{node_logs.STEPS_FOLDER}/{step.id}"
+        patterns = [f"{folder}/{name}" for name in self.own_files]
+        self._open(one, self.ssh.knowing(nodes), masters[0].private_ip_address, patterns)
+
+    def _running_nodes(self) -> list[Instance]:
+        listed = self.context.effects.list_instances(self.cluster.id)
+        return [node for node in listed if node.state == "RUNNING"]
+
+    def _follow_containers(self, one: StepFollow, application: str) -> None:
+        if application in one.applications:
+            return
+        one.applications.append(application)
+        if not one.feeds:
+            # Read from S3.
+            return
+        folder = f"{node_logs.CONTAINERS_FOLDER}/{application}/{self.containers}"
+        nodes = self._running_nodes()
+        for node in nodes[:_MOST_NODES]:
+            patterns = [f"{folder}/{name}" for name in OWN_FILES]
+            self._open(one, self.ssh.knowing(nodes), node.private_ip_address, patterns)
+
+    def _open(self, one: StepFollow, ssh: Ssh, address: str, patterns: Sequence[str]) -> None:
+        feed = Feed(ssh, address, patterns, self._sink)
+        one.feeds.append(feed)
+        self._owners[feed] = one
+        feed.start()
+
+    def _read_stored(self, one: StepFollow) -> None:
+        """Show the rest from S3: the nodes are gone."""
+        self._close(one)
+        stored = StoredRest(
+            context=self.context,
+            base=f"{self.cluster.log_uri}{self.cluster.id}/" if self.cluster.log_uri else "",
+            files=one.files,
+            show=lambda file, lines: self._show(one, file, lines),
+        )
+        terminal.err(f"kiln: step {one.step.name}: the nodes are gone, reading on in S3")
+        problem = stored.read(one.step.id, self.own_files, self.containers, one.applications)
+        if problem:
+            terminal.err(f"kiln: step {one.step.name}: {problem}")
+        self._finish(one)
+
+    def _close(self, one: StepFollow) -> None:
+        for feed in one.feeds:
+            feed.close()
+        # What had come before the end of the connections.
+        self._take_news()
+        one.feeds = []
+
+    def _finish(self, one: StepFollow) -> None:
+        one.is_done = True
+        self._close(one)
+        for file in one.files.values():
+            if rest := file.flush():
+                self._show(one, file, [rest])
+        terminal.err(f"step {one.step.name}: {one.step.state}")

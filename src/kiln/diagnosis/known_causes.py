@@ -113,6 +113,11 @@ KINDS: dict[str, Kind] = {
         "The output exists already",
         "write below the run id, or let the job overwrite it (mode('overwrite'))",
     ),
+    "data_check": Kind(
+        "Data did not pass a step `check_data`",
+        "correct what made the data and run that step again, or change the limits of check_data; the "
+        "report is in the step's stdout",
+    ),
     "login": Kind(
         "A database refused the user or the password",
         "check the user, and the secret in vault/<environment>.yml; deploy writes it to the nodes",

@@ -219,6 +219,12 @@ SIGNS: tuple[Sign, ...] = (
         "the output exists already: {uri}",
     ),
     _sign(
+        "data_check",
+        "check_data: ",
+        r"^check_data: (?P<error>.{1,900} fails: .{1,1800})",
+        "check_data: {error}",
+    ),
+    _sign(
         "disk_full",
         "No space left on device",
         r"(?P<error>(?:\w{1,40}: )?(?:\[Errno 28\] )?No space left on device.{0,100})",

@@ -35,7 +35,7 @@ class Unpacked(NamedTuple):
     problem: str = ""
 
 
-class _BreakError(Exception):
+class BreakError(Exception):
     """A gzip file cannot be unpacked further; the message is the reason."""
 
 
@@ -45,21 +45,21 @@ def gunzip_end(packed: bytes, limits: Limits) -> Unpacked:
         return Unpacked(packed[-limits.kept :], len(packed), "it is no gzip file" if packed else "")
     end, total = bytearray(), 0
     try:
-        for part in _parts(packed):
+        for part in parts(packed):
             end += part
             total += len(part)
             del end[: -limits.kept]
             if total >= limits.unpacked:
                 return Unpacked(bytes(end), total, f"only its first {megabytes(total)} were unpacked")
-    except _BreakError as error:
+    except BreakError as error:
         return Unpacked(bytes(end), total, f"{error} after {megabytes(total)}")
     except zlib.error:
         return Unpacked(bytes(end), total, f"it is damaged after {megabytes(total)}")
     return Unpacked(bytes(end), total)
 
 
-def _parts(packed: bytes) -> Iterator[bytes]:
-    """Yield what the members of a gzip file hold. Raises _BreakError, zlib.error."""
+def parts(packed: bytes) -> Iterator[bytes]:
+    """Yield what the members of a gzip file hold. Raises BreakError, zlib.error."""
     view, at = memoryview(packed), 0
     for _ in range(_MOST_MEMBERS):
         member = zlib.decompressobj(_GZIP_WINDOW)
@@ -72,15 +72,15 @@ def _parts(packed: bytes) -> Iterator[bytes]:
             part = member.decompress(rest, _CHUNK_BYTES)
             rest = member.unconsumed_tail
             if not part and not given:
-                raise _BreakError("it is truncated")
+                raise BreakError("it is truncated")
             yield part
         # Some writers fill up with zero bytes.
         at = _after_zeros(packed, at - len(member.unused_data))
         if at == len(packed):
             return
         if not packed.startswith(_GZIP, at):
-            raise _BreakError("it is damaged")
-    raise _BreakError(f"it has more than {_MOST_MEMBERS:,} parts (gzip members), and was not unpacked")
+            raise BreakError("it is damaged")
+    raise BreakError(f"it has more than {_MOST_MEMBERS:,} parts (gzip members), and was not unpacked")
 
 
 def _after_zeros(packed: bytes, at: int) -> int:

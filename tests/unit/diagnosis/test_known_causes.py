@@ -28,6 +28,12 @@ EMRFS = "AmazonS3Exception: Access Denied (Service: Amazon S3; Status Code: 403;
 # Text, the log it is in, kind, first line.
 EXAMPLES = [
     (
+        "check_data: s3://data/daily/date=2026-11-20/ fails: 80 rows, at least 100 expected",
+        DRIVER,
+        "data_check",
+        "check_data: s3://data/daily/date=2026-11-20/ fails: 80 rows, at least 100 expected",
+    ),
+    (
         "serialized results of 12 tasks (1.1 GiB) is bigger than spark.driver.maxResultSize (1024.0 MiB)",
         DRIVER,
         "result_size",

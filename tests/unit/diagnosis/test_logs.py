@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import random
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_places import Place
 
-from kiln.commands import follow
 from kiln.diagnosis import diagnose, logs, stored_logs, unpack
 from kiln.diagnosis.unpack import Limits, gunzip_end
 
@@ -176,13 +174,3 @@ def test_a_log_that_makes_patterns_slow_is_still_read(line: str) -> None:
     texts_of = {"stderr": line, "stdout": head + line, "controller": line + " ERROR x"}
     found = [logs.Log(address=f"place/{name}", text=text) for name, text in texts_of.items()]
     diagnose.of_step([Place([*found, SUBMITTED], found, found)], "s-1")
-
-
-def test_a_followed_log_is_copied_line_by_line_and_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    body = "é\x1b[2J\u202e\n".encode() + b"\xff" + b"a" * 200_000 + b"\nlast"
-    copy = follow.Copy(io.BytesIO(body))
-    copy.run()
-    shown = capsys.readouterr().out
-    assert shown.startswith("é\\x1b[2J\\u202e\n\ufffda")
-    assert shown.endswith("a\nlast")
-    assert copy.error is None
