@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -46,6 +47,10 @@ def listed(tags: Tags) -> list[Tags]:
 
 def specified(*kinds: str, tags: Tags) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tags": listed(tags)} for kind in kinds if tags]
+
+
+def of_table(table: tuple[str, str]) -> dict[str, Any]:
+    return {"DatabaseName": table[0], "TableName": table[1]}
 
 
 class World:
@@ -148,6 +153,16 @@ class World:
     def topic(self, thing: dict[str, Any]) -> str:
         return str(self.admin("sns").create_topic(Name=thing["name"])["TopicArn"])
 
+    def database(self, thing: dict[str, Any]) -> str:
+        with suppress(self.admin("glue").exceptions.AlreadyExistsException):
+            self.admin("glue").create_database(DatabaseInput={"Name": thing["name"]})
+        return str(thing["name"])
+
+    def table(self, thing: dict[str, Any]) -> tuple[str, str]:
+        database, name = self.database(thing), f"t{next(self.numbers)}"
+        self.admin("glue").create_table(DatabaseName=database, TableInput={"Name": name})
+        return database, name
+
 
 MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "none": lambda *_: None,
@@ -162,6 +177,8 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "listing": World.place,
     "queue": World.queue,
     "topic": World.topic,
+    "database": World.database,
+    "table": World.table,
 }
 # Action -> service, boto3's method, and the request for a thing and the row's `with`.
 CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
@@ -233,6 +250,37 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         lambda topic, _: {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"{topic}-queue"},
     ),
     "sns:DeleteTopic": ("sns", "delete_topic", lambda topic, _: {"TopicArn": topic}),
+    "glue:GetDatabase": ("glue", "get_database", lambda d, _: {"Name": d}),
+    "glue:CreateDatabase": ("glue", "create_database", lambda d, _: {"DatabaseInput": {"Name": d}}),
+    "glue:DeleteDatabase": ("glue", "delete_database", lambda d, _: {"Name": d}),
+    "glue:GetTable": ("glue", "get_table", lambda t, _: {"DatabaseName": t[0], "Name": t[1]}),
+    "glue:DeleteTable": ("glue", "delete_table", lambda t, _: {"DatabaseName": t[0], "Name": t[1]}),
+    "glue:CreateTable": (
+        "glue",
+        "create_table",
+        lambda t, _: {"DatabaseName": t[0], "TableInput": {"Name": t[1]}},
+    ),
+    "glue:UpdateTable": (
+        "glue",
+        "update_table",
+        lambda t, _: {"DatabaseName": t[0], "TableInput": {"Name": t[1]}},
+    ),
+    "glue:GetPartition": ("glue", "get_partition", lambda t, _: of_table(t) | {"PartitionValues": ["x"]}),
+    "glue:DeletePartition": (
+        "glue",
+        "delete_partition",
+        lambda t, _: of_table(t) | {"PartitionValues": ["x"]},
+    ),
+    "glue:CreatePartition": (
+        "glue",
+        "create_partition",
+        lambda t, _: of_table(t) | {"PartitionInput": {"Values": ["x"]}},
+    ),
+    "glue:UpdatePartition": (
+        "glue",
+        "update_partition",
+        lambda t, _: of_table(t) | {"PartitionValueList": ["x"], "PartitionInput": {"Values": ["x"]}},
+    ),
     "ec2:StopInstances": ("ec2", "stop_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:CreateImage": ("ec2", "create_image", lambda i, _: {"InstanceId": i, "Name": f"image-of-{i}"}),
     "ec2:DeregisterImage": ("ec2", "deregister_image", lambda i, _: {"ImageId": i}),

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kiln.aws import convert, effects
 from kiln.aws.boto_emr import BotoEmr
+from kiln.aws.boto_glue import BotoGlue
 from kiln.aws.boto_s3 import BotoS3
-from kiln.errors import AwsError
+from kiln.aws.clients import allowing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _MESSAGES_PER_CALL = 10
 
 
-@contextmanager
-def _gone_is_fine(*codes: str) -> Iterator[None]:
-    """Take the refusal to remove what is not there for success (EC2 API Reference, error codes)."""
-    try:
-        yield
-    except AwsError as error:
-        if error.code not in codes:
-            raise
-
-
-class Boto(BotoEmr, BotoS3):
+class Boto(BotoEmr, BotoS3, BotoGlue):
     """`kiln.aws.effects.Effects` on the account that a profile stands for."""
 
     @cached_property
@@ -69,12 +59,13 @@ class Boto(BotoEmr, BotoS3):
 
     def deregister_image(self, image_id: str) -> None:
         """Remove an AMI."""
-        with _gone_is_fine("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"):
+        # What is not there needs no removal (EC2 API Reference, error codes); so below.
+        with allowing("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"):
             self.call(self._ec2, "deregister_image", ImageId=image_id)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Remove a snapshot."""
-        with _gone_is_fine("InvalidSnapshot.NotFound"):
+        with allowing("InvalidSnapshot.NotFound"):
             self.call(self._ec2, "delete_snapshot", SnapshotId=snapshot_id)
 
     def receive_messages(self, queue_url: str, wait_seconds: int) -> list[effects.Message]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+# EMR Management Guide: pending, running, and those that CancelSteps has asked for (docs/aws_facts.md 1.5).
+_ACTIVE = ("PENDING", "RUNNING", "CANCEL_PENDING")
+
 
 class BotoEmr(Clients):
     """Clusters and steps."""
@@ -55,11 +58,15 @@ class BotoEmr(Clients):
         )
         return convert.step_ids(answer)
 
-    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
+    def list_steps(
+        self, cluster_id: str, step_ids: Sequence[str] = (), *, active: bool = False
+    ) -> list[effects.Step]:
         """Return steps, oldest first (the API answers newest first)."""
         parameters: dict[str, Any] = {"ClusterId": cluster_id}
         if step_ids:
             parameters["StepIds"] = list(step_ids)
+        if active:
+            parameters["StepStates"] = list(_ACTIVE)
         pages = self.pages(self._emr, "list_steps", **parameters)
         found = [convert.step(raw) for page in pages for raw in convert.listed(page, "Steps")]
         return found[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as aws
@@ -10,13 +11,25 @@ from botocore.parsers import ResponseParserError
 
 from kiln.aws import session
 from kiln.aws.translate import translate
+from kiln.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # All that botocore raises for a call.
 FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+
+
+@contextmanager
+def allowing(*codes: str) -> Iterator[None]:
+    """Let refusals with these codes pass: they report what the caller wants to know, or to have."""
+    try:
+        yield
+    except AwsError as error:
+        if error.code not in codes:
+            raise
 
 
 class Clients:

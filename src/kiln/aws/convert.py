@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from kiln.aws import effects, forms
-from kiln.identity import CLUSTER_ID, STEP_ID
+from kiln.identity import CLUSTER_ID, STEP_ID, of_step_name, step_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,9 +155,11 @@ def step(raw: Mapping[str, Any]) -> effects.Step:
     timeline = status.get("Timeline", {})
     failure = status.get("FailureDetails", {})
     config = raw.get("Config", {})
+    name, run = of_step_name(forms.text(raw["Name"]))
     return effects.Step(
         id=forms.id_of(raw["Id"], STEP_ID),
-        name=forms.text(raw["Name"]),
+        name=name,
+        run=run,
         state=forms.state(status["State"]),
         created_at=forms.time(timeline["CreationDateTime"]),
         started_at=forms.time_if_any(timeline.get("StartDateTime")),
@@ -173,7 +175,7 @@ def step(raw: Mapping[str, Any]) -> effects.Step:
 def step_request(request: effects.StepRequest) -> dict[str, Any]:
     """Write the StepConfig of AddJobFlowSteps."""
     return {
-        "Name": request.name,
+        "Name": step_name(request.name, request.run),
         "ActionOnFailure": request.action_on_failure,
         "HadoopJarStep": {"Jar": request.jar, "Args": list(request.args)},
     }

@@ -7,7 +7,7 @@ The implementation by boto3 is `kiln.aws.boto.Boto`; unit tests use a fake. All 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -116,19 +116,24 @@ class Message(Value, frozen=True, kw_only=True):
 
 
 class StepRequest(Value, frozen=True, kw_only=True):
-    """A step to add. `action_on_failure` is always sent (docs/aws_facts.md 1.4)."""
+    """A step to add. `action_on_failure` is always sent (docs/aws_facts.md 1.4).
+
+    `run` is the label of the run (kiln.identity) on a cluster that several runs use, else empty.
+    """
 
     name: str
+    run: str = ""
     jar: str
     args: tuple[str, ...]
     action_on_failure: str = "CONTINUE"
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """A step as ListSteps shows it."""
+    """A step as ListSteps shows it. `run` is the label of the run that added it to a shared cluster."""
 
     id: str
     name: str
+    run: str = ""
     state: str
     created_at: datetime
     started_at: datetime | None = None
@@ -171,6 +176,32 @@ class ObjectSummary(Value, frozen=True, kw_only=True):
     modified_at: datetime
 
 
+# Names and types of columns, in order.
+Columns: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class CatalogTable(Value, frozen=True, kw_only=True):
+    """A table of Parquet files in the Glue Data Catalog. `is_managed`: Kiln has made it."""
+
+    database: str
+    name: str
+    location: str
+    columns: Columns
+    # Names of the columns that partitions have; all of them are text.
+    partition_keys: tuple[str, ...] = ()
+    is_managed: bool = False
+
+
+class CatalogPartition(Value, frozen=True, kw_only=True):
+    """A partition of a table, by the values of its keys."""
+
+    database: str
+    table: str
+    values: tuple[str, ...]
+    location: str
+    columns: Columns
+
+
 class Effects(Protocol):
     """All that kiln does to AWS or asks of it."""
 
@@ -191,8 +222,13 @@ class Effects(Protocol):
     def add_steps(self, cluster_id: str, steps: Sequence[StepRequest]) -> list[str]:
         """Add steps and return their ids, in order. There is no idempotency token."""
 
-    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[Step]:
-        """Return the given steps (at most 10 ids a call, as the API has it), or all, oldest first."""
+    def list_steps(
+        self, cluster_id: str, step_ids: Sequence[str] = (), *, active: bool = False
+    ) -> list[Step]:
+        """Return the given steps (at most 10 ids a call, as the API has it), or all, oldest first.
+
+        `active`: only those that have not ended; not together with ids (docs/aws_facts.md 1.5).
+        """
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
         """Ask for the end of steps; asynchronous, without guarantee. At most 256 ids a call.
@@ -273,6 +309,30 @@ class Effects(Protocol):
 
     def publish(self, topic_arn: str, subject: str, text: str) -> None:
         """Send a message to an SNS topic, in the topic's own region. There is no idempotency token."""
+
+    def has_database(self, name: str) -> bool:
+        """Return whether the Glue Data Catalog has a database."""
+
+    def create_database(self, name: str) -> None:
+        """Make a database of the catalog; harmless when it is there."""
+
+    def get_table(self, database: str, name: str) -> CatalogTable | None:
+        """Return a table of the catalog, or None when it is not there."""
+
+    def create_table(self, table: CatalogTable) -> None:
+        """Make a table; one that is there is left as it is."""
+
+    def update_table(self, table: CatalogTable) -> None:
+        """Replace the definition of a table."""
+
+    def get_partition(self, database: str, table: str, values: Sequence[str]) -> CatalogPartition | None:
+        """Return a partition of a table, or None when it is not there."""
+
+    def create_partition(self, partition: CatalogPartition) -> None:
+        """Make a partition; one that is there is left as it is."""
+
+    def update_partition(self, partition: CatalogPartition) -> None:
+        """Replace the definition of a partition."""
 
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""

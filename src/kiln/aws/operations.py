@@ -48,6 +48,11 @@ OPERATIONS: dict[str, Operation] = {
     "deregister_image": Operation(Repeat.ALWAYS, "an image that is gone stays gone"),
     "delete_snapshot": Operation(Repeat.ALWAYS, "a snapshot that is gone stays gone"),
     "delete_messages": Operation(Repeat.ALWAYS, "a message that is gone stays gone"),
+    "create_database": Operation(Repeat.ALWAYS, "one that is there is left as it is"),
+    "create_table": Operation(Repeat.ALWAYS, "one that is there is left as it is"),
+    "create_partition": Operation(Repeat.ALWAYS, "one that is there is left as it is"),
+    "update_table": Operation(Repeat.ALWAYS, "twice is the same as once"),
+    "update_partition": Operation(Repeat.ALWAYS, "twice is the same as once"),
     "describe_cluster": _READ,
     "list_clusters": _READ,
     "list_instances": _READ,
@@ -60,6 +65,9 @@ OPERATIONS: dict[str, Operation] = {
     "list_steps": _READ,
     "get_object": _READ,
     "list_objects": _READ,
+    "has_database": _READ,
+    "get_table": _READ,
+    "get_partition": _READ,
     "caller_identity": _READ,
 }
 

@@ -170,9 +170,11 @@ class Retrying:
         """Return the active nodes."""
         return self._ask("list_instances", lambda: self.inner.list_instances(cluster_id))
 
-    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
-        """Return the given steps, or all."""
-        found = self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids))
+    def list_steps(
+        self, cluster_id: str, step_ids: Sequence[str] = (), *, active: bool = False
+    ) -> list[effects.Step]:
+        """Return the given steps, or all; with `active` those that have not ended."""
+        found = self._ask("list_steps", lambda: self.inner.list_steps(cluster_id, step_ids, active=active))
         return self._paged("list_steps", found)
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
@@ -257,6 +259,40 @@ class Retrying:
     def publish(self, topic_arn: str, subject: str, text: str) -> None:
         """Send a message to an SNS topic."""
         self._ask("publish", lambda: self.inner.publish(topic_arn, subject, text))
+
+    def has_database(self, name: str) -> bool:
+        """Return whether the catalog has a database."""
+        return self._ask("has_database", lambda: self.inner.has_database(name))
+
+    def create_database(self, name: str) -> None:
+        """Make a database."""
+        self._ask("create_database", lambda: self.inner.create_database(name))
+
+    def get_table(self, database: str, name: str) -> effects.CatalogTable | None:
+        """Return a table."""
+        return self._ask("get_table", lambda: self.inner.get_table(database, name))
+
+    def create_table(self, table: effects.CatalogTable) -> None:
+        """Make a table."""
+        self._ask("create_table", lambda: self.inner.create_table(table))
+
+    def update_table(self, table: effects.CatalogTable) -> None:
+        """Replace the definition of a table."""
+        self._ask("update_table", lambda: self.inner.update_table(table))
+
+    def get_partition(
+        self, database: str, table: str, values: Sequence[str]
+    ) -> effects.CatalogPartition | None:
+        """Return a partition."""
+        return self._ask("get_partition", lambda: self.inner.get_partition(database, table, values))
+
+    def create_partition(self, partition: effects.CatalogPartition) -> None:
+        """Make a partition."""
+        self._ask("create_partition", lambda: self.inner.create_partition(partition))
+
+    def update_partition(self, partition: effects.CatalogPartition) -> None:
+        """Replace the definition of a partition."""
+        self._ask("update_partition", lambda: self.inner.update_partition(partition))
 
     def caller_identity(self) -> str:
         """Return the ARN that AWS knows the caller by."""

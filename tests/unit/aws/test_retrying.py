@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kiln.aws import operations
-from kiln.aws.effects import Effects
+from kiln.aws.effects import CatalogPartition, CatalogTable, Effects
 from kiln.aws.operations import OPERATIONS, Repeat
 from kiln.errors import (
     AwsError,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
 
+TABLE = CatalogTable(database="d", name="t", location="s3://b/t/", columns=())
+PARTITION = CatalogPartition(database="d", table="t", values=("x",), location="s3://b/t/x/", columns=())
 ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "run_job_flow": (({},), {}),
     "describe_cluster": (("j-1",), {}),
@@ -56,6 +58,14 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "receive_messages": (("https://queue", 20), {}),
     "delete_messages": (("https://queue", ["r"]), {}),
     "publish": (("arn:aws:sns:us-east-1:123456789012:topic", "subject", "text"), {}),
+    "has_database": (("d",), {}),
+    "create_database": (("d",), {}),
+    "get_table": (("d", "t"), {}),
+    "create_table": ((TABLE,), {}),
+    "update_table": ((TABLE,), {}),
+    "get_partition": (("d", "t", ["x"]), {}),
+    "create_partition": ((PARTITION,), {}),
+    "update_partition": ((PARTITION,), {}),
     "caller_identity": ((), {}),
 }
 ERRORS: dict[str, Callable[[], KilnError]] = {
