@@ -156,6 +156,12 @@ def make_buckets(session: boto3.Session) -> None:
         ensure(s3.create_bucket, "BucketAlreadyOwnedByYou", Bucket=bucket)
 
 
+def upload_jobs(session: boto3.Session) -> None:
+    """Put the jobs of daily_transform into S3, as a team's CI does."""
+    for file in sorted((CHECKOUT / "examples/daily_transform").glob("*.py")):
+        session.client("s3").upload_file(str(file), BUCKETS["data_bucket"], f"code/{file.name}")
+
+
 def make_key_pair(session: boto3.Session) -> None:
     """Make an SSH key in this checkout, which its private half never leaves, and import the public half."""
     if not PRIVATE_KEY.exists():
@@ -225,6 +231,7 @@ def make_account() -> boto3.Session:
     make_roles(session, values)
     make_operator(session, values)
     make_buckets(session)
+    upload_jobs(session)
     make_key_pair(session)
     make_model_remote()
     return session

@@ -47,6 +47,44 @@ options:
         one in the same O(environment), or is about to launch one (it holds the pipeline's lock in S3).
     type: bool
     default: true
+  existing:
+    description:
+      - A cluster that the run uses in place of a launch, by C(id) or by C(tags). It is never ended.
+      - With O(state=absent) the run's active steps on such a cluster are cancelled, and it stays.
+    type: dict
+    suboptions:
+      id:
+        description: Id of the cluster.
+        type: str
+        default: ""
+      tags:
+        description: Tags that exactly one cluster has which can take steps, in place of an id.
+        type: dict
+        default: {}
+      provision:
+        description: Put the pipeline's OS packages and Python environment on it.
+        type: bool
+        default: false
+      deploy:
+        description: Put the pipeline's model repo and secrets on it.
+        type: bool
+        default: false
+  launched_steps:
+    description: Names of the O(steps) that are launched; none for all that the run has left to do.
+    type: list
+    elements: str
+    default: []
+  spark_packages_allowed:
+    description: Whether Spark jobs may load C(packages) from Maven repositories when they start.
+    type: bool
+    default: false
+  steps:
+    description:
+      - Steps that are part of the launch when O(keep_alive=false).
+      - In the form of the steps of the module C(emr_step).
+    type: list
+    elements: dict
+    default: []
   owner:
     description: Who is asked about this cluster; becomes a tag. Required to launch.
     type: str
@@ -115,6 +153,30 @@ options:
     type: str
     choices: [ON_DEMAND, SPOT]
     default: ON_DEMAND
+  master_bid_price:
+    description: >-
+      Most dollars an hour for one spot instance of the group, as text; empty for the on-demand
+      price.
+    type: str
+    default: ""
+  core_bid_price:
+    description: >-
+      Most dollars an hour for one spot instance of the group, as text; empty for the on-demand
+      price.
+    type: str
+    default: ""
+  task_bid_price:
+    description: >-
+      Most dollars an hour for one spot instance of the group, as text; empty for the on-demand
+      price.
+    type: str
+    default: ""
+  keep_alive:
+    description: >-
+      Keep the cluster when it has no step to run. Without that its steps are part of the launch,
+      and EMR ends it after the last one.
+    type: bool
+    default: true
   ebs_root_volume_size_gb:
     description: Size of each node's root volume, in GiB; 0 for the release's own size.
     type: int

@@ -28,6 +28,15 @@ options:
     description: The cluster.
     type: str
     required: true
+  pipeline:
+    description: Name of the pipeline, for a cluster that its runs share.
+    type: str
+  environment:
+    description: Name of the environment, for a cluster that runs share.
+    type: str
+  run_id:
+    description: Run whose steps these are, for a cluster that runs share. The name of any other says it.
+    type: str
   steps:
     description: The steps, in order.
     type: list
@@ -142,6 +151,65 @@ options:
             type: list
             elements: str
             default: []
+      check_data:
+        description: 'A check of Parquet files: columns, nulls, numbers of rows.'
+        type: dict
+        suboptions:
+          path:
+            description: The folder with the files, s3://…/date=2026-11-20/ or hdfs:///….
+            type: str
+            required: true
+          columns:
+            description: >-
+              All columns with their types, as in `bigint`; a missing, another or a further one fails.
+            type: dict
+            default: {}
+          null_share:
+            description: >-
+              Highest share of nulls, 0 to 1, of each column named; `*`: of every other column.
+            type: dict
+            default: {}
+          least_rows:
+            description: Lowest number of rows.
+            type: int
+            default: 1
+          most_rows:
+            description: Highest number of rows; none without it.
+            type: int
+          days_before:
+            description: >-
+              With how many days before, in folders beside …/date=YYYY-MM-DD, the rows are compared.
+            type: int
+            default: 0
+          row_change:
+            description: By which share the rows may differ from the mean of those days.
+            type: float
+            default: 0.5
+          source:
+            description: >-
+              What the files were made of: it must have as many rows as they have, with `set_aside`.
+            type: str
+            default: ""
+          source_format:
+            description: Format of the source.
+            type: str
+            choices: [csv, json, parquet]
+            default: csv
+          source_options:
+            description: Options of Spark's reader of the source; without any CSV has a header.
+            type: dict
+            default: {header: true}
+          set_aside:
+            description: Folder of text files with the rows that the job has set aside, a row a line.
+            type: str
+            default: ""
+          report:
+            description: Folder for the report, metrics.json; it becomes part of the run's result.
+            type: str
+          conf:
+            description: Spark properties of the check, name to value.
+            type: dict
+            default: {}
       jar:
         description: Any other jar, as EMR takes it, such as command-runner.jar.
         type: str
@@ -203,6 +271,32 @@ options:
         type: list
         elements: str
         default: []
+      tables:
+        description: >-
+          Tables of the Glue Data Catalog, for Athena and Spark, registered when the step has ended
+          well.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          database:
+            description: Database of the Glue Data Catalog; it is made when it is missing.
+            type: str
+            required: true
+          name:
+            description: Name of the table.
+            type: str
+            required: true
+          path:
+            description: >-
+              What the step has filled: the folder of the table, or of a partition of it,
+              s3://bucket/table/date=2026-11-20/.
+            type: str
+            required: true
+          columns:
+            description: Columns without those of the partition, name to type, as in `bigint`.
+            type: dict
+            required: true
       # End of what scripts/document_options.py writes.
   model_repo_name:
     description: >-

@@ -180,7 +180,17 @@ def _parser() -> argparse.ArgumentParser:
             "--try", metavar="N", dest="number", type=_count, help="the Nth try of the step (1: the first)"
         )
         if name == "logs":
-            command.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
+            command.add_argument(
+                "-f",
+                "--follow",
+                action="store_true",
+                help="print lines as they are written, of all active steps or of --step NAME[,NAME…]",
+            )
+            command.add_argument(
+                "--all-files",
+                action="store_true",
+                help="with -f: also controller and syslog of a step, and the containers of executors",
+            )
 
     cancel = _command(commands, "cancel", "end a step or a whole run, and no cluster")
     cancel.add_argument("pipeline", metavar="PIPELINE")

@@ -23,6 +23,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@-]{0,149}")
 CLUSTER_ID = re.compile(r"j-[A-Z0-9]{1,32}")
 STEP_ID = re.compile(r"s-[A-Z0-9]{1,32}")
+# The name of a step that a run has added to a cluster that others use, too.
+_STEP_NAME = re.compile(rf"(.+) \(({NAME.pattern}/{NAME.pattern}/{RUN_ID.pattern})\)", re.DOTALL)
 # Unambiguous: only a run id may hold a dash.
 _CLUSTER_NAME = re.compile(rf"kiln-({NAME.pattern})-({NAME.pattern})-({RUN_ID.pattern})")
 
@@ -45,6 +47,22 @@ def of_name(name: str) -> Identity | None:
     """Return the run that a cluster's name names; None when it is no name that Kiln gives."""
     parts = _CLUSTER_NAME.fullmatch(name)
     return Identity(environment=parts[1], pipeline=parts[2], run_id=parts[3]) if parts else None
+
+
+def label_of(identity: Identity) -> str:
+    """Return the run as the steps that it adds to a shared cluster name it."""
+    return f"{identity.environment}/{identity.pipeline}/{identity.run_id}"
+
+
+def step_name(name: str, run: str) -> str:
+    """Return a step's name at EMR; `run` is the label of its run on a shared cluster, else empty."""
+    return f"{name} ({run})" if run else name
+
+
+def of_step_name(text: str) -> tuple[str, str]:
+    """Return a step's own name and the label of its run; the label is empty on clusters of one run."""
+    parts = _STEP_NAME.fullmatch(text)
+    return (parts[1], parts[2]) if parts else (text, "")
 
 
 def is_confirmed_by(tags: Mapping[str, str], identity: Identity) -> bool:

@@ -17,6 +17,7 @@ from kiln.ledger.locks import LockStore
 from kiln.ledger.store import Ledger
 from kiln.runs import execution, selection
 from kiln.runs.beating_playbooks import BeatingPlaybooks
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from kiln.ledger.locks import Lock
@@ -39,6 +40,7 @@ class Drivers:
         self.clock = VirtualClock()
         self.aws = FakeAws(self.clock)
         self.reported: list[str] = []
+        self.existing = ExistingCluster()
 
     def context(self) -> Context:
         chance = random.Random(1)  # noqa: S311  # jitter
@@ -70,6 +72,7 @@ class Drivers:
             reporter=Silence(),
             arguments=[],
             explain=lambda *_: None,
+            existing=self.existing,
         )
 
     def run(self, run_id: str, actions: str | None = None, most: int = 1) -> Result:

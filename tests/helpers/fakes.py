@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from kiln.errors import (
     ThrottledError,
     UnansweredError,
 )
+from kiln.runs.cluster_work import LAUNCHED_STEPS
 from kiln.settings.model import ClusterShape
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from kiln.phases import Phase
     from kiln.playbooks.supervision import Supervision
+    from kiln.settings.model import StepSettings
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 BOOT_SECONDS = 60
@@ -73,6 +76,9 @@ class VirtualClock:
             self.seconds += max(seconds, 0.001)
 
 
+BY_USER = ("USER_REQUEST", "Terminated by user request")
+
+
 @dataclass
 class FakeCluster:
     id: str
@@ -80,7 +86,7 @@ class FakeCluster:
     created: float
     fails_with: tuple[str, str] | None = None
     ended_at: float | None = None
-    ended_because: tuple[str, str] = ("USER_REQUEST", "Terminated by user request")
+    ended_because: tuple[str, str] = BY_USER
     protected: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     idle_seconds: int | None = None
@@ -95,6 +101,8 @@ class FakeStep:
     seconds: float
     outcome: str
     cancelled_at: float | None = None
+    # When it begins, when it was part of the launch.
+    begins: float | None = None
 
 
 # What may go wrong at a call: kind -> (does the effect happen, what is raised).
@@ -144,6 +152,10 @@ class FakeAws:
         # By instance and whether the latest output is asked for.
         self.consoles: dict[tuple[str, bool], str] = {}
         self.snapshots: set[str] = set()
+        self.databases: set[str] = set()
+        # By database and name, and by database, table and values.
+        self.tables: dict[tuple[str, str], effects.CatalogTable] = {}
+        self.partitions: dict[tuple[str, str, tuple[str, ...]], effects.CatalogPartition] = {}
 
     @contextmanager
     def _call(self, name: str) -> Any:
@@ -166,7 +178,8 @@ class FakeAws:
         if cluster.ended_at is not None and now >= cluster.ended_at:
             if self.never_ends or now < cluster.ended_at + END_SECONDS:
                 return "TERMINATING"
-            return "TERMINATED"
+            by_step = cluster.ended_because[0] == "STEP_FAILURE"
+            return "TERMINATED_WITH_ERRORS" if by_step else "TERMINATED"
         if now < cluster.created + BOOT_SECONDS:
             return "STARTING" if now < cluster.created + BOOT_SECONDS / 2 else "BOOTSTRAPPING"
         if cluster.fails_with:
@@ -176,10 +189,13 @@ class FakeAws:
 
     def step_state(self, cluster: FakeCluster, step: FakeStep, lag: float = 0.0) -> str:
         now = self.clock.seconds - lag
-        end = step.created + step.seconds
+        begins = step.created if step.begins is None else step.begins
+        end = begins + step.seconds
         stopped = min((t for t in (step.cancelled_at, cluster.ended_at) if t is not None), default=None)
         if stopped is not None and stopped < end and now >= stopped:
             return "CANCELLED"
+        if now < begins:
+            return "PENDING"
         return step.outcome if now >= end else "RUNNING"
 
     def live(self) -> list[str]:
@@ -204,7 +220,7 @@ class FakeAws:
         state = self.state(one, self.lag)
         code, message = "", ""
         if state == "TERMINATED_WITH_ERRORS":
-            code, message = one.fails_with or ("", "")
+            code, message = one.fails_with or one.ended_because
         elif state in {"TERMINATING", "TERMINATED"}:
             code, message = one.ended_because
         return effects.Cluster(
@@ -233,6 +249,7 @@ class FakeAws:
         return effects.Step(
             id=step.id,
             name=step.request.name,
+            run=step.request.run,
             state=state,
             created_at=begun,
             started_at=begun,
@@ -248,7 +265,31 @@ class FakeAws:
             one = FakeCluster(f"j-{len(self.clusters) + 1:04}", request, self.clock.seconds, self.boot_fails)
             one.protected = request["Instances"]["TerminationProtected"]
             self.clusters[one.id] = one
+            if not request["Instances"].get("KeepJobFlowAliveWhenNoSteps", True):
+                self._plan(one)
         return one.id
+
+    def _plan(self, cluster: FakeCluster) -> None:
+        """Let a cluster run the steps of its launch one after the other, and end by itself."""
+        begins, failed = cluster.created + BOOT_SECONDS, False
+        for raw in cluster.request.get("Steps", []):
+            jar = raw["HadoopJarStep"]
+            asked = effects.StepRequest(name=raw["Name"], jar=jar["Jar"], args=tuple(jar["Args"]))
+            outcome = self.step_outcomes.get(asked.name, "COMPLETED")
+            step_id = f"s-{cluster.id[2:]}{len(cluster.steps) + 1:02}"
+            step = FakeStep(step_id, asked, cluster.created, self.step_seconds, outcome, begins=begins)
+            cluster.steps.append(step)
+            if failed:
+                step.cancelled_at = begins
+                continue
+            begins += self.step_seconds
+            failed = outcome == "FAILED" and raw["ActionOnFailure"] != "CONTINUE"
+        cluster.ended_at = begins
+        cluster.ended_because = (
+            ("STEP_FAILURE", "Shut down as step failed")
+            if failed
+            else ("ALL_STEPS_COMPLETED", "Steps completed")
+        )
 
     def describe_cluster(self, cluster_id: str) -> effects.Cluster:
         with self._call("DescribeCluster"):
@@ -285,15 +326,19 @@ class FakeAws:
                 added.append(step.id)
         return added
 
-    def list_steps(self, cluster_id: str, step_ids: Sequence[str] = ()) -> list[effects.Step]:
+    def list_steps(
+        self, cluster_id: str, step_ids: Sequence[str] = (), *, active: bool = False
+    ) -> list[effects.Step]:
         assert len(step_ids) <= 10
+        assert not (step_ids and active)
         with self._call("ListSteps"):
             cluster = self._read(cluster_id)
             seen = [step for step in cluster.steps if self._is_visible(step.created)]
             for step_id in step_ids:
                 if step_id not in {step.id for step in seen}:
                     raise StepNotFoundError(f"Step id '{step_id}' is not valid.")
-            return [self._step(cluster, step) for step in seen if not step_ids or step.id in step_ids]
+            found = [self._step(cluster, step) for step in seen if not step_ids or step.id in step_ids]
+            return [one for one in found if not active or one.state not in STEP_ENDED]
 
     def cancel_steps(self, cluster_id: str, step_ids: Sequence[str], *, force: bool = False) -> None:
         assert len(step_ids) <= 256
@@ -310,8 +355,9 @@ class FakeAws:
                 raise AwsError(
                     "termination protected", code="ValidationException", operation="TerminateJobFlows"
                 )
-            if one.ended_at is None and self.state(one) not in ENDED:
-                one.ended_at = self.clock.seconds
+            is_later = one.ended_at is None or one.ended_at > self.clock.seconds
+            if is_later and self.state(one) not in ENDED:
+                one.ended_at, one.ended_because = self.clock.seconds, BY_USER
 
     def set_termination_protection(self, cluster_id: str, *, protected: bool) -> None:
         with self._call("SetTerminationProtection"):
@@ -439,6 +485,40 @@ class FakeAws:
         with self._call("Publish"):
             self.published.append((topic_arn, subject, text))
 
+    def has_database(self, name: str) -> bool:
+        with self._call("GetDatabase"):
+            return name in self.databases
+
+    def create_database(self, name: str) -> None:
+        with self._call("CreateDatabase"):
+            self.databases.add(name)
+
+    def get_table(self, database: str, name: str) -> effects.CatalogTable | None:
+        with self._call("GetTable"):
+            return self.tables.get((database, name))
+
+    def create_table(self, table: effects.CatalogTable) -> None:
+        with self._call("CreateTable"):
+            self.tables.setdefault((table.database, table.name), table)
+
+    def update_table(self, table: effects.CatalogTable) -> None:
+        with self._call("UpdateTable"):
+            self.tables[table.database, table.name] = table
+
+    def get_partition(
+        self, database: str, table: str, values: Sequence[str]
+    ) -> effects.CatalogPartition | None:
+        with self._call("GetPartition"):
+            return self.partitions.get((database, table, tuple(values)))
+
+    def create_partition(self, partition: effects.CatalogPartition) -> None:
+        with self._call("CreatePartition"):
+            self.partitions.setdefault((partition.database, partition.table, partition.values), partition)
+
+    def update_partition(self, partition: effects.CatalogPartition) -> None:
+        with self._call("UpdatePartition"):
+            self.partitions[partition.database, partition.table, partition.values] = partition
+
     def caller_identity(self) -> str:
         with self._call("GetCallerIdentity"):
             return "arn:aws:iam::123456789012:user/ops"
@@ -466,6 +546,8 @@ class FakePlaybooks:
         self.during: dict[str, Callable[[], None]] = {}
         # Whether the driver does not hear of the cluster that a launch has come to.
         self.hides_cluster = False
+        # Of the pipeline, for a cluster that ends by itself.
+        self.steps: Sequence[StepSettings] = ()
 
     def run(self, phase: Phase, arguments: list[str], supervision: Supervision) -> bool:
         assert isinstance(arguments, list)
@@ -475,7 +557,7 @@ class FakePlaybooks:
         self.arguments.append(arguments)
         supervision.tick()
         if phase.launches:
-            changed = self.launch(supervision)
+            changed = self.launch(supervision, arguments)
         self.during.get(name, lambda: None)()
         taken = self.seconds.get(name, 0.0)
         self.context.clock.wait(min(taken, supervision.seconds), supervision.stop.event)
@@ -489,9 +571,12 @@ class FakePlaybooks:
     def close(self) -> None:
         pass
 
-    def launch(self, supervision: Supervision) -> bool:
+    def launch(self, supervision: Supervision, arguments: Sequence[str] = ()) -> bool:
+        given = [json.loads(one) for one in arguments if LAUNCHED_STEPS in one]
+        names = given[-1][LAUNCHED_STEPS] if given else []
+        steps = [one for one in self.steps if not names or one.name in names]
         try:
-            found, new = launch.launch(self.context, self.identity, self.shape, self.ledger)
+            found, new = launch.launch(self.context, self.identity, self.shape, self.ledger, steps)
         except KilnError as error:
             if error.cluster_id:
                 supervision.on_cluster(error.cluster_id)

@@ -1,6 +1,6 @@
 """A checkout of the tests' own whose pipelines run on hollow clusters: each has a DAG, and no nodes.
 
-Launch, steps and end are Kiln's own, through playbooks and API; only nodes are not set up, as there are none.
+Launch, steps and end are Kiln's own, through playbooks and API. The pipelines name nothing that nodes need.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from checkout_copy import CHECKOUT, copy_checkout
 
+from kiln.settings import inventories
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A cluster without nodes has none to set up.
-_NO_NODES = "---\n- name: There are no nodes\n  hosts: localhost\n  gather_facts: false\n  tasks: []\n"
 _SHAPE: dict[str, Any] = {
     "emr_cluster_release_label": "emr-spark-8.0.0",
     "emr_cluster_master_instance_type": "m5.xlarge",
@@ -70,13 +70,15 @@ class HollowCheckout:
         (root / ".venv").symlink_to(CHECKOUT / ".venv")
         (root / ".kiln").mkdir()
         (root / ".kiln/local").symlink_to(account)
-        for old in (*root.glob("group_vars/model_building*.yml"), *self.dags.glob("model_building.py")):
-            old.unlink()
-        for name in ("nodes", "provision", "deploy"):
-            (root / f"playbooks/{name}.yml").write_text(_NO_NODES)
+        own = inventories.pipelines(root, "local")
+        for name in own:
+            for old in (*root.glob(f"group_vars/{name}*.yml"), *self.dags.glob(f"{name}.py")):
+                old.unlink()
         hosts = root / "inventory/local/hosts.yml"
         names = "".join(f"            {name}: {{}}\n" for name in pipelines)
-        hosts.write_text(hosts.read_text().replace("            model_building: {}\n", names))
+        lines = "".join(f"            {name}: {{}}\n" for name in own)
+        assert lines in hosts.read_text()
+        hosts.write_text(hosts.read_text().replace(lines, names))
         for name, pipeline in pipelines.items():
             (root / f"group_vars/{name}.yml").write_text(pipeline.text())
 

@@ -14,6 +14,7 @@ from kiln.commands import run_session, shared
 from kiln.runs import preflight
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings import notification_rows, resolve
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Commands(Drivers):
         self.settings: dict[str, Any] = {
             "ds": "2026-11-20",
             "steps": STEPS,
+            "emr_cluster_existing": ExistingCluster(),
             "kiln_state_uri": STATE,
             "kiln_owner": "ops",
             "kiln_terminate_timeout_seconds": 300,

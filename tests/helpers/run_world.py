@@ -16,6 +16,7 @@ from kiln.runs import execution, selection
 from kiln.runs.attempts import Policy
 from kiln.runs.limits import Limits
 from kiln.runs.step_parts import EVERYTHING
+from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.model import StepSettings
 
 if TYPE_CHECKING:
@@ -57,13 +58,15 @@ class World:
         self.context = Context(aws=self.aws, clock=self.clock, random=chance)
         self.identity = Identity(environment="local", pipeline="model_building", run_id=run_id, owner="ops")
         self.ledger = Ledger(self.context.effects, self.clock, "s3://state/kiln", self.identity)
-        self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, shape())
+        self.shape = shape()
+        self.playbooks = FakePlaybooks(self.context, self.identity, self.ledger, self.shape)
         self.actions = actions
         self.steps = steps
         self.data_date: str | None = None
         self.attempts = Policy()
         self.part = EVERYTHING
         self.resumes = False
+        self.existing = ExistingCluster()
         self.reporter = Silence()
 
     def run(self, actions: str | None = None) -> Result:
@@ -81,7 +84,8 @@ class World:
             data_date=self.data_date,
             attempts=self.attempts,
             resumes=self.resumes,
-            shape=shape(),
+            shape=self.shape,
+            existing=self.existing,
         ).run()
 
     def signal_at(self, call: int, number: int = signal.SIGINT) -> None:

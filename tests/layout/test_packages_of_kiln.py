@@ -14,13 +14,14 @@ KILN = Path(__file__).resolve().parents[2] / "src/kiln"
 # Each package, and the packages whose modules it may import; every package may import kiln's root.
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
-    "settings": set(),
+    "step_programs": set(),
+    "settings": {"step_programs"},
     "aws": set(),
     "model_repo": {"settings"},
     "host_keys": {"aws"},
     "nodes": {"aws", "host_keys", "settings"},
     "ledger": {"aws"},
-    "emr": {"aws", "ledger", "settings"},
+    "emr": {"aws", "ledger", "settings", "step_programs"},
     "images": {"aws", "emr", "settings"},
     "watching": {"aws", "emr"},
     "playbooks": set(),
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nodes",
         "runs",
         "settings",
+        "step_programs",
         "watching",
     },
     "commands": {

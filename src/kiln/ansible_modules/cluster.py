@@ -8,9 +8,10 @@ import msgspec
 
 from kiln import advice, phases, run_ids
 from kiln.ansible_modules.sharing import sharing
+from kiln.ansible_modules.step_rows import step_rows
 from kiln.ansible_modules.working import at_work, release_lock
 from kiln.diagnosis import bootstrap
-from kiln.emr import clusters, descriptions, finding, launch, ownership, states, terminate
+from kiln.emr import clusters, descriptions, existing, finding, launch, ownership, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError, naming
@@ -18,8 +19,10 @@ from kiln.identity import Identity, of_name
 from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
 from kiln.nodes import shared_in_s3
-from kiln.settings import names, typed
-from kiln.settings.model import MOST_BOOTSTRAP_ACTIONS, ClusterShape
+from kiln.runs import to_do
+from kiln.settings import names, step_jars, step_needs, typed
+from kiln.settings.existing_cluster import ExistingCluster
+from kiln.settings.model import MOST_BOOTSTRAP_ACTIONS, ClusterShape, StepSettings
 
 if TYPE_CHECKING:
     from kiln.ansible_modules.options import Options
@@ -53,12 +56,16 @@ def _present(context: Context, module: Any) -> Options:
         )
     identity = _identity(options, run_id)
     shape = _shape(options)
+    wanted = typed.convert(options["existing"] or {}, ExistingCluster, label="emr_cluster", key="existing")
+    if wanted.is_named:
+        return _use_existing(context, module, wanted, identity)
     if not options["allow_second"]:
         _refuse_second(context, identity)
     ledger = _ledger(context, options, identity)
     place = shared_in_s3.Place(options["state_uri"], identity.environment)
     shape = _with_join_action(shape, place, identity)
-    request = launch_request(identity, shape, context.clock.now())
+    steps = [] if shape.keep_alive else _steps(context, options, ledger)
+    request = launch_request(identity, shape, context.clock.now(), steps)
     if module.check_mode:
         known = launch.attached(context, identity, ledger)
         found, changed = known, known is None
@@ -67,7 +74,7 @@ def _present(context: Context, module: Any) -> Options:
         with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
             if shape.join_action:
                 shared_in_s3.publish_program(own.effects, place)
-            found, changed = launch.launch(own, identity, shape, own_ledger)
+            found, changed = launch.launch(own, identity, shape, own_ledger, steps)
             if options["wait"]:
                 with naming(found.id), bootstrap.explained(own, found.id):
                     shared = sharing(own, options, identity.environment)
@@ -76,6 +83,40 @@ def _present(context: Context, module: Any) -> Options:
     if changed:
         result |= {"request": request, "diff": {"before": {}, "after": request}}
     return result
+
+
+def _steps(context: Context, options: Options, ledger: Ledger) -> list[StepSettings]:
+    """Return the steps that are part of the launch: the named ones, else what the run has left to do."""
+    rows = step_rows(options, "emr_cluster")
+    # Nothing is deployed to a cluster that ends by itself: there are no files of a model repo.
+    terms = step_jars.Terms(options["region"], "", options["spark_packages_allowed"])
+    steps = step_jars.resolved(rows, terms, lambda _place: "emr_cluster")
+    needs = step_needs.of(steps)
+    named = set(options["launched_steps"])
+    if not named:
+        left = to_do.plan(context, ledger.read(), steps, needs, cluster_id=None)
+        named = {one.settings.name for one in left if one.runs}
+    return [one for one in step_needs.ordered(steps, needs) if one.name in named]
+
+
+def _use_existing(context: Context, module: Any, wanted: ExistingCluster, identity: Identity) -> Options:
+    """Let the run use a cluster in place of a launch."""
+    options = module.params
+    ledger = _ledger(context, options, identity)
+    if module.check_mode:
+        known = existing.recorded(context, ledger.read())
+        found, changed = known or existing.find(context.effects, wanted, identity), known is None
+    else:
+        most = 0 if options["allow_second"] else 1
+        with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
+            found, changed = existing.attach(own, wanted, identity, own_ledger)
+            if options["wait"] and found.state not in states.CLUSTER_UP:
+                shared = sharing(own, options, identity.environment)
+                found = launch.wait_until_up(shared, found.id, _waiting(options))
+    message = f"{existing.described(found, wanted)}: not launched, and it stays"
+    diff = {"before": {}, "after": {"cluster_id": found.id}} if changed else {}
+    shown = descriptions.described_for(found, identity)
+    return {"changed": changed, "cluster": shown, "message": message} | ({"diff": diff} if diff else {})
 
 
 def _with_join_action(shape: ClusterShape, place: shared_in_s3.Place, identity: Identity) -> ClusterShape:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kiln import identity
 from kiln.emr import clusters, descriptions, finding, ownership
 from kiln.ledger.store import Ledger
 
@@ -22,7 +23,7 @@ def work(context: Context, module: Any) -> Options:
     """Find clusters by id, or by the run that they are of."""
     options = module.params
     shown = [
-        descriptions.described(one)
+        descriptions.described_for(one, _run_of(one, options))
         | {
             "tags": dict(one.tags),
             "instances": [msgspec.to_builtins(node) for node in context.effects.list_instances(one.id)],
@@ -30,6 +31,16 @@ def work(context: Context, module: Any) -> Options:
         for one in _found(context, options)
     ]
     return {"changed": False, "clusters": shown}
+
+
+def _run_of(cluster: Cluster, options: Options) -> Identity | None:
+    """Return the run that a cluster was found for: of an existing one that a run uses, that run."""
+    of = ownership.identity_of(cluster)
+    if not (options["one"] and options["run_id"]) or (of and of.run_id == options["run_id"]):
+        return of
+    return identity.Identity(
+        environment=options["environment"], pipeline=options["pipeline"], run_id=options["run_id"]
+    )
 
 
 def _found(context: Context, options: Options) -> list[Cluster]:
@@ -45,4 +56,4 @@ def _found(context: Context, options: Options) -> list[Cluster]:
 def _ledgers(context: Context, state_uri: str | None) -> Callable[[Identity], Ledger] | None:
     if not state_uri:
         return None
-    return lambda identity: Ledger(context.effects, context.clock, state_uri, identity)
+    return lambda run: Ledger(context.effects, context.clock, state_uri, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.ansible_modules import model_options
 from kiln.ansible_modules.model_options import argument_spec, options_of, required
+from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.model import ClusterShape, StepSettings
 
 Options = model_options.Options
@@ -24,6 +25,10 @@ CLUSTER: Options = {
     "run_id": {"type": "str"},
     "cluster_id": {"type": "str"},
     "allow_second": {"type": "bool", "default": True},
+    "existing": {"type": "dict", "options": argument_spec(options_of(ExistingCluster))},
+    "launched_steps": {"type": "list", "elements": "str", "default": []},
+    "steps": {"type": "list", "elements": "dict", "default": []},
+    "spark_packages_allowed": {"type": "bool", "default": False},
     "owner": {"type": "str"},
     "wait": {"type": "bool", "default": True},
     "wait_timeout_seconds": {"type": "int", "default": 1800},
@@ -53,6 +58,9 @@ CLUSTER_INFO: Options = {
 
 STEP: Options = {
     "state": {"type": "str", "choices": ["present"], "default": "present"},
+    "pipeline": {"type": "str"},
+    "environment": {"type": "str"},
+    "run_id": {"type": "str"},
     "cluster_id": {"type": "str", "required": True},
     "steps": {
         "type": "list",

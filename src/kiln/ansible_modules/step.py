@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln.ansible_modules.sharing import sharing
+from kiln.ansible_modules.step_rows import step_rows
 from kiln.ansible_modules.working import at_work
 from kiln.emr import add_steps, descriptions, ownership, step_endings, steps
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError
+from kiln.identity import Identity
 from kiln.ledger.drivers import Work
 from kiln.ledger.store import Ledger
+from kiln.runs import tables
 from kiln.runs.limits import Limits
 from kiln.runs.step_graph import StepGraph
-from kiln.settings import step_jars, step_needs, typed
-from kiln.settings.model import StepSettings
+from kiln.settings import step_jars, step_needs
+from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from kiln.ansible_modules.options import Options
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Step
-    from kiln.identity import Identity
+    from kiln.settings.model import StepSettings
 
 _LABEL = "emr_step"
 
@@ -32,13 +35,17 @@ _LABEL = "emr_step"
 def work(context: Context, module: Any) -> Options:
     """Run steps on a cluster, each once a run."""
     options = module.params
-    given = [{key: value for key, value in one.items() if value is not None} for one in options["steps"]]
-    rows = typed.convert(given, tuple[StepSettings, ...], label=_LABEL, key="steps")
-    terms = step_jars.Terms(options["region"], options["model_repo_name"], options["spark_packages_allowed"])
-    wanted = step_jars.resolved(rows, terms, lambda _place: _LABEL)
+    rows = step_rows(options, _LABEL)
     cluster = context.effects.describe_cluster(options["cluster_id"])
+    identity = _identity_of(context, cluster, options)
+    terms = step_jars.Terms(
+        options["region"],
+        options["model_repo_name"],
+        options["spark_packages_allowed"],
+        catalogue.folder(options["state_uri"], identity.environment),
+    )
+    wanted = step_jars.resolved(rows, terms, lambda _place: _LABEL)
     step_needs.check(wanted, _LABEL, concurrency=cluster.step_concurrency_level)
-    identity = _identity_of(cluster)
     ledger = Ledger(context.effects, context.clock, options["state_uri"], identity)
     if module.check_mode:
         return _check_steps(context, options, wanted, ledger)
@@ -49,8 +56,14 @@ def work(context: Context, module: Any) -> Options:
         return _run_steps(sharing(own, options, identity.environment), options, cluster, wanted, own_ledger)
 
 
-def _identity_of(cluster: Cluster) -> Identity:
-    """Return the run that a cluster is of, by its name and its tags."""
+def _identity_of(context: Context, cluster: Cluster, options: Options) -> Identity:
+    """Return the run that a cluster is of, by its name and its tags, or the named run that shares it."""
+    named = (options["environment"], options["pipeline"], options["run_id"])
+    if all(named):
+        asked = Identity(environment=named[0], pipeline=named[1], run_id=named[2])
+        run = Ledger(context.effects, context.clock, options["state_uri"], asked).read()
+        if run is not None and run.shares(cluster.id):
+            return asked
     identity = ownership.identity_of(cluster)
     if identity is None:
         raise ClusterNotFoundError(
@@ -100,9 +113,12 @@ def _run_steps(
         again={one.name for one in wanted} if options["again"] else (),
     )
     found = {one.settings.name: one for one in graph.run(cluster, wanted)}
+    complete = (name for name, one in found.items() if one.error is None)
+    registered = tables.register(context.effects, tables.of_complete(wanted, complete), context.report)
     return _answer(
         [_shown_step(one, found[one.name].seen) for one in wanted],
         [one for one in wanted if found[one.name].added],
+        changed=registered,
     )
 
 
@@ -124,10 +140,10 @@ def _add_steps(
     return _answer(shown, added)
 
 
-def _answer(shown: list[Options], added: Sequence[StepSettings]) -> Options:
+def _answer(shown: list[Options], added: Sequence[StepSettings], *, changed: bool = False) -> Options:
     requests = [msgspec.to_builtins(steps.request(one)) for one in added]
     return {
-        "changed": bool(added),
+        "changed": changed or bool(added),
         "steps": shown,
         "diff": {"before": {"steps": []}, "after": {"steps": requests}},
     }

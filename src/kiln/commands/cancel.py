@@ -91,5 +91,6 @@ def _show(arguments: argparse.Namespace, known: shared.Known, found: list[Cancel
         terminal.out(f"run {run_id}: no {'such ' if arguments.step else ''}step is active")
     if arguments.step is None:
         live = ", ".join(one.id for one in known.found) or "none"
-        clusters = f"its command ends its clusters: {live}" if ends else f"clusters that stay: {live}"
+        own = ends and not (known.run and known.run.shared_cluster_id)
+        clusters = f"its command ends its clusters: {live}" if own else f"clusters that stay: {live}"
         terminal.out(f"run {run_id}: nothing more is begun in it; {clusters}")

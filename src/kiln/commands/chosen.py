@@ -33,7 +33,8 @@ class Chosen:
     def steps(self) -> list[tuple[str, Step]]:
         """Return all steps of the run with the ids of their clusters, oldest first."""
         ids = self.known.cluster_ids
-        return [(one, step) for one in ids for step in steps.listed_if_any(self.context, one)]
+        run = self.known.run
+        return [(one, step) for one in ids for step in steps.of_run(self.context, run, one)]
 
     def step(
         self, wanted: str | None, *, failed_first: bool, number: int | None = None

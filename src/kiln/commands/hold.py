@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from kiln import run_ids
 from kiln.commands import live_cluster, notifying
 from kiln.display import failure, terminal
 from kiln.emr import holding
@@ -19,8 +21,13 @@ def main(arguments: argparse.Namespace) -> int:
     """Hold the cluster of a run from now on; a hold that it has already is replaced."""
     live = live_cluster.find(arguments, Holding)
     run = of_name(live.cluster.name)
-    if run is None:
-        raise ClusterNotFoundError(f"cluster {live.cluster.id} has no name that Kiln gives")
+    asked = run_ids.given(arguments.run_id, os.environ)
+    whose = (arguments.env, arguments.pipeline, asked or (run.run_id if run else ""))
+    if run is None or (run.environment, run.pipeline, run.run_id) != whose:
+        raise ClusterNotFoundError(
+            f"cluster {live.cluster.id} is not the run's own: it stays without a hold",
+            fix="use it: kiln ssh and kiln tunnel reach its nodes" if asked else "",
+        )
     held = holding.hold(
         live.context, live.cluster, arguments.seconds or live.account.kiln_hold_seconds, live.ledger(run)
     )

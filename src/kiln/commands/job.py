@@ -15,6 +15,7 @@ from kiln.ledger.drivers import Work
 from kiln.ledger.schema import StepIdentity
 from kiln.runs import step_terms
 from kiln.runs.attempts import Policy
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ class Job:
     owner: str = ""
     attempts: Policy = field(default_factory=Policy)
     shape: ClusterShape | None = None
+    existing: ExistingCluster = field(default_factory=ExistingCluster)
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
     kill: Kill = step_terms.nothing

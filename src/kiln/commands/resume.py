@@ -10,7 +10,7 @@ import msgspec
 from kiln import paths, run_ids
 from kiln.commands import run, shared
 from kiln.commands.run_session import Session
-from kiln.errors import ClusterNotFoundError, KilnError
+from kiln.errors import ClusterNotFoundError
 from kiln.runs import selection, step_parts
 from kiln.settings import resolve
 from kiln.settings.model import Account
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Go on with a run: a whole run with its id, on its cluster if that lives."""
     session = Session(arguments)
-    try:
+    with session.refusals_sent():
         return _resume(session)
-    except KilnError as error:
-        session.refused(error)
-        raise
 
 
 def _resume(session: Session) -> int:

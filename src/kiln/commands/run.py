@@ -17,7 +17,7 @@ from kiln.diagnosis import applications, diagnose
 from kiln.display import failure, terminal
 from kiln.emr import finding
 from kiln.emr.states import Verdict
-from kiln.errors import KilnError, UsageError
+from kiln.errors import UsageError
 from kiln.identity import Identity, of_name
 from kiln.ledger.schema import StepIdentity
 from kiln.ledger.store import Ledger
@@ -52,11 +52,8 @@ _UNKNOWN_RUN = "unknown"
 def main(arguments: argparse.Namespace) -> int:
     """Run a pipeline or actions of it."""
     session = Session(arguments)
-    try:
+    with session.refusals_sent():
         return _run(session)
-    except KilnError as error:
-        session.refused(error)
-        raise
 
 
 def _run(session: Session) -> int:
@@ -155,6 +152,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         limits=limits.of_run(driver),
         attempts=attempts.of_settings(driver, shape),
         shape=shape,
+        existing=driver.emr_cluster_existing,
         expected=lambda: _expected(question.root, driver),
         parallel_runs=driver.kiln_parallel_runs,
         if_running=session.arguments.if_running or driver.kiln_if_running,
@@ -188,10 +186,17 @@ def _with_cluster(
     identity = Identity(
         environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
     )
+    if driver.emr_cluster_existing.is_named:
+        # The first step attaches to it; results of earlier steps were not lost with a cluster.
+        return selected
     ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity)
     usable = finding.usable(context, identity, ledger)
     whole = preparing.completed(
-        selected, driver.steps, ledger.read_if_possible(), usable[-1].id if usable else None
+        selected,
+        driver.steps,
+        ledger.read_if_possible(),
+        usable[-1].id if usable else None,
+        absent_parts.before_steps(driver, _sources(question)),
     )
     if whole is not selected:
         context.report(f"no cluster of this run is ready: {', '.join(whole.names)}")
@@ -203,8 +208,11 @@ def _settings(question: resolve.Question, select: Select) -> tuple[Driver, Clust
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, shape = resolve.run_settings(question)
-    sources = files.chain(question.root, question.environment, question.pipeline, question.extra)
-    return driver, shape, absent_parts.without(select(driver.steps), driver, sources)
+    return driver, shape, absent_parts.without(select(driver.steps), driver, _sources(question))
+
+
+def _sources(question: resolve.Question) -> list[files.Source]:
+    return files.chain(question.root, question.environment, question.pipeline, question.extra)
 
 
 def _only_live_run(context: Context, question: resolve.Question) -> str | None:

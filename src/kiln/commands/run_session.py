@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from kiln.stop import Stop
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kiln.commands.job import Job
     from kiln.emr.at_work import AtWork
@@ -97,8 +97,16 @@ class Session:
         self.show(result, notify=lambda: self._notify(context, job, result, found.presence.id))
         return result.exit_code
 
-    def refused(self, error: KilnError) -> None:
-        """Send that the command was refused before its run began."""
+    @contextmanager
+    def refusals_sent(self) -> Iterator[None]:
+        """Send that the command was refused before its run began, when the block raises that."""
+        try:
+            yield
+        except KilnError as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: KilnError) -> None:
         arguments = self.arguments
         question = Question(
             root=self.root, environment=arguments.env, pipeline=arguments.pipeline, run_id=self.run_id
@@ -215,6 +223,7 @@ def _execution(
         data_date=job.question.date,
         attempts=job.attempts,
         shape=job.shape,
+        existing=job.existing,
         expected=job.expected,
         resumes=job.resumes,
         kill=job.kill,

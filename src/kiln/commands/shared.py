@@ -11,7 +11,7 @@ from kiln import paths
 from kiln.aws.context import Context
 from kiln.clock import SystemClock
 from kiln.display import terminal
-from kiln.emr import clusters, finding
+from kiln.emr import clusters, existing, finding
 from kiln.errors import ClusterNotFoundError, KilnError
 from kiln.identity import RUN_ID, Identity
 from kiln.ledger import store
@@ -89,8 +89,13 @@ class Known:
 
     @property
     def is_live(self) -> bool:
-        """Return whether AWS has a cluster with the run's name that still costs money."""
+        """Return whether AWS has a live cluster with the run's name, or the shared one that the run uses."""
         return bool(self.found)
+
+    def has_left(self, cluster_id: str) -> bool:
+        """Return whether a cluster is a shared one that the run uses no more: it may live on."""
+        run = self.run
+        return run is not None and run.shares(cluster_id) and run.shared_cluster_id != cluster_id
 
     @property
     def cluster_ids(self) -> list[str]:
@@ -114,10 +119,11 @@ def find_run(
     identity = Identity(environment=environment, pipeline=pipeline, run_id=chosen)
     ledger = Ledger(context.effects, context.clock, account.kiln_state_uri, identity)
     run, problem = _remembered(ledger)
+    shared = existing.recorded(context, run)
     known = Known(
         identity=identity,
         run=run,
-        found=tuple(live),
+        found=(*live, *([shared] if shared else [])),
         ledger_uri=ledger.uri,
         problem=problem,
         aws_now=ledger.aws_now(),

@@ -41,8 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _document(context: Context, known: shared.Known) -> dict[str, Any]:
     found = [one for cluster_id in known.cluster_ids if (one := clusters.seen(context, cluster_id))]
-    seen = [step for cluster in found for step in steps.listed_if_any(context, cluster.id)]
-    live = any(cluster.state in states.CLUSTER_LIVE for cluster in found)
+    seen = [step for cluster in found for step in steps.of_run(context, known.run, cluster.id)]
+    live = any(cluster.state in states.CLUSTER_LIVE and not known.has_left(cluster.id) for cluster in found)
     failed = failed_phase.of_run(known.run, live=live)
     shown = _shown(context, known, found, seen, live=live)
     return {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import paths
+from kiln.aws.content import put_once
 from kiln.aws.error_codes import REFUSALS
 from kiln.emr import known_steps, lost_calls, states, step_endings, step_identity
-from kiln.emr.steps import entries_of, record, request
+from kiln.emr.steps import entries_of, label_on, record, request
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
@@ -20,10 +21,11 @@ from kiln.errors import (
 from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 from kiln.ledger.schema import REFUSED, StepEntry
+from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
-    from kiln.aws.effects import Step
+    from kiln.aws.effects import Step, StepRequest
     from kiln.emr.known_steps import Known
     from kiln.ledger.schema import Run, StepIdentity
     from kiln.ledger.store import Ledger
@@ -71,9 +73,12 @@ def _known_or_added(
         if known.step is not None and not (again and known.step.state in states.STEP_ENDED):
             _refuse_another_identity(context, step, known, identity)
             return known.step, False
+        for address, body in catalogue.named_in(step.args).items():
+            put_once(context.effects, address, body)
+        asked = request(step, label_on(known.run, cluster_id))
         try:
             _intend(ledger, step, known.newest, _intent(ledger, cluster_id, step, identity, asked_by))
-            return _add(context, cluster_id, step, ledger), True
+            return _add(context, cluster_id, step, ledger, asked), True
         except _RetryError as error:
             context.report(str(error))
     raise StepFailedError(f"step {step.name} was not added to cluster {cluster_id} in {_TRIES} tries")
@@ -116,9 +121,9 @@ def _intend(ledger: Ledger, step: StepSettings, newest: StepEntry | None, intent
     ledger.intend(change)
 
 
-def _add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> Step:
+def _add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, asked: StepRequest) -> Step:
     try:
-        step_id = _created(context, cluster_id, step, ledger)
+        step_id = _created(context, cluster_id, step, ledger, asked)
     except UnansweredError:
         raise
     except AwsError as refusal:
@@ -128,10 +133,12 @@ def _add(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) 
     return known_steps.shown(context, cluster_id, step_id, step.name)
 
 
-def _created(context: Context, cluster_id: str, step: StepSettings, ledger: Ledger) -> str:
+def _created(
+    context: Context, cluster_id: str, step: StepSettings, ledger: Ledger, asked: StepRequest
+) -> str:
     def call() -> str:
         try:
-            return context.effects.add_steps(cluster_id, [request(step)])[0]
+            return context.effects.add_steps(cluster_id, [asked])[0]
         except UnreachableError:
             raise
         except UnansweredError as lost:

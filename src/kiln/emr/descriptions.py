@@ -11,6 +11,7 @@ from kiln.emr.ownership import identity_of
 
 if TYPE_CHECKING:
     from kiln.aws.effects import ClusterSummary
+    from kiln.identity import Identity
 
 # The auto-termination policy may report the same code with another text (docs/aws_facts.md 14.3).
 _BY_USER = frozenset({"", "Terminated by user request"})
@@ -41,7 +42,11 @@ def end_of(cluster: Cluster) -> str:
 
 def described(cluster: Cluster) -> dict[str, str]:
     """Return a cluster as the modules and the commands' JSON show it; names that are none are empty."""
-    of = identity_of(cluster)
+    return described_for(cluster, identity_of(cluster))
+
+
+def described_for(cluster: Cluster, of: Identity | None) -> dict[str, str]:
+    """Return a cluster in the same form for a run: its own one, or an existing one that it uses."""
     return {
         "id": cluster.id,
         "name": cluster.name,

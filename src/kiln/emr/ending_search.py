@@ -23,11 +23,15 @@ _LEDGER_SECONDS = 30.0
 
 
 class Search(NamedTuple):
-    """What AWS shows, the ids that AWS must know, and whether a launch has no recorded outcome."""
+    """What AWS shows, the ids that AWS must know, and whether a launch has no recorded outcome.
+
+    `shared` is the id of the existing cluster that the run uses, if it does.
+    """
 
     found: Found
     expected: set[str]
     launch_is_open: bool
+    shared: str | None = None
 
 
 def search(
@@ -50,7 +54,7 @@ def search(
 
         found = waiting.until(
             context,
-            lambda bounded: ownership.of_run(bounded, identity, run.cluster_ids if run else (), launched),
+            lambda bounded: ownership.of_run(bounded, identity, run.own_cluster_ids if run else (), launched),
             done,
             what=f"the search for the clusters of run {identity.run_id}",
             timeout_seconds=max(limits.timeout_seconds, lost_calls.LAG_SECONDS * 2),
@@ -62,7 +66,7 @@ def search(
             fix=error.fix or "run the terminate action again when AWS answers",
             details=(f"clusters of such a run are named {name_of(identity)}",),
         ) from error
-    return Search(found, expected, is_open)
+    return Search(found, expected, is_open, run.shared_cluster_id if run else None)
 
 
 def _remembered(context: Context, ledger: Ledger) -> tuple[Run | None, bool]:

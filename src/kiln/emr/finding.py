@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import advice, identity, phases
-from kiln.emr import clusters, lost_calls, ownership, states
+from kiln.emr import clusters, existing, lost_calls, ownership, states
 from kiln.emr.descriptions import line
 from kiln.errors import ClusterNotFoundError
 
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def usable(context: Context, run: Identity, ledger: Ledger | None) -> list[Cluster]:
-    """Return the run's clusters that can be used, oldest first.
+    """Return the run's clusters that can be used, oldest first; the shared one of a run that uses one.
 
     A cluster that the ledger remembers as launched and not as ended is waited for until AWS shows it. Raises
     ClusterNotFoundError when it never does, and when the sources contradict each other about a cluster.
     """
     kept = ledger.read_if_possible() if ledger else None
+    if shared := existing.recorded(context, kept):
+        return [shared]
     expected = set(kept.expected_ids(context.clock.now()) if kept else ())
-    remembered = kept.cluster_ids if kept else []
+    remembered = kept.own_cluster_ids if kept else []
 
     def find() -> Found | None:
         found = ownership.of_run(context, run, remembered)

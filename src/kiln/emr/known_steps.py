@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from kiln.emr import lost_calls, states
-from kiln.emr.steps import entries_of, record, seen_if_any
+from kiln.emr.steps import entries_of, label_on, record, seen_if_any
 from kiln.errors import UnknownOutcomeError, naming_step
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED
@@ -95,19 +95,21 @@ def unrecorded(
     """Find a step whose addition got no answer: same name, young enough, and in no line of the ledger.
 
     One that this process has just added is `alike`: it has these arguments. Another process may have had
-    others: its step counts all the same, or the run would get a second one.
+    others: its step counts all the same, or the run would get a second one. On a shared cluster only steps
+    with the run's label count.
     """
     run = ledger.read()
     entries = list(entries_of(run, name, cluster_id)) if run else []
     if not entries:
         return None
     taken = {entry.step_id for entry in entries}
+    label = label_on(run, cluster_id)
     age = timedelta(seconds=ledger.age_seconds(entries[0].intent_at))
     since = context.clock.now() - age - _SKEW
     for seen in context.effects.list_steps(cluster_id):
         fits = alike is None or (seen.jar, seen.args) == (alike.jar, alike.args)
         is_new = seen.id not in taken and seen.created_at >= since
-        if seen.name == name and fits and is_new:
+        if (seen.name, seen.run) == (name, label) and fits and is_new:
             record(ledger, seen.id, name=name, cluster_id=cluster_id)
             return seen.id
     return None

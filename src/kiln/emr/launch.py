@@ -10,6 +10,7 @@ from kiln.emr import (
     end_request,
     evidence,
     finding,
+    launched_steps,
     lost_calls,
     ownership,
     states,
@@ -19,45 +20,67 @@ from kiln.emr import (
 from kiln.emr.descriptions import describe_change
 from kiln.emr.request import launch_request
 from kiln.emr.verdict_facts import Awaited, Evidence
-from kiln.errors import AwsError, LaunchError, UnansweredError, naming
+from kiln.errors import AwsError, LaunchError, UnansweredError, UsageError, naming
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import REFUSED, Attempt, Event
+from kiln.settings.existing_cluster import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
     from kiln.emr.waiting import Waiting
     from kiln.identity import Identity
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
-    from kiln.settings.model import ClusterShape
+    from kiln.settings.model import ClusterShape, StepSettings
 
 
-def launch(context: Context, identity: Identity, shape: ClusterShape, ledger: Ledger) -> tuple[Cluster, bool]:
+def launch(
+    context: Context,
+    identity: Identity,
+    shape: ClusterShape,
+    ledger: Ledger,
+    steps: Sequence[StepSettings] = (),
+) -> tuple[Cluster, bool]:
     """Make sure that the run has a cluster; return it, and whether it was launched now.
 
-    Intent first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
+    `steps` are part of the launch of a cluster that ends by itself, and recorded when EMR shows them. Intent
+    first, then the launch with the run in its name and tags, then the id. Raises LaunchError,
     UnknownOutcomeError (both 11), ThrottledError when AWS took no call, FencedError (17) when another command
     has taken over the run.
     """
     known = attached(context, identity, ledger)
     if known is not None:
         _record(ledger, known.id)
+        launched_steps.record(context, known.id, ledger, steps)
         return known, False
     cluster_id = lost_calls.repeated_while_throttled(
-        context, lambda: _launched(context, identity, shape, ledger)
+        context, lambda: _launched(context, identity, shape, ledger, steps)
     )
     with naming(cluster_id):
-        return _settle(context, identity, ledger, cluster_id), True
+        settled = _settle(context, identity, ledger, cluster_id)
+        launched_steps.record(context, settled.id, ledger, steps)
+        return settled, True
 
 
-def _launched(context: Context, identity: Identity, shape: ClusterShape, ledger: Ledger) -> str:
+def _launched(
+    context: Context,
+    identity: Identity,
+    shape: ClusterShape,
+    ledger: Ledger,
+    steps: Sequence[StepSettings],
+) -> str:
+    def call() -> str:
+        return context.effects.run_job_flow(launch_request(identity, shape, context.clock.now(), steps))
+
     nodes = 1 + shape.core_count + shape.task_count
     ledger.intend(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
     try:
         return lost_calls.create(
             context,
-            lambda: context.effects.run_job_flow(launch_request(identity, shape, context.clock.now())),
+            call,
             lambda: next((one.id for one in _tagged(context, identity)), None),
             what=f"the cluster of run {identity.run_id}",
             exit_code=ExitCode.LAUNCH,
@@ -98,6 +121,11 @@ def attached(context: Context, identity: Identity, ledger: Ledger) -> Cluster | 
     up, it has not happened. Raises ClusterNotFoundError when it is not clear which it is.
     """
     run = ledger.read()
+    if run is not None and run.shared_cluster_id:
+        raise UsageError(
+            f"run {run.run_id} uses the existing cluster {run.shared_cluster_id}, and {KEY} names none now",
+            fix=f"name it again, or launch a cluster for a new run; terminate lets run {run.run_id} leave it",
+        )
     found = finding.usable(context, identity, ledger)
     if not found and run is not None and run.launch_is_open:
         what = "searching for a cluster whose launch has no recorded outcome"
@@ -163,7 +191,7 @@ def wait_until_up(context: Context, cluster_id: str, limits: Waiting) -> Cluster
         watched=lambda: Watched(cluster_id=cluster_id),
     )
     row = _judged(context, cluster)
-    if row.verdict is states.Verdict.RUNNING:
+    if row.verdict is states.Verdict.RUNNING or cluster.reason_code in states.ENDED_BY_STEPS:
         return cluster
     why = "; ".join(filter(None, (cluster.reason_message.strip(), *cluster.detail_messages)))
     what = row.evidence if cluster.state in states.CLUSTER_UP else why or "no reason"

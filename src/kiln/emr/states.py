@@ -19,6 +19,9 @@ CLUSTER_LIVE = CLUSTER_USABLE | CLUSTER_ENDING
 # The reason code of a cluster that somebody ended.
 USER_REQUEST = "USER_REQUEST"
 
+# The reason codes of a cluster that has run its steps, and ended by itself.
+ENDED_BY_STEPS = frozenset({"ALL_STEPS_COMPLETED", "STEP_FAILURE"})
+
 # Of nodes (InstanceState in botocore's service model of EMR).
 NODE_BOOTSTRAPPING = "BOOTSTRAPPING"
 NODE_STARTING = frozenset({"AWAITING_FULFILLMENT", "PROVISIONING", NODE_BOOTSTRAPPING})

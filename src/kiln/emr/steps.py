@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln.aws.effects import Step, StepRequest
-from kiln.errors import ClusterNotFoundError, DeadlineError, StepNotFoundError
+from kiln.errors import ClusterNotFoundError, DeadlineError, StepNotFoundError, UsageError
+from kiln.identity import Identity, label_of, step_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kiln.ledger.store import Ledger
     from kiln.settings.model import StepSettings
 
+_MOST_CHARACTERS = 256
 IDS_PER_CALL = 10  # docs/aws_facts.md 1.5
 
 
@@ -22,9 +24,37 @@ class StepLateError(DeadlineError):
     """A step took longer than its own limit; the run's deadline had not passed then."""
 
 
-def request(step: StepSettings) -> StepRequest:
-    """Return what is sent to the API."""
-    return StepRequest(name=step.name, jar=step.jar, args=step.args, action_on_failure=step.action_on_failure)
+def request(step: StepSettings, run: str = "") -> StepRequest:
+    """Return what is sent to the API; `run` is the label of the run on a shared cluster, else empty.
+
+    Raises UsageError for names that are too long together (XmlStringMaxLen256 in botocore's model of EMR).
+    """
+    if len(step_name(step.name, run)) > _MOST_CHARACTERS:
+        raise UsageError(
+            f"step {step.name}: its name and the run id are too long together for EMR",
+            fix=f"shorten the run id or the name: at most {_MOST_CHARACTERS} characters with the pipeline's",
+        )
+    return StepRequest(
+        name=step.name, run=run, jar=step.jar, args=step.args, action_on_failure=step.action_on_failure
+    )
+
+
+def label_on(run: Run | None, cluster_id: str) -> str:
+    """Return the label that a run's steps have on a cluster: empty on its own ones."""
+    if run is None or not run.shares(cluster_id):
+        return ""
+    return label_of(Identity(environment=run.environment, pipeline=run.pipeline, run_id=run.run_id))
+
+
+def of_run(context: Context, run: Run | None, cluster_id: str) -> list[Step]:
+    """Return the steps that a cluster has for a run, oldest first; of a shared one those of its ledger.
+
+    None when AWS does not know the cluster (yet, or any more).
+    """
+    if run is None or not run.shares(cluster_id):
+        return listed_if_any(context, cluster_id)
+    ids = [one.step_id for one in run.steps if one.cluster_id == cluster_id and one.step_id]
+    return list(seen_by_id(context, cluster_id, ids).values()) if ids else []
 
 
 def states_of(context: Context, cluster_id: str, step_ids: Sequence[str]) -> list[Step]:

@@ -6,22 +6,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kiln.clock import timestamp
-from kiln.emr import end_request, ending_search, launch, lost_calls, ownership, states, waiting
+from kiln.emr import end_request, ending_search, existing, launch, lost_calls, ownership, states, waiting
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     DeadlineError,
+    KilnError,
     NotTerminatedError,
     ThrottledError,
 )
 from kiln.ledger.schema import NOT_FOUND, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster
+    from kiln.aws.effects import Cluster, Step
     from kiln.emr.ownership import Found
     from kiln.emr.waiting import Waiting
     from kiln.identity import Identity
@@ -32,15 +33,24 @@ if TYPE_CHECKING:
 _ASK_SECONDS = 10.0
 # For how long the ends of clusters are written down while S3 does not answer: AWS itself says it too.
 _RECORD_SECONDS = 30.0
+# For how long EMR may take to end a cluster without a step to run.
+_OWN_END_SECONDS = 60.0
 _NO_ANSWER_OR_REFUSED = (AwsError, ThrottledError, ClusterNotFoundError)
 
 
 def end_run(
-    context: Context, identity: Identity, ledger: Ledger, limits: Waiting, launched: Sequence[str] = ()
+    context: Context,
+    identity: Identity,
+    ledger: Ledger,
+    limits: Waiting,
+    launched: Sequence[str] = (),
+    *,
+    kill: Callable[[Context, Cluster, Step], str] = lambda *_: "",
 ) -> list[Cluster]:
     """End every cluster of a run: by name, tags, ledger, and what this process `launched`; none is fine.
 
-    Raises NotTerminatedError (20) when one does not end, or when the sources contradict each other.
+    Of a run on a shared cluster the active steps are ended, with their YARN applications by `kill`. Raises
+    NotTerminatedError (20) when one does not end, or when the sources contradict each other.
     """
     search = ending_search.search(context, identity, ledger, limits, launched)
     found, expected = search.found, search.expected
@@ -60,9 +70,27 @@ def end_run(
     refused += _unsure(found, expected - set(launched), identity)
     if refused:
         raise refused[0]
+    if search.shared:
+        existing.leave(context, search.shared, identity, ledger, kill)
     if not ended and search.launch_is_open:
         launch.close_intent(ledger, NOT_FOUND)
     return ended
+
+
+def wait_for_own_end(context: Context, cluster_id: str, limits: Waiting) -> None:
+    """Return when EMR has begun to end a cluster whose steps are complete, or does not for a minute.
+
+    Nothing is raised: who waits asks for the end after that.
+    """
+    with suppress(KilnError):
+        waiting.until(
+            context,
+            lambda bounded: bounded.effects.describe_cluster(cluster_id),
+            lambda seen: seen.state in states.CLUSTER_ENDING | states.CLUSTER_ENDED,
+            what=f"the own end of cluster {cluster_id}",
+            timeout_seconds=min(_OWN_END_SECONDS, limits.timeout_seconds),
+            interval_seconds=limits.interval_seconds,
+        )
 
 
 def _ask_all(context: Context, found: Sequence[Cluster], unseen: Sequence[str]) -> None:

@@ -127,7 +127,7 @@ def _steps(context: Context, run: Run | None, cluster_id: str | None) -> tuple[S
         latest = {entry.name: entry for entry in run.steps}
         return tuple(_fact(context, entry) for entry in latest.values())
     known = cluster_id or (run.cluster_ids[-1] if run and run.cluster_ids else None)
-    listed = {one.name: one for one in steps.listed_if_any(context, known)} if known else {}
+    listed = {one.name: one for one in steps.of_run(context, run, known)} if known else {}
     return tuple(evidence.step_fact(one) for one in listed.values())
 
 

@@ -58,7 +58,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One launch of a cluster. Without cluster_id it is an intent only: it may or may not have happened.
 
     `alternative` holds the launch settings that this attempt had in place of the pipeline's own ones.
-    `failure_class` is a name of kiln.failure_classes, empty while the attempt is good.
+    `failure_class` is a name of kiln.failure_classes, empty while the attempt is good. `shared`: a cluster
+    that exists without the run, which nobody ends for it; `ended_at` is when the run left it.
     """
 
     intent_at: str
@@ -70,6 +71,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     nodes: int = 0
     failure_class: str = ""
     message: str = ""
+    shared: bool = False
 
 
 class StepIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,13 +203,28 @@ class Run(msgspec.Struct, kw_only=True):
         """Return the ids of the clusters that were launched, oldest first."""
         return list(dict.fromkeys(one.cluster_id for one in self.attempts if one.cluster_id))
 
+    @property
+    def own_cluster_ids(self) -> list[str]:
+        """Return the ids of the clusters that are the run's own, oldest first."""
+        return [one for one in self.cluster_ids if not self.shares(one)]
+
+    @property
+    def shared_cluster_id(self) -> str | None:
+        """Return the id of the existing cluster that the run uses now, None when it has none or left it."""
+        last = self.attempts[-1] if self.attempts else None
+        return last.cluster_id if last and last.shared and not last.ended_at else None
+
+    def shares(self, cluster_id: str) -> bool:
+        """Return whether a cluster is one that the run uses or has used, and that is not its own."""
+        return any(one.shared and one.cluster_id == cluster_id for one in self.attempts)
+
     def expected_ids(self, now: datetime) -> list[str]:
         """Return the ids of the clusters that AWS must know: launched, end not recorded, not too old.
 
         EMR forgets ended clusters after two months (docs/aws_facts.md 1.8).
         """
         young = timestamp(now - RETENTION)
-        attempts = [one for one in self.attempts if one.cluster_id and one.ended_at is None]
+        attempts = [one for one in self.attempts if one.cluster_id and not (one.ended_at or one.shared)]
         return [one.cluster_id for one in attempts if one.cluster_id and one.intent_at > young]
 
 

@@ -7,12 +7,12 @@ their SHA-256 in their names; the items of a run are one small document each, re
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from kiln.aws.content import put_once
 from kiln.errors import ConditionFailedError, UsageError
 from kiln.nodes import definition, program
 from kiln.nodes.definition import Environment, Release, Secrets
@@ -66,8 +66,8 @@ def join_action(place: Place, pipeline: str, run_id: str) -> BootstrapAction:
 def publish_program(effects: Effects, place: Place) -> None:
     """Put script and program there, before a cluster is launched that refers to them."""
     script, source = _parts(place)
-    _put(effects, script, program.JOIN_SCRIPT.read_bytes())
-    _put(effects, source, program.source(joins=True))
+    put_once(effects, script, program.JOIN_SCRIPT.read_bytes())
+    put_once(effects, source, program.source(joins=True))
 
 
 def _parts(place: Place) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def _parts(place: Place) -> tuple[str, str]:
 def publish_release(effects: Effects, place: Place, item: Release) -> str:
     """Put a release's archive there, unless it is there; return its address."""
     address = place.release(item)
-    _put(effects, address, Path(item.archive).read_bytes())
+    put_once(effects, address, Path(item.archive).read_bytes())
     return address
 
 
@@ -102,14 +102,6 @@ def document_of(item: Item, place: Place, archive: tuple[str, str] | None) -> di
     if isinstance(item, Environment) and archive is not None:
         return document | {"archive": archive[0], "sha256": archive[1]}
     return document
-
-
-def _put(effects: Effects, address: str, body: bytes) -> None:
-    """Write an object whose name is that of its content. It may be there, and is the same then."""
-    if any(found.uri == address for found in effects.list_objects(address)):
-        return
-    with suppress(ConditionFailedError):
-        effects.put_object(address, body, replaces=None)
 
 
 def _replace(effects: Effects, address: str, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Phases that a pipeline has no work for: a whole run leaves them out, and needs no SSH for them."""
+"""Phases that a pipeline has no work for, or not on this cluster: they are left out, and need no SSH."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln import phases
-from kiln.settings import secret_references, vault
+from kiln.errors import UsageError
+from kiln.settings import node_work
+from kiln.settings.existing_cluster import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +20,36 @@ if TYPE_CHECKING:
 
 
 def without(selected: Selection, driver: Driver, sources: Sequence[Source]) -> Selection:
-    """Return a whole run without the phases that have nothing to do; single actions stay as they are."""
-    if not selected.whole:
+    """Return a run that launches its cluster without the phases that have nothing to do.
+
+    Without a launch the phases stay: somebody has asked for them by name. An existing cluster is provisioned
+    and deployed to only when its setting says so, also by single actions. Raises UsageError when nothing is
+    left of these.
+    """
+    selected = _on_existing(selected, driver)
+    if not (selected.whole or selected.launches):
         return selected
-    # A variable is replaced as a whole by the stronger source.
-    strongest = [source for source in sources if secret_references.KEY in source.values][-1:]
-    has_work = {
-        phases.PROVISION.name: bool(driver.emr_node_os_packages or driver.emr_node_python_requirements),
-        phases.DEPLOY.name: bool(driver.model_repo_url or vault.wanted(strongest)),
-    }
-    kept = tuple(phase for phase in selected.phases if phase.step or has_work.get(phase.row.name, True))
+    present = before_steps(driver, sources)
+    kept = tuple(one for one in selected.phases if one.row not in phases.BEFORE_STEPS or one.row in present)
+    return msgspec.structs.replace(selected, phases=kept)
+
+
+def before_steps(driver: Driver, sources: Sequence[Source]) -> tuple[phases.Phase, ...]:
+    """Return what has to be done before the steps of a new cluster, in order."""
+    work = node_work.keys(driver, sources)
+    return tuple(row for row in phases.BEFORE_STEPS if work.get(row.name, [""]))
+
+
+def _on_existing(selected: Selection, driver: Driver) -> Selection:
+    wanted = driver.emr_cluster_existing
+    if not wanted.is_named:
+        return selected
+    is_done = {phases.PROVISION.name: wanted.provision, phases.DEPLOY.name: wanted.deploy}
+    kept = tuple(one for one in selected.phases if one.step or is_done.get(one.row.name, True))
+    if selected.phases and not kept and not selected.ends:
+        names = " and ".join(phase.name for phase in selected.phases)
+        raise UsageError(
+            f"{names}: the cluster of {KEY} is used as it is",
+            fix=f"set {KEY}.provision or {KEY}.deploy to true, when that cluster may be changed",
+        )
     return msgspec.structs.replace(selected, phases=kept)

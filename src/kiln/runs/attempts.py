@@ -49,7 +49,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_settings(driver: Driver, shape: ClusterShape) -> Policy:
-    """Return the policy of a pipeline."""
+    """Return the policy of a pipeline: of one on an existing cluster one attempt, which costs no nodes."""
+    if driver.emr_cluster_existing.is_named:
+        return Policy()
     return Policy(
         attempts=driver.kiln_attempts,
         delay_seconds=driver.kiln_attempt_delay_seconds,

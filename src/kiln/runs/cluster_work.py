@@ -6,10 +6,23 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kiln.emr import cluster_endings, clusters, descriptions, finding, holding, node_watch, tags
+from kiln.emr import (
+    cluster_endings,
+    clusters,
+    descriptions,
+    existing,
+    finding,
+    holding,
+    launch,
+    node_watch,
+    states,
+    tags,
+)
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
+from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, DeadlineError, KilnError, PlaybookError
+from kiln.identity import name_of
 from kiln.playbooks.supervision import Supervision
 from kiln.runs import step_terms
 from kiln.runs.node_gate import NodeGate
@@ -35,7 +48,11 @@ if TYPE_CHECKING:
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
     from kiln.runs.step_terms import Kill
+    from kiln.settings.existing_cluster import ExistingCluster
     from kiln.settings.model import ClusterShape, StepSettings
+
+# The variable of the role emr_cluster that names the steps of the launch.
+LAUNCHED_STEPS = "emr_cluster_launched_steps"
 
 
 @dataclass(kw_only=True)
@@ -44,6 +61,7 @@ class ClusterWork:
 
     `launched` are the clusters that this process launched or worked on: they are this run's, whatever tags
     and ledger say later. `in_launch`: a launch has begun, and it is not known yet that it went well.
+    `existing` names a cluster that is used in place of a launch; it is never one of `launched`.
     """
 
     scope: Scope
@@ -59,6 +77,7 @@ class ClusterWork:
     phase_log: PhaseLog
     plan: StepPlan
     shape: ClusterShape | None
+    existing: ExistingCluster
     # The launch settings of this attempt in place of the pipeline's own.
     alternative: dict[str, Any] = field(default_factory=dict, init=False)
     launched: list[str] = field(default_factory=list, init=False)
@@ -82,8 +101,11 @@ class ClusterWork:
 
     def _run_playbook(self, row: phases.Phase, then: phases.Phase | None) -> bool:
         context, ledger = self.scope.context, self.scope.ledger
+        if row.launches and self.existing.is_named:
+            return self._attach()[1]
         self.in_launch = row.launches
-        arguments = self.arguments + (["-e", json.dumps(self.alternative)] if self.alternative else [])
+        given = self.alternative | (self._launched_steps() if row.launches else {})
+        arguments = self.arguments + (["-e", json.dumps(given)] if given else [])
         supervision = Supervision(
             reporter=self.reporter,
             stop=context.stop,
@@ -104,6 +126,27 @@ class ClusterWork:
         self._release(cluster)
         return changed
 
+    @property
+    def _ends_by_itself(self) -> bool:
+        return self.shape is not None and not self.shape.keep_alive and not self.existing.is_named
+
+    def _launched_steps(self) -> dict[str, Any]:
+        """Return the variable that names the steps of a launch whose cluster ends by itself."""
+        return {LAUNCHED_STEPS: self.plan.to_launch} if self._ends_by_itself else {}
+
+    def _attach(self) -> tuple[Cluster, bool]:
+        """Use the existing cluster; return it, and whether the run did not before."""
+        context = self.scope.context
+        cluster, is_new = existing.attach(context, self.existing, self.identity, self.scope.ledger)
+        self.result.cluster_id = cluster.id
+        if is_new:
+            self.reporter.line(f"{existing.described(cluster, self.existing)}: not launched, and it stays")
+        if cluster.state not in states.CLUSTER_UP:
+            interval = self.limits.interval_seconds
+            limits = Waiting(timeout_seconds=self.deadline.seconds_left(), interval_seconds=interval)
+            cluster = launch.wait_until_up(context, cluster.id, limits)
+        return cluster, is_new
+
     def _release(self, cluster: Cluster) -> None:
         """Take back the hold of a cluster that an earlier command left for debugging."""
         if self.shape is not None and cluster.tags.get(tags.HELD_UNTIL):
@@ -116,10 +159,15 @@ class ClusterWork:
         self.result.cluster_id = cluster_id
 
     def _find_cluster(self) -> Cluster:
+        if self.existing.is_named:
+            return self._attach()[0]
         if self.result.cluster_id is None:
             names = (self.identity.environment, self.identity.pipeline, self.identity.run_id)
             found = finding.only(self.scope.context, *names, lambda _: self.scope.ledger)
-            self._works_on(found.id)
+            if found.name == name_of(self.identity):
+                self._works_on(found.id)
+            # Else one that the run shares, by its ledger.
+            self.result.cluster_id = found.id
             return found
         return clusters.shown(self.scope.context, self.result.cluster_id)
 
@@ -160,6 +208,10 @@ class ClusterWork:
         try:
             if not self.plan.selection.adds:
                 return self._of_last_tries(wanted)
+            if self._ends_by_itself:
+                # It may have ended by now.
+                cluster, _ = self._of_last_tries(wanted)
+                return cluster, self.plan.on(cluster.id, wanted)
             cluster = self._find_cluster()
             if first_seen:
                 self.reporter.line(descriptions.describe_change(cluster))
@@ -175,7 +227,9 @@ class ClusterWork:
         tries = [one.cluster_id for one in run.steps if one.name in names and one.step_id] if run else []
         if not tries:
             raise ClusterNotFoundError(f"the run has no step {', '.join(sorted(names))}")
-        self._works_on(tries[-1])
+        if run is not None and not run.shares(tries[-1]):
+            self._works_on(tries[-1])
+        self.result.cluster_id = tries[-1]
         cluster = clusters.shown(self.scope.context, tries[-1])
         return cluster, [Decision(one, runs=True, why="it was added") for one in wanted]
 
@@ -194,9 +248,9 @@ class ClusterWork:
             needs=self.plan.needs,
             request=self.plan.selection.request,
             leaves=leaves,
-            adds=self.plan.selection.adds,
+            adds=self.plan.selection.adds and not self._ends_by_itself,
             # Where the cluster stays, its steps must not go on unseen.
-            cancels=not self.plan.ends or self.limits.hold_seconds > 0,
+            cancels=not self.plan.ends or self.limits.hold_seconds > 0 or self.existing.is_named,
             # The time of a step that is not waited for is nobody's to keep.
             phase=step_terms.no_phase if leaves else self.phase_log.phase,
             explain=self.explain,

@@ -13,7 +13,7 @@ from kiln.emr.waiting import Waiting
 from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
 from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
-from kiln.runs import attempts, step_terms
+from kiln.runs import attempts, step_terms, tables
 from kiln.runs.cluster_work import ClusterWork
 from kiln.runs.deadline import Deadline
 from kiln.runs.outcome import Outcome
@@ -21,6 +21,7 @@ from kiln.runs.phase_log import PhaseLog
 from kiln.runs.result import Result
 from kiln.runs.scope import Scope
 from kiln.runs.step_plan import StepPlan
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ class Execution:
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
     kill: Kill = step_terms.nothing
+    existing: ExistingCluster = field(default_factory=ExistingCluster)
     result: Result = field(init=False)
     scope: Scope = field(init=False)
     outcome: Outcome = field(init=False)
@@ -76,6 +78,7 @@ class Execution:
     work: ClusterWork = field(init=False)
     # The command was refused before its first effect.
     _is_refused: bool = field(default=False, init=False)
+    _has_failed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty result."""
@@ -114,6 +117,7 @@ class Execution:
             phase_log=self.phase_log,
             plan=self.plan,
             shape=self.shape,
+            existing=self.existing,
         )
 
     def run(self) -> Result:
@@ -123,6 +127,7 @@ class Execution:
             self.scope.use(self.context.within(self.limits.run_seconds))
         error = caught(self._all_attempts)
         self.playbooks.close()
+        self._has_failed = error is not None
         ending = _unconfirmed(caught(self._end_clusters)) if self._ends(error) else None
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
@@ -156,6 +161,7 @@ class Execution:
         self._bound_cost()
         if self._leaves_nothing():
             self.reporter.line("all steps of this run are complete: nothing to do")
+            self._register_tables()
             return
         stages = self.selection.stages
         for place, stage in enumerate(stages, 1):
@@ -166,6 +172,15 @@ class Execution:
             # After an error or a signal the cluster ends first: its ledger may take minutes to answer.
             if not self.scope.context.stop.event.is_set():
                 self._write_phases()
+        self._register_tables()
+
+    def _register_tables(self) -> None:
+        """Register the tables of the steps that are complete, also of those that an earlier command ran."""
+        complete = (one.name for one in self.result.steps if one.state == "COMPLETED")
+        steps = tables.of_complete(self.selection.steps, complete)
+        if steps:
+            effects = self.scope.context.effects
+            self.phase_log.timed(tables.PHASE, lambda: tables.register(effects, steps, self.reporter.line))
 
     def _bound_cost(self) -> None:
         """End this attempt when the run has used its node hours."""
@@ -272,9 +287,13 @@ class Execution:
             interval_seconds=self.limits.interval_seconds,
         )
         launched = self.work.launched
-        ended = terminate.end_run(self.scope.context, self.identity, self.scope.ledger, waiting, launched)
+        if self.shape and not self.shape.keep_alive and launched and not self._has_failed:
+            terminate.wait_for_own_end(self.scope.context, launched[-1], waiting)
+        ended = terminate.end_run(
+            self.scope.context, self.identity, self.scope.ledger, waiting, launched, kill=self.kill
+        )
         if not ended:
-            self.reporter.line("no cluster of this run is live")
+            self.reporter.line("no cluster of this run's own is live")
         elif self.result.cluster_id is None:
             self.result.cluster_id = ended[-1].id
         return bool(ended)

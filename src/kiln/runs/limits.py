@@ -29,10 +29,11 @@ def of_end(settings: Ending) -> Limits:
 
 
 def of_run(settings: Driver) -> Limits:
-    """Return the limits of a run."""
+    """Return the limits of a run. An existing cluster stays without a hold."""
+    is_kept = settings.kiln_after_failure == "keep" and not settings.emr_cluster_existing.is_named
     return msgspec.structs.replace(
         of_end(settings),
         run_seconds=settings.kiln_run_timeout_seconds,
         step_seconds=settings.kiln_step_timeout_seconds,
-        hold_seconds=settings.kiln_hold_seconds if settings.kiln_after_failure == "keep" else 0,
+        hold_seconds=settings.kiln_hold_seconds if is_kept else 0,
     )

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiln.emr import existing
 from kiln.errors import AwsError, PreflightError, UnreachableError, UsageError
+from kiln.identity import Identity
 from kiln.ledger import store
 from kiln.phases import Need
 from kiln.runs import model_repo_checks
@@ -150,6 +152,14 @@ def check_vault(root: Path, environment: str, sources: Sequence[Source]) -> None
         )
 
 
+def check_existing(subject: Subject) -> None:
+    """Raise ClusterNotFoundError unless the existing cluster that the settings name may be used."""
+    wanted, asked = subject.driver.emr_cluster_existing, subject.question
+    if wanted.is_named:
+        run = Identity(environment=asked.environment, pipeline=asked.pipeline, run_id=asked.run_id or "")
+        existing.find(subject.effects, wanted, run)
+
+
 def check_packer() -> None:
     """Raise PreflightError when there is no Packer on the PATH."""
     if shutil.which("packer") is None:
@@ -174,4 +184,5 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((Need.PACKER,), lambda _: check_packer()),
     ((), lambda one: check_account(one.effects)),
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
+    ((), check_existing),
 )

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 
 
 def completed(
-    selected: Selection, steps: Sequence[StepSettings], run: Run | None, cluster_id: str | None
+    selected: Selection,
+    steps: Sequence[StepSettings],
+    run: Run | None,
+    cluster_id: str | None,
+    before_steps: Sequence[phases.Phase],
 ) -> Selection:
     """Return the selection with all that its steps need and that is not there.
 
-    `steps` are the pipeline's, `cluster_id` is the run's usable cluster. On one that is not ready everything
-    before the steps is done first; steps whose results were lost with an earlier cluster run again. Steps
-    that have never been complete do not: somebody has decided to go on without them.
+    `steps` are the pipeline's, `before_steps` its phases before them; `cluster_id` names the run's usable
+    cluster. On one that is not ready everything before the steps is done first; steps whose results were lost
+    with an earlier cluster run again. Steps that have never been complete do not: somebody has decided to go
+    on without them.
     """
-    before = [] if _is_ready(run, cluster_id) else [SelectedPhase(row) for row in phases.BEFORE_STEPS]
+    is_ready = _is_ready(run, cluster_id, before_steps[-1])
+    before = [] if is_ready else [SelectedPhase(row) for row in before_steps]
     lost = _lost(selected, steps, run, cluster_id)
     if not before and not lost:
         return selected
@@ -45,14 +51,13 @@ def completed(
     )
 
 
-def _is_ready(run: Run | None, cluster_id: str | None) -> bool:
-    """Return whether the last phase before the steps has ended well on the run's present cluster."""
+def _is_ready(run: Run | None, cluster_id: str | None, row: phases.Phase) -> bool:
+    """Return whether the last phase before the steps, `row`, has ended well on the run's present cluster."""
     last = run.attempts[-1] if run and run.attempts else None
     if run is None or last is None or cluster_id is None or last.cluster_id != cluster_id:
         return False
-    name = phases.BEFORE_STEPS[-1].name
     return any(
-        one.name == name and one.status == "ok" and one.ended_at > last.intent_at for one in run.phases
+        one.name == row.name and one.status == "ok" and one.ended_at > last.intent_at for one in run.phases
     )
 
 

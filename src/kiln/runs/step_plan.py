@@ -41,12 +41,15 @@ class StepPlan:
     resumes: bool = False
     # Steps that run also when they are complete.
     again: frozenset[str] = field(init=False)
+    # The steps that a launch has to run when its cluster ends by itself.
+    to_launch: list[str] = field(init=False)
     # Decisions that were shown: the same one, made before the launch and on the cluster, is shown once.
     _shown: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Begin with what the command line asks for."""
         self.again = self.selection.again
+        self.to_launch = [one.name for one in self.selection.steps]
 
     @property
     def needs(self) -> Needs:
@@ -84,6 +87,7 @@ class StepPlan:
             whole=self.selection.whole,
         )
         self._refuse(decisions)
+        self.to_launch = [one.settings.name for one in decisions if one.runs]
         if not self.selection.whole:
             return False
         self._show(decisions)

@@ -34,6 +34,8 @@ _COMMON = frozenset(
     {"ds", "pipeline", "run_id", "kiln_checkout", "kiln_cache_dir", "kiln_state_dir", "kiln_cluster_id"}
     | {secret_references.KEY}
 )
+# Variables of which the check of secrets knows all there is to know.
+_SECRET_KEYS = frozenset({secret_references.KEY, secret_references.DEPLOY_KEY})
 # What is also read without Ansible, and so may hold no template: src/kiln_airflow makes DAGs of it.
 _LITERALS = frozenset({"dag"})
 # Ansible's own namespace: connection variables.
@@ -139,23 +141,13 @@ class Rules(NamedTuple):
 
 
 def _examine(source: files.Source, key: str, value: Any, rules: Rules, found: Problems) -> None:
-    """Add what is wrong with one variable to `found`: its name, or else everything about its value."""
+    """Add what is wrong with one variable to `found`: its name, its secrets, or else its value."""
     place = source.at(names.below("", key))
-    before = len(found.found)
-    with found.collecting():
-        _check_name(source, key, rules)
-    if len(found.found) > before:
+    if not found.passes(lambda: _check_name(source, key, rules)):
         return
-    with found.collecting():
-        if key == secret_references.KEY:
-            secret_references.references(value, place)
-            return
-        if key == secret_references.DEPLOY_KEY:
-            secret_references.deploy_key(value, place)
-            return
-        if key == notification_rows.KEY and not is_open(value):
-            notification_rows.check_secrets(value, place)
-        secret_references.check_absent(key, value, place)
+    # Later checks quote the value, which is not shown when it may be a secret.
+    if not found.passes(lambda: _check_secrets(key, value, place)) or key in _SECRET_KEYS:
+        return
     for where, what in literal_secrets.found_in(names.below("", key), value):
         text = f"{source.at(where)}: {where} holds {what} in plain text (its value is not shown)"
         found.add(UsageError(text, fix=literal_secrets.FIX))
@@ -166,6 +158,19 @@ def _examine(source: files.Source, key: str, value: Any, rules: Rules, found: Pr
     elif key in rules.options:
         with found.collecting():
             _check_kind(source, key, value, rules.options[key])
+
+
+def _check_secrets(key: str, value: Any, place: str) -> None:
+    """Raise UsageError, which never shows the value, unless secrets are referred to as they may be."""
+    if key == secret_references.KEY:
+        secret_references.references(value, place)
+        return
+    if key == secret_references.DEPLOY_KEY:
+        secret_references.deploy_key(value, place)
+        return
+    if key == notification_rows.KEY and not is_open(value):
+        notification_rows.check_secrets(value, place)
+    secret_references.check_absent(key, value, place)
 
 
 def _check_model_repo(sources: Sequence[files.Source]) -> None:

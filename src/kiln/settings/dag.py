@@ -22,8 +22,16 @@ AirflowId = Annotated[
 DatedUri = Annotated[
     str,
     Meta(
-        pattern=r"^s3://[^/\n{}]+/(?:[^\n{}]|\{date\})+\Z",
+        pattern=r"^s3://(?:[^/\n{}]|\{environment\})+/(?:[^\n{}]|\{date\}|\{environment\})+\Z",
         title="an address like s3://bucket/{date}/_SUCCESS",
+    ),
+]
+AssetUri = Annotated[
+    str,
+    Meta(
+        # Airflow's documentation, "Asset definitions": ASCII, and no scheme `airflow`.
+        pattern=r"^(?!airflow:)[a-z][a-z0-9+.-]{0,30}://[!-z|~]{1,1000}\Z",
+        title="an address like s3://bucket/table",
     ),
 ]
 Name = Annotated[str, Meta(pattern=names.PATTERN, title=names.WORDS)]
@@ -41,7 +49,10 @@ class WaitFor(Model, frozen=True, kw_only=True):
     ] = 0
     object: Annotated[
         DatedUri | None,
-        doc("Object in S3, s3://bucket/key; {date} is the data's date, * and ? are those of a shell."),
+        doc(
+            "Object in S3, s3://bucket/key; {date} is the data's date, {environment} the run's environment, "
+            "* and ? are those of a shell."
+        ),
     ] = None
     connection: Annotated[AirflowId, doc("Airflow's connection to that account.")] = "aws_default"
 
@@ -57,6 +68,16 @@ class Dag(Model, frozen=True, kw_only=True):
             "that of the interval's beginning."
         ),
     ] = None
+    schedule_assets: Annotated[
+        tuple[AssetUri, ...],
+        doc(
+            "Assets (in Airflow 2: datasets). A run begins when all of them have been updated, in place of a "
+            "schedule; its date is that of the day on which it begins."
+        ),
+    ] = ()
+    assets: Annotated[
+        tuple[AssetUri, ...], doc("Assets that a run has updated when all of it has succeeded.")
+    ] = ()
     start_date: Annotated[date, doc("The first interval begins here, YYYY-MM-DD.")] = date(2026, 1, 1)
     timezone: Annotated[Line, doc("Time zone of schedule and dates, such as Europe/Berlin.")] = "UTC"
     catchup: Annotated[bool, doc("Run intervals that have passed since start_date, too.")] = False
@@ -87,6 +108,6 @@ class Dag(Model, frozen=True, kw_only=True):
     deferrable: Annotated[bool, doc("Steps wait in Airflow's triggerer and hold no slot of a worker.")] = (
         False
     )
-    poll_interval_seconds: Annotated[DagSeconds, doc("Pause between two looks of a wait.")] = 30
+    poll_interval_seconds: Annotated[DagSeconds, doc("Pause between two checks of a wait.")] = 30
     owner: Annotated[Line, doc("Owner of the tasks, as Airflow shows it.")] = "kiln"
     tags: Annotated[tuple[Tag, ...], doc("Tags of the DAG besides `kiln`.")] = ()

@@ -13,9 +13,11 @@ from msgspec import Meta
 
 from kiln.settings import names
 from kiln.settings.dag import Dag
+from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.fields import Count, Model, S3Uri, Seconds, Text, Words, doc
+from kiln.settings.glue_tables import Table
 from kiln.settings.notification_model import Notification
-from kiln.settings.step_kinds import Script, SparkJob, Streaming
+from kiln.settings.step_kinds import CheckData, Script, SparkJob, Streaming
 
 # docs/aws_facts.md 2.8.
 MOST_BOOTSTRAP_ACTIONS = 16
@@ -46,6 +48,9 @@ class StepSettings(Model, frozen=True, kw_only=True):
     ] = None
     script: Annotated[Script | None, doc("An executable script that runs on the master.")] = None
     streaming: Annotated[Streaming | None, doc("A Hadoop Streaming job.")] = None
+    check_data: Annotated[
+        CheckData | None, doc("A check of Parquet files: columns, nulls, numbers of rows.")
+    ] = None
     jar: Annotated[str, doc("Any other jar, as EMR takes it, such as command-runner.jar.")] = ""
     args: Annotated[
         tuple[str, ...],
@@ -86,9 +91,21 @@ class StepSettings(Model, frozen=True, kw_only=True):
         tuple[S3Uri, ...],
         doc("S3 prefixes that the step fills. Their sizes and any metrics.json there go into the result."),
     ] = ()
+    tables: Annotated[
+        tuple[Table, ...],
+        doc(
+            "Tables of the Glue Data Catalog, for Athena and Spark, registered when the step has ended well."
+        ),
+    ] = ()
 
 
 Market = Literal["ON_DEMAND", "SPOT"]
+# InstanceGroupConfig of botocore's model of EMR; percentages are for instance fleets only.
+BidPrice = Annotated[
+    str,
+    Meta(pattern=r"^(?:[0-9]{1,4}(?:\.[0-9]{1,3})?)?\Z", title='dollars an hour as text, like "0.08"'),
+    doc("Most dollars an hour for one spot instance of the group, as text; empty for the on-demand price."),
+]
 
 
 class Alternative(Model, frozen=True, kw_only=True):
@@ -135,6 +152,16 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     master_market: Annotated[Market, doc("How the master is bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
     core_market: Annotated[Market, doc("How the core nodes are bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
     task_market: Annotated[Market, doc("How the task nodes are bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"
+    master_bid_price: BidPrice = ""
+    core_bid_price: BidPrice = ""
+    task_bid_price: BidPrice = ""
+    keep_alive: Annotated[
+        bool,
+        doc(
+            "Keep the cluster when it has no step to run. Without that its steps are part of the launch, and "
+            "EMR ends it after the last one."
+        ),
+    ] = True
     ebs_root_volume_size_gb: Annotated[
         Count, doc("Size of each node's root volume, in GiB; 0 for the release's own size.")
     ] = 0
@@ -235,6 +262,7 @@ class Driver(Access, frozen=True, kw_only=True):
     ds: Text
     kiln_environment: Text
     kiln_owner: Text
+    emr_cluster_existing: ExistingCluster = ExistingCluster()
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
     kiln_hold_seconds: HoldSeconds = 1800
     kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 2

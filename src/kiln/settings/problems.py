@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kiln.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Problems:
@@ -32,6 +32,14 @@ class Problems:
                 self.add(one)
         except UsageError as error:
             self.add(error)
+
+    def passes(self, check: Callable[[], object]) -> bool:
+        """Make a check; keep the error that it raises, and return whether it raised none."""
+        with self.collecting():
+            check()
+            return True
+        # The same error may have been found before: whether the list has grown says nothing.
+        return False
 
     def raise_any(self) -> None:
         """Raise all that was found as one error, if anything was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,11 +16,15 @@ from kiln.errors import UsageError
 from kiln.settings import (
     check,
     cluster_software,
+    existing_cluster,
+    existing_cluster_check,
     files,
     inventories,
+    keep_alive,
     lock_file,
     model,
     names,
+    node_work,
     notification_rows,
     step_jars,
     step_needs,
@@ -28,6 +33,7 @@ from kiln.settings import (
 )
 from kiln.settings.fields import Model
 from kiln.settings.problems import Problems
+from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,6 +126,14 @@ def _examined_steps(
         shape, driver.steps, _places(applications, answer, sources)(applications)
     ):
         found.add(error)
+    at_existing = _places(existing_cluster.KEY, answer, sources)(existing_cluster.KEY)
+    for error in existing_cluster_check.problems(driver.emr_cluster_existing, driver.steps, at_existing):
+        found.add(error)
+    at_keep_alive = _places(keep_alive.KEY, answer, sources)(keep_alive.KEY)
+    with found.collecting():
+        work = node_work.keys(driver, sources)
+        for error in keep_alive.problems(driver, shape, work, at_keep_alive):
+            found.add(error)
     with found.collecting():
         step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
     with found.collecting():
@@ -131,7 +145,8 @@ def _examined_steps(
 def step_terms(driver: model.Driver) -> step_jars.Terms:
     """Return what the kinds of a pipeline's steps depend on."""
     repo = driver.model_repo_name if driver.model_repo_url else ""
-    return step_jars.Terms(driver.aws_region, repo, driver.spark_packages_allowed)
+    programs = catalogue.folder(driver.kiln_state_uri, driver.kiln_environment)
+    return step_jars.Terms(driver.aws_region, repo, driver.spark_packages_allowed, programs)
 
 
 def part(question: Question, kind: type[M]) -> M:
@@ -269,13 +284,12 @@ def _examined(
             continue
         value, lax = answer.values[key], key in as_text
         at = _places(key, answer, sources)
-        if key == notification_rows.KEY:
-            before = len(found.found)
-            with found.collecting():
-                notification_rows.check_secrets(value, at(key))
-            if len(found.found) > before:
-                is_wrong = True
-                continue
+        # What comes after it quotes the value.
+        if key == notification_rows.KEY and not found.passes(
+            partial(notification_rows.check_secrets, value, at(key))
+        ):
+            is_wrong = True
+            continue
         wanted = check.SHAPES.get(key, field.type)
         problems = typed.problems(value, wanted, label="settings", key=key, lax=lax)
         for problem in problems:

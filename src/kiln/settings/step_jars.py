@@ -6,32 +6,41 @@ Facts: docs/aws_facts.md 3.1 (command-runner.jar, script-runner.jar); options of
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from kiln.errors import UsageError
+from kiln.settings import glue_tables
 from kiln.settings.fields import Scalar, text_of
 from kiln.settings.problems import Problems
 from kiln.settings.typed import shown
+from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kiln.settings.model import StepSettings
-    from kiln.settings.step_kinds import SparkJob, Streaming
+    from kiln.settings.step_kinds import CheckData, SparkJob, Streaming
 
 COMMAND_RUNNER = "command-runner.jar"
 MODELS = "/opt/kiln/models"
 _S3 = "s3://"
+_DAY = re.compile(r".*/[^/=]+=[0-9]{4}-[0-9]{2}-[0-9]{2}/?")
 
 
 class Terms(NamedTuple):
-    """What a kind needs to know. `repo` is the model repo's name; empty: the pipeline has none."""
+    """What a kind needs to know. `repo` is the model repo's name; empty: the pipeline has none.
+
+    `programs` is the folder of S3 with Kiln's own programs (kiln.step_programs.catalogue).
+    """
 
     region: str
     repo: str = ""
     packages_allowed: bool = False
+    programs: str = ""
 
 
 class _Step(NamedTuple):
@@ -93,6 +102,21 @@ def _streaming(job: Streaming, step: _Step) -> list[str]:  # noqa: ARG001  # the
     return [*words, "-output", job.output, *job.args]
 
 
+def _check_data(job: CheckData, step: _Step) -> list[str]:
+    if job.days_before and not _DAY.fullmatch(job.path):
+        raise UsageError(
+            f"{step.place}.days_before is {job.days_before}, and the path {shown(job.path)} names no day",
+            fix="let the path end with …/date=YYYY-MM-DD/, or leave days_before out",
+        )
+    spec = msgspec.to_builtins(job)
+    del spec["conf"]
+    spec["source_options"] = {name: text_of(value) for name, value in job.source_options.items()}
+    # The driver runs on the master: the report and what is wrong stand in the step's own log.
+    words = ["spark-submit", "--deploy-mode", "client", *_pairs("--conf", job.conf)]
+    program = catalogue.address(step.terms.programs, catalogue.CHECK_DATA)
+    return [*words, program, json.dumps(spec, sort_keys=True, separators=(",", ":"))]
+
+
 def _pairs(flag: str, values: Mapping[str, Scalar]) -> list[str]:
     return [word for name, value in values.items() for word in (flag, f"{name}={text_of(value)}")]
 
@@ -111,10 +135,11 @@ def _script_runner(region: str) -> str:
 
 
 class Kind(NamedTuple):
-    """A row of the table: the jar in a region, and the arguments."""
+    """A row of the table: the jar in a region, the arguments, and what the step fills besides `outputs`."""
 
     jar: Callable[[str], str]
     args: Callable[[Any, _Step], list[str]]
+    outputs: Callable[[Any], tuple[str, ...]] = lambda _: ()
 
 
 KINDS: dict[str, Kind] = {
@@ -122,6 +147,9 @@ KINDS: dict[str, Kind] = {
     "command": Kind(lambda _: COMMAND_RUNNER, lambda words, _: list(words)),
     "script": Kind(_script_runner, lambda job, step: [step.file(job.path, "path"), *job.args]),
     "streaming": Kind(lambda _: COMMAND_RUNNER, _streaming),
+    "check_data": Kind(
+        lambda _: COMMAND_RUNNER, _check_data, lambda job: (job.report,) if job.report else ()
+    ),
 }
 
 
@@ -143,6 +171,7 @@ def resolved(
 
 
 def _resolved(step: StepSettings, terms: Terms, place: str) -> StepSettings:
+    glue_tables.check(step.tables, f"{place} ({step.name})")
     named = [kind for kind in KINDS if getattr(step, kind) is not None]
     named += ["jar"] if step.jar else []
     if len(named) != 1:
@@ -156,6 +185,10 @@ def _resolved(step: StepSettings, terms: Terms, place: str) -> StepSettings:
             f"{place} ({step.name}).args belongs to jar, and the step has {named[0]}",
             fix=f"move them into {named[0]}",
         )
-    args = kind.args(getattr(step, named[0]), _Step(f"{place} ({step.name}).{named[0]}", terms))
+    job = getattr(step, named[0])
+    args = kind.args(job, _Step(f"{place} ({step.name}).{named[0]}", terms))
+    outputs = tuple(dict.fromkeys((*step.outputs, *kind.outputs(job))))
     empty = dict.fromkeys(KINDS)
-    return msgspec.structs.replace(step, jar=kind.jar(terms.region), args=tuple(args), **empty)
+    return msgspec.structs.replace(
+        step, jar=kind.jar(terms.region), args=tuple(args), outputs=outputs, **empty
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from kiln.settings.fields import Model, Scalar, Text, doc
+from kiln.settings.fields import ColumnName, ColumnType, Count, Model, S3Uri, Scalar, Text, doc
 
 # `\Z`: for Python `$` also stands before a newline at the end.
 _FILE = r"^(?:s3://[^/\s]+/[^,\x00-\x1f]+|(?!s3:)/?[^:/,\x00-\x1f][^:,\x00-\x1f]*|)\Z"
@@ -26,6 +26,7 @@ _Option = Annotated[
 _Package = Annotated[
     str, Meta(pattern=r"^[\w.-]+:[\w.-]+:[\w.-]+\Z", title="Maven coordinates, group:artifact:version")
 ]
+_Share = Annotated[float, Meta(ge=0, le=1)]
 _ARGS = doc("Its arguments. Never a secret: the API shows them to everybody who may read.")
 
 
@@ -76,3 +77,43 @@ class Streaming(Model, frozen=True, kw_only=True):
         msgspec.field(default_factory=dict)
     )
     args: Annotated[tuple[str, ...], doc("Further arguments of hadoop-streaming.")] = ()
+
+
+class CheckData(Model, frozen=True, kw_only=True):
+    """A check of Parquet files, by a Spark program that Kiln gives to the cluster."""
+
+    path: Annotated[Text, doc("The folder with the files, s3://…/date=2026-11-20/ or hdfs:///….")]
+    columns: Annotated[
+        dict[ColumnName, ColumnType],
+        doc("All columns with their types, as in `bigint`; a missing, another or a further one fails."),
+    ] = msgspec.field(default_factory=dict)
+    null_share: Annotated[
+        dict[str, _Share],
+        doc("Highest share of nulls, 0 to 1, of each column named; `*`: of every other column."),
+    ] = msgspec.field(default_factory=dict)
+    least_rows: Annotated[Count, doc("Lowest number of rows.")] = 1
+    most_rows: Annotated[Count | None, doc("Highest number of rows; none without it.")] = None
+    days_before: Annotated[
+        int,
+        Meta(ge=0, le=31),
+        doc("With how many days before, in folders beside …/date=YYYY-MM-DD, the rows are compared."),
+    ] = 0
+    row_change: Annotated[
+        float, Meta(ge=0), doc("By which share the rows may differ from the mean of those days.")
+    ] = 0.5
+    source: Annotated[
+        str, doc("What the files were made of: it must have as many rows as they have, with `set_aside`.")
+    ] = ""
+    source_format: Annotated[Literal["csv", "json", "parquet"], doc("Format of the source.")] = "csv"
+    source_options: Annotated[
+        dict[_Option, Scalar], doc("Options of Spark's reader of the source; without any CSV has a header.")
+    ] = msgspec.field(default_factory=lambda: {"header": True})
+    set_aside: Annotated[
+        str, doc("Folder of text files with the rows that the job has set aside, a row a line.")
+    ] = ""
+    report: Annotated[
+        S3Uri | None, doc("Folder for the report, metrics.json; it becomes part of the run's result.")
+    ] = None
+    conf: Annotated[dict[_Property, Scalar], doc("Spark properties of the check, name to value.")] = (
+        msgspec.field(default_factory=dict)
+    )

@@ -34,21 +34,17 @@ _MARKETS = {
     for group, role in _GROUPS.items()
     for market, value in {"on_demand": "ON_DEMAND", "spot.bid_price": "SPOT"}.items()
 }
+_BIDS = {f"{_NEW}{group}.aws_market.spot.bid_price": f"{role}_bid_price" for group, role in _GROUPS.items()}
 _JOB = ("job_name", "class", "s3_jar_path", "spark_conf", "args")
 _LOGS = "logs are in S3 (emr_cluster_log_uri), and `kiln logs -f` follows them"
 # Known fields that no setting takes, and why.
 _NOTES = {
     "region": "the region is the environment's (aws_region)",
-    f"{_EXISTING}cluster_id": "each run launches a cluster of its own",
     f"{_NEW}name": "a cluster is named after environment, pipeline and run",
     f"{_NEW}master_instance.instance_count": "there is exactly one master",
     f"{_NEW}visible_to_all_users": "EMR ignores it: all users of the account see a cluster",
     "s3_log_details.log_group_name": _LOGS,
     "s3_log_details.log_stream_name": _LOGS,
-    **{
-        f"{_NEW}{group}.aws_market.spot.bid_price": "the limit is the on-demand price: there is no bid"
-        for group in _GROUPS
-    },
 }
 
 
@@ -74,7 +70,11 @@ def pipeline_of(text: str, label: str, name: str | None = None) -> Imported:
     step = {"name": job, "spark": _spark(fields, label)}
     cluster = {setting: fields[field] for field, setting in _SETTINGS.items() if field in fields}
     cluster |= {setting: value for field, (setting, value) in _MARKETS.items() if field in fields}
-    cluster.setdefault("applications", ["Spark"])
+    cluster |= {setting: str(fields[field]) for field, setting in _BIDS.items() if field in fields}
+    if f"{_EXISTING}cluster_id" in fields:
+        cluster["existing"] = {"id": fields[f"{_EXISTING}cluster_id"]}
+    else:
+        cluster.setdefault("applications", ["Spark"])
     values = {f"emr_cluster_{setting}": value for setting, value in cluster.items()}
     return Imported(name or job, {**values, "steps": [step]}, _notes(fields))
 
@@ -87,7 +87,7 @@ def name_of(text: str) -> str:
 
 
 def _notes(fields: dict[str, Any]) -> list[str]:
-    known = {*_SETTINGS, *_MARKETS, *_JOB, *_NOTES}
+    known = {*_SETTINGS, *_MARKETS, *_JOB, *_NOTES, f"{_EXISTING}cluster_id"}
     notes = [f"{field} is not imported: {why}" for field, why in _NOTES.items() if field in fields]
     unknown = [field for field in fields if field not in known]
     return [*notes, *(f"{shown(field)} is not imported: it is unknown" for field in unknown)]

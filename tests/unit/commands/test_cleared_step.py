@@ -53,7 +53,7 @@ def test_a_cleared_step_runs_again_alone_on_a_new_cluster_which_stays(world: Com
     assert added(world)[2:] == [("j-0002", "sd")]
     assert world.aws.live() == ["j-0002"]
     names = [one.name for one in world.remembered("r1").phases]
-    assert names[-4:] == ["launch", "provision", "deploy", "sd"]
+    assert names[-3:] == ["launch", "provision", "sd"]
 
 
 def test_a_retry_of_a_cleared_step_does_not_run_it_once_more(world: Commands) -> None:
@@ -97,7 +97,7 @@ def test_a_cluster_that_a_killed_try_has_only_launched_is_made_ready(world: Comm
     do(world, "launch")
     assert world.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
     assert added(world)[2:] == [("j-0002", "sd")]
-    assert [one.name for one in world.remembered("r1").phases][-3:] == ["provision", "deploy", "sd"]
+    assert [one.name for one in world.remembered("r1").phases][-3:] == ["launch", "provision", "sd"]
 
 
 def test_another_runs_cluster_keeps_a_cleared_step_from_launching(world: Commands) -> None:

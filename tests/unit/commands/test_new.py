@@ -212,6 +212,7 @@ def test_a_sundial_task_on_a_new_cluster_becomes_a_pipeline(
         "emr_cluster_core_count": 2,
         "emr_cluster_master_market": "ON_DEMAND",
         "emr_cluster_core_market": "SPOT",
+        "emr_cluster_core_bid_price": "0.07",
         "steps": [
             {
                 "name": "my_job_name1",
@@ -227,7 +228,6 @@ def test_a_sundial_task_on_a_new_cluster_becomes_a_pipeline(
     said = capsys.readouterr().err
     for field in (
         "region",
-        "bid_price",
         "visible_to_all_users",
         "log_group_name",
         "master_instance.instance_c",
@@ -236,11 +236,12 @@ def test_a_sundial_task_on_a_new_cluster_becomes_a_pipeline(
     assert "retries is not imported: it is unknown" in said
 
 
-def test_a_sundial_task_on_an_existing_cluster_names_what_is_not_imported() -> None:
+def test_a_sundial_task_on_an_existing_cluster_names_that_cluster() -> None:
     imported = sundial.pipeline_of(task(EXISTING), "task.json")
     assert imported.name == "my_job_name1"
-    assert imported.values["emr_cluster_applications"] == ["Spark"]
-    assert [note for note in imported.notes if note.startswith("emr_cluster.existing_emr_cluster.cluster_id")]
+    assert imported.values["emr_cluster_existing"] == {"id": "j-123ABC456DEF9"}
+    assert "emr_cluster_applications" not in imported.values
+    assert not [note for note in imported.notes if "cluster_id" in note]
 
 
 def test_a_definition_without_its_outer_braces_is_read_too() -> None:

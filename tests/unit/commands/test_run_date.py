@@ -17,6 +17,7 @@ from kiln.exit_codes import ExitCode
 from kiln.runs import preflight
 from kiln.runs.step_parts import Part
 from kiln.settings import resolve
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from kiln.commands.job import Job
@@ -50,6 +51,7 @@ class Driver:
             kiln_most_node_hours=0,
             kiln_after_failure="terminate",
             model_repo_url="",
+            emr_cluster_existing=ExistingCluster(),
             emr_node_os_packages=("jq",),
             emr_node_python_requirements="",
             model_repo_branch="",

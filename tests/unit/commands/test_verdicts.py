@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,11 @@ def test_the_end_of_a_pipeline_without_a_run_is_no_running_run(
 ) -> None:
     def session(arguments: object) -> SimpleNamespace:
         return SimpleNamespace(
-            arguments=arguments, root=None, stop=world.context.stop, context=lambda _: world.context
+            arguments=arguments,
+            root=None,
+            stop=world.context.stop,
+            context=lambda _: world.context,
+            refusals_sent=nullcontext,
         )
 
     monkeypatch.setattr(run, "Session", session)

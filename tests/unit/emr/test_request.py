@@ -79,3 +79,19 @@ def test_a_cluster_without_core_nodes_has_a_master_only() -> None:
 def test_a_root_volume_has_the_releases_own_size_unless_one_is_set() -> None:
     assert "EbsRootVolumeSize" not in launch_request(IDENTITY, shape(), NOW)
     assert launch_request(IDENTITY, shape(ebs_root_volume_size_gb=50), NOW)["EbsRootVolumeSize"] == 50
+
+
+def test_each_group_on_spot_has_its_own_price_and_others_have_none() -> None:
+    wanted = shape(
+        task_count=1,
+        core_market="SPOT",
+        core_bid_price="0.07",
+        task_market="SPOT",
+        master_bid_price="1.5",
+    )
+    groups = launch_request(IDENTITY, wanted, NOW)["Instances"]["InstanceGroups"]
+    assert [(one["Market"], one.get("BidPrice")) for one in groups] == [
+        ("ON_DEMAND", None),
+        ("SPOT", "0.07"),
+        ("SPOT", None),
+    ]

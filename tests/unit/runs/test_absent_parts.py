@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from kiln.errors import UsageError
 from kiln.phases import Need
 from kiln.runs import absent_parts, selection
+from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.files import Source
 from kiln.settings.model import StepSettings
 
@@ -17,7 +19,12 @@ SECRET = [Source("f.yml", {"node_secrets_values": {"a": "{{ vault_a }}"}})]
 
 
 def driver(**settings: Any) -> Any:
-    nothing = {"emr_node_os_packages": (), "emr_node_python_requirements": "", "model_repo_url": ""}
+    nothing = {
+        "emr_node_os_packages": (),
+        "emr_node_python_requirements": "",
+        "model_repo_url": "",
+        "emr_cluster_existing": ExistingCluster(),
+    }
     return SimpleNamespace(**nothing | settings)
 
 
@@ -42,9 +49,42 @@ def test_a_phase_without_work_is_left_out(
     assert names([], sources, **settings) == ["launch", *more, "load", "terminate"]
 
 
+def test_a_launch_task_of_airflow_leaves_out_what_has_no_work() -> None:
+    assert names(["launch", "provision", "deploy"], []) == ["launch"]
+    assert names(["launch", "provision", "deploy"], SECRET) == ["launch", "deploy"]
+
+
 def test_a_phase_that_is_asked_for_by_name_stays() -> None:
     assert names(["provision", "deploy"], []) == ["provision", "deploy"]
 
 
 def test_a_run_without_them_needs_no_nodes_over_ssh() -> None:
     assert not absent_parts.without(selection.make([], STEPS), driver(), []).needs(Need.NODES)
+
+
+WITH_WORK = {"emr_node_os_packages": ("jq",), "model_repo_url": "git@h:x"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        ({}, []),
+        ({"provision": True}, ["provision"]),
+        ({"deploy": True}, ["deploy"]),
+        ({"provision": True, "deploy": True}, ["provision", "deploy"]),
+    ],
+)
+def test_an_existing_cluster_is_changed_only_when_its_setting_says_so(
+    asked: dict[str, bool], more: list[str]
+) -> None:
+    wanted = ExistingCluster(id="j-1", provision=asked.get("provision", False), deploy="deploy" in asked)
+    assert names([], [], emr_cluster_existing=wanted, **WITH_WORK) == ["launch", *more, "load", "terminate"]
+    by_action = names(["launch", "provision", "deploy"], [], emr_cluster_existing=wanted, **WITH_WORK)
+    assert by_action == ["launch", *more]
+
+
+def test_an_action_of_which_nothing_is_left_on_an_existing_cluster_is_refused() -> None:
+    wanted = ExistingCluster(id="j-1", deploy=True)
+    with pytest.raises(UsageError, match="provision: the cluster of emr_cluster_existing is used as it is"):
+        names(["provision"], [], emr_cluster_existing=wanted, **WITH_WORK)
+    assert names(["deploy"], [], emr_cluster_existing=wanted, **WITH_WORK) == ["deploy"]

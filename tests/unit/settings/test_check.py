@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -161,7 +163,7 @@ def test_every_role_option_that_the_driver_also_knows_has_the_same_type() -> Non
     kinds = {"str": str, "int": int, "bool": bool, "list": tuple, "dict": dict, "float": float}
     options = check.role_options(CHECKOUT)
     for name, field in model.variables(model.ClusterShape, model.CLUSTER_PREFIX).items():
-        if name in options and not name.endswith("_market"):  # one of two words
+        if name in options and not name.endswith(("_market", "_bid_price")):  # words of a form
             example = {str: "text", int: 100, bool: True, tuple: (), dict: {}, float: 1.5}[
                 kinds[options[name]]
             ]
@@ -250,3 +252,18 @@ def test_an_extra_variable_that_is_no_yaml_is_not_shown(root: Path, argument: st
         error = refused(root, extra)
         assert "is not valid YAML" in error.message
         assert "canary" not in error.message + error.fix
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"kiln_notifications": "https://chat.example/canary"},
+        {"kiln_notifications": [{"name": "chat", "kind": "webhook", "url": ["canary"]}]},
+        {"model_repo_deploy_key": ["canary"]},
+    ],
+)
+def test_a_wrong_reference_to_a_secret_is_one_error_that_does_not_show_it(root: Path, setting: Any) -> None:
+    error = refused(root, json.dumps(setting))
+    assert "its value is not shown" in error.message
+    assert error.details == ()
+    assert "canary" not in f"{error.message}{error.fix}"

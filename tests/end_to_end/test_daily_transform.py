@@ -1,0 +1,111 @@
+"""daily_transform on a real cluster: job, check, table, and the line about what fails; a job in Java."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+from local_world import CHECKOUT, DATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_world import Finished, World
+
+RUN = ("--run-id", f"daily-{uuid4().hex[:8]}")
+DATA = "kiln-local-data"
+DAY = f"daily/clicks/date={DATE}/"
+BAD_DAY = "2026-11-19"
+HEADER = "time,user,page,seconds"
+USERS: dict[str, Any] = {
+    "name": "users",
+    "spark": {"jar": f"s3://{DATA}/code/clicks.jar", "class": "com.example.clicks.PagesByUser"},
+}
+
+
+def kiln(world: World, actions: str, *more: str, **variables: Any) -> Finished:
+    small = {"emr_cluster_core_count": 1, **variables}
+    return world.kiln(
+        "run", "daily_transform", actions, "--env", "local", *RUN, "-e", json.dumps(small), *more
+    )
+
+
+def upload(world: World, day: str, lines: list[str]) -> None:
+    body = "\n".join(lines).encode() + b"\n"
+    for name, content in {"part-1.csv": body, "_SUCCESS": b""}.items():
+        world.session.client("s3").put_object(Bucket=DATA, Key=f"clicks/{day}/{name}", Body=content)
+
+
+def rows_below(world: World, prefix: str) -> list[dict[str, Any]]:
+    found = {key: body for key, body in world.objects(DATA).items() if key.startswith(prefix)}
+    return [
+        row
+        for key, body in found.items()
+        if key.endswith(".parquet")
+        for row in pq.read_table(io.BytesIO(body)).to_pylist()
+    ]
+
+
+def built_jar(folder: Path) -> Path:
+    project = shutil.copytree(CHECKOUT / "examples/java_job", folder / "java_job")
+    built = subprocess.run(
+        ["mvn", "-B", "-q", "-f", project / "pom.xml", "package"], check=False, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return project / "target/clicks.jar"
+
+
+def test_a_day_is_transformed_checked_and_registered_and_what_fails_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    lines = [f"{DATE}T10:00:{number:02},u{number % 3},/p{number},{number}.5" for number in range(30)]
+    upload(world, DATE, [HEADER, *lines])
+    good = kiln(world, "launch,transform,check", "--date", DATE)
+    assert good.code == 0, good.said
+    assert len(rows_below(world, DAY)) == 30
+    assert all(".zstd." in key for key in world.objects(DATA) if key.startswith(DAY) and "parquet" in key)
+    glue = world.session.client("glue")
+    table = glue.get_table(DatabaseName="kiln_local", Name="clicks")["Table"]
+    assert [one["Name"] for one in table["StorageDescriptor"]["Columns"]] == HEADER.split(",")
+    (partition,) = glue.get_partitions(DatabaseName="kiln_local", TableName="clicks")["Partitions"]
+    assert partition["StorageDescriptor"]["Location"] == f"s3://{DATA}/{DAY}"
+
+    upload(world, BAD_DAY, [f"{HEADER},country", f"{BAD_DAY}T10:00:00,u,/x,1,de"])
+    changed = kiln(world, "transform", "--date", BAD_DAY, "--again")
+    assert changed.code == 14, changed.said
+    assert changed.result["cause"]["headline"].startswith(
+        "exited with status 6: daily_transform: the columns of s3"
+    )
+    assert f"clicks/date={BAD_DAY}" not in " ".join(world.objects(DATA))
+
+    failed = kiln(
+        world,
+        "check",
+        "--date",
+        DATE,
+        "--again",
+        daily_transform_columns={"time": "timestamp", "user": "string"},
+    )
+    assert failed.code == 14, failed.said
+    assert failed.result["cause"]["kind"] == "data_check"
+    assert failed.result["cause"]["headline"] == (
+        f"check_data: s3://{DATA}/{DAY} fails: column page is not declared; column seconds is not declared"
+    )
+    assert (
+        glue.get_table(DatabaseName="kiln_local", Name="clicks")["Table"]["StorageDescriptor"]
+        == (table["StorageDescriptor"])
+    )
+
+    world.session.client("s3").upload_file(str(built_jar(tmp_path)), DATA, "code/clicks.jar")
+    job = {**USERS["spark"], "args": [f"s3://{DATA}/{DAY}", f"s3://{DATA}/users/date={DATE}/"]}
+    java = kiln(world, "users", "--date", DATE, steps=[USERS | {"spark": job}])
+    assert java.code == 0, java.said
+    users = sorted(rows_below(world, f"users/date={DATE}/"), key=lambda row: str(row["user"]))
+    assert users == [{"user": f"u{number}", "clicks": 10, "pages": 10} for number in range(3)]
+
+    assert kiln(world, "terminate").code == 0
