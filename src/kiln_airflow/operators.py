@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kiln_airflow import commands, links
+from kiln_airflow.replaced import Hold
 from kiln_airflow.triggers import StepTrigger
 from kiln_airflow.versions import (
     AirflowException,
     AirflowFailException,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     BashOperator,
 )
@@ -36,6 +39,7 @@ class KilnOperator(BashOperator):
     operator_extra_links = links.LINKS
 
     env: dict[str, str]
+    _hold: Hold | None = None
 
     def __init__(self, *, bash_command: str, env: dict[str, str], **kwargs: Any) -> None:
         super().__init__(bash_command=bash_command, env=env, append_env=True, **kwargs)
@@ -48,7 +52,23 @@ class KilnOperator(BashOperator):
         """Run the command; return its result. Raises what Airflow's states are made of."""
         return self._call(context)
 
+    def on_kill(self) -> None:
+        """End the command, unless Airflow runs the task again: the next try waits for it, and attaches."""
+        if self._is_run_again():
+            self.log.info("Airflow runs this task again: the command goes on, and the next try waits for it")
+        else:
+            super().on_kill()
+
+    def _is_run_again(self) -> bool:
+        command = self.subprocess_hook.sub_process
+        # Also called for a time-out, which is the task's own end. Without a command nothing is lost.
+        is_timeout = isinstance(sys.exception(), AirflowTaskTimeout)
+        if is_timeout or self._hold is None or command is None or command.poll() is not None:
+            return False
+        return self._hold.is_lost()
+
     def _call(self, context: Any, more: Mapping[str, str] = MappingProxyType({})) -> Any:
+        self._hold = Hold(context["ti"])
         # A folder of this task's own, as BashOperator does: the current one is nobody's.
         done = self.subprocess_hook.run_command(
             command=["bash", "-c", self.bash_command], env=self.get_env(context) | dict(more), cwd=self.cwd

@@ -32,7 +32,12 @@ def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluste
     # In the middle of cdd the scheduler dies, which would end the tasks of other runs, too.
     world.wait_for_step(DAG, RUN, "cdd")
     world.api.until(lambda: world.api.running() == [(DAG, RUN)], explain=world.api.running)
+    first = world.task_process("cdd", RUN)
     world.airflow.restart_scheduler()
+    # Airflow begins the task again, and ends the process that had it: the command of that one goes on.
+    api.until(lambda: api.tasks(DAG, RUN)["cdd"]["try_number"] == 2)
+    api.until(lambda: not first.exists(), explain=lambda: api.states(DAG, RUN))
+    assert world.steps(cluster)["cdd"] == "RUNNING"
     world.box.advance(HOUR)
     assert api.wait_for_run(DAG, RUN) == "success"
     assert api.tasks(DAG, RUN)["launch"]["try_number"] == 2

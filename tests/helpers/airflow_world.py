@@ -92,6 +92,10 @@ class AirflowWorld:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def task_process(self, task: str, run: str) -> Path:
+        """Return the folder in /proc of the Airflow process that has a task, the parent of Kiln's command."""
+        return Path("/proc") / str(_parent(min(_commands(task, run))))
+
     def scheduler_pid(self) -> int:
         """Return the process id of the scheduler, whose children run the tasks."""
         return self.airflow.processes["scheduler"].pid
