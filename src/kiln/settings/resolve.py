@@ -16,6 +16,7 @@ from kiln.errors import UsageError
 from kiln.settings import (
     check,
     cluster_software,
+    dag_check,
     existing_cluster,
     existing_cluster_check,
     files,
@@ -128,6 +129,8 @@ def _examined_steps(
         found.add(error)
     at_existing = _places(existing_cluster.KEY, answer, sources)(existing_cluster.KEY)
     for error in existing_cluster_check.problems(driver.emr_cluster_existing, driver.steps, at_existing):
+        found.add(error)
+    for error in dag_check.problems(driver.dag, _places(dag_check.KEY, answer, sources)):
         found.add(error)
     at_keep_alive = _places(keep_alive.KEY, answer, sources)(keep_alive.KEY)
     with found.collecting():
