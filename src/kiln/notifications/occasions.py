@@ -47,7 +47,7 @@ def of_result(
 ) -> Occasion:
     """Return what is said about the end of a command that did these phases; none of them: the whole run."""
     cause = result.cause or {}
-    lines = tuple(filter(None, (cause.get("headline", ""), result.message)))
+    lines = tuple(dict.fromkeys(filter(None, (cause.get("headline", ""), result.message))))
     facts = Facts(
         identity=_identity(result.environment, result.pipeline, result.run_id),
         what=what(caller, names),

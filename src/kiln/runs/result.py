@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kiln import phases
 from kiln.emr.states import Verdict
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Result(msgspec.Struct, kw_only=True):
     message: str = ""
     fix: str = ""
     details: list[str] = []
-    # Why a step or a launch failed: kind, headline, advice (kiln.diagnosis.cause).
+    # Why a step or a launch failed: kind, headline, advice. The kind of a step's is one of
+    # kiln.diagnosis.known_causes, a launch's its failure class.
     cause: dict[str, str] | None = None
     cluster_id: str | None = None
     cluster_state: str | None = None
@@ -79,6 +81,9 @@ class Result(msgspec.Struct, kw_only=True):
         self.failure_class = failure.failure_class.value
         self.message, self.fix = failure.message + before, failure.fix
         self.details = self.details or list(failure.details)
+        if self.cause is None and self.phase == phases.LAUNCH.name and first is not None:
+            kind = first.failure_class.value
+            self.cause = {"kind": kind, "headline": first.message, "advice": first.fix}
 
     def give_up(self, error: KilnError, settings: dict[str, Any]) -> None:
         """Begin anew after an attempt that failed: what it did is no part of the outcome."""

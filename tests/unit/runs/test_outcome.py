@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from run_world import STEPS, World
 
+from kiln.errors import LaunchError, NotTerminatedError
+from kiln.failure_classes import FailureClass
 from kiln.runs import selection
 from kiln.runs.outcome import Outcome
 from kiln.runs.result import Result, StepResult
@@ -41,3 +43,19 @@ def test_an_optional_step_may_fail() -> None:
 def test_a_run_without_steps_is_no_failure() -> None:
     result = concluded()
     assert (result.verdict, result.exit_code, result.failure_class) == ("no_step", 0, "")
+
+
+def failed_launch() -> Result:
+    """Return the result of a run whose launch failed, and whose cluster could not be ended."""
+    world = World()
+    result = Result(environment="local", pipeline="model_building", run_id="r1", phase="launch")
+    launch = LaunchError("no spot capacity", fix="use on demand", failure_class=FailureClass.CAPACITY)
+    ending = NotTerminatedError("cluster j-1 is RUNNING")
+    outcome = Outcome(Scope(world.context, world.ledger), selection.make([], STEPS), result)
+    return outcome.conclude(launch, ending)
+
+
+def test_the_cause_of_a_failed_launch_is_in_the_result() -> None:
+    result = failed_launch()
+    assert result.cause == {"kind": "capacity", "headline": "no spot capacity", "advice": "use on demand"}
+    assert result.message == "cluster j-1 is RUNNING (before that: no spot capacity)"
