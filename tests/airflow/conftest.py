@@ -1,6 +1,7 @@
 """One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters.
 
-Runs that end by themselves begin before the first test and go on side by side; the tests name them by marks.
+Runs begin before the first test and go on side by side; the tests name them by marks. What moves the clock of
+the hollow clusters goes on beside the tests, one after the other.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ if TYPE_CHECKING:
     from message_sinks import HttpSink, SmtpSink
 
 RELEASE, DAYS = "--airflow", "--backfill-days"
-RUN_MARK, BACKFILL_MARK = "airflow_run", "airflow_backfill"
+RUN_MARK, BACKFILL_MARK, CLOCK_MARK = "airflow_run", "airflow_backfill", "airflow_clock"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the release of Airflow, and the days of a backfill (half a minute each)."""
     parser.addoption(RELEASE, choices=list(RELEASES), default=AIRFLOW_3.name, help="release of Airflow")
-    parser.addoption(DAYS, type=int, default=4, help=f"days of the backfill, at most {MOST_DAYS}")
+    parser.addoption(DAYS, type=int, default=3, help=f"days of the backfill, at most {MOST_DAYS}")
 
 
 @pytest.fixture(scope="session")
 def days(request: pytest.FixtureRequest) -> int:
     """Return how many days a backfill has."""
-    return int(request.config.getoption(DAYS, 4))
+    return int(request.config.getoption(DAYS, 3))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +114,7 @@ def world(
     (dags / "hollow").symlink_to(hollow.dags)
     home = Home(folder / "home", dags, folder / "plugins", free_port())
     home.folder.mkdir()
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as clock:
         # The account is made while Airflow starts.
         account = threads.submit(make_local_account, MESSAGES, SEED, DATE, {})
         with LocalAirflow(release, home, settings=SCHEDULING[release.name]) as airflow:
@@ -127,4 +128,8 @@ def world(
                 api.trigger(*run)
             for dag, at_once in _of_marks(request.session.items, BACKFILL_MARK):
                 api.begin_backfill(dag, f"2026-01-{MOST_DAYS - days + 1:02}", LAST_DAY, at_once)
-            yield AirflowWorld(airflow, api, Box(os.environ["AWS_ENDPOINT_URL"]), session, hollow, *sinks[1:])
+            box = Box(os.environ["AWS_ENDPOINT_URL"])
+            made = AirflowWorld(airflow, api, box, session, session.client("emr"), hollow, *sinks[1:])
+            for (done,) in _of_marks(request.session.items, CLOCK_MARK):
+                made.on_clock[done] = clock.submit(done, made)
+            yield made

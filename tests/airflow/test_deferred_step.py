@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from airflow_pipelines import HOUR
 
 if TYPE_CHECKING:
@@ -12,11 +13,18 @@ if TYPE_CHECKING:
 DAG, RUN = "deferred", "waiting"
 
 
-def test_a_deferred_step_waits_in_the_triggerer_and_is_judged_when_it_has_ended(world: AirflowWorld) -> None:
+def wait_in_the_triggerer(world: AirflowWorld) -> str:
+    """Begin the run, and let its step end once it is deferred; return the cluster."""
     world.api.trigger(DAG, RUN)
     world.api.wait_for_task(DAG, RUN, "sd", {"deferred"})
     cluster = world.wait_for_step(DAG, RUN, "sd")
     world.box.advance(10 * HOUR)
+    return cluster
+
+
+@pytest.mark.airflow_clock(wait_in_the_triggerer)
+def test_a_deferred_step_waits_in_the_triggerer_and_is_judged_when_it_has_ended(world: AirflowWorld) -> None:
+    cluster = world.after(wait_in_the_triggerer)
     assert world.api.wait_for_run(DAG, RUN) == "success"
     assert world.steps(cluster) == {"sd": "COMPLETED"}
     result = world.api.result(DAG, RUN, "sd")

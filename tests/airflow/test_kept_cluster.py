@@ -8,27 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow_world import LIVE
 
-from kiln.emr.tags import HELD_UNTIL
-
 if TYPE_CHECKING:
     from airflow_world import AirflowWorld
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _begun(world: AirflowWorld) -> None:
-    """Begin the runs; not with all others: when a test moves the clock by hours, EMR ends idle clusters."""
-    for dag, run in (("broken", "keeps"), ("kept", "leftover")):
-        world.api.trigger(dag, run, {"terminate": False})
-
-
+@pytest.mark.airflow_run("broken", "keeps", {"terminate": False})
 def test_with_terminate_switched_off_the_cluster_stays_and_the_mail_says_how_to_end_it(
     world: AirflowWorld,
 ) -> None:
     assert world.api.wait_for_run("broken", "keeps") == "failed"
     assert world.api.states("broken", "keeps")["terminate"] == "skipped"
     (cluster,) = world.clusters("broken", "keeps", "WAITING")
-    described = world.session.client("emr").describe_cluster(ClusterId=cluster["Id"])["Cluster"]
-    assert HELD_UNTIL in {tag["Key"] for tag in described["Tags"]}
+    assert world.held_until(cluster["Id"])
     (kept,) = [mail for mail in world.mails("keeps") if "kept" in mail.subject]
     assert "kiln ssh broken --env local --run-id keeps" in kept.text
     assert "kiln run broken terminate --env local --run-id keeps" in kept.text
@@ -36,12 +27,12 @@ def test_with_terminate_switched_off_the_cluster_stays_and_the_mail_says_how_to_
     assert world.clusters("broken", "keeps", "TERMINATED")
 
 
+@pytest.mark.airflow_run("kept", "leftover", {"terminate": False})
 def test_one_sweep_after_its_expiry_nothing_is_left_of_a_run_that_nobody_ended(world: AirflowWorld) -> None:
     assert world.api.wait_for_run("kept", "leftover") == "success"
     # EMR may have ended it already: a hold is an idle time-out, too.
     (cluster,) = world.clusters("kept", "leftover")
-    described = world.session.client("emr").describe_cluster(ClusterId=cluster["Id"])["Cluster"]
-    held_until = {tag["Key"]: tag["Value"] for tag in described["Tags"]}[HELD_UNTIL]
-    world.api.until(lambda: datetime.now(UTC) > datetime.fromisoformat(held_until))
+    held_until = datetime.fromisoformat(world.held_until(cluster["Id"]))
+    world.api.until(lambda: datetime.now(UTC) > held_until)
     world.hollow.kiln("reap", "--env", "local", "--yes")
     assert world.clusters("kept", "leftover", *LIVE) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from airflow_pipelines import HOUR
 from airflow_world import LIVE
 
@@ -13,11 +14,9 @@ if TYPE_CHECKING:
 DAG, RUN = "crashes", "crashing"
 
 
-def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluster(
-    world: AirflowWorld,
-) -> None:
+def lose_workers_and_the_scheduler(world: AirflowWorld) -> str:
+    """Begin the run, and kill what runs its tasks, one process after the other; return the cluster."""
     api = world.api
-    # Not begun with the others: the first kill must come before the launch has ended.
     api.trigger(DAG, RUN)
     # In the middle of the launch: the worker and Kiln's command die together.
     api.until(lambda: bool(world.clusters(DAG, RUN, *LIVE)), explain=lambda: api.states(DAG, RUN))
@@ -29,9 +28,9 @@ def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluste
         lambda: api.tasks(DAG, RUN)["sd"]["try_number"] == 2 and api.states(DAG, RUN)["sd"] == "running"
     )
     world.box.advance(HOUR)
-    # In the middle of cdd the scheduler dies, which would end the tasks of other runs, too.
+    # In the middle of cdd the scheduler dies. Tasks of other runs would be begun again, too.
     world.wait_for_step(DAG, RUN, "cdd")
-    world.api.until(lambda: world.api.running() == [(DAG, RUN)], explain=world.api.running)
+    api.until(lambda: api.running() == [(DAG, RUN)], explain=api.running)
     first = world.task_process("cdd", RUN)
     world.airflow.restart_scheduler()
     # Airflow begins the task again, and ends the process that had it: the command of that one goes on.
@@ -39,6 +38,14 @@ def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluste
     api.until(lambda: not first.exists(), explain=lambda: api.states(DAG, RUN))
     assert world.steps(cluster)["cdd"] == "RUNNING"
     world.box.advance(HOUR)
+    return cluster
+
+
+@pytest.mark.airflow_clock(lose_workers_and_the_scheduler)
+def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluster(
+    world: AirflowWorld,
+) -> None:
+    api, cluster = world.api, world.after(lose_workers_and_the_scheduler)
     assert api.wait_for_run(DAG, RUN) == "success"
     assert api.tasks(DAG, RUN)["launch"]["try_number"] == 2
     (only,) = world.clusters(DAG, RUN)

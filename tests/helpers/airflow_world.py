@@ -8,12 +8,17 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import policy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from kiln.emr.tags import HELD_UNTIL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     import boto3
     from airflow_api import AirflowApi
     from hollow_checkout import HollowCheckout
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
     from emrbox.pytest_plugin import Box
 
+Found = TypeVar("Found")
 LIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
 POOL = "kiln"
 
@@ -41,20 +47,34 @@ class AirflowWorld:
     api: AirflowApi
     box: Box
     session: boto3.Session
+    # Made once: threads share a client, and cannot share a session.
+    emr: Any
     hollow: HollowCheckout
     smtp: SmtpSink
     webhook: HttpSink
+    # What moves the clock of the hollow clusters, and goes on beside the tests.
+    on_clock: dict[Callable[[AirflowWorld], Any], Future[Any]] = field(default_factory=dict)
+
+    def after(self, done: Callable[[AirflowWorld], Found]) -> Found:
+        """Wait for the function that a test's mark `airflow_clock` names; return what it returns."""
+        found: Found = self.on_clock[done].result()
+        return found
+
+    def held_until(self, cluster_id: str) -> str:
+        """Return until when a cluster is held, by its tag."""
+        described = self.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+        return str({tag["Key"]: tag["Value"] for tag in described["Tags"]}[HELD_UNTIL])
 
     def clusters(self, pipeline: str, run: str, *states: str) -> list[dict[str, Any]]:
         """Return the clusters of one run; of all states, or of some."""
         wanted: Any = {"ClusterStates": list(states)} if states else {}
-        pages = self.session.client("emr").get_paginator("list_clusters").paginate(**wanted)
+        pages = self.emr.get_paginator("list_clusters").paginate(**wanted)
         found = [dict(cluster) for page in pages for cluster in page["Clusters"]]
         return [one for one in found if str(one["Name"]).endswith(f"-{pipeline}-{run}")]
 
     def steps(self, cluster_id: str) -> dict[str, str]:
         """Return the steps of a cluster, name -> state. Two of one name fail the test."""
-        found = self.session.client("emr").list_steps(ClusterId=cluster_id)["Steps"]
+        found = self.emr.list_steps(ClusterId=cluster_id)["Steps"]
         states: dict[str, str] = {step["Name"]: step["Status"]["State"] for step in found}
         assert len(states) == len(found), found
         return states
