@@ -45,7 +45,6 @@ def main() -> int:
     )
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    machine.touch_memory()
     wheels = site.wheels(CACHE)
     with running_box() as (box, _), tempfile.TemporaryDirectory(prefix="kiln-bench-") as folder:
         account = box.open_account(hollow=False)

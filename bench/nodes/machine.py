@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
 import re
@@ -14,20 +13,8 @@ from nodes.figures import Machine
 from nodes.site import CHECKOUT, python_of
 
 _GIB = 2**30
-# The part of the free memory that is used once; the rest is for what runs meanwhile.
-_TOUCHED = 0.75
 # By environment of scripts/setup --bench: the package whose version counts.
 _TOOLS = {"mitogen": "mitogen", "pyinfra": "pyinfra", "asyncssh": "asyncssh"}
-
-
-def touch_memory() -> None:
-    """Use most of the free memory once. A virtual machine gets each page from its host at first use, slowly.
-
-    Without it who writes most files first pays for all: unpacking 292 MB took from 0.7 to 6 s here.
-    """
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    mmap.mmap(-1, int(free * _TOUCHED), flags=flags).close()
 
 
 def describe() -> Machine:
