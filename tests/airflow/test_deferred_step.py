@@ -22,7 +22,7 @@ def wait_in_the_triggerer(world: AirflowWorld) -> str:
     return cluster
 
 
-@pytest.mark.airflow_clock(wait_in_the_triggerer)
+@pytest.mark.airflow_clock.with_args(wait_in_the_triggerer)
 def test_a_deferred_step_waits_in_the_triggerer_and_is_judged_when_it_has_ended(world: AirflowWorld) -> None:
     cluster = world.after(wait_in_the_triggerer)
     assert world.api.wait_for_run(DAG, RUN) == "success"

@@ -41,7 +41,7 @@ def lose_workers_and_the_scheduler(world: AirflowWorld) -> str:
     return cluster
 
 
-@pytest.mark.airflow_clock(lose_workers_and_the_scheduler)
+@pytest.mark.airflow_clock.with_args(lose_workers_and_the_scheduler)
 def test_one_run_survives_the_loss_of_workers_and_of_the_scheduler_on_one_cluster(
     world: AirflowWorld,
 ) -> None:
