@@ -64,9 +64,7 @@ def kiln(checkout: HollowCheckout, *arguments: str) -> Finished:
     return finished(child, HANG_SECONDS)
 
 
-def test_days_run_two_at_a_time_each_on_a_cluster_of_its_own(
-    world: World, checkout: HollowCheckout
-) -> None:
+def test_days_run_two_at_a_time_each_on_a_cluster_of_its_own(world: World, checkout: HollowCheckout) -> None:
     def run(day: str) -> Finished:
         return kiln(
             checkout, "run", "daily", "--env", "local", "--date", day, "--run-id", f"day-{day}-{SUITE}"
