@@ -53,6 +53,29 @@ options:
     required: true
 """
 
+    SSH = r"""
+options:
+  ssh:
+    description:
+      - How the master of an existing cluster is reached. When steps end before their time there, their YARN
+        applications are killed over it.
+      - Without it they are left; in cluster mode they outlive the process of their step.
+    type: dict
+    suboptions:
+      user:
+        description: User of the nodes.
+        type: str
+        required: true
+      private_key_file:
+        description: File with the private key; empty for what the SSH agent holds.
+        type: str
+        default: ""
+      proxy_command:
+        description: ssh's ProxyCommand; empty for none.
+        type: str
+        default: ""
+"""
+
     WAITING = r"""
 options:
   poll_interval_seconds:

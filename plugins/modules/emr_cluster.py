@@ -254,6 +254,7 @@ attributes:
 extends_documentation_fragment:
   - kiln.account
   - kiln.ledger
+  - kiln.ssh
   - kiln.waiting
 """
 

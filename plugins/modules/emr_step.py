@@ -333,6 +333,7 @@ attributes:
 extends_documentation_fragment:
   - kiln.account
   - kiln.ledger
+  - kiln.ssh
   - kiln.waiting
 """
 

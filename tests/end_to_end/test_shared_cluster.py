@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -169,25 +170,54 @@ def run_ids(*names: str) -> tuple[str, ...]:
     return tuple(f"{name}-{uuid4().hex[:8]}" for name in names)
 
 
-@pytest.mark.parametrize("way", ["cancel", "SIGTERM"])
-def test_a_run_that_is_stopped_takes_its_application_with_it_and_its_neighbour_finishes(
-    hub: Hub, way: str
-) -> None:
-    stopped, neighbour = run_ids("stopped", "neighbour")
-    first, second = hub.start(stopped, job(stopped)), hub.start(neighbour, job(neighbour))
-    until(lambda: hub.is_marked(stopped, "half") and hub.is_marked(neighbour, "half"), first, second)
-    if way == "cancel":
-        which = ("--env", "local", "--run-id", stopped)
-        done = hub.world.kiln("cancel", "model_building", *which, "-o", "json")
-        assert done.code == 0, done.said
-    else:
-        first.terminate()
-    ended = finished(first)
-    assert ended.code == (CANCELLED if way == "cancel" else INTERRUPTED_BY_TERM), ended.said
-    assert hub.steps(stopped) == [(f"main (local/model_building/{stopped})", "CANCELLED")]
+def cancel(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> int:
+    done = hub.world.kiln("cancel", "model_building", "--env", "local", "--run-id", run_id, "-o", "json")
+    assert done.code == 0, done.said
+    return finished(driver).code
+
+
+def send_sigterm(_: Hub, __: str, driver: subprocess.Popen[str]) -> int:
+    driver.terminate()
+    return finished(driver).code
+
+
+def terminate(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> int:
+    """Kill the driver, which can do nothing any more, and run the action."""
+    os.killpg(driver.pid, signal.SIGKILL)
+    finished(driver)
+    done = hub.world.kiln("run", "model_building", "terminate", "--env", "local", "--run-id", run_id)
+    assert done.code == 0, done.said
+    return driver.returncode
+
+
+def terminate_by_hand(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> int:
+    os.killpg(driver.pid, signal.SIGKILL)
+    finished(driver)
+    done = hub.world.playbook("terminate", "-e", "pipeline=model_building", "-e", f"run_id={run_id}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return driver.returncode
+
+
+STOPS = {
+    cancel: CANCELLED,
+    send_sigterm: INTERRUPTED_BY_TERM,
+    terminate: -signal.SIGKILL,
+    terminate_by_hand: -signal.SIGKILL,
+}
+
+
+def test_whatever_stops_a_run_takes_its_application_with_it_and_its_neighbour_finishes(hub: Hub) -> None:
+    (neighbour,) = run_ids("neighbour")
+    second = hub.start(neighbour, job(neighbour))
+    for stop, code in STOPS.items():
+        (stopped,) = run_ids("stopped")
+        first = hub.start(stopped, job(stopped))
+        until(partial(hub.is_marked, stopped, "half"), first, second)
+        assert stop(hub, stopped, first) == code
+        assert hub.steps(stopped) == [(f"main (local/model_building/{stopped})", "CANCELLED")]
+    until(lambda: hub.is_marked(neighbour, "half"), second)
     assert hub.steps(neighbour) == [(f"main (local/model_building/{neighbour})", "RUNNING")]
-    # The cluster may have run others before.
-    assert hub.applications()[-2:] == ["KILLED", "RUNNING"]
+    assert hub.applications() == [*(["KILLED"] * len(STOPS)), "RUNNING"]
     hub.mark(neighbour, "go")
     hub.mark(neighbour, "end")
     assert finished(second).code == 0

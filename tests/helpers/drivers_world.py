@@ -20,6 +20,7 @@ from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
+    from kiln.aws.effects import Cluster, Step
     from kiln.ledger.locks import Lock
     from kiln.ledger.schema import Run
     from kiln.runs.result import Result
@@ -41,6 +42,8 @@ class Drivers:
         self.aws = FakeAws(self.clock)
         self.reported: list[str] = []
         self.existing = ExistingCluster()
+        # The steps whose YARN applications were killed, as `CLUSTER RUN/STEP`.
+        self.killed: list[str] = []
 
     def context(self) -> Context:
         chance = random.Random(1)  # noqa: S311  # jitter
@@ -54,7 +57,12 @@ class Drivers:
             work=work,
             limits=ENDING,
             most=most,
+            kill=self.kill,
         )
+
+    def kill(self, _context: Context, cluster: Cluster, step: Step) -> str:
+        self.killed.append(f"{cluster.id} {step.run}/{step.name}")
+        return "was killed in YARN"
 
     def enter(self, run_id: str, work: Work = WHOLE, most: int | None = 1) -> AtWork:
         return self.arrival(run_id, work, most).enter()
@@ -73,6 +81,7 @@ class Drivers:
             arguments=[],
             explain=lambda *_: None,
             existing=self.existing,
+            kill=self.kill,
         )
 
     def run(self, run_id: str, actions: str | None = None, most: int = 1) -> Result:

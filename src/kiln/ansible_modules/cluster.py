@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice, phases, run_ids
+from kiln.ansible_modules import reach
 from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.step_rows import step_rows
 from kiln.ansible_modules.working import at_work, release_lock
@@ -25,6 +26,8 @@ from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.model import MOST_BOOTSTRAP_ACTIONS, ClusterShape, StepSettings
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from kiln.ansible_modules.options import Options
     from kiln.aws.context import Context
 
@@ -70,8 +73,7 @@ def _present(context: Context, module: Any) -> Options:
         known = launch.attached(context, identity, ledger)
         found, changed = known, known is None
     else:
-        most = 0 if options["allow_second"] else 1
-        with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
+        with _launching(context, ledger, options) as (own, own_ledger):
             if shape.join_action:
                 shared_in_s3.publish_program(own.effects, place)
             found, changed = launch.launch(own, identity, shape, own_ledger, steps)
@@ -107,8 +109,7 @@ def _use_existing(context: Context, module: Any, wanted: ExistingCluster, identi
         known = existing.recorded(context, ledger.read())
         found, changed = known or existing.find(context.effects, wanted, identity), known is None
     else:
-        most = 0 if options["allow_second"] else 1
-        with at_work(context, ledger, _work(), limits=_waiting(options), most=most) as (own, own_ledger):
+        with _launching(context, ledger, options) as (own, own_ledger):
             found, changed = existing.attach(own, wanted, identity, own_ledger)
             if options["wait"] and found.state not in states.CLUSTER_UP:
                 shared = sharing(own, options, identity.environment)
@@ -133,8 +134,17 @@ def _with_join_action(shape: ClusterShape, place: shared_in_s3.Place, identity: 
     return msgspec.structs.replace(shape, bootstrap_actions=(*shape.bootstrap_actions, own))
 
 
-def _work() -> Work:
-    return Work([phases.LAUNCH.name], begins_anew=True)
+def _launching(
+    context: Context, ledger: Ledger, options: Options
+) -> AbstractContextManager[tuple[Context, Ledger]]:
+    return at_work(
+        context,
+        ledger,
+        Work([phases.LAUNCH.name], begins_anew=True),
+        limits=_waiting(options),
+        most=0 if options["allow_second"] else 1,
+        kill=reach.killer(options),
+    )
 
 
 def _refuse_second(context: Context, identity: Identity) -> None:
@@ -175,8 +185,9 @@ def _absent(context: Context, module: Any) -> Options:
     if module.check_mode:
         found = terminate.would_end(context, identity, ledger, _waiting(options))
     else:
-        found = tuple(terminate.end_run(context, identity, ledger, _waiting(options)))
-        release_lock(context, ledger, _waiting(options))
+        limits, kill = _waiting(options), reach.killer(options)
+        found = tuple(terminate.end_run(context, identity, ledger, limits, kill=kill))
+        release_lock(context, ledger, limits)
     if not found:
         return {"changed": False, "cluster": {}}
     diff = {

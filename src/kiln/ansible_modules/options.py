@@ -17,6 +17,16 @@ _ACCOUNT_OPTIONS: Options = {
     "aws_config_file": {"type": "path", "default": ""},
 }
 _STATE_OPTIONS: Options = {"state_uri": {"type": "str", "required": True}}
+_SSH_OPTIONS: Options = {
+    "ssh": {
+        "type": "dict",
+        "options": {
+            "user": {"type": "str", "required": True},
+            "private_key_file": {"type": "str", "default": "", "no_log": False},
+            "proxy_command": {"type": "str", "default": ""},
+        },
+    }
+}
 
 CLUSTER: Options = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -33,7 +43,7 @@ CLUSTER: Options = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout_seconds": {"type": "int", "default": 1800},
     "poll_interval_seconds": {"type": "float", "default": 15.0},
-} | argument_spec(SHAPE, optional=True) | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+} | argument_spec(SHAPE, optional=True) | _ACCOUNT_OPTIONS | _STATE_OPTIONS | _SSH_OPTIONS  # fmt: skip
 
 # What a launch needs.
 CLUSTER_REQUIRED_IF = [("state", "present", ["run_id", "owner", *required(SHAPE)])]
@@ -74,7 +84,7 @@ STEP: Options = {
     "wait": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "int", "default": 14400, "aliases": ["timeout"]},
     "poll_interval_seconds": {"type": "float", "default": 15.0},
-} | _ACCOUNT_OPTIONS | _STATE_OPTIONS  # fmt: skip
+} | _ACCOUNT_OPTIONS | _STATE_OPTIONS | _SSH_OPTIONS  # fmt: skip
 
 NODE_IMAGE: Options = {
     "state": {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kiln.ansible_modules import reach
 from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.step_rows import step_rows
 from kiln.ansible_modules.working import at_work
@@ -111,6 +112,7 @@ def _run_steps(
         # Nobody has asked for the end of the cluster: a late step is cancelled.
         cancels=True,
         again={one.name for one in wanted} if options["again"] else (),
+        kill=reach.killer(options),
     )
     found = {one.settings.name: one for one in graph.run(cluster, wanted)}
     complete = (name for name, one in found.items() if one.error is None)

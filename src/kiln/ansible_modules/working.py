@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kiln import paths
+from kiln.emr import cancelling
 from kiln.emr.at_work import Arrival
 from kiln.emr.pipeline_lock import PipelineLock
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kiln.aws.context import Context
+    from kiln.emr.cancelling import Kill
     from kiln.emr.waiting import Waiting
     from kiln.ledger.drivers import Work
     from kiln.ledger.store import Ledger
@@ -21,11 +23,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def at_work(
-    context: Context, ledger: Ledger, work: Work, *, limits: Waiting, most: int | None = None
+    context: Context,
+    ledger: Ledger,
+    work: Work,
+    *,
+    limits: Waiting,
+    most: int | None = None,
+    kill: Kill = cancelling.nothing,
 ) -> Iterator[tuple[Context, Ledger]]:
     """Yield what the module works with. In a playbook by hand it is a driver of the run for that time.
 
-    `most`: how many runs may hold the pipeline's lock; None: the work needs no lock. Raises LockedError (17).
+    `most`: how many runs may hold the pipeline's lock; None: the work needs no lock. `kill`
+    ends the YARN applications of a dead run whose lock is taken over. Raises LockedError (17).
     """
     driver = os.environ.get(paths.DRIVER_VARIABLE)
     if driver:
@@ -38,6 +47,7 @@ def at_work(
         work=work,
         limits=limits,
         most=most,
+        kill=kill,
     ).enter()
     try:
         yield entered.context, entered.ledger

@@ -9,7 +9,6 @@ import msgspec
 
 from kiln import paths, phases, run_ids
 from kiln.commands import shared
-from kiln.diagnosis import applications
 from kiln.display import failure, terminal
 from kiln.emr.states import Verdict
 from kiln.errors import DeadlineError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     import argparse
     from datetime import datetime
 
-    from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
     from kiln.runs.cancellation import Cancelled
 
 
@@ -39,11 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not _is_over(known):
         ledger = Ledger(context.effects, context.clock, access.kiln_state_uri, known.identity)
         live = [cluster.id for cluster in known.found]
-
-        def kill(context: Context, cluster: Cluster, step: Step) -> str:
-            ssh = shared.ssh_of(context, access, cluster.id)
-            return applications.kill(context.effects, cluster, step, ssh)
-
+        kill = shared.killer(lambda: access)
         found = Cancellation(context=context, ledger=ledger, kill=kill).cancel(live, arguments.step)
     _refuse_what_goes_on(known, found)
     _show(arguments, known, found, ends=_ends(known, context.clock.now()))

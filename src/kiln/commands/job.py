@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kiln.emr import cancelling
 from kiln.emr.at_work import Arrival
 from kiln.emr.pipeline_lock import PipelineLock
 from kiln.emr.waiting import Waiting
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
     from kiln.diagnosis.cause import Explain
+    from kiln.emr.cancelling import Kill
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
-    from kiln.runs.step_terms import Kill
     from kiln.settings.model import ClusterShape, Ending, IfRunning
     from kiln.settings.resolve import Question
 
@@ -47,7 +48,7 @@ class Job:
     existing: ExistingCluster = field(default_factory=ExistingCluster)
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
-    kill: Kill = step_terms.nothing
+    kill: Kill = cancelling.nothing
     explain: Explain = step_terms.no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
@@ -77,6 +78,7 @@ class Job:
                 begins_anew=launches,
             ),
             limits=self._ending,
+            kill=self.kill,
             most=self.parallel_runs if launches else None,
         )
 

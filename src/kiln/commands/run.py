@@ -13,7 +13,7 @@ from kiln.clock import SystemClock
 from kiln.commands import bake_image, run_end, shared
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
-from kiln.diagnosis import applications, diagnose
+from kiln.diagnosis import diagnose
 from kiln.display import failure, terminal
 from kiln.emr import finding
 from kiln.emr.states import Verdict
@@ -161,9 +161,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         explain=lambda context, cluster, step: diagnose.cause_of(
             context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
         ),
-        kill=lambda context, cluster, step: applications.kill(
-            context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
-        ),
+        kill=shared.killer(lambda: driver),
     )
     return session.execute(context, job)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln import phases
+from kiln.commands import shared
 from kiln.commands.job import Job
 from kiln.display import failure, terminal
 from kiln.emr import clusters, finding
@@ -19,7 +20,7 @@ from kiln.ledger.store import Ledger
 from kiln.runs import limits, selection
 from kiln.runs.result import Result
 from kiln.settings import resolve
-from kiln.settings.model import Ending
+from kiln.settings.model import Access, Ending
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
@@ -43,6 +44,8 @@ def end(session: Session, question: resolve.Question) -> int:
         account=account,
         selected=selection.make([phases.TERMINATE.name], ()),
         limits=limits.of_end(account),
+        # Of no use to a run with clusters of its own, which ends also when these settings are broken.
+        kill=shared.killer(lambda: resolve.part(question, Access)),
     )
     return session.execute(context, job)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kiln import paths
@@ -21,11 +20,12 @@ from kiln.watching import places
 from kiln.watching.rounds import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
     from kiln.aws.effects import ClusterSummary, Effects
+    from kiln.emr.cancelling import Kill
     from kiln.ledger.schema import Run
     from kiln.settings.model import Access, Account, Ending
 
@@ -161,23 +161,18 @@ def _latest(effects: Effects, account: Account, environment: str, pipeline: str)
 def ssh_of(context: Context, access: Access, cluster_id: str) -> Any:
     """Return how the nodes of a cluster are reached; what is decided about host keys goes to stderr, once."""
     # Only for commands that reach nodes.
-    from kiln.diagnosis.ssh import Ssh  # noqa: PLC0415
-    from kiln.host_keys import pinning  # noqa: PLC0415
-    from kiln.host_keys.known_hosts import KnownHosts  # noqa: PLC0415
+    from kiln.diagnosis import node_access  # noqa: PLC0415
 
-    root = paths.checkout()
-    key = access.emr_cluster_private_key_file
-    known = KnownHosts(folder=paths.private_folder(root, "known_hosts"), cluster_id=cluster_id)
-
-    def pin(nodes: Mapping[str, str]) -> None:
-        for line in pinning.lines(pinning.pin(context, known, nodes)):
-            terminal.err(f"kiln: {line}")
-
-    return Ssh(
-        user=access.emr_cluster_ssh_user,
-        key_file=str(root / key) if key else "",
-        proxy_command=access.emr_cluster_ssh_proxy_command,
-        known_hosts=known,
-        pin=pin,
-        report=cache(lambda line: terminal.err(f"kiln: {line}")),
+    way = node_access.NodeAccess(
+        access.emr_cluster_ssh_user,
+        access.emr_cluster_private_key_file,
+        access.emr_cluster_ssh_proxy_command,
     )
+    return node_access.ssh_of(context, way, cluster_id, lambda line: terminal.err(f"kiln: {line}"))
+
+
+def killer(access: Callable[[], Access]) -> Kill:
+    """Return what kills the YARN applications of steps. `access` is called when there are steps to end."""
+    from kiln.diagnosis import applications  # noqa: PLC0415
+
+    return applications.killer(lambda context, cluster_id: ssh_of(context, access(), cluster_id))

@@ -12,14 +12,27 @@ from typing import TYPE_CHECKING
 from kiln.diagnosis.node_logs import STEPS_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Effects, Step
     from kiln.diagnosis.ssh import Ssh
+    from kiln.emr.cancelling import Kill
 
 # Each call of `yarn` starts a JVM, on a master that may be busy.
 _SECONDS = 90
 _MOST_BYTES = 64 * 1024
 _MOST_APPLICATIONS = 20
 _LINE = re.compile(r"^(killed|kept) (application_\d+_\d+)$", re.MULTILINE)
+
+
+def killer(reach: Callable[[Context, str], Ssh]) -> Kill:
+    """Return what kills the applications of steps; `reach` says how the nodes of a cluster are reached."""
+
+    def kill_of(context: Context, cluster: Cluster, step: Step) -> str:
+        return kill(context.effects, cluster, step, reach(context, cluster.id))
+
+    return kill_of
 
 
 def kill(effects: Effects, cluster: Cluster, step: Step, ssh: Ssh) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kiln.emr import finding
+from kiln.emr import cancelling, finding
 from kiln.emr.pipeline_lock import PipelineLock
 from kiln.ledger.presence import Presence
 from kiln.ledger.store import Ledger
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
+    from kiln.emr.cancelling import Kill
     from kiln.emr.waiting import Waiting
     from kiln.errors import FencedError
     from kiln.identity import Identity
@@ -43,7 +44,8 @@ class AtWork:
 class Arrival:
     """A command that is about to work on a run. `most`: how many runs may hold the lock; None: it needs none.
 
-    `limits` bound the end of the cluster of a dead run whose lock is taken over.
+    `limits` bound the end of the cluster of a dead run whose lock is taken over, `kill` ends the YARN
+    applications of its steps on a cluster that it shared.
     """
 
     context: Context
@@ -52,6 +54,7 @@ class Arrival:
     work: Work
     limits: Waiting
     most: int | None = None
+    kill: Kill = cancelling.nothing
 
     def enter(self) -> AtWork:
         """Begin to work. Raises LockedError (17) when another run or command is at this work.
@@ -69,7 +72,11 @@ class Arrival:
                 presence.register()
             else:
                 lock = PipelineLock(
-                    context=context, identity=self.identity, state_uri=self.state_uri, limits=self.limits
+                    context=context,
+                    identity=self.identity,
+                    state_uri=self.state_uri,
+                    limits=self.limits,
+                    kill=self.kill,
                 )
                 lock.take(presence, self.most)
         except BaseException:

@@ -13,10 +13,11 @@ from kiln.ledger.schema import Attempt, Event
 from kiln.settings.existing_cluster import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Effects, Step
+    from kiln.emr.cancelling import Kill
     from kiln.identity import Identity
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # Who may use a cluster: words that are an environment, or a pipeline in one (`stage/clicks`).
 SHARED_WITH = "kiln_shared_with"
-# For how long the end of a step's YARN applications may take.
-_KILL_SECONDS = 60.0
 _LIVE_INSTANCES = {"instance-state-name": ["pending", "running"]}
 
 
@@ -151,7 +150,7 @@ def leave(
     cluster_id: str,
     identity: Identity,
     ledger: Ledger,
-    kill: Callable[[Context, Cluster, Step], str],
+    kill: Kill,
 ) -> None:
     """End what a run still has on a shared cluster, and record that it left; the cluster stays.
 
@@ -171,16 +170,11 @@ def _end_steps(
     context: Context,
     cluster_id: str,
     active: Sequence[Step],
-    kill: Callable[[Context, Cluster, Step], str],
+    kill: Kill,
 ) -> list[str]:
     """Cancel steps, and return the names of those that have not ended."""
     cluster = clusters.seen(context, cluster_id) if active else None
     if cluster is None or cluster.state in states.CLUSTER_ENDED:
         return []
-    ids = [one.id for one in active]
-
-    def kill_applications(step: Step) -> str:
-        return kill(context.unstoppable().within(_KILL_SECONDS), cluster, step)
-
-    outcome = cancelling.end(context, cluster_id, ids, kill_applications)
+    outcome = cancelling.end(context, cluster, [one.id for one in active], kill)
     return [one.name for one in active if not outcome.has_ended(one.id)]

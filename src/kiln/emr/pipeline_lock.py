@@ -15,7 +15,7 @@ import msgspec
 
 from kiln import phases
 from kiln.clock import timestamp
-from kiln.emr import terminate
+from kiln.emr import cancelling, terminate
 from kiln.emr.lock_holders import LockHolders
 from kiln.errors import ConditionFailedError, KilnError, LockedError, NotTerminatedError
 from kiln.ledger import drivers
@@ -26,6 +26,7 @@ from kiln.ledger.store import Ledger
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
+    from kiln.emr.cancelling import Kill
     from kiln.emr.lock_holders import Judged
     from kiln.emr.waiting import Waiting
     from kiln.identity import Identity
@@ -40,12 +41,16 @@ _REPLACEMENT = Work([phases.TERMINATE.name], whole=True, begins_anew=True)
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineLock:
-    """The lock, as the run `identity` takes it. `limits` bound the end of a dead run's cluster."""
+    """The lock, as the run `identity` takes it.
+
+    `limits` bound the end of a dead run's cluster; `kill` ends the applications of its steps on a shared one.
+    """
 
     context: Context
     identity: Identity
     state_uri: str
     limits: Waiting
+    kill: Kill = cancelling.nothing
 
     def take(self, presence: Presence, most: int) -> None:
         """Register the driver and take the lock; at most `most` runs hold it (0: any number).
@@ -102,7 +107,7 @@ class PipelineLock:
         own.report(f"run {run_id} has no live driver any more: ending what it left, taking over its lock")
         mine.ledger.note("lock_taken_over", by_run=self.identity.run_id)
         try:
-            terminate.end_run(own, dead.identity, mine.ledger, self.limits)
+            terminate.end_run(own, dead.identity, mine.ledger, self.limits, kill=self.kill)
         except NotTerminatedError as error:
             refusal = dead.refusal()
             raise LockedError(

@@ -6,7 +6,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kiln.clock import timestamp
-from kiln.emr import end_request, ending_search, existing, launch, lost_calls, ownership, states, waiting
+from kiln.emr import (
+    cancelling,
+    end_request,
+    ending_search,
+    existing,
+    launch,
+    lost_calls,
+    ownership,
+    states,
+    waiting,
+)
 from kiln.emr.descriptions import describe_change, line
 from kiln.errors import (
     AwsError,
@@ -19,10 +29,11 @@ from kiln.errors import (
 from kiln.ledger.schema import NOT_FOUND, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.aws.effects import Cluster
+    from kiln.emr.cancelling import Kill
     from kiln.emr.ownership import Found
     from kiln.emr.waiting import Waiting
     from kiln.identity import Identity
@@ -45,7 +56,7 @@ def end_run(
     limits: Waiting,
     launched: Sequence[str] = (),
     *,
-    kill: Callable[[Context, Cluster, Step], str] = lambda *_: "",
+    kill: Kill = cancelling.nothing,
 ) -> list[Cluster]:
     """End every cluster of a run: by name, tags, ledger, and what this process `launched`; none is fine.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +14,10 @@ from kiln.ledger.schema import REFUSED
 from kiln.settings.names import did_you_mean, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.emr.cancelling import Kill
     from kiln.ledger.schema import Run
     from kiln.ledger.store import Ledger
 
@@ -39,7 +38,7 @@ class Cancellation:
 
     context: Context
     ledger: Ledger
-    kill: Callable[[Context, Cluster, Step], str]
+    kill: Kill
 
     def cancel(self, cluster_ids: Sequence[str], name: str | None) -> list[Cancelled]:
         """Cancel a step by its name, or the whole run (None); return the steps that were active.
@@ -67,8 +66,7 @@ class Cancellation:
         if not active:
             return []
         cluster = context.effects.describe_cluster(cluster_id)
-        kill = partial(self.kill, context, cluster)
-        outcome = cancelling.end(context, cluster_id, active, kill)
+        outcome = cancelling.end(context, cluster, active, self.kill)
         found = []
         for step_id in active:
             now = outcome.seen.get(step_id, seen[step_id])

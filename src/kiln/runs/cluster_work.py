@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster
     from kiln.diagnosis.cause import Explain
+    from kiln.emr.cancelling import Kill
     from kiln.emr.node_watch import NodeWatch
     from kiln.identity import Identity
     from kiln.playbooks.supervision import Playbooks
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from kiln.runs.scope import Scope
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
-    from kiln.runs.step_terms import Kill
     from kiln.settings.existing_cluster import ExistingCluster
     from kiln.settings.model import ClusterShape, StepSettings
 

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln import phases
-from kiln.emr import clusters, holding, terminate
+from kiln.emr import cancelling, clusters, holding, terminate
 from kiln.emr.waiting import Waiting
 from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
 from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
-from kiln.runs import attempts, step_terms, tables
+from kiln.runs import attempts, tables
 from kiln.runs.cluster_work import ClusterWork
 from kiln.runs.deadline import Deadline
 from kiln.runs.outcome import Outcome
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kiln.aws.context import Context
     from kiln.diagnosis.cause import Explain
+    from kiln.emr.cancelling import Kill
     from kiln.identity import Identity
     from kiln.ledger.schema import Phase, Run
     from kiln.ledger.store import Ledger
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
-    from kiln.runs.step_terms import Kill
     from kiln.settings.model import ClusterShape
 
 
@@ -67,7 +67,7 @@ class Execution:
     shape: ClusterShape | None = None
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
-    kill: Kill = step_terms.nothing
+    kill: Kill = cancelling.nothing
     existing: ExistingCluster = field(default_factory=ExistingCluster)
     result: Result = field(init=False)
     scope: Scope = field(init=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from kiln.emr import cancelling
 from kiln.ledger.schema import Phase
 
 if TYPE_CHECKING:
@@ -13,23 +14,20 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, Step
+    from kiln.aws.effects import Cluster
     from kiln.diagnosis.cause import Explain
+    from kiln.emr.cancelling import Kill
     from kiln.ledger.store import Ledger
     from kiln.runs.limits import Limits
     from kiln.settings.step_needs import Needs
-
-    # Ends the applications of a step in YARN, and says so.
-    Kill: TypeAlias = Callable[[Context, Cluster, Step], str]
 
 
 def no_cause(*_: object) -> None:
     """Find no cause."""
 
 
-def nothing(*_: object) -> str:
+def nothing(*_: object) -> None:
     """Do nothing."""
-    return ""
 
 
 def no_phase(name: str) -> AbstractContextManager[Phase]:
@@ -63,6 +61,6 @@ class Terms:
     adds: bool = True
     phase: Callable[[str], AbstractContextManager[Phase]] = no_phase
     explain: Explain = no_cause
-    kill: Kill = nothing
+    kill: Kill = cancelling.nothing
     before_step: Callable[[Context], object] = nothing
     on_poll: Callable[[Context, Cluster | None], object] = nothing

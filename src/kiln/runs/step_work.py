@@ -211,12 +211,7 @@ class Work:
         """End steps. Where the cluster stays, nothing of them may go on; else its end is not kept waiting."""
         if not self.terms.cancels:
             return cancelling.ask(self._context, self.cluster.id, step_ids)
-
-        def kill(step: Step) -> str:
-            bounded = self._context.unstoppable().within(_CAUSE_SECONDS)
-            return self.terms.kill(bounded, self.cluster, step)
-
-        return cancelling.end(self._context, self.cluster.id, step_ids, kill)
+        return cancelling.end(self._context, self.cluster, step_ids, self.terms.kill)
 
     def _end(self, one: Active) -> None:
         try:

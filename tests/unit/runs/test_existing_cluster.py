@@ -9,14 +9,20 @@ import msgspec
 import pytest
 from drivers_world import Drivers
 from fakes import FakeAws, VirtualClock
+from kiln_commands import Commands
 from run_world import LIMITS, STEPS, World
 from shared_cluster import launched, neighbour
 
+from kiln.commands import shared
+from kiln.diagnosis import applications
+from kiln.errors import UsageError
 from kiln.exit_codes import ExitCode
 from kiln.runs.cancellation import Cancellation
 from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fakes import FakeStep
 
     from kiln.aws.context import Context
@@ -207,6 +213,40 @@ class KilledError(BaseException):
     """The process ends here."""
 
 
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    found = Commands()
+    found.replace_parts(monkeypatch, tmp_path)
+    return found
+
+
+@pytest.mark.parametrize("ssh_is_known", [True, False])
+def test_the_terminate_action_ends_applications_and_needs_no_settings_of_ssh_to_end_steps(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, *, ssh_is_known: bool
+) -> None:
+    aws, killed = commands.aws, list[str]()
+    cluster_id = launched(aws)
+    commands.settings["emr_cluster_existing"] = ExistingCluster(id=cluster_id)
+    assert commands.kiln("r1", actions=("launch",)) == 0
+    left = neighbour(aws, cluster_id, run="local/model_building/r1")
+
+    def ssh_of(_context: Context, access: object, cluster_id: str) -> object:
+        if not ssh_is_known:
+            raise UsageError("group_vars/all/ssh.yml cannot be read")
+        return (cluster_id, access)
+
+    def kill(_effects: object, _cluster: Cluster, step: Step, _ssh: object) -> str:
+        killed.append(step.name)
+        return "was killed in YARN"
+
+    monkeypatch.setattr(shared, "ssh_of", ssh_of)
+    monkeypatch.setattr(applications, "kill", kill)
+    assert commands.kiln("r1", actions=("terminate",)) == 0
+    assert left.cancelled_at is not None
+    assert killed == (["sd"] if ssh_is_known else [])
+    assert aws.live() == [cluster_id]
+
+
 def test_a_run_that_takes_over_the_lock_ends_the_steps_of_the_dead_one() -> None:
     drivers = Drivers()
     aws = drivers.aws
@@ -227,5 +267,6 @@ def test_a_run_that_takes_over_the_lock_ends_the_steps_of_the_dead_one() -> None
     assert drivers.run("r2").exit_code == 0
     (dead,) = steps_of(aws, cluster_id)
     assert dead.cancelled_at is not None
+    assert drivers.killed == [f"{cluster_id} local/model_building/r1/sd"]
     assert other.cancelled_at is None
     assert aws.live() == [cluster_id]
