@@ -54,6 +54,12 @@ def label_of(identity: Identity) -> str:
     return f"{identity.environment}/{identity.pipeline}/{identity.run_id}"
 
 
+def of_label(label: str) -> Identity:
+    """Return the run that a label of `of_step_name` names."""
+    environment, pipeline, run_id = label.split("/")
+    return Identity(environment=environment, pipeline=pipeline, run_id=run_id)
+
+
 def step_name(name: str, run: str) -> str:
     """Return a step's name at EMR; `run` is the label of its run on a shared cluster, else empty."""
     return f"{name} ({run})" if run else name

@@ -430,6 +430,7 @@ class FakeAws:
                 for one in self.instances.values()
                 if one.state in states
                 and one.id in filters.get("instance-id", [one.id])
+                and (not (keys := filters.get("tag-key")) or not one.tags.keys().isdisjoint(keys))
                 and all(one.tags.get(key) in values for key, values in wanted.items())
             ]
 

@@ -8,7 +8,7 @@ from kiln import paths
 from kiln.aws.effects import MOST_OBJECTS
 from kiln.commands import shared, working
 from kiln.display import failure, terminal
-from kiln.emr import clusters, states, steps, verdicts
+from kiln.emr import active_steps, clusters, verdicts
 from kiln.emr.descriptions import described, line
 from kiln.errors import KilnError
 from kiln.identity import Identity, name_of, of_name
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import argparse
 
     from kiln.aws.context import Context
-    from kiln.aws.effects import Cluster, ClusterSummary, ObjectSummary
+    from kiln.aws.effects import Cluster, ObjectSummary
+    from kiln.emr.active_steps import ActiveSteps
 
 # For how long AWS is asked about the ends of runs that recorded none. Each may take several throttled calls.
 _VERDICT_SECONDS = 60.0
@@ -54,7 +55,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _active_steps(context: Context, arguments: argparse.Namespace) -> int:
     """Show which steps are active: all that somebody has to know who waits for many of them."""
-    rows = [_active(context, one) for one in clusters.listed(context, arguments.env, arguments.pipeline)]
+    found = active_steps.of_environment(context, arguments.env, arguments.pipeline)
+    rows = [_active(one) for one in found]
     if failure.wants_json(arguments):
         head = {"version": 1, "kind": "active_steps", "environment": arguments.env}
         terminal.out_json(head | {"clusters": rows})
@@ -66,19 +68,13 @@ def _active_steps(context: Context, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _active(context: Context, cluster: ClusterSummary) -> dict[str, Any]:
-    of = of_name(cluster.name)
-    found = steps.listed_if_any(context, cluster.id)
+def _active(found: ActiveSteps) -> dict[str, Any]:
     return {
-        "id": cluster.id,
-        "state": cluster.state,
-        "pipeline": of.pipeline if of else "",
-        "run_id": of.run_id if of else "",
-        "steps": [
-            {"name": one.name, "id": one.id, "state": one.state}
-            for one in found
-            if one.state not in states.STEP_ENDED
-        ],
+        "id": found.cluster.id,
+        "state": found.cluster.state,
+        "pipeline": found.run.pipeline,
+        "run_id": found.run.run_id,
+        "steps": [{"name": one.name, "id": one.id, "state": one.state} for one in found.steps],
     }
 
 

@@ -28,6 +28,18 @@ def listed(
 
     ListClusters shows no tags. A name cannot be changed after the launch; it identifies the run.
     """
+    return of_runs(context.effects.list_clusters(wanted), environment, pipeline, run_id)
+
+
+def live(context: Context) -> list[ClusterSummary]:
+    """Return all live clusters, those of others too, in no order: one call."""
+    return context.effects.list_clusters(states.CLUSTER_LIVE)
+
+
+def of_runs(
+    listed: Iterable[ClusterSummary], environment: str, pipeline: str | None = None, run_id: str | None = None
+) -> list[ClusterSummary]:
+    """Return those of the clusters that have a run's name, oldest first."""
 
     def fits(summary: ClusterSummary) -> bool:
         of = identity.of_name(summary.name)
@@ -35,7 +47,7 @@ def listed(
             return False
         return pipeline in {None, of.pipeline} and run_id in {None, of.run_id}
 
-    return sorted(filter(fits, context.effects.list_clusters(wanted)), key=age)
+    return sorted(filter(fits, listed), key=age)
 
 
 def named(

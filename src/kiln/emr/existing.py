@@ -91,6 +91,16 @@ def _tagged(effects: Effects, wanted: ExistingCluster) -> Cluster:
     return found[0]
 
 
+def shared_with(context: Context, environment: str) -> set[str]:
+    """Return the ids of clusters whose tag lets an environment, or a pipeline in it, use them: one call."""
+    nodes = context.effects.find_instances({"tag-key": [SHARED_WITH]} | _LIVE_INSTANCES)
+    return {
+        one.tags.get(ec2_nodes.JOB_FLOW_TAG, "")
+        for one in nodes
+        if environment in {word.partition("/")[0] for word in one.tags.get(SHARED_WITH, "").split()}
+    }
+
+
 def _fits(cluster: Cluster, wanted: ExistingCluster) -> bool:
     has_tags = all(cluster.tags.get(key) == value for key, value in wanted.tags.items())
     return has_tags and cluster.state in states.CLUSTER_USABLE

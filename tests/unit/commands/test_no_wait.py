@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kiln_commands import Commands
+from shared_cluster import launched, neighbour
 
 from kiln import cli
 from kiln.commands import shared
+from kiln.emr import existing
 from kiln.exit_codes import ExitCode
+from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +30,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
     return one
 
 
-def active(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def active(capsys: pytest.CaptureFixture[str], *pipeline: str) -> list[str]:
     capsys.readouterr()
-    assert cli.main(["list", "--env", "local", "--active-steps", "-o", "json"]) == 0
+    assert cli.main(["list", *pipeline, "--env", "local", "--active-steps", "-o", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["kind"] == "active_steps"
     return [
@@ -37,6 +40,38 @@ def active(capsys: pytest.CaptureFixture[str]) -> list[str]:
         for cluster in document["clusters"]
         for step in cluster["steps"]
     ]
+
+
+def test_active_steps_of_runs_on_shared_clusters_are_shown_and_those_of_others_are_not(
+    world: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster_id = launched(world.aws, {existing.SHARED_WITH: "prod local/clicks local/model_building"})
+    others = launched(world.aws, {existing.SHARED_WITH: "prod locals"})
+    for one in (cluster_id, others):
+        neighbour(world.aws, one, run="prod/clicks/r1")
+    neighbour(world.aws, cluster_id, run="local/clicks/r9")
+    neighbour(world.aws, cluster_id, name="not labelled", run="")
+    world.settings["emr_cluster_existing"] = ExistingCluster(id=cluster_id)
+    world.settings["kiln_parallel_runs"] = 0
+    assert world.kiln("r2", actions=("launch",)) == ExitCode.OK
+    world.aws.step_seconds = 86_400.0
+    assert world.kiln("r2", "--no-wait", actions=("sd",)) == ExitCode.OK
+    assert active(capsys) == ["clicks r9 sd", "model_building r2 sd"]
+    assert active(capsys, "clicks") == ["clicks r9 sd"]
+    world.aws.clusters[cluster_id].steps[-1].cancelled_at = world.clock.seconds
+    world.clock.seconds += 60
+    assert active(capsys, "model_building") == []
+
+
+def test_a_shared_cluster_that_aws_says_nothing_about_hides_no_steps_of_others(
+    world: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched(world.aws)
+    assert world.kiln("r1", "--no-wait", actions=("sd",)) == ExitCode.OK
+    # ListClusters, the steps of r1's cluster, DescribeInstances, the steps of the shared cluster.
+    world.aws.faults[len(world.aws.calls) + 3] = "refused"
+    assert active(capsys) == ["model_building r1 sd"]
+    assert "steps on shared cluster j-0002 are not known: refused" in world.reported
 
 
 def test_a_step_is_added_once_and_the_same_command_without_the_option_judges_it(
