@@ -200,3 +200,7 @@ def test_without_an_image_a_launch_says_so_in_one_line_and_goes_on(world: World,
     assert launched.said.count("a launch provisions its nodes live") == 1
     described = world.session.client("emr").describe_cluster(ClusterId=launched.result["cluster_id"])
     assert "CustomAmiId" not in described["Cluster"]
+    alone = json.dumps({"emr_cluster_keep_alive": False, "emr_node_os_packages": ["pigz"]})
+    given = ("-e", "pipeline=model_building", "-e", "emr_cluster_image=latest", "-e", alone)
+    refused = world.playbook("launch", *given).stdout
+    assert "its steps would begin on nodes without it" in " ".join(refused.split())

@@ -58,6 +58,7 @@ class Commands(Drivers):
             "kiln_notifications": (),
         }
         self.contexts: list[Context] = []
+        self.shape = shape()
 
     def new_context(self, *_: Any) -> Context:
         self.contexts.append(self.context())
@@ -65,8 +66,9 @@ class Commands(Drivers):
 
     def playbooks(self, job: Job, at_work: AtWork | None) -> Any:
         if at_work is None:  # nothing but the end of a cluster
-            return FakePlaybooks(None, job.identity, None, shape())
-        inner = FakePlaybooks(at_work.context, job.identity, at_work.ledger, shape())
+            return FakePlaybooks(None, job.identity, None, self.shape)
+        inner = FakePlaybooks(at_work.context, job.identity, at_work.ledger, self.shape)
+        inner.steps = self.settings["steps"] if not self.shape.keep_alive else ()
         return BeatingPlaybooks(inner, at_work.presence.beat_if_due)
 
     def kiln(self, run_id: str, *more: str, actions: tuple[str, ...] = ()) -> int:
@@ -88,7 +90,7 @@ class Commands(Drivers):
     def replace_parts(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         """Put this account in the place of settings, checks, AWS and playbooks; `folder` is the checkout."""
         monkeypatch.setenv("KILN_CHECKOUT", str(folder))
-        monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), shape()))
+        monkeypatch.setattr(resolve, "run_settings", lambda _: (SimpleNamespace(**self.settings), self.shape))
         monkeypatch.setattr(resolve, "part", lambda *_: SimpleNamespace(**self.settings))
         # There are no files of settings.
         monkeypatch.setattr(

@@ -12,7 +12,7 @@ from kiln.ansible_modules.sharing import sharing
 from kiln.ansible_modules.step_rows import step_rows
 from kiln.ansible_modules.working import at_work, release_lock
 from kiln.diagnosis import bootstrap
-from kiln.emr import clusters, descriptions, existing, finding, launch, ownership, states, terminate
+from kiln.emr import clusters, descriptions, existing, finding, launch, ownership, programs, states, terminate
 from kiln.emr.request import launch_request
 from kiln.emr.waiting import Waiting
 from kiln.errors import ClusterNotFoundError, UsageError, naming
@@ -24,6 +24,7 @@ from kiln.runs import to_do
 from kiln.settings import names, step_jars, step_needs, typed
 from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.model import MOST_BOOTSTRAP_ACTIONS, ClusterShape, StepSettings
+from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -74,6 +75,7 @@ def _present(context: Context, module: Any) -> Options:
         found, changed = known, known is None
     else:
         with _launching(context, ledger, options) as (own, own_ledger):
+            programs.publish(own.effects, steps)
             if shape.join_action:
                 shared_in_s3.publish_program(own.effects, place)
             found, changed = launch.launch(own, identity, shape, own_ledger, steps)
@@ -91,7 +93,8 @@ def _steps(context: Context, options: Options, ledger: Ledger) -> list[StepSetti
     """Return the steps that are part of the launch: the named ones, else what the run has left to do."""
     rows = step_rows(options, "emr_cluster")
     # Nothing is deployed to a cluster that ends by itself: there are no files of a model repo.
-    terms = step_jars.Terms(options["region"], "", options["spark_packages_allowed"])
+    own_programs = catalogue.folder(options["state_uri"], ledger.identity.environment)
+    terms = step_jars.Terms(options["region"], "", options["spark_packages_allowed"], own_programs)
     steps = step_jars.resolved(rows, terms, lambda _place: "emr_cluster")
     needs = step_needs.of(steps)
     named = set(options["launched_steps"])

@@ -143,7 +143,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
         driver, shape, selected = _settings(meant, select)
     selected = _limited(session.arguments, selected)
     if session.arguments.if_no_cluster == phases.LAUNCH.name and selected.only_steps and selected.adds:
-        selected = _with_cluster(context, driver, meant, selected)
+        selected = _with_cluster(context, (driver, shape), meant, selected)
     job = Job(
         question=meant,
         account=driver,
@@ -178,23 +178,28 @@ def _limited(arguments: argparse.Namespace, selected: Selection) -> Selection:
 
 
 def _with_cluster(
-    context: Context, driver: Driver, question: resolve.Question, selected: Selection
+    context: Context,
+    settings: tuple[Driver, ClusterShape],
+    question: resolve.Question,
+    selected: Selection,
 ) -> Selection:
     """Return the selection with what makes its cluster, when that is not there or not ready."""
-    identity = Identity(
-        environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
-    )
+    identity, (driver, shape) = _identity(question), settings
     if driver.emr_cluster_existing.is_named:
         # The first step attaches to it; results of earlier steps were not lost with a cluster.
         return selected
     ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity)
+    run = ledger.read_if_possible()
+    if not shape.keep_alive and preparing.was_launched(selected, run):
+        # Its cluster may have ended by itself, with all of its steps.
+        return selected
     usable = finding.usable(context, identity, ledger)
     whole = preparing.completed(
         selected,
         driver.steps,
-        ledger.read_if_possible(),
+        run,
         usable[-1].id if usable else None,
-        absent_parts.before_steps(driver, _sources(question)),
+        absent_parts.before_steps(driver, shape, _sources(question)),
     )
     if whole is not selected:
         context.report(f"no cluster of this run is ready: {', '.join(whole.names)}")
@@ -206,7 +211,7 @@ def _settings(question: resolve.Question, select: Select) -> tuple[Driver, Clust
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, shape = resolve.run_settings(question)
-    return driver, shape, absent_parts.without(select(driver.steps), driver, _sources(question))
+    return driver, shape, absent_parts.without(select(driver.steps), driver, shape, _sources(question))
 
 
 def _sources(question: resolve.Question) -> list[files.Source]:
@@ -219,12 +224,16 @@ def _only_live_run(context: Context, question: resolve.Question) -> str | None:
     return of.run_id if of else None
 
 
-def _date_of(context: Context, driver: Driver, question: resolve.Question) -> str:
-    """Return the date that the run's earlier actions had: a retry after midnight is about the same data."""
-    identity = Identity(
+def _identity(question: resolve.Question) -> Identity:
+    return Identity(
         environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
     )
-    run = Ledger(context.effects, context.clock, driver.kiln_state_uri, identity).read_if_possible()
+
+
+def _date_of(context: Context, driver: Driver, question: resolve.Question) -> str:
+    """Return the date that the run's earlier actions had: a retry after midnight is about the same data."""
+    ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, _identity(question))
+    run = ledger.read_if_possible()
     return (run.data_date if run else None) or driver.ds
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kiln import paths
-from kiln.aws.content import put_once
 from kiln.aws.error_codes import REFUSALS
-from kiln.emr import known_steps, lost_calls, states, step_endings, step_identity
+from kiln.emr import known_steps, lost_calls, programs, states, step_endings, step_identity
 from kiln.emr.steps import entries_of, label_on, record, request
 from kiln.errors import (
     AwsError,
@@ -21,7 +20,6 @@ from kiln.errors import (
 from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 from kiln.ledger.schema import REFUSED, StepEntry
-from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
     from kiln.aws.context import Context
@@ -73,8 +71,7 @@ def _known_or_added(
         if known.step is not None and not (again and known.step.state in states.STEP_ENDED):
             _refuse_another_identity(context, step, known, identity)
             return known.step, False
-        for address, body in catalogue.named_in(step.args).items():
-            put_once(context.effects, address, body)
+        programs.publish(context.effects, [step])
         asked = request(step, label_on(known.run, cluster_id))
         try:
             _intend(ledger, step, known.newest, _intent(ledger, cluster_id, step, identity, asked_by))

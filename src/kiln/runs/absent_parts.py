@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from kiln.runs.selection import Selection
     from kiln.settings.files import Source
-    from kiln.settings.model import Driver
+    from kiln.settings.model import ClusterShape, Driver
 
 
-def without(selected: Selection, driver: Driver, sources: Sequence[Source]) -> Selection:
+def without(selected: Selection, driver: Driver, shape: ClusterShape, sources: Sequence[Source]) -> Selection:
     """Return a run that launches its cluster without the phases that have nothing to do.
 
     Without a launch the phases stay: somebody has asked for them by name. An existing cluster is provisioned
@@ -29,14 +29,20 @@ def without(selected: Selection, driver: Driver, sources: Sequence[Source]) -> S
     selected = _on_existing(selected, driver)
     if not (selected.whole or selected.launches):
         return selected
-    present = before_steps(driver, sources)
+    present = before_steps(driver, shape, sources)
     kept = tuple(one for one in selected.phases if one.row not in phases.BEFORE_STEPS or one.row in present)
     return msgspec.structs.replace(selected, phases=kept)
 
 
-def before_steps(driver: Driver, sources: Sequence[Source]) -> tuple[phases.Phase, ...]:
-    """Return what has to be done before the steps of a new cluster, in order."""
+def before_steps(driver: Driver, shape: ClusterShape, sources: Sequence[Source]) -> tuple[phases.Phase, ...]:
+    """Return what has to be done before the steps of a new cluster, in order.
+
+    On a cluster that ends by itself that is the launch: its steps begin at once, and its image has what they
+    need.
+    """
     work = node_work.keys(driver, sources)
+    if not shape.keep_alive and not driver.emr_cluster_existing.is_named:
+        work = {phase: [] for phase in work}
     return tuple(row for row in phases.BEFORE_STEPS if work.get(row.name, [""]))
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln import phases
+from kiln.emr import states
+from kiln.ledger.schema import REFUSED
 from kiln.runs.selection import SelectedPhase
 from kiln.settings import step_needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kiln.ledger.schema import Run
+    from kiln.ledger.schema import Run, StepEntry
     from kiln.runs.selection import Selection
     from kiln.settings.model import StepSettings
 
@@ -49,6 +51,21 @@ def completed(
         step_needs=step_needs.of(chosen) if step_needs.is_sequence(steps) else selected.step_needs,
         again=selected.again | {step.name for step in lost},
     )
+
+
+def was_launched(selected: Selection, run: Run | None) -> bool:
+    """Return whether the selected steps were part of a launch, of a cluster that ends by itself.
+
+    Not when one has failed, as far as the ledger knows, or has to run again: another launch has to have it.
+    """
+    last = {one.name: one for one in (run.steps if run else ()) if one.state != REFUSED}
+    return all(_is_judged(selected, last.get(step.name)) for step in selected.steps)
+
+
+def _is_judged(selected: Selection, entry: StepEntry | None) -> bool:
+    if entry is None or entry.state in states.STEP_ENDED - {"COMPLETED"}:
+        return False
+    return entry.name not in selected.again or (bool(selected.request) and entry.request == selected.request)
 
 
 def _is_ready(run: Run | None, cluster_id: str | None, row: phases.Phase) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kiln import phases
 from kiln.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +37,13 @@ def problems(
             f"{label}: {KEY} is false, and the step {name} is `always`: after a failure EMR begins no step",
             fix=f"remove `always` there, or {KEY}",
         )
+    has_image = driver.emr_cluster_image != "none" or bool(shape.custom_ami_id)
     for phase, keys in node_work.items():
-        for key in keys:
+        # An image has what provision puts on nodes, and the launch makes sure that there is one.
+        is_baked = has_image and phase == phases.PROVISION.name
+        for key in () if is_baked else keys:
+            image = " an image (emr_cluster_image)," if phase == phases.PROVISION.name else ""
             yield UsageError(
                 f"{label}: {KEY} is false, and {key} asks for {phase}: the steps begin before it",
-                fix=f"use files in S3 and bootstrap actions in place of {key}, or remove {KEY}",
+                fix=f"use{image} files in S3 and bootstrap actions in place of {key}, or remove {KEY}",
             )

@@ -263,6 +263,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_environment: Text
     kiln_owner: Text
     emr_cluster_existing: ExistingCluster = ExistingCluster()
+    emr_cluster_image: str = "none"
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
     kiln_hold_seconds: HoldSeconds = 1800
     kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 2

@@ -74,3 +74,20 @@ def test_a_cluster_that_ends_by_itself_is_launched_with_what_the_run_has_left(
     assert named["cluster"]["state"] in {"RUNNING", "TERMINATING"}
     sent = [[one["Name"] for one in made.request["Steps"]] for made in aws.clusters.values()]
     assert sent == [["sd", "cdd"], ["cdd"]]
+
+
+def test_a_program_of_kilns_own_is_in_s3_before_the_launch_that_has_its_step(
+    context: Context, aws: FakeAws
+) -> None:
+    there: list[str] = []
+
+    def look(_: int) -> None:
+        if aws.calls[-1] == "RunJobFlow":
+            there.extend(aws.objects)
+
+    aws.before_call = look
+    launch(context, keep_alive=False, steps=[{"name": "check", "check_data": {"path": "s3://data/day/"}}])
+    (step,) = aws.clusters["j-0001"].request["Steps"]
+    (program,) = [word for word in step["HadoopJarStep"]["Args"] if word.endswith("-check_data.py")]
+    assert program in there
+    assert program.startswith("s3://state/kiln/nodes/local/program/")

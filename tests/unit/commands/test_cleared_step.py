@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from fakes import shape
 from kiln_commands import Commands
 from run_world import STEPS
 
@@ -110,3 +111,48 @@ def test_another_runs_cluster_keeps_a_cleared_step_from_launching(world: Command
 @pytest.mark.parametrize("text", ["", "a b", "x" * 61, "$(x)"])
 def test_a_request_has_a_plain_id(world: Commands, text: str) -> None:
     assert world.kiln("r1", f"--again-once={text}", actions=("sd",)) == ExitCode.USAGE
+
+
+TASK = ("--if-no-cluster", "launch")
+
+
+@pytest.fixture
+def own_end(world: Commands) -> Commands:
+    """Tasks of a DAG whose cluster ends by itself."""
+    world.shape = shape(keep_alive=False)
+    world.settings["steps"] = DURABLE
+    return world
+
+
+def test_a_task_whose_step_was_complete_before_the_clusters_own_end_launches_nothing(
+    own_end: Commands,
+) -> None:
+    do(own_end, "launch")
+    own_end.clock.seconds += 7200
+    assert own_end.aws.live() == []
+    for action in ("sd", "cdd"):
+        assert own_end.kiln("r1", *TASK, actions=(action,)) == ExitCode.OK
+    do(own_end, "terminate")
+    assert added(own_end) == [("j-0001", "sd"), ("j-0001", "cdd")]
+
+
+def test_a_task_that_is_tried_again_after_its_step_failed_launches_a_cluster_with_that_step(
+    own_end: Commands,
+) -> None:
+    own_end.aws.step_outcomes["cdd"] = "FAILED"
+    do(own_end, "launch")
+    assert own_end.kiln("r1", *TASK, actions=("sd",)) == ExitCode.OK
+    own_end.clock.seconds += 7200
+    assert own_end.kiln("r1", *TASK, actions=("cdd",)) == ExitCode.STEP_FAILED
+    own_end.aws.step_outcomes.clear()
+    assert own_end.kiln("r1", *TASK, actions=("cdd",)) == ExitCode.OK
+    assert added(own_end)[2:] == [("j-0002", "cdd")]
+
+
+def test_a_task_that_was_cleared_launches_a_cluster_with_its_step(own_end: Commands) -> None:
+    do(own_end, "launch")
+    own_end.clock.seconds += 7200
+    for action in ("sd", "cdd"):
+        assert own_end.kiln("r1", *TASK, actions=(action,)) == ExitCode.OK
+    assert own_end.kiln("r1", *CLEARED, actions=("sd",)) == ExitCode.OK
+    assert added(own_end)[2:] == [("j-0002", "sd")]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fakes import shape
 
 from kiln.errors import UsageError
 from kiln.phases import Need
@@ -29,7 +30,8 @@ def driver(**settings: Any) -> Any:
 
 
 def names(actions: list[str], sources: list[Source], **settings: Any) -> list[str]:
-    return absent_parts.without(selection.make(actions, STEPS), driver(**settings), sources).names
+    given = selection.make(actions, STEPS)
+    return absent_parts.without(given, driver(**settings), shape(), sources).names
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_phase_that_is_asked_for_by_name_stays() -> None:
 
 
 def test_a_run_without_them_needs_no_nodes_over_ssh() -> None:
-    assert not absent_parts.without(selection.make([], STEPS), driver(), []).needs(Need.NODES)
+    assert not absent_parts.without(selection.make([], STEPS), driver(), shape(), []).needs(Need.NODES)
 
 
 WITH_WORK = {"emr_node_os_packages": ("jq",), "model_repo_url": "git@h:x"}
@@ -88,3 +90,10 @@ def test_an_action_of_which_nothing_is_left_on_an_existing_cluster_is_refused() 
     with pytest.raises(UsageError, match="provision: the cluster of emr_cluster_existing is used as it is"):
         names(["provision"], [], emr_cluster_existing=wanted, **WITH_WORK)
     assert names(["deploy"], [], emr_cluster_existing=wanted, **WITH_WORK) == ["deploy"]
+
+
+def test_on_a_cluster_that_ends_by_itself_nothing_is_done_before_its_steps() -> None:
+    given, own_end = selection.make([], STEPS), shape(keep_alive=False)
+    settings = driver(emr_node_os_packages=("jq",), emr_cluster_image="latest")
+    assert absent_parts.without(given, settings, own_end, []).names == ["launch", "load", "terminate"]
+    assert [row.name for row in absent_parts.before_steps(settings, own_end, [])] == ["launch"]

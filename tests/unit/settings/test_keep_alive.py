@@ -18,7 +18,9 @@ NO_WORK: dict[str, list[str]] = {"provision": [], "deploy": []}
 
 def found(steps: tuple[StepSettings, ...] = (MAIN,), work: Any = NO_WORK, **changes: Any) -> list[str]:
     driver: Any = SimpleNamespace(
-        steps=steps, emr_cluster_existing=changes.pop("existing", ExistingCluster())
+        steps=steps,
+        emr_cluster_existing=changes.pop("existing", ExistingCluster()),
+        emr_cluster_image=changes.pop("image", "none"),
     )
     wanted = shape(**{"keep_alive": False, **changes})
     return [error.message for error in keep_alive.problems(driver, wanted, work, "group_vars/p.yml:1")]
@@ -44,3 +46,14 @@ def test_what_needs_a_driver_is_named(changes: dict[str, Any], words: str) -> No
     assert words in message
     assert found(**{**changes, "keep_alive": True}) == []
     assert found(**{**changes, "existing": ExistingCluster(id="j-1")}) == []
+
+
+@pytest.mark.parametrize(
+    "image", [{"image": "latest"}, {"image": "ami-0123456789abcdef0"}, {"custom_ami_id": "ami-1"}]
+)
+def test_what_an_image_has_needs_no_driver_and_a_release_does(image: dict[str, Any]) -> None:
+    provision = {"provision": ["emr_node_os_packages", "emr_node_python_requirements"], "deploy": []}
+    assert len(found(work=provision)) == 2
+    assert found(work=provision, **image) == []
+    (message,) = found(work=provision | {"deploy": ["model_repo_url"]}, **image)
+    assert "model_repo_url asks for deploy" in message
