@@ -153,6 +153,8 @@ class FakeAws:
         self.consoles: dict[tuple[str, bool], str] = {}
         self.snapshots: set[str] = set()
         self.databases: set[str] = set()
+        # The batches of each, by group and stream.
+        self.log_streams: dict[tuple[str, str], list[list[effects.LogEvent]]] = {}
         # By database and name, and by database, table and values.
         self.tables: dict[tuple[str, str], effects.CatalogTable] = {}
         self.partitions: dict[tuple[str, str, tuple[str, ...]], effects.CatalogPartition] = {}
@@ -485,6 +487,14 @@ class FakeAws:
     def publish(self, topic_arn: str, subject: str, text: str) -> None:
         with self._call("Publish"):
             self.published.append((topic_arn, subject, text))
+
+    def create_log_stream(self, group: str, stream: str) -> None:
+        with self._call("CreateLogStream"):
+            self.log_streams.setdefault((group, stream), [])
+
+    def put_log_events(self, group: str, stream: str, events: Sequence[effects.LogEvent]) -> None:
+        with self._call("PutLogEvents"):
+            self.log_streams[group, stream].append(list(events))
 
     def has_database(self, name: str) -> bool:
         with self._call("GetDatabase"):

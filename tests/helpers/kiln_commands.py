@@ -14,6 +14,7 @@ from kiln.commands import run_session, shared
 from kiln.runs import preflight
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings import notification_rows, resolve
+from kiln.settings.cloudwatch_logs import CloudwatchLogs
 from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Commands(Drivers):
             "ds": "2026-11-20",
             "steps": STEPS,
             "emr_cluster_existing": ExistingCluster(),
+            "kiln_cloudwatch_logs": CloudwatchLogs(),
             "kiln_state_uri": STATE,
             "kiln_owner": "ops",
             "kiln_terminate_timeout_seconds": 300,

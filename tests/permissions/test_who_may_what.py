@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,10 @@ def specified(*kinds: str, tags: Tags) -> list[dict[str, Any]]:
 
 def of_table(table: tuple[str, str]) -> dict[str, Any]:
     return {"DatabaseName": table[0], "TableName": table[1]}
+
+
+def of_stream(group: str, stream: str) -> dict[str, Any]:
+    return {"logGroupName": group, "logStreamName": stream}
 
 
 class World:
@@ -153,6 +158,12 @@ class World:
     def topic(self, thing: dict[str, Any]) -> str:
         return str(self.admin("sns").create_topic(Name=thing["name"])["TopicArn"])
 
+    def log_group(self, thing: dict[str, Any]) -> str:
+        name = f"{thing['name']}_{next(self.numbers)}"
+        self.admin("logs").create_log_group(logGroupName=name)
+        self.admin("logs").create_log_stream(logGroupName=name, logStreamName="old")
+        return name
+
     def database(self, thing: dict[str, Any]) -> str:
         with suppress(self.admin("glue").exceptions.AlreadyExistsException):
             self.admin("glue").create_database(DatabaseInput={"Name": thing["name"]})
@@ -177,9 +188,11 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "listing": World.place,
     "queue": World.queue,
     "topic": World.topic,
+    "log_group": World.log_group,
     "database": World.database,
     "table": World.table,
 }
+EVENTS = [{"timestamp": int(time.time() * 1000), "message": "x"}]
 # Action -> service, boto3's method, and the request for a thing and the row's `with`.
 CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     "elasticmapreduce:RunJobFlow": ("emr", "run_job_flow", lambda launch, _: launch),
@@ -250,6 +263,11 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         lambda topic, _: {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"{topic}-queue"},
     ),
     "sns:DeleteTopic": ("sns", "delete_topic", lambda topic, _: {"TopicArn": topic}),
+    "logs:CreateLogStream": ("logs", "create_log_stream", lambda g, _: of_stream(g, "new")),
+    "logs:PutLogEvents": ("logs", "put_log_events", lambda g, _: of_stream(g, "old") | {"logEvents": EVENTS}),
+    "logs:GetLogEvents": ("logs", "get_log_events", lambda g, _: of_stream(g, "old")),
+    "logs:DeleteLogStream": ("logs", "delete_log_stream", lambda g, _: of_stream(g, "old")),
+    "logs:DeleteLogGroup": ("logs", "delete_log_group", lambda g, _: {"logGroupName": g}),
     "glue:GetDatabase": ("glue", "get_database", lambda d, _: {"Name": d}),
     "glue:CreateDatabase": ("glue", "create_database", lambda d, _: {"DatabaseInput": {"Name": d}}),
     "glue:DeleteDatabase": ("glue", "delete_database", lambda d, _: {"Name": d}),

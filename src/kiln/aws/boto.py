@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kiln.aws import convert, effects
 from kiln.aws.boto_emr import BotoEmr
 from kiln.aws.boto_glue import BotoGlue
+from kiln.aws.boto_logs import BotoLogs
 from kiln.aws.boto_s3 import BotoS3
 from kiln.aws.clients import allowing
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _MESSAGES_PER_CALL = 10
 
 
-class Boto(BotoEmr, BotoS3, BotoGlue):
+class Boto(BotoEmr, BotoS3, BotoGlue, BotoLogs):
     """`kiln.aws.effects.Effects` on the account that a profile stands for."""
 
     @cached_property

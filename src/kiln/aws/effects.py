@@ -7,7 +7,7 @@ The implementation by boto3 is `kiln.aws.boto.Boto`; unit tests use a fake. All 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -113,6 +113,13 @@ class Message(Value, frozen=True, kw_only=True):
 
     body: str
     receipt: str
+
+
+class LogEvent(NamedTuple):
+    """A line of a log stream, and its time since 1970 in UTC."""
+
+    milliseconds: int
+    message: str
 
 
 class StepRequest(Value, frozen=True, kw_only=True):
@@ -309,6 +316,12 @@ class Effects(Protocol):
 
     def publish(self, topic_arn: str, subject: str, text: str) -> None:
         """Send a message to an SNS topic, in the topic's own region. There is no idempotency token."""
+
+    def create_log_stream(self, group: str, stream: str) -> None:
+        """Make a stream in a group of CloudWatch Logs; harmless when it is there."""
+
+    def put_log_events(self, group: str, stream: str, events: Sequence[LogEvent]) -> None:
+        """Write to a log stream, within the limits of diagnosis.log_stream. There is no idempotency token."""
 
     def has_database(self, name: str) -> bool:
         """Return whether the Glue Data Catalog has a database."""

@@ -33,6 +33,10 @@ OPERATIONS: dict[str, Operation] = {
     "publish": Operation(
         Repeat.WITHOUT_EFFECT, "no idempotency token for standard topics: it would arrive twice"
     ),
+    "put_log_events": Operation(
+        Repeat.WITHOUT_EFFECT, "no idempotency token: its lines would be in the log stream twice"
+    ),
+    "create_log_stream": Operation(Repeat.ALWAYS, "one that is there is left as it is"),
     "put_object": Operation(
         Repeat.AFTER_READ, "its condition would refuse a write that has happened already"
     ),

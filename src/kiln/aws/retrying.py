@@ -260,6 +260,14 @@ class Retrying:
         """Send a message to an SNS topic."""
         self._ask("publish", lambda: self.inner.publish(topic_arn, subject, text))
 
+    def create_log_stream(self, group: str, stream: str) -> None:
+        """Make a log stream."""
+        self._ask("create_log_stream", lambda: self.inner.create_log_stream(group, stream))
+
+    def put_log_events(self, group: str, stream: str, events: Sequence[effects.LogEvent]) -> None:
+        """Write to a log stream."""
+        self._ask("put_log_events", lambda: self.inner.put_log_events(group, stream, events))
+
     def has_database(self, name: str) -> bool:
         """Return whether the catalog has a database."""
         return self._ask("has_database", lambda: self.inner.has_database(name))

@@ -11,19 +11,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kiln.commands.follow_screen import TerminalScreen
 from kiln.diagnosis import log_files, logs, node_logs
 from kiln.diagnosis.log_files import LogFile
 from kiln.diagnosis.node_feed import Feed, Idle, Lost, News
 from kiln.diagnosis.stored_rest import StoredRest
-from kiln.display import terminal
-from kiln.emr import clusters, states, steps
+from kiln.emr import clusters, states
 from kiln.errors import ClusterNotFoundError, PreflightError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kiln.aws.context import Context
     from kiln.aws.effects import Cluster, Instance, Step
+    from kiln.commands.follow_screen import Screen
     from kiln.diagnosis.ssh import Ssh
 
 _POLL_SECONDS = 2.0
@@ -88,20 +89,23 @@ class Follower:
     """Follows steps of a run on one cluster.
 
     `own_files` are those of a step, `containers` the pattern of the YARN containers that are followed. `more`
-    returns steps that have been added, and None once no further ones are expected.
+    returns steps that have been added, and None once no further ones are expected; `look` returns steps as
+    they are now, by their ids.
     """
 
     context: Context
     cluster: Cluster
     ssh: Ssh
     more: Callable[[], Sequence[Step] | None]
+    look: Callable[[Sequence[str]], Mapping[str, Step]]
+    screen: Screen = field(default_factory=TerminalScreen)
     own_files: Sequence[str] = OWN_FILES
     containers: str = DRIVER
     _steps: dict[str, StepFollow] = field(default_factory=dict)
     _owners: dict[Feed, StepFollow] = field(default_factory=dict)
     _news: queue.SimpleQueue[tuple[Feed, News]] = field(default_factory=queue.SimpleQueue)
     _wake: threading.Event = field(default_factory=threading.Event)
-    _shown: tuple[str, str] = ("", "")
+    _poll_at: float = 0.0
 
     def run(self) -> None:
         """Show what the steps write until they have ended.
@@ -109,26 +113,35 @@ class Follower:
         Raises PreflightError when the master of a live cluster cannot be reached, ClusterNotFoundError for a
         cluster without a master.
         """
-        next_poll = 0.0
         try:
-            while True:
-                self._take_news()
-                now = self.context.clock.monotonic()
-                if now >= next_poll and not self._poll():
-                    return
-                next_poll = next_poll if now < next_poll else now + _POLL_SECONDS
+            while self._turn():
+                self.screen.turn()
                 self.context.stop.check()
                 self.context.clock.wait(_TURN_SECONDS, self._wake)
         finally:
             for feed in self._owners:
                 feed.close()
 
+    def wake(self) -> None:
+        """Ask about the steps at once; from any thread."""
+        self._poll_at = 0.0
+        self._wake.set()
+
+    def _turn(self) -> bool:
+        """Take what has come, ask when it is time; return whether any step is still to be followed."""
+        self._wake.clear()
+        self._take_news()
+        now = self.context.clock.monotonic()
+        if now < self._poll_at:
+            return True
+        self._poll_at = now + _POLL_SECONDS
+        return self._poll()
+
     def _sink(self, feed: Feed, news: News) -> None:
         self._news.put((feed, news))
         self._wake.set()
 
     def _take_news(self) -> None:
-        self._wake.clear()
         while True:
             try:
                 feed, news = self._news.get_nowait()
@@ -142,7 +155,10 @@ class Follower:
             return
         one.lost[feed] = 0
         if isinstance(news, Idle):
-            one.idle.update([feed] if one.has_ended else [])
+            if one.has_ended and feed not in one.idle:
+                one.idle.add(feed)
+                # It may have been the last one.
+                self._poll_at = 0.0
         elif key := log_files.key_of(news.path):
             one.idle.discard(feed)
             file = one.files.setdefault(key, LogFile(key))
@@ -156,21 +172,17 @@ class Follower:
                 fix="without -f the logs come from S3, some minutes later",
             )
         if not one.lost[feed] and not one.is_done:
-            terminal.err(f"kiln: {feed.address}: {news.why}; going on where it stopped")
+            self.screen.note(f"kiln: {feed.address}: {news.why}; going on where it stopped")
         one.lost[feed] += 1
 
     def _show(self, one: StepFollow, file: LogFile, lines: Iterable[str]) -> None:
-        """Show lines of a log. Of several steps each line says whose it is."""
+        """Show lines of a log."""
         found = list(lines)
         is_own = file.key.startswith("steps/")
         for line in found if is_own else ():
             one.search.see(line)
         if found:
-            if self._shown != (one.step.id, file.key):
-                self._shown = (one.step.id, file.key)
-                terminal.err(f"==> {file.key} <==")
-            prefix = f"{one.step.name} | " if len(self._steps) > 1 else ""
-            terminal.out_text("".join(f"{prefix}{line}\n" for line in found))
+            self.screen.lines(one.step.name, file.key, found, is_only_step=len(self._steps) == 1)
         if application := one.search.take(also_of_client=self.containers != DRIVER):
             self._follow_containers(one, application)
 
@@ -181,7 +193,7 @@ class Follower:
             if step.id not in self._steps:
                 self._begin(step)
         left = [one for one in self._steps.values() if not one.is_done]
-        seen = steps.seen_by_id(self.context, self.cluster.id, [one.step.id for one in left]) if left else {}
+        seen = self.look([one.step.id for one in left]) if left else {}
         for one in left:
             one.step = seen.get(one.step.id, one.step)
             one.has_ended = one.has_ended or one.step.state in states.STEP_ENDED
@@ -242,10 +254,10 @@ class Follower:
             files=one.files,
             show=lambda file, lines: self._show(one, file, lines),
         )
-        terminal.err(f"kiln: step {one.step.name}: the nodes are gone, reading on in S3")
+        self.screen.note(f"kiln: step {one.step.name}: the nodes are gone, reading on in S3")
         problem = stored.read(one.step.id, self.own_files, self.containers, one.applications)
         if problem:
-            terminal.err(f"kiln: step {one.step.name}: {problem}")
+            self.screen.note(f"kiln: step {one.step.name}: {problem}")
         self._finish(one)
 
     def _close(self, one: StepFollow) -> None:
@@ -261,4 +273,4 @@ class Follower:
         for file in one.files.values():
             if rest := file.flush():
                 self._show(one, file, [rest])
-        terminal.err(f"step {one.step.name}: {one.step.state}")
+        self.screen.note(f"step {one.step.name}: {one.step.state}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kiln.emr.cancelling import Kill
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
+    from kiln.runs.step_terms import Ship
     from kiln.settings.model import ClusterShape, Ending, IfRunning
     from kiln.settings.resolve import Question
 
@@ -49,6 +50,7 @@ class Job:
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
     kill: Kill = cancelling.nothing
+    ship: Ship = step_terms.nothing_sent
     explain: Explain = step_terms.no_cause
     parallel_runs: int = 0
     if_running: IfRunning = "fail"

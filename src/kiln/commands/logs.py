@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kiln.commands import chosen, follow, shared
 from kiln.commands.followed_steps import FollowedSteps
 from kiln.diagnosis import logs, places
 from kiln.display import failure, terminal
-from kiln.emr import states
+from kiln.emr import states, steps
 from kiln.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def _follow(asked: Chosen, cluster_id: str, active: list[Step], names: list[str]
         cluster=context.effects.describe_cluster(cluster_id),
         ssh=shared.ssh_of(context, asked.access, cluster_id),
         more=FollowedSteps(context, ledger, cluster_id, active, names),
+        look=partial(steps.seen_by_id, context, cluster_id),
         own_files=logs.STEP_FILES if all_files else follow.OWN_FILES,
         containers=follow.EVERY_CONTAINER if all_files else follow.DRIVER,
     ).run()

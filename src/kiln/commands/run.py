@@ -10,7 +10,7 @@ import msgspec
 
 from kiln import paths, phases, run_ids
 from kiln.clock import SystemClock
-from kiln.commands import bake_image, run_end, shared
+from kiln.commands import bake_image, run_end, shared, shipping
 from kiln.commands.job import Job
 from kiln.commands.run_session import Session
 from kiln.diagnosis import diagnose
@@ -162,6 +162,7 @@ def execute(session: Session, question: resolve.Question, select: Select, *, res
             context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
         ),
         kill=shared.killer(lambda: driver),
+        ship=shipping.of(driver, _identity(meant), context.report),
     )
     return session.execute(context, job)
 

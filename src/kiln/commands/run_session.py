@@ -227,4 +227,5 @@ def _execution(
         expected=job.expected,
         resumes=job.resumes,
         kill=job.kill,
+        ship=job.ship,
     )

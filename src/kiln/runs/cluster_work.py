@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from kiln.runs.scope import Scope
     from kiln.runs.selection import SelectedPhase
     from kiln.runs.step_plan import StepPlan
+    from kiln.runs.step_terms import Ship
     from kiln.settings.existing_cluster import ExistingCluster
     from kiln.settings.model import ClusterShape, StepSettings
 
@@ -61,7 +62,8 @@ class ClusterWork:
 
     `launched` are the clusters that this process launched or worked on: they are this run's, whatever tags
     and ledger say later. `in_launch`: a launch has begun, and it is not known yet that it went well.
-    `existing` names a cluster that is used in place of a launch; it is never one of `launched`.
+    `existing` names a cluster that is used in place of a launch; it is never one of `launched`. `ship` sends
+    the logs of steps elsewhere while they are waited for.
     """
 
     scope: Scope
@@ -74,6 +76,7 @@ class ClusterWork:
     result: Result
     explain: Explain
     kill: Kill
+    ship: Ship
     phase_log: PhaseLog
     plan: StepPlan
     shape: ClusterShape | None
@@ -258,4 +261,5 @@ class ClusterWork:
             before_step=before_step,
             on_poll=nodes.on_poll,
         )
-        graph.do(cluster, decisions, self.result)
+        with step_terms.nothing_sent(cluster) if leaves else self.ship(cluster):
+            graph.do(cluster, decisions, self.result)

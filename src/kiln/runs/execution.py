@@ -13,7 +13,7 @@ from kiln.emr.waiting import Waiting
 from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
 from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
-from kiln.runs import attempts, tables
+from kiln.runs import attempts, step_terms, tables
 from kiln.runs.cluster_work import ClusterWork
 from kiln.runs.deadline import Deadline
 from kiln.runs.outcome import Outcome
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
+    from kiln.runs.step_terms import Ship
     from kiln.settings.model import ClusterShape
 
 
@@ -68,6 +69,7 @@ class Execution:
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
     kill: Kill = cancelling.nothing
+    ship: Ship = step_terms.nothing_sent
     existing: ExistingCluster = field(default_factory=ExistingCluster)
     result: Result = field(init=False)
     scope: Scope = field(init=False)
@@ -114,6 +116,7 @@ class Execution:
             result=self.result,
             explain=self.explain,
             kill=self.kill,
+            ship=self.ship,
             phase_log=self.phase_log,
             plan=self.plan,
             shape=self.shape,

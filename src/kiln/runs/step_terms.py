@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kiln.emr import cancelling
 from kiln.ledger.schema import Phase
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kiln.runs.limits import Limits
     from kiln.settings.step_needs import Needs
 
+    # Sends the logs of the steps on a cluster elsewhere while a block runs. It raises nothing.
+    Ship: TypeAlias = Callable[[Cluster], AbstractContextManager[None]]
+
 
 def no_cause(*_: object) -> None:
     """Find no cause."""
@@ -28,6 +31,11 @@ def no_cause(*_: object) -> None:
 
 def nothing(*_: object) -> None:
     """Do nothing."""
+
+
+def nothing_sent(_: Cluster) -> AbstractContextManager[None]:
+    """Send no logs."""
+    return nullcontext()
 
 
 def no_phase(name: str) -> AbstractContextManager[Phase]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from kiln.settings import names
+from kiln.settings.cloudwatch_logs import CloudwatchLogs
 from kiln.settings.dag import Dag
 from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.fields import Count, Model, S3Uri, Seconds, Text, Words, doc
@@ -273,6 +274,7 @@ class Driver(Access, frozen=True, kw_only=True):
     kiln_parallel_runs: Count = 1
     kiln_if_running: IfRunning = "fail"
     kiln_events_queue_url: str = ""
+    kiln_cloudwatch_logs: CloudwatchLogs = CloudwatchLogs()
     kiln_notifications: tuple[Notification, ...] = ()
     kiln_launch_timeout_seconds: Seconds
     kiln_step_timeout_seconds: Seconds

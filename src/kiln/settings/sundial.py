@@ -11,6 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from kiln.errors import UsageError
+from kiln.settings.cloudwatch_logs import KEY
 from kiln.settings.names import shown
 
 _NEW, _EXISTING = "emr_cluster.new_emr_cluster.", "emr_cluster.existing_emr_cluster."
@@ -36,15 +37,13 @@ _MARKETS = {
 }
 _BIDS = {f"{_NEW}{group}.aws_market.spot.bid_price": f"{role}_bid_price" for group, role in _GROUPS.items()}
 _JOB = ("job_name", "class", "s3_jar_path", "spark_conf", "args")
-_LOGS = "logs are in S3 (emr_cluster_log_uri), and `kiln logs -f` follows them"
+_LOGS = {"s3_log_details.log_group_name": "group", "s3_log_details.log_stream_name": "stream"}
 # Known fields that no setting takes, and why.
 _NOTES = {
     "region": "the region is the environment's (aws_region)",
     f"{_NEW}name": "a cluster is named after environment, pipeline and run",
     f"{_NEW}master_instance.instance_count": "there is exactly one master",
     f"{_NEW}visible_to_all_users": "EMR ignores it: all users of the account see a cluster",
-    "s3_log_details.log_group_name": _LOGS,
-    "s3_log_details.log_stream_name": _LOGS,
 }
 
 
@@ -76,6 +75,8 @@ def pipeline_of(text: str, label: str, name: str | None = None) -> Imported:
     else:
         cluster.setdefault("applications", ["Spark"])
     values = {f"emr_cluster_{setting}": value for setting, value in cluster.items()}
+    logs = {key: fields[field] for field, key in _LOGS.items() if field in fields}
+    values |= {KEY: logs} if logs else {}
     return Imported(name or job, {**values, "steps": [step]}, _notes(fields))
 
 
@@ -87,7 +88,7 @@ def name_of(text: str) -> str:
 
 
 def _notes(fields: dict[str, Any]) -> list[str]:
-    known = {*_SETTINGS, *_MARKETS, *_JOB, *_NOTES, f"{_EXISTING}cluster_id"}
+    known = {*_SETTINGS, *_MARKETS, *_JOB, *_NOTES, *_LOGS, f"{_EXISTING}cluster_id"}
     notes = [f"{field} is not imported: {why}" for field, why in _NOTES.items() if field in fields]
     unknown = [field for field in fields if field not in known]
     return [*notes, *(f"{shown(field)} is not imported: it is unknown" for field in unknown)]

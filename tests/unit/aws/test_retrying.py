@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kiln.aws import operations
-from kiln.aws.effects import CatalogPartition, CatalogTable, Effects
+from kiln.aws.effects import CatalogPartition, CatalogTable, Effects, LogEvent
 from kiln.aws.operations import OPERATIONS, Repeat
 from kiln.errors import (
     AwsError,
@@ -58,6 +58,8 @@ ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "receive_messages": (("https://queue", 20), {}),
     "delete_messages": (("https://queue", ["r"]), {}),
     "publish": (("arn:aws:sns:us-east-1:123456789012:topic", "subject", "text"), {}),
+    "create_log_stream": (("/g", "s"), {}),
+    "put_log_events": (("/g", "s", [LogEvent(0, "x")]), {}),
     "has_database": (("d",), {}),
     "create_database": (("d",), {}),
     "get_table": (("d", "t"), {}),

@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from kiln.commands import follow
 from kiln.diagnosis import node_feed
 from kiln.diagnosis.node_feed import Feed, Lost, News, Piece
 from kiln.display import terminal
+from kiln.emr import steps
 from kiln.emr.request import launch_request
 from kiln.errors import PreflightError
 
@@ -180,6 +182,7 @@ class Followed:
             cluster=self.aws.describe_cluster(self.cluster_id),
             ssh=self.node.ssh(),
             more=more or once,
+            look=partial(steps.seen_by_id, self.context, self.cluster_id),
         )
         thread = threading.Thread(target=follower.run, daemon=True)
         thread.start()
@@ -307,6 +310,7 @@ def test_a_master_that_ssh_does_not_reach_is_an_error_and_not_the_end_of_the_log
         cluster=followed.aws.describe_cluster(followed.cluster_id),
         ssh=followed.node.ssh(),
         more=lambda: [step],
+        look=lambda _: {},
     )
     with pytest.raises(PreflightError, match=said or "the connection was lost"):
         follower.run()

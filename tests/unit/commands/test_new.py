@@ -213,6 +213,7 @@ def test_a_sundial_task_on_a_new_cluster_becomes_a_pipeline(
         "emr_cluster_master_market": "ON_DEMAND",
         "emr_cluster_core_market": "SPOT",
         "emr_cluster_core_bid_price": "0.07",
+        "kiln_cloudwatch_logs": {"group": "group", "stream": "stream"},
         "steps": [
             {
                 "name": "my_job_name1",
@@ -229,7 +230,6 @@ def test_a_sundial_task_on_a_new_cluster_becomes_a_pipeline(
     for field in (
         "region",
         "visible_to_all_users",
-        "log_group_name",
         "master_instance.instance_c",
     ):
         assert field in said

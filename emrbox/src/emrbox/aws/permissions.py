@@ -18,7 +18,7 @@ from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.iam.access_control import IAMRequestBase
 from moto.s3.models import s3_backends
 
-from emrbox.aws import condition_keys, ec2_permissions, glue_permissions
+from emrbox.aws import condition_keys, ec2_permissions, glue_permissions, logs_permissions
 from emrbox.aws.auth import PARTITION, policy_document
 from emrbox.aws.ec2_permissions import Call
 from emrbox.aws.policies import Decision, decide
@@ -118,6 +118,9 @@ def _resource_of(request: Any, resource: str) -> str:
         return _queue_of(request)
     if request._service == "sns":  # noqa: SLF001
         return _topic_of(request)
+    if request._service == "logs":  # noqa: SLF001
+        named = _document(request)
+        return logs_permissions.resource(request._action, request._region, request.account_id, named)  # noqa: SLF001
     return resource
 
 
