@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import pytest
+from hub import BUCKET, FOLDER, Hub, job, run_ids, until
 from local_world import CHECKOUT, HANG_SECONDS, clean_environment, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from local_world import World
 
-BUCKET, FOLDER = "kiln-local-data", "shared_jobs"
 CANCELLED, INTERRUPTED_BY_TERM = 15, 143
 LINES = 100_000
-# Nodes share one small machine.
-SMALL = {"spark.executor.instances": 1, "spark.driver.memory": "512m", "spark.executor.memory": "512m"}
-NOTHING_ON_NODES = {
-    "model_repo_url": "",
-    "emr_node_python_requirements": "",
-    "emr_node_os_packages": [],
-    "node_secrets_values": {},
-    # The cluster itself is of a run of the same pipeline.
-    "kiln_parallel_runs": 0,
-}
 # Prints half of the lines, waits for an object, prints the rest, says so, and goes on until it is ended.
 JOB = f"""
 import sys, time
@@ -68,89 +55,9 @@ wait_for("end")
 """
 
 
-class Hub:
-    """The shared cluster: launched when a test needs it and there is none."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.s3, self.emr = world.session.client("s3"), world.session.client("emr")
-        self.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/lines.py", Body=JOB.encode())
-        self._run_id = ""
-
-    def cluster_id(self) -> str:
-        if not self._run_id:
-            self._run_id = f"hub-{uuid4().hex[:8]}"
-            extra = {
-                "emr_cluster_tags": {"kiln_shared_with": "local", "purpose": self._run_id},
-                "emr_cluster_core_count": 1,
-                "emr_cluster_step_concurrency_level": 4,
-                "steps": [],
-            }
-            launched = self._kiln("launch", self._run_id, NOTHING_ON_NODES | extra)
-            assert launched.code == 0, launched.said
-        return str(self.world.cluster_of(self._run_id)["Id"])
-
-    def end(self) -> None:
-        if self._run_id:
-            ended = self._kiln("terminate", self._run_id, {})
-            assert ended.code == 0, ended.said
-        self._run_id = ""
-
-    def _kiln(self, action: str, run_id: str, extra: dict[str, Any]) -> Any:
-        given = ("-e", json.dumps(extra)) if extra else ()
-        return self.world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *given)
-
-    def start(self, run_id: str, step: dict[str, Any]) -> subprocess.Popen[str]:
-        """Begin a whole run of one step on the cluster."""
-        self.cluster_id()
-        extra = {"emr_cluster_existing": {"tags": {"purpose": self._run_id}}, "steps": [step]}
-        given = ("-e", json.dumps(NOTHING_ON_NODES | extra))
-        return self.world.start_kiln("run", "model_building", "--env", "local", "--run-id", run_id, *given)
-
-    def steps(self, run_id: str) -> list[tuple[str, str]]:
-        """Return names and states of a run's steps as EMR has them."""
-        found = self.emr.list_steps(ClusterId=self.cluster_id())["Steps"]
-        return [(one["Name"], one["Status"]["State"]) for one in found if f"/{run_id})" in one["Name"]]
-
-    def mark(self, run_id: str, marker: str) -> None:
-        self.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/{run_id}.{marker}", Body=b"1")
-
-    def is_marked(self, run_id: str, marker: str) -> bool:
-        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/{run_id}.{marker}")
-        return bool(listed["KeyCount"])
-
-    def applications(self) -> list[str]:
-        """Return the states of all YARN applications, sorted."""
-        words = ("ssh", "model_building", "--env", "local", "--run-id", self._run_id, "--")
-        listing = subprocess.run(
-            [CHECKOUT / "scripts/kiln", *words, "yarn", "application", "-list", "-appStates", "ALL"],
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=HANG_SECONDS,
-        )
-        rows = [line.split("\t") for line in listing.stdout.splitlines() if line.startswith("application_")]
-        return sorted(row[5].strip() for row in rows)
-
-
-def job(run_id: str, count: int = 10) -> dict[str, Any]:
-    script = f"s3://{BUCKET}/{FOLDER}/lines.py"
-    return {"name": "main", "spark": {"script": script, "conf": SMALL, "args": [run_id, str(count)]}}
-
-
-def until(what: Callable[[], bool], *children: subprocess.Popen[str]) -> None:
-    ends_at = time.monotonic() + HANG_SECONDS
-    while not what():
-        assert time.monotonic() < ends_at
-        for child in children:
-            assert child.poll() is None, finished(child).said
-        time.sleep(0.2)  # between two questions to AWS
-
-
 @pytest.fixture(scope="module")
 def the_hub(world: World) -> Iterator[Hub]:
-    made = Hub(world)
+    made = Hub(world, JOB)
     yield made
     made.end()
 
@@ -164,10 +71,6 @@ def hub(the_hub: Hub) -> Hub:
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> None:
     """The cluster lives as long as the module; `the_hub` ends it."""
-
-
-def run_ids(*names: str) -> tuple[str, ...]:
-    return tuple(f"{name}-{uuid4().hex[:8]}" for name in names)
 
 
 def cancel(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> int:
@@ -208,7 +111,10 @@ STOPS = {
 
 def test_whatever_stops_a_run_takes_its_application_with_it_and_its_neighbour_finishes(hub: Hub) -> None:
     (neighbour,) = run_ids("neighbour")
-    second = hub.start(neighbour, job(neighbour))
+    group = f"/kiln/local/{neighbour}"
+    cloudwatch = hub.world.session.client("logs")
+    cloudwatch.create_log_group(logGroupName=group)
+    second = hub.start(neighbour, job(neighbour), kiln_cloudwatch_logs={"group": group})
     for stop, code in STOPS.items():
         (stopped,) = run_ids("stopped")
         first = hub.start(stopped, job(stopped))
@@ -220,7 +126,14 @@ def test_whatever_stops_a_run_takes_its_application_with_it_and_its_neighbour_fi
     assert hub.applications() == [*(["KILLED"] * len(STOPS)), "RUNNING"]
     hub.mark(neighbour, "go")
     hub.mark(neighbour, "end")
-    assert finished(second).code == 0
+    ended = finished(second)
+    assert (ended.code, "CloudWatch" in ended.said) == (0, False), ended.said
+    sent = cloudwatch.get_log_events(
+        logGroupName=group, logStreamName=f"model_building/{neighbour}", startFromHead=True
+    )
+    messages = [one["message"] for one in sent["events"]]
+    assert [one for one in messages if "stdout" in one] == [f"main stdout | line {n}" for n in range(10)]
+    assert any("Submitted application" in one for one in messages)
     assert hub.steps(neighbour) == [(f"main (local/model_building/{neighbour})", "COMPLETED")]
     assert hub.emr.describe_cluster(ClusterId=hub.cluster_id())["Cluster"]["Status"]["State"] == "WAITING"
 
