@@ -115,13 +115,14 @@ def test_whatever_stops_a_run_takes_its_application_with_it_and_its_neighbour_fi
     cloudwatch = hub.world.session.client("logs")
     cloudwatch.create_log_group(logGroupName=group)
     second = hub.start(neighbour, job(neighbour), kiln_cloudwatch_logs={"group": group})
+    stopped = {stop: run_ids("stopped")[0] for stop in STOPS}
+    drivers = {stop: hub.start(run_id, job(run_id)) for stop, run_id in stopped.items()}
+    for run_id in (neighbour, *stopped.values()):
+        until(partial(hub.is_marked, run_id, "half"), second, *drivers.values())
     for stop, code in STOPS.items():
-        (stopped,) = run_ids("stopped")
-        first = hub.start(stopped, job(stopped))
-        until(partial(hub.is_marked, stopped, "half"), first, second)
-        assert stop(hub, stopped, first) == code
-        assert hub.steps(stopped) == [(f"main (local/model_building/{stopped})", "CANCELLED")]
-    until(lambda: hub.is_marked(neighbour, "half"), second)
+        run_id = stopped[stop]
+        assert stop(hub, run_id, drivers[stop]) == code
+        assert hub.steps(run_id) == [(f"main (local/model_building/{run_id})", "CANCELLED")]
     assert hub.steps(neighbour) == [(f"main (local/model_building/{neighbour})", "RUNNING")]
     assert hub.applications() == [*(["KILLED"] * len(STOPS)), "RUNNING"]
     hub.mark(neighbour, "go")

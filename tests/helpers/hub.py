@@ -43,7 +43,7 @@ class Hub:
             extra = {
                 "emr_cluster_tags": {"kiln_shared_with": "local", "purpose": self._run_id},
                 "emr_cluster_core_count": 1,
-                "emr_cluster_step_concurrency_level": 4,
+                "emr_cluster_step_concurrency_level": 5,
                 "steps": [],
             }
             launched = self._kiln("launch", self._run_id, NOTHING_ON_NODES | extra)

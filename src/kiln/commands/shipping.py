@@ -74,6 +74,7 @@ class StreamScreen:
     def __init__(self, stream: LogStream) -> None:
         self._stream = stream
 
+    # Each line says whose it is: a stream may have lines of several runs.
     def lines(self, step: str, key: str, lines: Sequence[str], *, is_only_step: bool) -> None:  # noqa: ARG002
         """Take lines of a log."""
         name = key.rpartition("/")[2]
