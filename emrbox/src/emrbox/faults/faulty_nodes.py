@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.emr.life import endings
 from emrbox.emr.life.endings import FailedNode
-from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.layer import NoCapacityError, StartFailureError
 from emrbox.emr.life.states import CLUSTER_READY
 from emrbox.emr.life.wrapped_layer import WrappedLayer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.layer import Checkpoint, NodeLayer
-    from emrbox.emr.life.model import Cluster, Group, Instance
+    from emrbox.emr.life.model import Cluster, Group, Instance, Purchase
     from emrbox.faults.book import Fault, FaultBook
 
 
@@ -42,16 +42,16 @@ class FaultyNodes(WrappedLayer):
         self._on_boot = on_boot
         self._stuck_end: StuckEnd | None = None
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Launch, unless EC2 has no capacity."""
         for fault in self._faults("no-capacity"):
             values = fault.parameters
-            fits = group.role in roles_of(fault) and fnmatchcase(group.instance_type, values["instance_type"])
+            fits = group.role in roles_of(fault) and fnmatchcase(purchase.type.name, values["instance_type"])
             if fits and self._book.spend(fault):
-                raise StartFailureError(endings.without_capacity(self._cluster, group))
+                raise NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
         if self._cluster.status.state in CLUSTER_READY and self._has_no_core(group):
-            raise StartFailureError(endings.without_capacity(self._cluster, group))
-        return super().launch(group, count)
+            raise NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
+        return super().launch(group, purchase)
 
     def _has_no_core(self, group: Group) -> bool:
         return any(
@@ -141,9 +141,9 @@ def candidates(fault: Fault, cluster: Cluster) -> list[tuple[Group, Instance]]:
     return [
         (group, instance)
         for group in cluster.groups
-        if group.role in roles_of(fault) and fnmatchcase(group.market, fault.parameters.get("market", "*"))
-        for instance in group.instances
-        if instance.status.ended is None
+        if group.role in roles_of(fault)
+        for instance in group.present
+        if fnmatchcase(instance.market, fault.parameters.get("market", "*"))
     ]
 
 

@@ -18,7 +18,7 @@ from emrbox.emr.life.drivers import ClockDriver
 from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.layer import Pace, StepOutcome
-from emrbox.emr.life.model import FailureDetails, Instance, Status
+from emrbox.emr.life.model import FailureDetails, Instance, Place, Status
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.real_nodes import PACE
@@ -85,7 +85,10 @@ class ScriptedMachines:
                 self.held.pop().run()
                 self.cluster.wake()
 
-    def launch(self, group: Any, count: int) -> list[Instance]:
+    def places(self) -> list[Place]:
+        return [Place("us-east-1a")]
+
+    def launch(self, group: Any, purchase: Any) -> list[Instance]:
         if self.no_capacity:
             raise self.no_capacity
         first = len(group.instances)
@@ -95,9 +98,11 @@ class ScriptedMachines:
                 f"i-{group.role.lower()}{number}",
                 f"10.0.0.{number}",
                 f"ip-10-0-0-{number}.ec2.internal",
+                purchase.type,
+                purchase.market,
                 Status(InstanceState.PROVISIONING, self.clock.now()),
             )
-            for number in range(first, first + count)
+            for number in range(first, first + purchase.count)
         ]
 
     def boot_more(self, _group: Any, _instances: Any, check: Callable[[], None]) -> None:

@@ -18,12 +18,13 @@ from emrbox.emr.life.clock import MovableClock
 from emrbox.emr.life.drivers import ClockDriver
 from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.layer import Pace, StartFailureError
+from emrbox.emr.life.model import ON_DEMAND
 from emrbox.emr.life.wrapped_layer import WrappedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import Group, Instance
+    from emrbox.emr.life.model import Group, Instance, Purchase
     from emrbox.emr.life.procedures import Job
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -44,8 +45,8 @@ class Machines(WrappedLayer):
         self.alive: set[str] = set()
         self.shut_downs = 0
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
-        launched = super().launch(group, count)
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
+        launched = super().launch(group, purchase)
         self.alive.update(i.ec2_id for i in launched)
         return launched
 
@@ -114,7 +115,7 @@ class World:
 
     def resize(self, count: int) -> None:
         if self.cluster.status.state in states.CLUSTER_READY:
-            self.cluster.groups[1].requested_count = count
+            self.cluster.groups[1].targets = {ON_DEMAND: count}
             self.changed()
 
     def lose(self, number: int) -> None:

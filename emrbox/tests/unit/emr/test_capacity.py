@@ -12,11 +12,19 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
+from emrbox.emr.life.model import Purchase
 from emrbox.emr.machines import capacity as capacities
 from emrbox.emr.machines.capacity import Capacity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from emrbox.emr.life.model import Instance
+
+
+def launch_master(capacity: Capacity) -> list[Instance]:
+    master = capacity._cluster.master
+    return capacity.launch(master, Purchase(master.type, master.market, 1))
 
 
 class Ec2:
@@ -78,7 +86,7 @@ class Launch:
             monkeypatch.setattr(self.capacity, name, stand_in)
 
     def __call__(self) -> None:
-        self.capacity.launch(self.cluster.master, 1)
+        launch_master(self.capacity)
 
 
 @pytest.fixture
@@ -193,7 +201,7 @@ def test_a_launch_whose_answer_is_lost_leaves_no_instance_behind_the_cluster(
     capacity, ec2 = recording
     ec2.loses_answer = True
     with pytest.raises(StartFailureError, match="Connection was closed"):
-        capacity.launch(capacity._cluster.master, 1)
+        launch_master(capacity)
     capacity.end()
     assert states_of(ec2) == {"i-of-another": "running", "i-1": "terminated"}
 
@@ -203,7 +211,7 @@ def test_an_instance_that_was_stopped_is_lost_and_ends_with_its_cluster(
 ) -> None:
     capacity, ec2 = recording
     master = capacity._cluster.master
-    master.instances.extend(capacity.launch(master, 1))
+    master.instances.extend(launch_master(capacity))
     assert ec2.request["InstanceInitiatedShutdownBehavior"] == "terminate"
     ec2.instances[-1].state = "stopped"
     assert capacity.lost() == {"i-1"}
@@ -216,7 +224,7 @@ def test_instances_that_do_not_end_in_time_are_named_each_time_they_are_ended(
     recording: tuple[Capacity, RecordingEc2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capacity, ec2 = recording
-    capacity.launch(capacity._cluster.master, 1)
+    launch_master(capacity)
     ec2.hangs = True
     monkeypatch.setattr(capacities, "END_TIMEOUT_SECONDS", 0.0)
     for _ in range(2):

@@ -15,7 +15,7 @@ import pytest
 from emrbox.emr.api.launch_request import new_cluster, new_step
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
-from emrbox.emr.life.model import BootstrapAction, Group, Instance, Status
+from emrbox.emr.life.model import ON_DEMAND, BootstrapAction, Group, Instance, Status, TypeConfig
 from emrbox.emr.life.states import GroupState, InstanceState
 from emrbox.emr.machines import log_pusher
 from emrbox.emr.machines.bootstrap import run_bootstrap_actions
@@ -59,12 +59,10 @@ class FolderNode:
 
 
 def member(root: Path, role: str = "MASTER") -> Member:
-    group = Group(
-        "ig-1", role, role, "ON_DEMAND", None, "m5.xlarge", 1, [], {}, None, Status(GroupState.RUNNING, NOW)
-    )
-    instance = Instance(
-        "ci-1", f"i-{role.lower()}", "10.0.0.1", "ip.internal", Status(InstanceState.RUNNING, NOW)
-    )
+    one = TypeConfig("m5.xlarge")
+    group = Group("ig-1", role, role, [one], {ON_DEMAND: 1}, Status(GroupState.RUNNING, NOW))
+    status = Status(InstanceState.RUNNING, NOW)
+    instance = Instance("ci-1", f"i-{role.lower()}", "10.0.0.1", "ip.internal", one, ON_DEMAND, status)
     return Member(group, instance, FolderNode(root))
 
 

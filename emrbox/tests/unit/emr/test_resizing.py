@@ -8,7 +8,7 @@ import pytest
 
 from emrbox.aws.errors import AwsError
 from emrbox.emr.life.layer import StartFailureError
-from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.model import ON_DEMAND, Ending, Reason
 from emrbox.emr.life.states import ReasonCode
 
 TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1, "Name": "more"}
@@ -86,7 +86,7 @@ def test_a_group_that_is_wanted_in_full_again_while_yarn_is_asked_loses_no_node(
     order_to_leave = machines.order_to_leave
 
     def change_of_mind(asked: Any) -> Any:
-        asked.requested_count = 4
+        asked.targets = {ON_DEMAND: 4}
         return order_to_leave(asked)
 
     monkeypatch.setattr(machines, "order_to_leave", change_of_mind)

@@ -61,7 +61,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
             _apply(group, change)
             if group.status.state is GroupState.SUSPENDED:
                 now = store.now(cluster)
-                group.resize = Resize(now, len(group.present), group.requested_count)
+                group.resize = Resize(now, group.standing, dict(group.targets))
                 cluster.move(group, GroupState.RESIZING, now)
         cluster.wake()
     return {}
@@ -119,7 +119,7 @@ def _named(change: Document) -> set[str]:
 
 def _apply(group: Group, change: Document) -> None:
     policy = change.get("ShrinkPolicy", {})
-    group.requested_count = _count_after(group, change)
+    group.targets = {group.market: _count_after(group, change)}
     group.ids_to_terminate |= _named(change)
     instances = policy.get("InstanceResizePolicy", {})
     group.first_ids = set(instances.get("InstancesToTerminate", []))

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.emr import ids
 from emrbox.emr.life import states
-from emrbox.emr.life.model import BootstrapAction, Cluster, Group, Status, Step
+from emrbox.emr.life.model import (
+    ON_DEMAND,
+    SPOT,
+    BootstrapAction,
+    Cluster,
+    Group,
+    Status,
+    Step,
+    TypeConfig,
+)
 from emrbox.emr.life.states import ActionOnFailure, ClusterState, GroupState, StepState
 
 if TYPE_CHECKING:
@@ -76,14 +85,20 @@ def new_group(config: dict[str, Any], now: datetime) -> Group:
         id=ids.group_id(),
         name=config.get("Name", config["InstanceRole"].title()),
         role=config["InstanceRole"],
-        market=config.get("Market", "SPOT" if "BidPrice" in config else "ON_DEMAND"),
-        bid_price=config.get("BidPrice"),
-        instance_type=config["InstanceType"],
-        requested_count=config["InstanceCount"],
-        configurations=config.get("Configurations", []),
-        ebs=config.get("EbsConfiguration", {}),
-        custom_ami_id=config.get("CustomAmiId"),
+        types=[new_type(config)],
+        targets={config.get("Market", SPOT if "BidPrice" in config else ON_DEMAND): config["InstanceCount"]},
         status=Status(GroupState.PROVISIONING, now),
+    )
+
+
+def new_type(config: dict[str, Any]) -> TypeConfig:
+    """Make the record of an instance type that an instance group asks for."""
+    return TypeConfig(
+        name=config["InstanceType"],
+        bid_price=config.get("BidPrice"),
+        ebs=config.get("EbsConfiguration", {}),
+        configurations=config.get("Configurations", []),
+        custom_ami_id=config.get("CustomAmiId"),
     )
 
 

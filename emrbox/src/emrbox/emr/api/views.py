@@ -113,16 +113,16 @@ def group_document(group: Group) -> Document:
             "Name": group.name,
             "Market": group.market,
             "InstanceGroupType": group.role,
-            "BidPrice": group.bid_price,
-            "InstanceType": group.instance_type,
+            "BidPrice": group.type.bid_price,
+            "InstanceType": group.type.name,
             "RequestedInstanceCount": group.requested_count,
             "RunningInstanceCount": group.running_count,
             "Status": status_document(group.status),
-            "Configurations": group.configurations,
-            "EbsBlockDevices": storage.block_devices(group.instance_type, group.ebs),
-            "EbsOptimized": group.ebs.get("EbsOptimized"),
+            "Configurations": group.type.configurations,
+            "EbsBlockDevices": storage.block_devices(group.type.name, group.type.ebs),
+            "EbsOptimized": group.type.ebs.get("EbsOptimized"),
             "ShrinkPolicy": group.shrink_policy,
-            "CustomAmiId": group.custom_ami_id,
+            "CustomAmiId": group.type.custom_ami_id,
         }
     )
 
@@ -140,8 +140,8 @@ def instance_document(group: Group, instance: Instance) -> Document:
             "PrivateIpAddress": instance.private_ip,
             "Status": status_document(instance.status),
             "InstanceGroupId": group.id,
-            "Market": group.market,
-            "InstanceType": group.instance_type,
+            "Market": instance.market,
+            "InstanceType": instance.type.name,
             "EbsVolumes": instance.volumes,
         }
     )
@@ -202,10 +202,9 @@ def _normalized_hours(cluster: Cluster, now: datetime) -> int:
     if cluster.status.ready is None or cluster.status.state == states.ClusterState.STARTING:
         return 0
     total = 0
-    for group in cluster.groups:
-        units = releases.INSTANCE_TYPES[group.instance_type].units_per_hour
-        for instance in group.instances:
-            if instance.status.ready is not None:
-                seconds = ((instance.status.ended or now) - instance.status.ready).total_seconds()
-                total += units * max(1, math.ceil(seconds / 3600))
+    for instance in cluster.instances:
+        if instance.status.ready is not None:
+            seconds = ((instance.status.ended or now) - instance.status.ready).total_seconds()
+            units = releases.INSTANCE_TYPES[instance.type.name].units_per_hour
+            total += units * max(1, math.ceil(seconds / 3600))
     return total

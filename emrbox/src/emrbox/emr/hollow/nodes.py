@@ -7,12 +7,14 @@ import secrets
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from emrbox.config import REGION
 from emrbox.emr import ids
 from emrbox.emr.hollow.steps import ScriptedStep
 from emrbox.emr.life.decisions import newest_first
 from emrbox.emr.life.layer import Pace
-from emrbox.emr.life.model import Instance, Status
+from emrbox.emr.life.model import Instance, Place, Status
 from emrbox.emr.life.states import InstanceState
+from emrbox.emr.places import asked_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
     from emrbox.emr.hollow.scripts import Scripts
     from emrbox.emr.life.clock import MovableClock
     from emrbox.emr.life.layer import Checkpoint, StepOutcome
-    from emrbox.emr.life.model import Cluster, Group, Step
+    from emrbox.emr.life.model import Cluster, Group, Purchase, Step
 
 # RFC 2544's network for bench tests: no address of a real node, and none that answers.
 FIRST_ADDRESS = IPv4Address("198.18.0.4")
 ADDRESSES = 2**17 - 8
-ZONE = "us-east-1a"
+ZONES = "abcdef"  # the letters of us-east-1
 # Clients launch a cluster that is not kept alive without steps, then tag it and add them (Airflow, mrjob): a
 # real start leaves minutes for that, so an empty one starts this long, or until its first step.
 FIRST_STEP_SECONDS = 15.0
@@ -43,18 +45,27 @@ class HollowNodes:
         self._scripts = scripts
         self._lost: set[str] = set()
 
-    def launch(self, group: Group, count: int) -> list[Instance]:  # noqa: ARG002  # every group has the same
-        """Make instances for the group; there is always capacity."""
-        self._cluster.availability_zone = self._cluster.availability_zone or ZONE
-        return [self._instance() for _ in range(count)]
+    def places(self) -> list[Place]:
+        """Return what the request names; of its subnets, the first is in the first zone, and so on."""
+        places = asked_places(self._cluster.request["Instances"], lambda _: None)
+        return [
+            Place(place.zone or f"{REGION}{ZONES[number % len(ZONES)]}", place.subnet_id)
+            for number, place in enumerate(places)
+        ]
 
-    def _instance(self) -> Instance:
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:  # noqa: ARG002  # all groups alike
+        """Make instances; there is always capacity."""
+        return [self._instance(purchase) for _ in range(purchase.count)]
+
+    def _instance(self, purchase: Purchase) -> Instance:
         address = FIRST_ADDRESS + next(self._numbers) % ADDRESSES
         return Instance(
             id=ids.instance_id(),
             ec2_id=f"i-{secrets.token_hex(9)[:17]}",
             private_ip=str(address),
             private_dns=f"ip-{str(address).replace('.', '-')}.ec2.internal",
+            type=purchase.type,
+            market=purchase.market,
             status=Status(InstanceState.PROVISIONING, self._clock.now()),
         )
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.life import states
-from emrbox.emr.life.model import Ending, Reason
+from emrbox.emr.life.model import SPOT, Ending, Reason
 from emrbox.emr.life.states import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import BootstrapAction, Cluster, Group
+    from emrbox.emr.life.model import BootstrapAction, Cluster, Purchase
 
 PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
 _OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
@@ -122,12 +122,12 @@ def by_fault(reason: str, message: str, detail: str, *, with_errors: bool = True
     return Ending(Reason(code, message or None), with_errors=with_errors, details=details)
 
 
-def without_capacity(cluster: Cluster, group: Group) -> Ending:
-    """Return the end of a cluster for whose group EC2 has no capacity."""
+def without_capacity(cluster: Cluster, role: str, purchase: Purchase) -> Ending:
+    """Return the end of a cluster for whose nodes of a role EC2 has no capacity."""
     zone = cluster.availability_zone or "us-east-1a"
-    message = f"EC2 is out of capacity for {group.instance_type} in availability zone {zone}."
-    data = {"instance_type": group.instance_type, "availability_zone": zone}
-    if group.role == "MASTER" and group.market == "SPOT":
+    message = f"EC2 is out of capacity for {purchase.type.name} in availability zone {zone}."
+    data = {"instance_type": purchase.type.name, "availability_zone": zone}
+    if role == "MASTER" and purchase.market == SPOT:
         detail = error_detail("INTERNAL_ERROR_SPOT_NO_CAPACITY_PRIMARY", message, **data)
     else:
         detail = error_detail("INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ", message, **data)

@@ -163,7 +163,7 @@ def _group_detail(cluster: Cluster, group: Group, before: State | None, now: dat
         "market": group.market,
         "severity": "ERROR" if failed else "INFO",
         "requestedInstanceCount": str(group.requested_count),
-        "instanceType": group.instance_type,
+        "instanceType": group.type.name,
         "instanceGroupType": group.role,
         "instanceGroupId": group.id,
         "clusterId": cluster.id,
@@ -171,7 +171,8 @@ def _group_detail(cluster: Cluster, group: Group, before: State | None, now: dat
         "state": str(group.status.state),
         "message": message,
     }
-    return detail if group.bid_price is None else {**detail, "bidPrice": group.bid_price}
+    bid = group.type.bid_price
+    return detail if bid is None else {**detail, "bidPrice": bid}
 
 
 def _group_message(cluster: Cluster, group: Group, before: State | None, now: datetime) -> str | None:
@@ -180,7 +181,7 @@ def _group_message(cluster: Cluster, group: Group, before: State | None, now: da
     if group.status.state is GroupState.RESIZING and resize:
         return (
             f"A resize for {where} started at {_at(now)}. It is resizing from an instance count of "
-            f"{resize.count_before} to {resize.count_wanted}."
+            f"{sum(resize.before.values())} to {sum(resize.wanted.values())}."
         )
     if group.status.state is GroupState.RUNNING and before is GroupState.RESIZING and resize:
         return (

@@ -11,7 +11,7 @@ from emrbox.emr.life.model import FailureDetails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import Ending, Group, Instance, Step
+    from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Step
 
 
 class StartFailureError(Exception):
@@ -20,6 +20,10 @@ class StartFailureError(Exception):
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.reason.message)
         self.ending = ending
+
+
+class NoCapacityError(StartFailureError):
+    """EC2 does not have the instances."""
 
 
 class InterruptedByEndError(Exception):
@@ -75,8 +79,11 @@ class NodeLayer(Protocol):
     def pace(self) -> Pace:
         """How often the machines are to be checked."""
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
-        """Get instances for the group from EC2. Raises StartFailureError."""
+    def places(self) -> list[Place]:
+        """Return where the cluster may be launched, one place at least."""
+
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
+        """Get instances for the group from EC2. Raises StartFailureError, NoCapacityError."""
 
     def boot(self, check: Checkpoint) -> None:
         """Return when every node is up."""

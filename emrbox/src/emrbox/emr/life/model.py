@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
 
+ON_DEMAND, SPOT = MARKETS = ("ON_DEMAND", "SPOT")
 TRANSITIONS: dict[type, dict[Any, Any]] = {
     ClusterState: states.CLUSTER_TRANSITIONS,
     GroupState: states.GROUP_TRANSITIONS,
@@ -137,6 +138,34 @@ class Step:
     cancellation: str | None = None  # the StepCancellationOption of a CancelSteps
 
 
+@dataclass(frozen=True)
+class TypeConfig:
+    """An instance type that may be launched, and what its instances get."""
+
+    name: str
+    bid_price: str | None = None
+    ebs: dict[str, Any] = field(default_factory=dict)
+    configurations: list[dict[str, Any]] = field(default_factory=list)
+    custom_ami_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Instances to get from EC2."""
+
+    type: TypeConfig
+    market: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster is launched. Without a subnet EC2 chooses a default one."""
+
+    zone: str | None
+    subnet_id: str | None = None
+
+
 @dataclass
 class Instance:
     """One node, known to EMR by `id` and to EC2 by `ec2_id`."""
@@ -145,8 +174,13 @@ class Instance:
     ec2_id: str
     private_ip: str
     private_dns: str
+    type: TypeConfig
+    market: str
     status: Status[InstanceState]
     volumes: list[dict[str, str]] = field(default_factory=list)  # EbsVolumes: Device, VolumeId
+
+
+Units = dict[str, int]  # by market
 
 
 @dataclass(frozen=True)
@@ -154,24 +188,19 @@ class Resize:
     """A change of a group's size that is under way, or was the last one."""
 
     started: datetime
-    count_before: int
-    count_wanted: int
+    before: Units
+    wanted: Units
 
 
 @dataclass
 class Group:
-    """Instances of one role and type."""
+    """Instances of one role. `targets` are the units that are wanted; an instance is one unit."""
 
     id: str
     name: str
     role: str  # MASTER | CORE | TASK
-    market: str
-    bid_price: str | None
-    instance_type: str
-    requested_count: int
-    configurations: list[dict[str, Any]]
-    ebs: dict[str, Any]
-    custom_ami_id: str | None
+    types: list[TypeConfig]
+    targets: Units
     status: Status[GroupState]
     instances: list[Instance] = field(default_factory=list)
     resize: Resize | None = None
@@ -182,9 +211,33 @@ class Group:
     shrink_policy: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def market(self) -> str:
+        """The market of an instance group."""
+        return next(iter(self.targets))
+
+    @property
+    def type(self) -> TypeConfig:
+        """The instance type of an instance group."""
+        return self.types[0]
+
+    @property
+    def requested_count(self) -> int:
+        """The units that are wanted in all markets; in an instance group its instances."""
+        return sum(self.targets.values())
+
+    @property
     def present(self) -> list[Instance]:
         """The instances that are not over."""
         return [i for i in self.instances if i.status.state is not InstanceState.TERMINATED]
+
+    def provisioned(self, market: str) -> int:
+        """How many units there are of those that are wanted in this market."""
+        return sum(instance.market == market for instance in self.present)
+
+    @property
+    def standing(self) -> Units:
+        """The units that there are, by market."""
+        return {market: self.provisioned(market) for market in self.targets}
 
     @property
     def running_count(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from emrbox.emr.life import decisions, endings, states
 from emrbox.emr.life.layer import InterruptedByEndError, StartFailureError
 from emrbox.emr.life.model import Reason, Resize
+from emrbox.emr.life.purchasing import Purchasing
 from emrbox.emr.life.states import GroupState, InstanceState, ReasonCode
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Resizing:
         self._context = context
         self._cluster = context.cluster
         self._leaving = leaving
+        self._purchasing = Purchasing(context)
         self.busy: set[str] = set()  # ids of the groups whose resize is under way
 
     def start_due(self) -> None:
@@ -41,7 +43,7 @@ class Resizing:
         for group in self._cluster.groups:
             if group.id in self.busy or not decisions.wants_resize(group):
                 continue
-            group.resize = Resize(self._context.now, len(group.present), group.requested_count)
+            group.resize = Resize(self._context.now, group.standing, dict(group.targets))
             if group.status.state is not GroupState.PROVISIONING:
                 self._context.move(group, GroupState.RESIZING)
             self.busy.add(group.id)
@@ -83,7 +85,7 @@ class Resizing:
                 return
             elif tries == TRIES:
                 raise StartFailureError(endings.by_bootstrap("Instances failed their bootstrap actions"))
-            elif (yield from self._add(group, missing)):
+            elif (yield from self._add(group)):
                 tries += 1
 
     def _finish(self, group: Group) -> None:
@@ -91,10 +93,9 @@ class Resizing:
             self._context.move(group, GroupState.BOOTSTRAPPING)
         self._context.move(group, GroupState.RUNNING)
 
-    def _add(self, group: Group, count: int) -> Procedure[int]:
+    def _add(self, group: Group) -> Procedure[int]:
         """Launch instances and let them join. Returns how many failed a bootstrap action."""
-        instances = yield from self._context.do("launch", partial(self._context.layer.launch, group, count))
-        group.instances.extend(instances)
+        instances = yield from self._purchasing.buy(group)
         try:
             failed = yield from self._bring_up(group, instances)
         except InterruptedByEndError:

@@ -11,6 +11,7 @@ from emrbox.emr.life import decisions, states
 from emrbox.emr.life.layer import InterruptedByEndError, StartFailureError
 from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.procedures import Procedure, Until
+from emrbox.emr.life.purchasing import Purchasing
 from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, ReasonCode
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Starting:
 
     def __init__(self, context: Context, checks: Checks) -> None:
         self._context = context
+        self._purchasing = Purchasing(context)
         self._cluster = context.cluster
         self._checks = checks
         self.is_over = False
@@ -55,10 +57,8 @@ class Starting:
 
     def _launch(self) -> Procedure[None]:
         self._set_message(states.PROVISIONING_CAPACITY)
-        for group in self._cluster.groups:
-            call = partial(self._context.layer.launch, group, group.requested_count)
-            group.instances.extend((yield from self._context.do("launch", call)))
-            self._context.check()
+        yield from self._purchasing.place()
+        yield from self._purchasing.fill(self._cluster.groups)
         self._set_message(states.CONFIGURING_SOFTWARE)
 
     def _first_step(self) -> Until:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from emrbox.emr.life.layer import Checkpoint, NodeLayer, Pace, StepOutcome, StepRun
-    from emrbox.emr.life.model import Group, Instance, Step
+    from emrbox.emr.life.model import Group, Instance, Place, Purchase, Step
 
 
 class WrappedLayer:
@@ -23,8 +23,11 @@ class WrappedLayer:
     def pace(self) -> Pace:
         return self.inner.pace
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
-        return self.inner.launch(group, count)
+    def places(self) -> list[Place]:
+        return self.inner.places()
+
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
+        return self.inner.launch(group, purchase)
 
     def boot(self, check: Checkpoint) -> None:
         self.inner.boot(check)

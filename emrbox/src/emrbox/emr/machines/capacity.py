@@ -19,16 +19,18 @@ from emrbox.aws.policies import trusts_service
 from emrbox.config import ACCOUNT_ID, REGION, image_id
 from emrbox.emr import ids, storage
 from emrbox.emr.life import endings
-from emrbox.emr.life.layer import StartFailureError
-from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Status
+from emrbox.emr.life.layer import NoCapacityError, StartFailureError
+from emrbox.emr.life.model import SPOT, Cluster, Ending, Group, Instance, Place, Status
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.machines.clients import client_as
 from emrbox.emr.machines.security_groups import managed_groups
+from emrbox.emr.places import asked_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from emrbox.emr.life.clock import Clock
+    from emrbox.emr.life.model import Purchase, TypeConfig
 
 LOG = logging.getLogger(__name__)
 EMR_PRINCIPAL = "elasticmapreduce.amazonaws.com"
@@ -62,16 +64,24 @@ class Capacity:
         self._launched: list[str] = []  # EC2 ids, from RunInstances' answer on
         self._tokens: set[str] = set()  # of every RunInstances: its answer may be lost
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
+    def places(self) -> list[Place]:
+        """Return where the cluster may be launched; a subnet that is not there has no zone."""
+        return asked_places(self._cluster.request["Instances"], self._zone_of)
+
+    def _zone_of(self, subnet_id: str) -> str | None:
+        subnets = [s for by_id in self._backend.subnets.values() for s in by_id.values() if s.id == subnet_id]
+        return str(subnets[0].availability_zone) if subnets else None
+
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
-        if count == 0:
+        if purchase.count == 0:
             return []
         self._check_roles()
         tags = dict(self._cluster.tags)
         try:
-            answer = self._ec2().run_instances(**self._run_request(group, count))
+            answer = self._ec2().run_instances(**self._run_request(group, purchase))
         except ClientError as problem:
-            raise StartFailureError(self._ending(problem, group)) from problem
+            raise self._failure(problem, group, purchase) from problem
         except BotoCoreError as problem:
             ending = endings.by_ec2_refusal(type(problem).__name__, str(problem))
             raise StartFailureError(ending) from problem
@@ -91,8 +101,10 @@ class Capacity:
                 ec2_id=instance["InstanceId"],
                 private_ip=instance["PrivateIpAddress"],
                 private_dns=instance["PrivateDnsName"],
+                type=purchase.type,
+                market=purchase.market,
                 status=Status(InstanceState.PROVISIONING, now),
-                volumes=_volumes(instance, group),
+                volumes=_volumes(instance, purchase.type),
             )
             for instance in launched
         ]
@@ -190,10 +202,10 @@ class Capacity:
             self._client = client_as("ec2", arn, "ElasticMapReduceSession", self._endpoint_url)
         return self._client
 
-    def _run_request(self, group: Group, count: int) -> dict[str, Any]:
+    def _run_request(self, group: Group, purchase: Purchase) -> dict[str, Any]:
         instances = self._cluster.request["Instances"]
-        subnet = instances.get("Ec2SubnetId") or self._cluster.subnet_id
-        ami = group.custom_ami_id or self._cluster.request.get("CustomAmiId")
+        subnet, zone, wanted = self._cluster.subnet_id, self._cluster.availability_zone, purchase.type
+        ami = wanted.custom_ami_id or self._cluster.request.get("CustomAmiId")
         tags = _tag_list(self._cluster.tags)
         token = uuid.uuid4().hex
         self._tokens.add(token)
@@ -201,11 +213,11 @@ class Capacity:
         request: dict[str, Any] = {
             "ClientToken": token,
             "ImageId": ami or image_id(self._cluster.release_label),
-            "InstanceType": group.instance_type,
-            "MinCount": count,
-            "MaxCount": count,
+            "InstanceType": wanted.name,
+            "MinCount": purchase.count,
+            "MaxCount": purchase.count,
             "SecurityGroupIds": self._security_groups(group, subnet),
-            "BlockDeviceMappings": storage.mappings(storage.block_devices(group.instance_type, group.ebs)),
+            "BlockDeviceMappings": storage.mappings(storage.block_devices(wanted.name, wanted.ebs)),
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
             # A node that shuts itself down is lost for good: stopped, it would keep its address and files.
             "InstanceInitiatedShutdownBehavior": "terminate",
@@ -217,11 +229,10 @@ class Capacity:
             request["KeyName"] = instances["Ec2KeyName"]
         if subnet:
             request["SubnetId"] = subnet
-        zone = instances.get("Placement", {}).get("AvailabilityZone")
         if zone and not subnet:
             request["Placement"] = {"AvailabilityZone": zone}
-        if group.market == "SPOT":
-            options = {"MaxPrice": group.bid_price} if group.bid_price else {}
+        if purchase.market == SPOT:
+            options = {"MaxPrice": wanted.bid_price} if wanted.bid_price else {}
             request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
         return request
 
@@ -254,29 +265,32 @@ class Capacity:
         if not allowed:
             raise StartFailureError(_insufficient_permissions(name))
 
-    def _ending(self, problem: ClientError, group: Group) -> Ending:
+    def _failure(self, problem: ClientError, group: Group, purchase: Purchase) -> StartFailureError:
+        if problem.response["Error"]["Code"] == "InsufficientInstanceCapacity":
+            return NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
+        return StartFailureError(self._ending(problem))
+
+    def _ending(self, problem: ClientError) -> Ending:
         code, message = problem.response["Error"]["Code"], problem.response["Error"].get("Message", "")
         instances = self._cluster.request["Instances"]
         if code in REFUSED:
             return _insufficient_permissions(self._cluster.service_role.rpartition("/")[2])
         if code == "InvalidSubnetID.NotFound":
-            return endings.by_validation(f"The subnet {instances.get('Ec2SubnetId')} does not exist.")
+            return endings.by_validation(f"The subnet {self._cluster.subnet_id} does not exist.")
         if code == "InvalidKeyPair.NotFound":
             key = instances.get("Ec2KeyName", "")
             text = f"Invalid SSH key name: {key}"
             return endings.by_validation(
                 text, endings.error_detail("VALIDATION_ERROR_INVALID_SSH_KEY_NAME", text, ssh_key=key)
             )
-        if code == "InsufficientInstanceCapacity":
-            return endings.without_capacity(self._cluster, group)
         if code.startswith(("Invalid", "Missing", "Unsupported")):
             return endings.by_validation(message)
         return endings.by_ec2_refusal(code, message)
 
 
-def _volumes(instance: dict[str, Any], group: Group) -> list[dict[str, str]]:
+def _volumes(instance: dict[str, Any], asked: TypeConfig) -> list[dict[str, str]]:
     """Return EbsVolumes: what was asked for and EC2 has attached."""
-    wanted = {device["Device"] for device in storage.block_devices(group.instance_type, group.ebs)}
+    wanted = {device["Device"] for device in storage.block_devices(asked.name, asked.ebs)}
     return [
         {"Device": mapping["DeviceName"], "VolumeId": mapping["Ebs"]["VolumeId"]}
         for mapping in instance.get("BlockDeviceMappings", [])

@@ -63,7 +63,7 @@ def write_info(cluster: Cluster, member: Member) -> None:
         "instanceId": member.instance.ec2_id,
         "instanceGroupId": member.group.id,
         "instanceRole": member.group.role.lower(),
-        "marketType": member.group.market,
+        "marketType": member.instance.market,
         "region": REGION,
     }
     job_flow = {
@@ -72,8 +72,8 @@ def write_info(cluster: Cluster, member: Member) -> None:
         "instanceCount": sum(group.requested_count for group in cluster.groups),
         "masterInstanceId": master.ec2_id,
         "masterPrivateDnsName": master.private_dns,
-        "masterInstanceType": cluster.master.instance_type,
-        "slaveInstanceType": core.instance_type if core else None,
+        "masterInstanceType": master.type.name,
+        "slaveInstanceType": core.type.name if core else None,
         "hadoopVersion": "3.4.1",
         "releaseLabel": cluster.release_label,
         "instanceGroups": [
@@ -82,7 +82,7 @@ def write_info(cluster: Cluster, member: Member) -> None:
                 "instanceGroupName": group.name,
                 "instanceRole": group.role.title(),
                 "marketType": group.market,
-                "instanceType": group.instance_type,
+                "instanceType": group.type.name,
                 "requestedInstanceCount": group.requested_count,
             }
             for group in cluster.groups
@@ -98,7 +98,7 @@ def install_applications(cluster: Cluster, member: Member) -> None:
     master = cluster.master.instances[0].private_dns
     cores = cluster.core_count_at_start
     cluster_wide = cluster.request.get("Configurations", [])
-    written = configuration_files(master, cores, cluster_wide, member.group.configurations)
+    written = configuration_files(master, cores, cluster_wide, member.instance.type.configurations)
     for path, content in written.items():
         member.node.files.write(path, content.encode(), mode=0o644)
     if member.is_master:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.life.layer import Checkpoint
-    from emrbox.emr.life.model import Cluster, Group, Instance, Step
+    from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Step
 
 LOG = logging.getLogger(__name__)
 # EC2 does not report lost instances; the check of idleness calls YARN and HDFS; logs appear in S3 every
@@ -55,9 +55,13 @@ class RealNodes:
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
 
-    def launch(self, group: Group, count: int) -> list[Instance]:
+    def places(self) -> list[Place]:
+        """Return what the request names, with the zones of its subnets."""
+        return self._capacity.places()
+
+    def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Get instances for the group from EC2."""
-        return self._capacity.launch(group, count)
+        return self._capacity.launch(group, purchase)
 
     def boot(self, check: Checkpoint) -> None:
         """Return when sshd answers on every node."""

@@ -81,7 +81,7 @@ CLUSTER_KINDS = (
         {
             **on_nodes("MASTER,CORE,TASK", 1),
             "notice_seconds": Parameter(120.0, "from the notice to the end, by the cluster's clock"),
-            "market": Parameter("SPOT", "only groups of this market; * for all"),
+            "market": Parameter("SPOT", "only instances of this market; * for all"),
         },
         source="EC2 User Guide, Spot Instance interruption notices",
         count=1,
