@@ -34,6 +34,11 @@ def group_id() -> str:
     return _new("ig-")
 
 
+def fleet_id() -> str:
+    """Return a new instance fleet id."""
+    return _new("if-")
+
+
 def instance_id() -> str:
     """Return a new EMR instance id; its EC2 instance has an id of its own."""
     return _new("ci-")

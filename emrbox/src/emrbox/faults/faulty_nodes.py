@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from emrbox.emr.life.endings import FailedNode
 from emrbox.emr.life.layer import NoCapacityError, StartFailureError
 from emrbox.emr.life.states import CLUSTER_READY
 from emrbox.emr.life.wrapped_layer import WrappedLayer
+from emrbox.faults.pools import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,15 +45,27 @@ class FaultyNodes(WrappedLayer):
         self._stuck_end: StuckEnd | None = None
 
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
-        """Launch, unless EC2 has no capacity."""
-        for fault in self._faults("no-capacity"):
-            values = fault.parameters
-            fits = group.role in roles_of(fault) and fnmatchcase(purchase.type.name, values["instance_type"])
-            if fits and self._book.spend(fault):
-                raise NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
+        """Launch what EC2 has; a group gets all that it asks for or nothing."""
+        pool = Pool(purchase.type.name, purchase.market, self._cluster.availability_zone)
+        faults = [fault for fault in self._faults("no-capacity") if _limits(fault, group.role, pool)]
+        count = purchase.count
+        for fault in faults:
+            if fault.state.left(pool) < count and self._book.spend(fault):
+                count = fault.state.left(pool)
         if self._cluster.status.state in CLUSTER_READY and self._has_no_core(group):
+            count = 0
+        if count < purchase.count and (group.fleet is None or count == 0):
             raise NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
-        return super().launch(group, purchase)
+        launched = super().launch(group, replace(purchase, count=count))
+        for fault in faults:
+            fault.state.take(pool, len(launched))
+        return launched
+
+    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
+        """Return the least that a fault leaves of such instances."""
+        pool = Pool(instance_type, market, zone)
+        left = [fault.state.left(pool) for fault in self._faults("no-capacity") if _limits(fault, role, pool)]
+        return min([super().room(role, instance_type, market, zone), *left])
 
     def _has_no_core(self, group: Group) -> bool:
         return any(
@@ -69,7 +83,7 @@ class FaultyNodes(WrappedLayer):
         for fault in self._faults("start-fails"):
             if self._book.spend(fault):
                 raise StartFailureError(fault.state)
-        self._after_boot({i.ec2_id for i in self._cluster.instances})
+        self._after_boot({i.ec2_id for i in self._cluster.present})
 
     def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
         """Boot nodes that were launched later; sshd may come late."""
@@ -112,6 +126,10 @@ class FaultyNodes(WrappedLayer):
 
     def _faults(self, kind: str) -> list[Fault]:
         return [fault for fault in self._book.of(kind) if fault.covers(self._names)]
+
+
+def _limits(fault: Fault, role: str, pool: Pool) -> bool:
+    return role in roles_of(fault) and pool.fits(fault.parameters)
 
 
 class StuckEnd:

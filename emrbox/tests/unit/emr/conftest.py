@@ -88,6 +88,9 @@ class ScriptedMachines:
     def places(self) -> list[Place]:
         return [Place("us-east-1a")]
 
+    def room(self, *_: Any) -> float:
+        return float("inf")
+
     def launch(self, group: Any, purchase: Any) -> list[Instance]:
         if self.no_capacity:
             raise self.no_capacity
@@ -101,6 +104,7 @@ class ScriptedMachines:
                 purchase.type,
                 purchase.market,
                 Status(InstanceState.PROVISIONING, self.clock.now()),
+                fills=purchase.fills,
             )
             for number in range(first, first + purchase.count)
         ]

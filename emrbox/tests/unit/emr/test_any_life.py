@@ -114,6 +114,28 @@ flags = st.booleans()
 which = st.integers(0, 5)
 
 
+def as_fleet(group: dict[str, Any]) -> dict[str, Any]:
+    """A fleet with half of a group's instances on demand and half spot, in types of one and two units."""
+    role, count = group["InstanceRole"], group["InstanceCount"]
+    types = [{"InstanceType": "m5.xlarge"}]
+    if role != "MASTER":
+        types.append({"InstanceType": "r5.2xlarge", "WeightedCapacity": 2})
+    action = "SWITCH_TO_ON_DEMAND" if count == 1 else "TERMINATE_CLUSTER"
+    return {
+        "InstanceFleetType": role,
+        "TargetOnDemandCapacity": count - count // 2,
+        "TargetSpotCapacity": count // 2,
+        "InstanceTypeConfigs": types,
+        "LaunchSpecifications": {"SpotSpecification": {"TimeoutDurationMinutes": 5, "TimeoutAction": action}},
+    }
+
+
+def groups_of(cluster_id: str) -> list[dict[str, Any]]:
+    """The groups or the fleets of a cluster."""
+    found = WORLD.call("ListInstanceGroups", ClusterId=cluster_id).get("InstanceGroups")
+    return list(found or WORLD.call("ListInstanceFleets", ClusterId=cluster_id)["InstanceFleets"])
+
+
 class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +149,9 @@ class AnyLife(RuleBasedStateMachine):
 
     @initialize()
     def one_that_waits(self) -> None:
-        self.launch(steps=[], keep=True, protected=False, cores=2, tasks=1, idle=None, slow=False)
+        self.launch(
+            steps=[], keep=True, protected=False, cores=2, tasks=1, idle=None, slow=False, fleets=False
+        )
         WORLD.hollow.clock.advance(1)
 
     @precondition(lambda self: len(self.live()) < MOST_AT_ONCE)
@@ -139,15 +163,29 @@ class AnyLife(RuleBasedStateMachine):
         tasks=st.integers(-1, 2),
         idle=st.sampled_from([None, 60, 3600]),
         slow=flags,
+        fleets=flags,
     )
     def launch(
-        self, *, steps: Any, keep: bool, protected: bool, cores: int, tasks: int, idle: int | None, slow: bool
+        self,
+        *,
+        steps: Any,
+        keep: bool,
+        protected: bool,
+        cores: int,
+        tasks: int,
+        idle: int | None,
+        slow: bool,
+        fleets: bool,
     ) -> None:
         WORLD.hollow.delays.change({"profile": "real" if slow else "none"})
         groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
         for role, count in (("CORE", cores or None), ("TASK", tasks if tasks >= 0 and cores else None)):
             if count is not None:
                 groups.append({"InstanceRole": role, "InstanceType": "m5.xlarge", "InstanceCount": count})
+        if fleets:
+            kinds: dict[str, Any] = {"InstanceFleets": [as_fleet(group) for group in groups]}
+        else:
+            kinds = {"InstanceGroups": groups}
         request: dict[str, Any] = {
             "Name": "any",
             "ReleaseLabel": "emr-spark-8.0.0",
@@ -156,7 +194,7 @@ class AnyLife(RuleBasedStateMachine):
             "Tags": HOLLOW,
             "Steps": steps,
             "Instances": {
-                "InstanceGroups": groups,
+                **kinds,
                 "KeepJobFlowAliveWhenNoSteps": keep,
                 "TerminationProtected": protected,
             },
@@ -224,6 +262,25 @@ class AnyLife(RuleBasedStateMachine):
         group = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": count}
         WORLD.call("AddInstanceGroups", JobFlowId=cluster, InstanceGroups=[group])
 
+    @rule(which=which, count=st.integers(0, 2))
+    def add_fleet(self, which: int, count: int) -> None:
+        cluster = self.chosen(which)
+        group = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": count}
+        WORLD.call("AddInstanceFleet", ClusterId=cluster, InstanceFleet=as_fleet(group))
+
+    @rule(which=which, pick=st.integers(0, 2), on_demand=st.integers(0, 5), spot=st.integers(0, 5))
+    def resize_fleet(self, *, which: int, pick: int, on_demand: int, spot: int) -> None:
+        cluster = self.chosen(which)
+        groups = groups_of(cluster)
+        resize = {"SpotResizeSpecification": {"TimeoutDurationMinutes": 10}}
+        change = {
+            "InstanceFleetId": groups[pick % len(groups)]["Id"],
+            "TargetOnDemandCapacity": on_demand,
+            "TargetSpotCapacity": spot,
+            "ResizeSpecifications": resize if spot > 1 else {},
+        }
+        WORLD.call("ModifyInstanceFleet", ClusterId=cluster, InstanceFleet=change)
+
     @rule(
         which=which,
         pick=st.integers(-1, 2),
@@ -232,13 +289,13 @@ class AnyLife(RuleBasedStateMachine):
     )
     def resize(self, *, which: int, pick: int, count: int | None, by_name: bool) -> None:
         cluster = self.chosen(which)
-        groups = WORLD.call("ListInstanceGroups", ClusterId=cluster)["InstanceGroups"]
+        groups = groups_of(cluster)
         group = groups[pick % len(groups)]
-        count = group["RunningInstanceCount"] if count is None else count
+        count = group.get("RunningInstanceCount", 1) if count is None else count
         change: dict[str, Any] = {"InstanceGroupId": group["Id"], "InstanceCount": count}
         if by_name:
-            running = WORLD.call("ListInstances", ClusterId=cluster, InstanceGroupId=group["Id"])["Instances"]
-            named = [i["Ec2InstanceId"] for i in running[:1]]
+            members = WORLD.call("ListInstances", ClusterId=cluster, InstanceGroupId=group["Id"])
+            named = [i["Ec2InstanceId"] for i in members.get("Instances", [])[:1]]
             change = {"InstanceGroupId": group["Id"], "EC2InstanceIdsToTerminate": named}
         WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
 
@@ -246,6 +303,7 @@ class AnyLife(RuleBasedStateMachine):
     def lose_an_instance(self, which: int, pick: int) -> None:
         cluster = self.chosen(which)
         instances = WORLD.call("ListInstances", ClusterId=cluster)["Instances"]
+        instances = [i for i in instances if "Ec2InstanceId" in i]
         instances = instances[1:] if pick else instances  # seldom the master, which would be the end
         if instances:
             record = WORLD.store.cluster(cluster)
@@ -253,14 +311,20 @@ class AnyLife(RuleBasedStateMachine):
             WORLD.hollow.lose(record, [i for i in record.instances if i.ec2_id == lost], "")
             WORLD.hollow.clock.advance(0)
 
-    @rule(which=which, there_is=st.sampled_from([False, False, True]))
-    def capacity(self, *, which: int, there_is: bool) -> None:
+    @rule(
+        which=which,
+        there_is=st.sampled_from([False, False, True]),
+        market=st.sampled_from(["*", "SPOT"]),
+        available=st.integers(0, 2),
+    )
+    def capacity(self, *, which: int, there_is: bool, market: str, available: int) -> None:
         cluster = self.chosen(which)
         for fault in WORLD.faults.all():
             if fault.cluster == cluster:
                 WORLD.faults.remove(fault.id)
         if not there_is:
-            WORLD.faults.add({"kind": "no-capacity", "cluster": cluster, "parameters": {"role": ROLES}})
+            parameters = {"role": ROLES, "market": market, "available": available}
+            WORLD.faults.add({"kind": "no-capacity", "cluster": cluster, "parameters": parameters})
 
     @rule(seconds=st.sampled_from([1, 59, 200, 3600, 86400]))
     def pass_time(self, seconds: int) -> None:
@@ -296,7 +360,8 @@ class AnyLife(RuleBasedStateMachine):
         assert [time for _, time in sent] == sorted(time for _, time in sent)
         entered = {(subject, str(after)) for subject, _, after, _ in WORLD.moves}
         for detail, _ in sent:
-            subject = detail.get("stepId") or detail.get("instanceGroupId") or detail["clusterId"]
+            kinds = ("stepId", "instanceGroupId", "instanceFleetId", "clusterId")
+            subject = next(detail[kind] for kind in kinds if kind in detail)
             assert (subject, detail["state"]) in entered
             assert all(isinstance(value, str) for value in detail.values())
             json.loads(detail.get("stateChangeReason", "{}"))
@@ -306,7 +371,7 @@ class AnyLife(RuleBasedStateMachine):
         for cluster_id in self.ids:
             cluster = WORLD.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]
             steps = WORLD.call("ListSteps", ClusterId=cluster_id)["Steps"]
-            groups = WORLD.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+            groups = groups_of(cluster_id)
             instances = WORLD.call("ListInstances", ClusterId=cluster_id)["Instances"]
             self.check_timeline(cluster_id, ClusterState, cluster["Status"], "ReadyDateTime")
             for kind, items, second in (
@@ -326,7 +391,7 @@ class AnyLife(RuleBasedStateMachine):
         assert ("EndDateTime" in timeline) == (state in ENDED[kind]), (name, status)
         if state in {"RUNNING", "WAITING", "COMPLETED", "RESIZING"}:
             assert second in timeline, (name, status)
-        if state in {"PENDING", "STARTING", "PROVISIONING", "BOOTSTRAPPING"}:
+        if state in {"PENDING", "STARTING", "AWAITING_FULFILLMENT", "PROVISIONING", "BOOTSTRAPPING"}:
             assert second not in timeline, (name, status)
         before = self.timelines.setdefault(name, {})
         assert before.items() <= timeline.items(), (name, before, timeline)
@@ -334,11 +399,25 @@ class AnyLife(RuleBasedStateMachine):
 
     def check_counts(self, groups: Any, instances: Any) -> None:
         for group in groups:
+            if "InstanceFleetType" in group:
+                self.check_units(group, [i for i in instances if i["InstanceFleetId"] == group["Id"]])
+                continue
             mine = [i for i in instances if i["InstanceGroupId"] == group["Id"]]
             running = sum(i["Status"]["State"] == "RUNNING" for i in mine)
             assert group["RunningInstanceCount"] == running
             if group["Status"]["State"] == "RUNNING" and group["InstanceGroupType"] != "MASTER":
                 assert group["RequestedInstanceCount"] == running
+
+    def check_units(self, fleet: Any, instances: Any) -> None:
+        weights = {t["InstanceType"]: t["WeightedCapacity"] for t in fleet["InstanceTypeSpecifications"]}
+        given = [i for i in instances if i["Status"]["State"] not in {"AWAITING_FULFILLMENT", "TERMINATED"}]
+        assert all("Ec2InstanceId" in i for i in given)
+        units = fleet["ProvisionedOnDemandCapacity"] + fleet["ProvisionedSpotCapacity"]
+        assert units == sum(weights[i["InstanceType"]] for i in given)
+        if fleet["Status"]["State"] == "RUNNING" and fleet["InstanceFleetType"] != "MASTER":
+            # Only the resizes of spot instances have a time-out here.
+            assert fleet["ProvisionedOnDemandCapacity"] >= fleet["TargetOnDemandCapacity"]
+            assert not any(i["Status"]["State"] == "AWAITING_FULFILLMENT" for i in instances)
 
     def check_end(self, state: str, steps: Any, groups: Any, instances: Any) -> None:
         step_states = {s["Status"]["State"] for s in steps}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def launch_master(capacity: Capacity) -> list[Instance]:
     master = capacity._cluster.master
-    return capacity.launch(master, Purchase(master.type, master.market, 1))
+    return capacity.launch(master, Purchase(master.type, master.market, 1, master.market))
 
 
 class Ec2:

@@ -96,7 +96,12 @@ def test_the_simple_form_makes_a_master_and_core_nodes(emr: Any) -> None:
         ("ListSteps", {"ClusterId": "j-NONE"}, "InvalidRequestException"),
         ("TerminateJobFlows", {"JobFlowIds": ["j-NONE"]}, "ValidationException"),
         ("AddJobFlowSteps", {"JobFlowId": "j-NONE", "Steps": []}, "ValidationException"),
-        ("AddInstanceFleet", {"JobFlowId": "j-NONE", "InstanceGroups": []}, "InvalidRequestException"),
+        (
+            "AddInstanceFleet",
+            {"ClusterId": "j-NONE", "InstanceFleet": {"InstanceFleetType": "TASK"}},
+            "InvalidRequestException",
+        ),
+        ("DescribeStudio", {"StudioId": "es-NONE"}, "InvalidRequestException"),
         ("DescribeReleaseLabel", {"ReleaseLabel": "x"}, "InvalidRequestException"),
     ],
 )

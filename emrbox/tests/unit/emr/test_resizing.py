@@ -223,9 +223,9 @@ def test_groups_do_not_change_before_the_cluster_is_ready_or_after_its_end(emr: 
     emr.starts_at_once = False
     cluster_id = emr.launch()
     for _ in range(2):
-        with pytest.raises(AwsError, match="only while the cluster is running or waiting"):
+        with pytest.raises(AwsError, match="only be modified when the cluster is running or waiting"):
             emr.call("AddInstanceGroups", JobFlowId=cluster_id, InstanceGroups=[TASK])
-        with pytest.raises(AwsError, match="only while the cluster is running or waiting"):
+        with pytest.raises(AwsError, match="only be modified when the cluster is running or waiting"):
             resize(emr, cluster_id, "CORE", 3)
         emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
         emr.until(cluster_id, "TERMINATED")

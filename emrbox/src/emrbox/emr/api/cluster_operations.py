@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr import ids, releases
-from emrbox.emr.api import history, validation, views
+from emrbox.emr.api import collection_type, history, validation, views
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.api.paging import page
 from emrbox.emr.life import endings, states
@@ -67,20 +67,26 @@ def list_clusters(clusters: Clusters, request: Document) -> Document:
 def list_instance_groups(clusters: Clusters, request: Document) -> Document:
     """Return the groups of a cluster, 50 a page."""
     cluster = clusters.cluster(request["ClusterId"])
+    collection_type.require_groups(cluster, "ListInstanceGroups", "ListInstanceFleets")
     with cluster.lock:
         shown, marker = page(cluster.groups, request.get("Marker"), lambda group: group.id)
         return views.present({"InstanceGroups": [views.group_document(g) for g in shown], "Marker": marker})
 
 
 def list_instances(clusters: Clusters, request: Document) -> Document:
-    """Return a cluster's instances by group, role and state."""
+    """Return a cluster's instances by group or fleet, role and state."""
     cluster = clusters.cluster(request["ClusterId"])
-    if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
-        raise invalid_request("Instance fleets and instance groups are mutually exclusive.")
-    roles, wanted = set(request.get("InstanceGroupTypes", [])), set(request.get("InstanceStates", []))
-    group_id = request.get("InstanceGroupId")
+    by_fleet = bool(request.get("InstanceFleetId") or request.get("InstanceFleetType"))
+    by_group = bool(request.get("InstanceGroupId") or request.get("InstanceGroupTypes"))
+    if by_group if collection_type.uses_fleets(cluster) else by_fleet:
+        raise invalid_request(collection_type.EXCLUSIVE)
+    wanted, roles = set(request.get("InstanceStates", [])), set(request.get("InstanceGroupTypes", []))
+    roles |= {request["InstanceFleetType"]} if request.get("InstanceFleetType") else set()
+    group_id = request.get("InstanceFleetId") or request.get("InstanceGroupId")
     if group_id and group_id not in {group.id for group in cluster.groups}:
-        raise invalid_request(f"Instance group id '{group_id[:60]}' is not valid.")
+        raise invalid_request(
+            f"Instance {'fleet' if by_fleet else 'group'} id '{group_id[:60]}' is not valid."
+        )
 
     def is_wanted(pair: tuple[Group, Instance]) -> bool:
         group, instance = pair

@@ -41,7 +41,7 @@ def _not(what: str) -> Coverage:
 
 
 COVERAGE: dict[str, Coverage] = {
-    "AddInstanceFleet": _not("instance fleets"),
+    "AddInstanceFleet": _real("A task fleet for a cluster that has none; real nodes join YARN", "2.4"),
     "AddInstanceGroups": _real(
         "Task groups for a cluster that is running or waiting; real nodes join YARN", "2.3"
     ),
@@ -62,7 +62,7 @@ COVERAGE: dict[str, Coverage] = {
     "DeleteSecurityConfiguration": _not("security configurations"),
     "DeleteStudio": _not("EMR Studio"),
     "DeleteStudioSessionMapping": _not("EMR Studio"),
-    "DescribeCluster": _real("Every member that a cluster of instance groups has", "1.1, 2.1"),
+    "DescribeCluster": _real("Every member that a cluster of instance groups or fleets has", "1.1, 2.1"),
     "DescribeJobFlows": _not("the API of before 2015"),
     "DescribeNotebookExecution": _not("notebook executions"),
     "DescribePersistentAppUI": _not("application UIs off the cluster"),
@@ -83,12 +83,14 @@ COVERAGE: dict[str, Coverage] = {
     "ListClusters": _real(
         "Newest first, 50 a page, by state and creation time; ended ones for two months", "1.8"
     ),
-    "ListInstanceFleets": _not("instance fleets"),
+    "ListInstanceFleets": _real(
+        "Targets and provisioned units, instance types, specifications, state", "2.4"
+    ),
     "ListInstanceGroups": _real(
         "Requested and running counts, market and bid, state and timeline", "1.2, 2.3"
     ),
     "ListInstances": _real(
-        "By group, role and state; ended ones stay listed as long as their cluster", "1.2"
+        "By group or fleet, role and state; ended ones stay listed as long as their cluster", "1.2"
     ),
     "ListNotebookExecutions": _not("notebook executions"),
     "ListReleaseLabels": _partly("Lists emrbox's releases only", "2.2"),
@@ -99,7 +101,11 @@ COVERAGE: dict[str, Coverage] = {
     "ListStudios": _not("EMR Studio"),
     "ListSupportedInstanceTypes": _partly("Lists the types that emrbox knows", "2.2"),
     "ModifyCluster": _real("StepConcurrencyLevel from 1 to 256", "1.5"),
-    "ModifyInstanceFleet": _not("instance fleets"),
+    "ModifyInstanceFleet": _real(
+        "Targets of core and task fleets: nodes join, or leave after YARN and HDFS have decommissioned them; "
+        "resize time-outs; instance types",
+        "2.4",
+    ),
     "ModifyInstanceGroups": _partly(
         "Resizes core and task groups: nodes join, or leave after YARN and HDFS have decommissioned them; "
         "core not below dfs.replication; named instances end at once; no reconfiguration",
@@ -116,9 +122,9 @@ COVERAGE: dict[str, Coverage] = {
     "RemoveManagedScalingPolicy": _not("managed scaling"),
     "RemoveTags": _real("Removes tags from the cluster and its instances", "2.10"),
     "RunJobFlow": _real(
-        "Instance groups or the simple form on real nodes with HDFS, YARN and Spark; no fleets, no scaling "
+        "Instance groups, fleets or the simple form on real nodes with HDFS, YARN and Spark; no scaling "
         "policies, no security configuration",
-        "1.1, 2.1",
+        "1.1, 2.1, 2.4",
     ),
     "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
     "SetTerminationProtection": _real("Also sets DisableApiTermination on the instances", "1.6"),
@@ -133,9 +139,7 @@ COVERAGE: dict[str, Coverage] = {
     "UpdateStudioSessionMapping": _not("EMR Studio"),
 }
 # Operations of the older generation, which refuse with ValidationException (docs/aws_facts.md 1.7).
-JOB_FLOW_STYLE = frozenset(
-    {"DescribeJobFlows", "PutAutoScalingPolicy", "RemoveAutoScalingPolicy", "ModifyInstanceFleet"}
-)
+JOB_FLOW_STYLE = frozenset({"DescribeJobFlows", "PutAutoScalingPolicy", "RemoveAutoScalingPolicy"})
 
 
 def not_available(operation: str) -> AwsError:

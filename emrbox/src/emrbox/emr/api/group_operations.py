@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr import default_configurations, ids
-from emrbox.emr.api import validation
+from emrbox.emr.api import collection_type, validation
 from emrbox.emr.api.launch_request import new_group
 from emrbox.emr.life import states
 from emrbox.emr.life.model import Resize
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from emrbox.emr.life.store import Store
 
 Document = dict[str, Any]
-# Guess: the wording of these refusals is not in the public sources.
-ONLY_WHEN_READY = "Instance groups can be added and modified only while the cluster is running or waiting."
+# Seen in hashicorp/terraform issue 22116; that it is the same for new groups is a guess.
+ONLY_WHEN_READY = "An instance group may only be modified when the cluster is running or waiting"
 BELOW_REPLICATION = (
     "The CORE instance group cannot be resized to {count} instances, fewer than the HDFS replication factor "
     "{factor}."
@@ -29,6 +29,7 @@ def add_instance_groups(store: Store, request: Document) -> Document:
     """Add task groups to a cluster that is ready."""
     cluster = store.job_flow(request["JobFlowId"])
     configs = request["InstanceGroups"]
+    collection_type.require_groups(cluster, "AddInstanceGroups", "AddInstanceFleet")
     with cluster.lock:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)
@@ -51,6 +52,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
     cluster = _cluster_of(store, request.get("ClusterId"), wanted)
     if cluster is None:
         return {}
+    collection_type.require_groups(cluster, "ModifyInstanceGroups", "ModifyInstanceFleet")
     with cluster.lock:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr import ids
@@ -11,6 +12,7 @@ from emrbox.emr.life.model import (
     SPOT,
     BootstrapAction,
     Cluster,
+    Fleet,
     Group,
     Status,
     Step,
@@ -20,6 +22,8 @@ from emrbox.emr.life.states import ActionOnFailure, ClusterState, GroupState, St
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+ROLES = ("MASTER", "CORE", "TASK")
 
 
 def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Cluster:
@@ -32,7 +36,7 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
         release_label=request["ReleaseLabel"],
         request=request,
         status=Status(ClusterState.STARTING, now),
-        groups=[new_group(config, now) for config in group_configs(instances)],
+        groups=_groups(instances, now),
         bootstrap_actions=[_bootstrap_action(action) for action in request.get("BootstrapActions", [])],
         tags={tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])},
         keep_alive=instances.get("KeepJobFlowAliveWhenNoSteps", False),
@@ -44,18 +48,23 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
         role_name=role_name,
         log_uri=request.get("LogUri"),
         idle_timeout_seconds=None if policy is None else policy.get("IdleTimeout", 3600),
-        core_count_at_start=sum(
-            config["InstanceCount"] for config in group_configs(instances) if config["InstanceRole"] == "CORE"
-        ),
         steps=[new_step(step, now) for step in request.get("Steps", [])],
     )
 
 
+def _groups(instances: dict[str, Any], now: datetime) -> list[Group]:
+    """Return groups or fleets, whichever form was used; master first, then core, then task."""
+    if "InstanceFleets" in instances:
+        found = [new_fleet(config, now) for config in instances["InstanceFleets"]]
+    else:
+        found = [new_group(config, now) for config in group_configs(instances)]
+    return sorted(found, key=lambda group: ROLES.index(group.role))
+
+
 def group_configs(instances: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return instance groups, whichever of the two forms was used; master first, then core, then task."""
+    """Return instance groups, also those of the simple form."""
     if "InstanceGroups" in instances:
-        order = ("MASTER", "CORE", "TASK")
-        return sorted(instances["InstanceGroups"], key=lambda group: order.index(group["InstanceRole"]))
+        return list(instances["InstanceGroups"])
     master = instances["MasterInstanceType"]
     groups = [{"InstanceRole": "MASTER", "InstanceType": master, "InstanceCount": 1}]
     if (count := instances.get("InstanceCount", 1)) > 1:
@@ -91,8 +100,39 @@ def new_group(config: dict[str, Any], now: datetime) -> Group:
     )
 
 
+def new_fleet(config: dict[str, Any], now: datetime) -> Group:
+    """Make the record of one requested instance fleet."""
+    return Group(
+        id=ids.fleet_id(),
+        name=config.get("Name", config["InstanceFleetType"].title()),
+        role=config["InstanceFleetType"],
+        types=[fleet_type(one) for one in config["InstanceTypeConfigs"]],
+        targets={
+            ON_DEMAND: config.get("TargetOnDemandCapacity", 0),
+            SPOT: config.get("TargetSpotCapacity", 0),
+        },
+        status=Status(GroupState.PROVISIONING, now),
+        fleet=Fleet(
+            config.get("LaunchSpecifications", {}),
+            config.get("ResizeSpecifications", {}),
+            config.get("Context"),
+        ),
+    )
+
+
+def fleet_type(config: dict[str, Any]) -> TypeConfig:
+    """Make the record of an instance type of a fleet; its bid is 100 % unless it says another (model)."""
+    percent = None if "BidPrice" in config else config.get("BidPriceAsPercentageOfOnDemandPrice", 100.0)
+    return replace(
+        new_type(config),
+        weight=config.get("WeightedCapacity", 1),
+        bid_percent=percent,
+        priority=config.get("Priority"),
+    )
+
+
 def new_type(config: dict[str, Any]) -> TypeConfig:
-    """Make the record of an instance type that an instance group asks for."""
+    """Make the record of an instance type, of what groups and fleets have in common."""
     return TypeConfig(
         name=config["InstanceType"],
         bid_price=config.get("BidPrice"),

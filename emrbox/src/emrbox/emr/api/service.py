@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from emrbox.aws import condition_keys
 from emrbox.emr import ids
 from emrbox.emr.api import cluster_operations as clusters
+from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
@@ -31,6 +32,7 @@ READS: dict[str, Read] = {
     "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
     "ListBootstrapActions": clusters.list_bootstrap_actions,
     "ListClusters": clusters.list_clusters,
+    "ListInstanceFleets": fleets.list_instance_fleets,
     "ListInstanceGroups": clusters.list_instance_groups,
     "ListInstances": clusters.list_instances,
     "ListReleaseLabels": clusters.list_release_labels,
@@ -38,11 +40,13 @@ READS: dict[str, Read] = {
     "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
 }
 WRITES: dict[str, Write] = {
+    "AddInstanceFleet": fleets.add_instance_fleet,
     "AddInstanceGroups": groups.add_instance_groups,
     "AddJobFlowSteps": steps.add_job_flow_steps,
     "AddTags": clusters.add_tags,
     "CancelSteps": steps.cancel_steps,
     "ModifyCluster": clusters.modify_cluster,
+    "ModifyInstanceFleet": fleets.modify_instance_fleet,
     "ModifyInstanceGroups": groups.modify_instance_groups,
     "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
     "RemoveAutoTerminationPolicy": clusters.remove_auto_termination_policy,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
 from emrbox.emr import releases, storage
+from emrbox.emr.api import fleet_validation
 from emrbox.emr.life import states
 from emrbox.emr.life.states import ActionOnFailure
 
@@ -48,9 +49,9 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
         if request.get(member):
             raise validation_error(f"{member} is not available in this region.")
     check_instances(request["Instances"])
-    if request.get("CustomAmiId") and any("CustomAmiId" in g for g in _groups(request["Instances"])):
+    if request.get("CustomAmiId") and any("CustomAmiId" in one for one in _types(request["Instances"])):
         raise validation_error(
-            "CustomAmiId can be given for the cluster or for instance groups, not for both."
+            "CustomAmiId can be given for the cluster or for instance groups and fleets, not for both."
         )
     if request.get("EbsRootVolumeSize", storage.LEAST_ROOT_GB) < storage.LEAST_ROOT_GB:
         raise validation_error(f"The EBS root volume size must be at least {storage.LEAST_ROOT_GB} GiB.")
@@ -85,9 +86,10 @@ def _check_release(request: Mapping[str, Any]) -> None:
             raise validation_error(f"Specified application: {application.get('Name')} is not supported.")
 
 
-def _groups(instances: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = instances.get("InstanceGroups", [])
-    return found
+def _types(instances: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    fleets = instances.get("InstanceFleets", [])
+    of_fleets = [config for fleet in fleets for config in fleet.get("InstanceTypeConfigs", [])]
+    return [*instances.get("InstanceGroups", []), *of_fleets]
 
 
 def check_instances(instances: Mapping[str, Any]) -> None:
@@ -98,16 +100,28 @@ def check_instances(instances: Mapping[str, Any]) -> None:
         raise validation_error(
             "Please specify exactly one of: instance groups, instance fleets, or instance types."
         )
-    if "InstanceFleets" in instances:
-        raise validation_error("Instance fleets are not available in this region.")
+    _check_places(instances)
     if ("EmrManagedMasterSecurityGroup" in instances) != ("EmrManagedSlaveSecurityGroup" in instances):
         raise validation_error(
             "Specify both EmrManagedMasterSecurityGroup and EmrManagedSlaveSecurityGroup, or neither."
         )
     if simple:
         _check_simple(instances)
-    else:
+    elif "InstanceGroups" in instances:
         _check_groups(instances["InstanceGroups"])
+    else:
+        fleet_validation.check_fleets(instances["InstanceFleets"])
+
+
+def _check_places(instances: Mapping[str, Any]) -> None:
+    """Several subnets or zones to choose from are for fleets (model); the words are a guess."""
+    zones = instances.get("Placement", {}).get("AvailabilityZones")
+    if (instances.get("Ec2SubnetIds") or zones) and "InstanceFleets" not in instances:
+        raise validation_error("Ec2SubnetIds and AvailabilityZones require instance fleets.")
+    if (instances.get("Ec2SubnetIds") or instances.get("Ec2SubnetId")) and zones:
+        raise validation_error("Subnets and availability zones cannot be specified together.")
+    if instances.get("Ec2SubnetIds") and instances.get("Ec2SubnetId"):
+        raise validation_error("Specify either Ec2SubnetId or Ec2SubnetIds.")
 
 
 def _check_simple(instances: Mapping[str, Any]) -> None:
@@ -162,17 +176,21 @@ def _check_group(group: Mapping[str, Any]) -> None:
     lowest = 0 if role == "TASK" else 1
     if not lowest <= count <= MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid instance count {count} for the {role} instance group.")
-    if "BidPrice" in group:
-        if group.get("Market") == "ON_DEMAND":
-            raise validation_error("A bid price cannot be given for an ON_DEMAND instance group.")
-        if not re.fullmatch(r"\d+(\.\d{1,3})?", group["BidPrice"]):
-            raise validation_error("The bid price is not valid: at most three decimals.")
+    if "BidPrice" in group and group.get("Market") == "ON_DEMAND":
+        raise validation_error("A bid price cannot be given for an ON_DEMAND instance group.")
     if "AutoScalingPolicy" in group:
         raise validation_error("AutoScalingPolicy is not available in this region.")
-    _check_instance_type(group["InstanceType"])
-    if wrong := storage.mistake(group.get("EbsConfiguration", {}), role):
+    check_type(role, group)
+
+
+def check_type(role: str, config: Mapping[str, Any]) -> None:
+    """Check an instance type of a group or fleet, with what its instances are to have."""
+    if "BidPrice" in config and not re.fullmatch(r"\d+(\.\d{1,3})?", config["BidPrice"]):
+        raise validation_error("The bid price is not valid: at most three decimals.")
+    _check_instance_type(config["InstanceType"])
+    if wrong := storage.mistake(config.get("EbsConfiguration", {}), role):
         raise validation_error(wrong)
-    check_configurations(group.get("Configurations", []))
+    check_configurations(config.get("Configurations", []))
 
 
 def _check_instance_type(name: str) -> None:

@@ -6,13 +6,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr import ids, releases, storage
+from emrbox.emr.api import collection_type
 from emrbox.emr.life import states
+from emrbox.emr.life.model import ON_DEMAND, SPOT
 from emrbox.emr.life.states import StepState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from emrbox.emr.life.model import Cluster, Group, Instance, Reason, Status, Step
+    from emrbox.emr.life.model import Cluster, Group, Instance, Reason, Status, Step, TypeConfig
 
 Document = dict[str, Any]
 HADOOP_ALWAYS = "Hadoop"
@@ -24,7 +26,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
     document: Document = {
         **_summary(cluster, now),
         "Ec2InstanceAttributes": _ec2_attributes(cluster),
-        "InstanceCollectionType": "INSTANCE_GROUP",
+        "InstanceCollectionType": collection_type.of(cluster),
         "LogUri": _log_uri(cluster),
         "LogEncryptionKmsKeyId": request.get("LogEncryptionKmsKeyId"),
         "ReleaseLabel": cluster.release_label,
@@ -127,19 +129,56 @@ def group_document(group: Group) -> Document:
     )
 
 
+def fleet_document(group: Group) -> Document:
+    """One entry of ListInstanceFleets."""
+    fleet = group.fleet
+    return present(
+        {
+            "Id": group.id,
+            "Name": group.name,
+            "Status": status_document(group.status),
+            "InstanceFleetType": group.role,
+            "TargetOnDemandCapacity": group.targets[ON_DEMAND],
+            "TargetSpotCapacity": group.targets[SPOT],
+            "ProvisionedOnDemandCapacity": group.provisioned(ON_DEMAND),
+            "ProvisionedSpotCapacity": group.provisioned(SPOT),
+            "InstanceTypeSpecifications": [_type_specification(one) for one in group.types],
+            "LaunchSpecifications": (fleet and fleet.launch) or None,
+            "ResizeSpecifications": (fleet and fleet.resize) or None,
+            "Context": fleet and fleet.context,
+        }
+    )
+
+
+def _type_specification(one: TypeConfig) -> Document:
+    return present(
+        {
+            "InstanceType": one.name,
+            "WeightedCapacity": one.weight,
+            "BidPrice": one.bid_price,
+            "BidPriceAsPercentageOfOnDemandPrice": one.bid_percent,
+            "Configurations": one.configurations,
+            "EbsBlockDevices": storage.block_devices(one.name, one.ebs),
+            "EbsOptimized": one.ebs.get("EbsOptimized"),
+            "CustomAmiId": one.custom_ami_id,
+            "Priority": one.priority,
+        }
+    )
+
+
 def instance_document(group: Group, instance: Instance) -> Document:
     """One entry of ListInstances."""
     return present(
         {
             "Id": instance.id,
-            "Ec2InstanceId": instance.ec2_id,
+            "Ec2InstanceId": instance.ec2_id or None,
             # In a private subnet the public name is the private one (docs/aws_facts.md 2.1).
-            "PublicDnsName": instance.private_dns,
+            "PublicDnsName": instance.private_dns or None,
             "PublicIpAddress": None,
-            "PrivateDnsName": instance.private_dns,
-            "PrivateIpAddress": instance.private_ip,
+            "PrivateDnsName": instance.private_dns or None,
+            "PrivateIpAddress": instance.private_ip or None,
             "Status": status_document(instance.status),
-            "InstanceGroupId": group.id,
+            "InstanceFleetId" if group.fleet else "InstanceGroupId": group.id,
             "Market": instance.market,
             "InstanceType": instance.type.name,
             "EbsVolumes": instance.volumes,
@@ -176,9 +215,10 @@ def _ec2_attributes(cluster: Cluster) -> Document:
             **{name: asked.get(name) for name in kept},
             **{f"EmrManaged{kind}SecurityGroup": g for kind, g in cluster.security_groups.items()},
             "Ec2SubnetId": cluster.subnet_id,
-            "RequestedEc2SubnetIds": [asked["Ec2SubnetId"]] if asked.get("Ec2SubnetId") else [],
+            "RequestedEc2SubnetIds": asked.get("Ec2SubnetIds")
+            or list(filter(None, [asked.get("Ec2SubnetId")])),
             "Ec2AvailabilityZone": cluster.availability_zone,
-            "RequestedEc2AvailabilityZones": [],
+            "RequestedEc2AvailabilityZones": asked.get("Placement", {}).get("AvailabilityZones", []),
             "IamInstanceProfile": cluster.instance_profile,
         }
     )

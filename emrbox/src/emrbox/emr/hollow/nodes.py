@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from emrbox.emr.hollow.steps import ScriptedStep
 from emrbox.emr.life.decisions import newest_first
 from emrbox.emr.life.layer import Pace
 from emrbox.emr.life.model import Instance, Place, Status
+from emrbox.emr.life.places import asked_places
 from emrbox.emr.life.states import InstanceState
-from emrbox.emr.places import asked_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,6 +54,10 @@ class HollowNodes:
             for number, place in enumerate(places)
         ]
 
+    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:  # noqa: ARG002
+        """Nothing limits what EC2 has here."""
+        return math.inf
+
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:  # noqa: ARG002  # all groups alike
         """Make instances; there is always capacity."""
         return [self._instance(purchase) for _ in range(purchase.count)]
@@ -66,6 +71,7 @@ class HollowNodes:
             private_dns=f"ip-{str(address).replace('.', '-')}.ec2.internal",
             type=purchase.type,
             market=purchase.market,
+            fills=purchase.fills,
             status=Status(InstanceState.PROVISIONING, self._clock.now()),
         )
 

@@ -5,9 +5,14 @@ Sources: docs/aws_facts.md 1.3-1.6 (steps, ActionOnFailure, keep-alive, terminat
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from emrbox.emr.life import states
 from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Reason, Step
 from emrbox.emr.life.states import ActionOnFailure, GroupState, ReasonCode, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNSUCCESSFUL = frozenset({StepState.FAILED, StepState.INTERRUPTED})
 
@@ -69,7 +74,24 @@ def wants_resize(group: Group) -> bool:
         return False
     has_named = any(i.ec2_id in group.ids_to_terminate for i in group.present)
     is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
-    return is_due or has_named or len(group.present) != group.requested_count
+    is_stopped = group.fleet is not None and group.fleet.stopped == (group.targets, group.standing)
+    wants_more = group.is_short and not is_stopped
+    return is_due or has_named or wants_more or bool(surplus(group, group.present))
+
+
+def surplus(group: Group, order: Sequence[Instance]) -> list[Instance]:
+    """Return the instances that a group does not need, of those of `order` the first.
+
+    A fleet keeps an instance without which it would have less than its target (a guess).
+    """
+    too_many = {market: units - group.targets[market] for market, units in group.standing.items()}
+    found = []
+    present = group.present
+    for instance in order:
+        if instance in present and instance.type.weight <= too_many[instance.fills]:
+            too_many[instance.fills] -= instance.type.weight
+            found.append(instance)
+    return found
 
 
 def newest_first(group: Group) -> list[Instance]:

@@ -15,7 +15,7 @@ from emrbox.emr.life.states import ReasonCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import BootstrapAction, Cluster, Purchase
+    from emrbox.emr.life.model import BootstrapAction, Cluster, Group, Purchase
 
 PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
 _OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
@@ -120,6 +120,13 @@ def by_fault(reason: str, message: str, detail: str, *, with_errors: bool = True
     details = (error_detail(detail, message),) if detail else ()
     code = ReasonCode(reason) if reason else None
     return Ending(Reason(code, message or None), with_errors=with_errors, details=details)
+
+
+def by_fleet_timeout(group: Group) -> Ending:
+    """Return the end by a fleet's provisioning time-out. The code is documented, the words are a guess."""
+    minutes = group.fleet and group.fleet.launch["SpotSpecification"]["TimeoutDurationMinutes"]
+    message = f"The Spot capacity of instance fleet {group.id} was not provisioned within {minutes} minutes."
+    return Ending(Reason(ReasonCode.INSTANCE_FLEET_TIMEOUT, message), with_errors=True)
 
 
 def without_capacity(cluster: Cluster, role: str, purchase: Purchase) -> Ending:

@@ -11,6 +11,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from emrbox.config import REGION
+from emrbox.emr.life.event_times import at, minutes
+from emrbox.emr.life.fleet_events import fleet_detail
 from emrbox.emr.life.model import Cluster, Group, Step
 from emrbox.emr.life.states import ClusterState, GroupState, ReasonCode, State, StepState
 
@@ -24,6 +26,7 @@ SOURCE = "aws.emr"
 CLUSTER_CHANGE = "EMR Cluster State Change"
 STEP_CHANGE = "EMR Step Status Change"
 GROUP_CHANGE = "EMR Instance Group State Change"
+FLEET_CHANGE = "EMR Instance Fleet State Change"
 # Reasons that make the end of a cluster CRITICAL even when it ends "without errors".
 CRITICAL_REASONS = frozenset(
     {
@@ -73,6 +76,8 @@ def event_of(
         detail, kind = _cluster_detail(subject, now), CLUSTER_CHANGE
     elif isinstance(subject, Step):
         detail, kind = _step_detail(cluster, subject, now), STEP_CHANGE
+    elif isinstance(subject, Group) and subject.fleet:
+        detail, kind = fleet_detail(cluster, subject, before, now), FLEET_CHANGE
     elif isinstance(subject, Group):
         detail, kind = _group_detail(cluster, subject, before, now), GROUP_CHANGE
     else:
@@ -114,7 +119,7 @@ def _cluster_detail(cluster: Cluster, now: datetime) -> Document | None:
 
 
 def _cluster_message(cluster: Cluster, now: datetime) -> str | None:
-    who, when, code = f"{cluster.id} ({cluster.name})", _at(now), cluster.status.reason.code
+    who, when, code = f"{cluster.id} ({cluster.name})", at(now), cluster.status.reason.code
     fresh = all(step.status.ended is None for step in cluster.steps)
     waiting = (
         f"Amazon EMR cluster {who} was created at {when} and is ready for use."
@@ -139,9 +144,9 @@ def _step_detail(cluster: Cluster, step: Step, now: datetime) -> Document:
     message = STEP_MESSAGES[step.status.state].format(
         step=f"{step.id} ({step.name})",
         cluster=f"{cluster.id} ({cluster.name})",
-        now=_at(now),
-        start=_at(started),
-        minutes=_minutes(started, now),
+        now=at(now),
+        start=at(started),
+        minutes=minutes(started, now),
     )
     return {
         "severity": STEP_SEVERITY.get(step.status.state, "INFO"),
@@ -180,24 +185,16 @@ def _group_message(cluster: Cluster, group: Group, before: State | None, now: da
     resize = group.resize
     if group.status.state is GroupState.RESIZING and resize:
         return (
-            f"A resize for {where} started at {_at(now)}. It is resizing from an instance count of "
+            f"A resize for {where} started at {at(now)}. It is resizing from an instance count of "
             f"{sum(resize.before.values())} to {sum(resize.wanted.values())}."
         )
     if group.status.state is GroupState.RUNNING and before is GroupState.RESIZING and resize:
         return (
             f"The resizing operation for {where} is complete. It now has an instance count of "
-            f"{group.running_count}. The resize started at {_at(resize.started)} and took "
-            f"{_minutes(resize.started, now)} minutes to complete."
+            f"{group.running_count}. The resize started at {at(resize.started)} and took "
+            f"{minutes(resize.started, now)} minutes to complete."
         )
     if group.status.state is GroupState.SUSPENDED:  # a guess after ARRESTED's message
         why = group.status.reason.message or "unknown"
-        return f"I{where[1:]} was suspended at {_at(now)} for the following reason: {why}."
+        return f"I{where[1:]} was suspended at {at(now)} for the following reason: {why}."
     return None
-
-
-def _at(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _minutes(start: datetime, end: datetime) -> int:
-    return int((end - start).total_seconds() // 60)

@@ -82,8 +82,14 @@ class NodeLayer(Protocol):
     def places(self) -> list[Place]:
         """Return where the cluster may be launched, one place at least."""
 
+    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
+        """Return, at once, how many such instances EC2 still has, as far as that is known; else infinity."""
+
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
-        """Get instances for the group from EC2. Raises StartFailureError, NoCapacityError."""
+        """Get instances for the group from EC2, for a fleet as many as there are.
+
+        Raises StartFailureError; NoCapacityError if there are none, or too few for a group.
+        """
 
     def boot(self, check: Checkpoint) -> None:
         """Return when every node is up."""

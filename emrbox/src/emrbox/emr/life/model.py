@@ -61,6 +61,9 @@ MARKS_END = frozenset(
 )
 
 
+NOT_PRESENT = frozenset({InstanceState.AWAITING_FULFILLMENT, InstanceState.TERMINATED})
+
+
 class IllegalTransitionError(RuntimeError):
     """A state was asked for that cannot follow the present one: a bug in emrbox."""
 
@@ -140,10 +143,17 @@ class Step:
 
 @dataclass(frozen=True)
 class TypeConfig:
-    """An instance type that may be launched, and what its instances get."""
+    """An instance type that may be launched, and what its instances get.
+
+    `weight` is how many units of a target an instance is, 1 in groups. A bid is in USD, or in percent of the
+    on-demand price.
+    """
 
     name: str
+    weight: int = 1
     bid_price: str | None = None
+    bid_percent: float | None = None
+    priority: float | None = None
     ebs: dict[str, Any] = field(default_factory=dict)
     configurations: list[dict[str, Any]] = field(default_factory=list)
     custom_ami_id: str | None = None
@@ -151,11 +161,12 @@ class TypeConfig:
 
 @dataclass(frozen=True)
 class Purchase:
-    """Instances to get from EC2."""
+    """Instances to get from EC2; `fills` is the market whose target they are for."""
 
     type: TypeConfig
     market: str
     count: int
+    fills: str
 
 
 @dataclass(frozen=True)
@@ -168,7 +179,10 @@ class Place:
 
 @dataclass
 class Instance:
-    """One node, known to EMR by `id` and to EC2 by `ec2_id`."""
+    """One node, known to EMR by `id` and to EC2 by `ec2_id`. One that awaits fulfillment has only the first.
+
+    `fills` is the market whose target it counts towards: an on-demand instance may stand in for spot ones.
+    """
 
     id: str
     ec2_id: str
@@ -178,6 +192,12 @@ class Instance:
     market: str
     status: Status[InstanceState]
     volumes: list[dict[str, str]] = field(default_factory=list)  # EbsVolumes: Device, VolumeId
+    fills: str = ON_DEMAND
+
+    def become(self, bought: Instance) -> None:
+        """Take over what EC2 has given for this instance, which has awaited it."""
+        self.ec2_id, self.private_ip, self.private_dns = bought.ec2_id, bought.private_ip, bought.private_dns
+        self.type, self.market, self.volumes = bought.type, bought.market, bought.volumes
 
 
 Units = dict[str, int]  # by market
@@ -193,8 +213,24 @@ class Resize:
 
 
 @dataclass
+class Fleet:
+    """What an instance fleet has that a group has not."""
+
+    launch: dict[str, Any]  # LaunchSpecifications
+    resize: dict[str, Any]  # ResizeSpecifications
+    context: str | None = None
+    switched: bool = False  # what is missing of its spot target at launch is bought on demand
+    # Targets and units when a resize stopped by its time-outs: with these it is not tried again.
+    stopped: tuple[Units, Units] | None = None
+
+
+@dataclass
 class Group:
-    """Instances of one role. `targets` are the units that are wanted; an instance is one unit."""
+    """Instances of one role that are resized together: an instance group, or an instance fleet.
+
+    `targets` are the units that are wanted, by market: a group has one type in one market, and each instance
+    is one unit.
+    """
 
     id: str
     name: str
@@ -203,6 +239,7 @@ class Group:
     targets: Units
     status: Status[GroupState]
     instances: list[Instance] = field(default_factory=list)
+    fleet: Fleet | None = None
     resize: Resize | None = None
     ids_to_terminate: set[str] = field(default_factory=set)  # EC2 ids, from ModifyInstanceGroups
     first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
@@ -227,12 +264,26 @@ class Group:
 
     @property
     def present(self) -> list[Instance]:
-        """The instances that are not over."""
-        return [i for i in self.instances if i.status.state is not InstanceState.TERMINATED]
+        """The instances that EC2 has given and that are not over."""
+        return [i for i in self.instances if i.status.state not in NOT_PRESENT]
+
+    @property
+    def awaiting(self) -> list[Instance]:
+        """The instances that EC2 has not given yet."""
+        return [i for i in self.instances if i.status.state is InstanceState.AWAITING_FULFILLMENT]
 
     def provisioned(self, market: str) -> int:
-        """How many units there are of those that are wanted in this market."""
-        return sum(instance.market == market for instance in self.present)
+        """How many units there are towards the target of this market."""
+        return sum(instance.type.weight for instance in self.present if instance.fills == market)
+
+    def lacks(self, market: str) -> int:
+        """How many units are missing to the target of this market."""
+        return max(0, self.targets.get(market, 0) - self.provisioned(market))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether units are missing to a target."""
+        return any(self.lacks(market) for market in self.targets)
 
     @property
     def standing(self) -> Units:
@@ -301,6 +352,16 @@ class Cluster:
     def master(self) -> Group:
         """The primary node's group."""
         return next(group for group in self.groups if group.role == "MASTER")
+
+    @property
+    def primary(self) -> Instance:
+        """The primary node's instance."""
+        return next(instance for instance in self.master.instances if instance.ec2_id)
+
+    @property
+    def present(self) -> list[Instance]:
+        """The instances that EC2 has given and that are not over."""
+        return [instance for group in self.groups for instance in group.present]
 
     @property
     def instances(self) -> list[Instance]:

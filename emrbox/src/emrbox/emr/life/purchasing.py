@@ -1,18 +1,32 @@
-"""Instances that groups lack are bought from EC2."""
+"""Instances that groups and fleets lack are bought from EC2.
+
+A group gets all its instances at once or fails. A fleet takes what there is of its types, and waits for more:
+its spot instances that EC2 has not given yet are AWAITING_FULFILLMENT.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from emrbox.emr.life.model import Purchase
+from emrbox.emr import ids
+from emrbox.emr.life import allocation, endings
+from emrbox.emr.life.layer import NoCapacityError, StartFailureError
+from emrbox.emr.life.model import ON_DEMAND, SPOT, Instance, Purchase, Status
+from emrbox.emr.life.procedures import Until
+from emrbox.emr.life.states import InstanceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from emrbox.emr.life.context import Context
-    from emrbox.emr.life.model import Group, Instance
+    from emrbox.emr.life.model import Group, TypeConfig
     from emrbox.emr.life.procedures import Procedure
+
+RETRY_SECONDS = 30.0  # between tries for missing capacity (a guess: EMR says that it goes on trying)
+TERMINATE = "TERMINATE_CLUSTER"
 
 
 class Purchasing:
@@ -25,18 +39,146 @@ class Purchasing:
     def place(self) -> Procedure[None]:
         """Choose where the cluster is launched."""
         places = yield from self._context.do("places", self._context.layer.places)
-        self._cluster.subnet_id, self._cluster.availability_zone = places[0].subnet_id, places[0].zone
+        best = allocation.best_place(self._cluster.groups, places, self._context.layer.room)
+        self._cluster.subnet_id, self._cluster.availability_zone = best.subnet_id, best.zone
 
-    def fill(self, groups: Iterable[Group]) -> Procedure[None]:
+    def fill(self, groups: Sequence[Group]) -> Procedure[None]:
         """Get all that the groups of a new cluster want. Raises StartFailureError."""
+        while True:
+            for group in groups:
+                yield from self.buy(group)
+                self._context.check()
+            short = [group for group in groups if group.is_short]
+            if not short:
+                break
+            if not self._act_on_time_outs(short):
+                yield from self._pause([self._launch_deadline(group) for group in short])
         for group in groups:
-            yield from self.buy(group)
-            self._context.check()
+            if group.fleet:
+                group.fleet.switched = False
 
     def buy(self, group: Group) -> Procedure[list[Instance]]:
-        """Get what a group lacks. Returns the new instances; raises StartFailureError."""
-        purchase = Purchase(group.type, group.market, group.requested_count - len(group.present))
+        """Get what a group lacks, for a fleet what there is of it. Returns the new instances.
+
+        Raises StartFailureError.
+        """
+        if group.fleet is None:
+            purchase = Purchase(group.type, group.market, group.lacks(group.market), group.market)
+            return (yield from self._launch(group, purchase))
+        bought: list[Instance] = []
+        for market in group.targets:
+            if not self._is_timed_out(group, market):
+                bought += yield from self._buy_types(group, market)
+        return bought
+
+    def is_stopped(self, group: Group) -> bool:
+        """Whether a fleet's resize has reached its time-outs; it then stays so until something changes."""
+        lacking = [market for market in group.targets if group.lacks(market)]
+        if group.fleet is None or not all(self._is_timed_out(group, market) for market in lacking):
+            return False
+        group.fleet.stopped = (dict(group.targets), group.standing)
+        self._cancel(group.awaiting)
+        return True
+
+    def wait_for_capacity(self, group: Group) -> Procedure[None]:
+        """Let time pass until a fleet's next try."""
+        yield from self._pause([self._resize_deadline(group, market) for market in group.targets])
+
+    def _buy_types(self, group: Group, fills: str) -> Procedure[list[Instance]]:
+        """Buy for the target of a market, type by type, until it is reached or no type has more."""
+        market = ON_DEMAND if group.fleet and group.fleet.switched else fills
+        zone, room = self._cluster.availability_zone, self._context.layer.room
+        types = allocation.in_order(group, market, zone, room)
+        is_spread = allocation.strategy_of(group, market) == allocation.DIVERSIFIED
+        bought: list[Instance] = []
+        left = list(types)
+        while left and group.lacks(fills):
+            now_open = list(left)
+            for number, one in enumerate(now_open):
+                kinds = len(now_open) - number if is_spread else 1
+                if count := allocation.count_for(group.lacks(fills), one, kinds):
+                    got = yield from self._launch_some(group, Purchase(one, market, count, fills))
+                    bought += got
+                    if len(got) < count:
+                        left.remove(one)
+        if types:
+            self._await(group, fills, market, types[0])
+        return bought
+
+    def _launch_some(self, group: Group, purchase: Purchase) -> Procedure[list[Instance]]:
+        try:
+            return (yield from self._launch(group, purchase))
+        except NoCapacityError:
+            return []
+
+    def _launch(self, group: Group, purchase: Purchase) -> Procedure[list[Instance]]:
         call = partial(self._context.layer.launch, group, purchase)
         bought: list[Instance] = yield from self._context.do("launch", call)
-        group.instances.extend(bought)
-        return bought
+        return [self._record(group, instance) for instance in bought]
+
+    def _record(self, group: Group, bought: Instance) -> Instance:
+        """Add an instance to the records, in place of one that awaits it."""
+        like = (bought.fills, bought.market)
+        waiting = next((i for i in group.awaiting if (i.fills, i.market) == like), None)
+        if waiting is None:
+            group.instances.append(bought)
+            return bought
+        waiting.become(bought)
+        self._context.move(waiting, InstanceState.PROVISIONING)
+        return waiting
+
+    def _await(self, group: Group, fills: str, market: str, one: TypeConfig) -> None:
+        """Let the records show a spot request for each instance that is missing.
+
+        That EMR shows them as instances of the type that comes first is a guess.
+        """
+        waiting = [i for i in group.awaiting if i.fills == fills]
+        missing = allocation.count_for(group.lacks(fills), one) if market == SPOT else 0
+        self._cancel(waiting[missing:])
+        now = self._context.now
+        for _ in range(missing - len(waiting)):
+            status = Status(InstanceState.AWAITING_FULFILLMENT, now)
+            group.instances.append(Instance(ids.instance_id(), "", "", "", one, market, status, fills=fills))
+
+    def _cancel(self, waiting: Sequence[Instance]) -> None:
+        self._context.move_instances(waiting, InstanceState.TERMINATED)
+
+    def _act_on_time_outs(self, short: Sequence[Group]) -> bool:
+        """Do what the launch specifications say of missing spot capacity. Returns whether to buy at once."""
+        found = False
+        for group in short:
+            deadline = self._launch_deadline(group)
+            if group.fleet is None or deadline is None or self._context.now < deadline:
+                continue
+            if group.fleet.launch["SpotSpecification"]["TimeoutAction"] == TERMINATE:
+                raise StartFailureError(endings.by_fleet_timeout(group))
+            group.fleet.switched = found = True
+        return found
+
+    def _launch_deadline(self, group: Group) -> datetime | None:
+        """Return when missing spot capacity is acted on; None if never, or if that is done."""
+        if group.fleet is None or group.fleet.switched or not group.lacks(SPOT):
+            return None
+        minutes = group.fleet.launch.get("SpotSpecification", {}).get("TimeoutDurationMinutes")
+        return minutes and group.status.created + timedelta(minutes=minutes)
+
+    def _resize_deadline(self, group: Group, market: str) -> datetime | None:
+        """Return when a resize stops to buy in a market; None if never, or if nothing is missing there."""
+        if group.fleet is None or group.resize is None or not group.lacks(market):
+            return None
+        name = "SpotResizeSpecification" if market == SPOT else "OnDemandResizeSpecification"
+        minutes = group.fleet.resize.get(name, {}).get("TimeoutDurationMinutes")
+        return minutes and group.resize.started + timedelta(minutes=minutes)
+
+    def _is_timed_out(self, group: Group, market: str) -> bool:
+        deadline = self._resize_deadline(group, market)
+        return deadline is not None and deadline <= self._context.now
+
+    def _pause(self, deadlines: Sequence[datetime | None]) -> Procedure[None]:
+        """Wait for the next try, or for a deadline that comes before."""
+        now = self._context.now
+        moments = [moment for moment in deadlines if moment is not None and moment > now]
+        yield Until(
+            min([*moments, now + timedelta(seconds=RETRY_SECONDS)]), lambda: not self._context.is_live
+        )
+        self._context.check()

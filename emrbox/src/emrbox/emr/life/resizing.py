@@ -67,35 +67,34 @@ class Resizing:
         tries = 0
         while True:
             self._context.check()
-            missing = group.requested_count - len(group.present)
             named = [i for i in group.present if i.ec2_id in group.ids_to_terminate]
             if named:
                 yield from self._remove(group, named, graceful=False)
-            elif missing < 0:
+            elif decisions.surplus(group, group.present):
                 order = yield from self._context.do(
                     "order to leave", partial(self._context.layer.order_to_leave, group)
                 )
                 # The wanted size may have changed, and nodes may have been lost, while YARN was asked.
-                surplus = max(0, len(group.present) - group.requested_count)
-                leaving = [i for i in order if i in group.present][:surplus]
-                if leaving:
+                if leaving := decisions.surplus(group, order):
                     yield from self._remove(group, leaving, graceful=True)
-            elif missing == 0:
+            elif not group.is_short or self._purchasing.is_stopped(group):
                 self._finish(group)
                 return
             elif tries == TRIES:
                 raise StartFailureError(endings.by_bootstrap("Instances failed their bootstrap actions"))
-            elif (yield from self._add(group)):
-                tries += 1
+            elif instances := (yield from self._purchasing.buy(group)):
+                if (yield from self._add(group, instances)):
+                    tries += 1
+            else:
+                yield from self._purchasing.wait_for_capacity(group)
 
     def _finish(self, group: Group) -> None:
         if group.status.state is GroupState.PROVISIONING:
             self._context.move(group, GroupState.BOOTSTRAPPING)
         self._context.move(group, GroupState.RUNNING)
 
-    def _add(self, group: Group) -> Procedure[int]:
-        """Launch instances and let them join. Returns how many failed a bootstrap action."""
-        instances = yield from self._purchasing.buy(group)
+    def _add(self, group: Group, instances: Sequence[Instance]) -> Procedure[int]:
+        """Let new instances join. Returns how many failed a bootstrap action."""
         try:
             failed = yield from self._bring_up(group, instances)
         except InterruptedByEndError:

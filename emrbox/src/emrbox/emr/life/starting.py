@@ -59,6 +59,8 @@ class Starting:
         self._set_message(states.PROVISIONING_CAPACITY)
         yield from self._purchasing.place()
         yield from self._purchasing.fill(self._cluster.groups)
+        cores = [len(group.present) for group in self._cluster.groups if group.role == "CORE"]
+        self._cluster.core_count_at_start = sum(cores)
         self._set_message(states.CONFIGURING_SOFTWARE)
 
     def _first_step(self) -> Until:
@@ -75,7 +77,7 @@ class Starting:
         context.move(cluster, ClusterState.BOOTSTRAPPING, Reason(message=states.RUNNING_BOOTSTRAP_ACTIONS))
         for group in cluster.groups:
             context.move(group, GroupState.BOOTSTRAPPING)
-            context.move_instances(group.instances, InstanceState.BOOTSTRAPPING)
+            context.move_instances(group.present, InstanceState.BOOTSTRAPPING)
 
     def _become_ready(self) -> None:
         """Enter RUNNING or WAITING, whichever fits what there is to do."""
@@ -83,8 +85,8 @@ class Starting:
         context.check()
         for group in cluster.groups:
             context.move(group, GroupState.RUNNING)
-            context.move_instances(group.instances, InstanceState.RUNNING)
-        cluster.master_dns = cluster.master.instances[0].private_dns
+            context.move_instances(group.present, InstanceState.RUNNING)
+        cluster.master_dns = cluster.primary.private_dns
         waits = not cluster.active_steps and decisions.ending_when_idle(cluster) is None
         state = ClusterState.WAITING if waits else ClusterState.RUNNING
         context.move(cluster, state, decisions.waiting_reason(cluster))

@@ -26,6 +26,9 @@ class WrappedLayer:
     def places(self) -> list[Place]:
         return self.inner.places()
 
+    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
+        return self.inner.room(role, instance_type, market, zone)
+
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         return self.inner.launch(group, purchase)
 

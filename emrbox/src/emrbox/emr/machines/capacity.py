@@ -17,14 +17,14 @@ from emrbox.aws.auth import PARTITION, role_caller
 from emrbox.aws.images import expect_release
 from emrbox.aws.policies import trusts_service
 from emrbox.config import ACCOUNT_ID, REGION, image_id
-from emrbox.emr import ids, storage
+from emrbox.emr import ids, releases, storage
 from emrbox.emr.life import endings
 from emrbox.emr.life.layer import NoCapacityError, StartFailureError
 from emrbox.emr.life.model import SPOT, Cluster, Ending, Group, Instance, Place, Status
+from emrbox.emr.life.places import asked_places
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.machines.clients import client_as
 from emrbox.emr.machines.security_groups import managed_groups
-from emrbox.emr.places import asked_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,8 @@ ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
 REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
 END_TIMEOUT_SECONDS = 120.0
 LOOK_SECONDS = 0.05
+# EC2 has no such instances at present, or none for the bid (EC2 API Reference, "Error codes").
+NO_CAPACITY = frozenset({"InsufficientInstanceCapacity", "SpotMaxPriceTooLow"})
 NOT_RUNNING = frozenset({"terminated", "shutting-down", "stopped", "stopping"})
 
 
@@ -103,6 +105,7 @@ class Capacity:
                 private_dns=instance["PrivateDnsName"],
                 type=purchase.type,
                 market=purchase.market,
+                fills=purchase.fills,
                 status=Status(InstanceState.PROVISIONING, now),
                 volumes=_volumes(instance, purchase.type),
             )
@@ -118,10 +121,7 @@ class Capacity:
     def lost(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
         states = self._all_states()
-        return {i.ec2_id for i in self._present() if states.get(i.ec2_id, "terminated") in NOT_RUNNING}
-
-    def _present(self) -> list[Instance]:
-        return [instance for group in self._cluster.groups for instance in group.present]
+        return {i.ec2_id for i in self._cluster.present if states.get(i.ec2_id, "terminated") in NOT_RUNNING}
 
     def tag(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the instances that are there."""
@@ -232,7 +232,8 @@ class Capacity:
         if zone and not subnet:
             request["Placement"] = {"AvailabilityZone": zone}
         if purchase.market == SPOT:
-            options = {"MaxPrice": wanted.bid_price} if wanted.bid_price else {}
+            bid = releases.bid(wanted.name, wanted.bid_price, wanted.bid_percent)
+            options = {} if bid is None else {"MaxPrice": bid}
             request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
         return request
 
@@ -266,7 +267,7 @@ class Capacity:
             raise StartFailureError(_insufficient_permissions(name))
 
     def _failure(self, problem: ClientError, group: Group, purchase: Purchase) -> StartFailureError:
-        if problem.response["Error"]["Code"] == "InsufficientInstanceCapacity":
+        if problem.response["Error"]["Code"] in NO_CAPACITY:
             return NoCapacityError(endings.without_capacity(self._cluster, group.role, purchase))
         return StartFailureError(self._ending(problem))
 

@@ -87,7 +87,7 @@ class LogPusher:
             return
         if self._client is None:
             arn = role_arn(self._cluster.role_name, self._cluster.account_id)
-            session = self._cluster.instances[0].ec2_id
+            session = self._cluster.primary.ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
         body = _compressed(log)
         if seconds := self._late():

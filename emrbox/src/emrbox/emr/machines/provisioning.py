@@ -48,7 +48,7 @@ def write_aws_config(member: Member) -> None:
 
 def write_info(cluster: Cluster, member: Member) -> None:
     """Write the files that describe the node and its cluster to scripts (docs/aws_facts.md 2.8)."""
-    master = cluster.master.instances[0]
+    master = cluster.primary
     core = next((g for g in cluster.groups if g.role == "CORE"), None)
     instance = {
         "isMaster": member.is_master,
@@ -95,7 +95,7 @@ def write_info(cluster: Cluster, member: Member) -> None:
 def install_applications(cluster: Cluster, member: Member) -> None:
     """Make the release's software usable on one node."""
     _link_software(member)
-    master = cluster.master.instances[0].private_dns
+    master = cluster.primary.private_dns
     cores = cluster.core_count_at_start
     cluster_wide = cluster.request.get("Configurations", [])
     written = configuration_files(master, cores, cluster_wide, member.instance.type.configurations)

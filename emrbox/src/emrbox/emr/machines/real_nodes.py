@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,10 @@ class RealNodes:
         """Return what the request names, with the zones of its subnets."""
         return self._capacity.places()
 
+    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:  # noqa: ARG002
+        """Nothing limits what EC2 has here."""
+        return math.inf
+
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Get instances for the group from EC2."""
         return self._capacity.launch(group, purchase)
@@ -66,12 +71,13 @@ class RealNodes:
     def boot(self, check: Checkpoint) -> None:
         """Return when sshd answers on every node."""
         check()
-        self._machines.wait_running([i.ec2_id for i in self._cluster.instances], BOOT_TIMEOUT_SECONDS)
-        alone = len(self._cluster.instances) == 1
+        present = self._cluster.present
+        self._machines.wait_running([i.ec2_id for i in present], BOOT_TIMEOUT_SECONDS)
+        alone = len(present) == 1
         self._members = [
             Member(group, instance, self._machines.get(instance.ec2_id), alone=alone)
             for group in self._cluster.groups
-            for instance in group.instances
+            for instance in group.present
         ]
         self._prepare(self._members)
 

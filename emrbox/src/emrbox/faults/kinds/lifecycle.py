@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from emrbox.emr.life import endings
 from emrbox.faults.kinds.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where, ending_parameters
+from emrbox.faults.pools import Pools
 
 START_KINDS = (
     Kind(
         "no-capacity",
         Where.START,
-        "EC2 has no instances for a group",
+        "EC2 has no instances for a group or fleet, or only some: a row in the table of its capacity",
         {
             "role": Parameter("MASTER,CORE,TASK", ROLE),
             "instance_type": Parameter("*", "pattern of instance types"),
+            "market": Parameter("*", "pattern: ON_DEMAND, SPOT"),
+            "zone": Parameter("*", "pattern of availability zones"),
+            "available": Parameter(0, "how many more it has of each type, in each market and zone"),
         },
+        new_state=Pools,
         source="docs/aws_facts.md 1.1: INTERNAL_ERROR, INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ",
     ),
     Kind(

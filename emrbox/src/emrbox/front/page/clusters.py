@@ -94,7 +94,7 @@ def details(cluster: Cluster, now: datetime, submitted: Callable[[str], Sequence
             "Now": at,
             "Groups": [
                 {
-                    **views.group_document(group),
+                    **(views.fleet_document(group) if group.fleet else views.group_document(group)),
                     "Instances": [
                         {
                             **views.instance_document(group, instance),

@@ -35,7 +35,10 @@ def listing(config: BoxConfig, cluster: Cluster) -> Document:
     """Return the logs that there are: by node, newest first, and in S3."""
     with cluster.lock:
         instances = [
-            (group.role, instance.ec2_id) for group in cluster.groups for instance in group.instances
+            (group.role, instance.ec2_id)
+            for group in cluster.groups
+            for instance in group.instances
+            if instance.ec2_id
         ]
     nodes = [
         {"instance": instance, "role": role, "files": found}
@@ -48,7 +51,7 @@ def listing(config: BoxConfig, cluster: Cluster) -> Document:
 def node_log(config: BoxConfig, cluster: Cluster, instance: str, path: str) -> Document:
     """Return the end of a file below /mnt/var/log of one of the cluster's nodes."""
     with cluster.lock:
-        known = {one.ec2_id for one in cluster.instances}
+        known = {one.ec2_id for one in cluster.instances if one.ec2_id}
     if instance not in known:
         raise ValueError("the cluster has no such instance")
     try:

@@ -162,8 +162,8 @@ function nodes(cluster) {
   const live = rows.filter((row) => row.node.Status.State !== "TERMINATED");
   const listedRows = cluster.Status.Timeline.EndDateTime ? rows : live;
   return table("nodes", [
-    ["Node", (row) => [h("span", { class: "mono id" }, row.node.Ec2InstanceId), h("br"), h("span", { class: "mono quiet" }, row.node.PrivateIpAddress || "")]],
-    ["Group", (row) => `${row.group.InstanceGroupType} · ${row.group.Market}`, "tight"],
+    ["Node", (row) => [h("span", { class: "mono id" }, row.node.Ec2InstanceId || row.node.Id), h("br"), h("span", { class: "mono quiet" }, row.node.PrivateIpAddress || "")]],
+    ["Group", (row) => `${row.group.InstanceGroupType || row.group.InstanceFleetType} · ${row.node.Market}`, "tight"],
     ["Type", (row) => row.node.InstanceType, "tight"],
     ["State", (row) => badge(row.node.Status.State), "tight"],
     ["Pages", (row) => (row.node.Links.length ? h("span", { class: "links" }, row.node.Links.map(link)) : null)],
