@@ -168,6 +168,10 @@ class AwsError(KilnError):
         self.operation = operation
 
 
+class InstanceFleetsError(AwsError):
+    """An operation on instance groups was called for a cluster of instance fleets."""
+
+
 class UnansweredError(AwsError):
     """No answer came (connection lost, time-out, 5xx): the effect may or may not have happened."""
 

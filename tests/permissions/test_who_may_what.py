@@ -238,6 +238,7 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         lambda c, _: {"JobFlowIds": [c], "KeepJobFlowAliveWhenNoSteps": True},
     ),
     "elasticmapreduce:DescribeCluster": ("emr", "describe_cluster", lambda c, _: {"ClusterId": c}),
+    "elasticmapreduce:ListInstanceFleets": ("emr", "list_instance_fleets", lambda c, _: {"ClusterId": c}),
     "elasticmapreduce:ListInstanceGroups": ("emr", "list_instance_groups", lambda c, _: {"ClusterId": c}),
     "elasticmapreduce:ListInstances": ("emr", "list_instances", lambda c, _: {"ClusterId": c}),
     "elasticmapreduce:ListSteps": ("emr", "list_steps", lambda c, _: {"ClusterId": c}),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiln.aws import convert, effects
 from kiln.aws.clients import Clients
+from kiln.errors import InstanceFleetsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,11 @@ _ACTIVE = ("PENDING", "RUNNING", "CANCEL_PENDING")
 
 class BotoEmr(Clients):
     """Clusters and steps."""
+
+    @cached_property
+    def _of_fleets(self) -> set[str]:
+        """Clusters that are known to consist of fleets, which they do for life."""
+        return set()
 
     @cached_property
     def _emr(self) -> Any:
@@ -92,9 +98,17 @@ class BotoEmr(Clients):
         )
 
     def list_instance_groups(self, cluster_id: str) -> list[effects.Group]:
-        """Return the instance groups."""
-        pages = self.pages(self._emr, "list_instance_groups", ClusterId=cluster_id)
-        return [convert.group(raw) for page in pages for raw in convert.listed(page, "InstanceGroups")]
+        """Return the instance groups, or the instance fleets: only the call itself says which there are."""
+        if cluster_id not in self._of_fleets:
+            try:
+                pages = self.pages(self._emr, "list_instance_groups", ClusterId=cluster_id)
+                return [
+                    convert.group(raw) for page in pages for raw in convert.listed(page, "InstanceGroups")
+                ]
+            except InstanceFleetsError:
+                self._of_fleets.add(cluster_id)
+        pages = self.pages(self._emr, "list_instance_fleets", ClusterId=cluster_id)
+        return [convert.fleet(raw) for page in pages for raw in convert.listed(page, "InstanceFleets")]
 
     def list_lost_instances(self, cluster_id: str) -> list[effects.LostInstance]:
         """Return the nodes that failed."""

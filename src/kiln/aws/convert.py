@@ -75,6 +75,23 @@ def group(raw: Mapping[str, Any]) -> effects.Group:
 
 
 @forms.whole
+def fleet(raw: Mapping[str, Any]) -> effects.Group:
+    """Read an InstanceFleet of ListInstanceFleets. Its counts are units; its instances have the markets."""
+    kind = forms.text(raw["InstanceFleetType"])
+    requested, running = (
+        sum(int(raw.get(f"{what}{market}Capacity", 0)) for market in ("OnDemand", "Spot"))
+        for what in ("Target", "Provisioned")
+    )
+    return effects.Group(
+        id=forms.text(raw["Id"]),
+        kind=kind if kind in _KINDS else "",
+        state=forms.state(raw["Status"]["State"]),
+        requested=requested,
+        running=running,
+    )
+
+
+@forms.whole
 def cluster_summary(raw: Mapping[str, Any]) -> effects.ClusterSummary:
     """Read a ClusterSummary of ListClusters."""
     status = raw["Status"]
@@ -118,15 +135,20 @@ def cluster(answer: Mapping[str, Any]) -> effects.Cluster:
 
 @forms.whole
 def instance(raw: Mapping[str, Any], kinds: Mapping[str, str]) -> effects.Instance:
-    """Read an Instance of ListInstances; `kinds` maps instance group ids to MASTER, CORE or TASK."""
+    """Read an Instance of ListInstances; `kinds` maps ids of groups and fleets to MASTER, CORE or TASK."""
     ec2_id = forms.text(raw.get("Ec2InstanceId"))
     return effects.Instance(
         id=forms.id_of(raw["Id"], _EMR_INSTANCE_ID),
         ec2_instance_id=ec2_id if _EC2_ID.fullmatch(ec2_id) else "",
         private_ip_address=forms.address(raw.get("PrivateIpAddress")),
-        group=kinds.get(raw.get("InstanceGroupId", ""), ""),
+        group=kinds.get(_group_id(raw), ""),
         state=forms.state(raw["Status"]["State"]),
     )
+
+
+def _group_id(raw: Mapping[str, Any]) -> str:
+    """Return the group or fleet of an Instance."""
+    return forms.text(raw.get("InstanceGroupId") or raw.get("InstanceFleetId"))
 
 
 @forms.whole
@@ -142,7 +164,7 @@ def lost_instance(raw: Mapping[str, Any]) -> effects.LostInstance | None:
     return effects.LostInstance(
         id=forms.id_of(raw["Id"], _EMR_INSTANCE_ID),
         ec2_instance_id=ec2_id if _EC2_ID.fullmatch(ec2_id) else "",
-        group_id=forms.text(raw.get("InstanceGroupId")),
+        group_id=_group_id(raw),
         market=forms.text(raw.get("Market")),
         ended_at=forms.time_if_any(status.get("Timeline", {}).get("EndDateTime")),
     )

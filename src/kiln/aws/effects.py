@@ -72,7 +72,10 @@ class LostInstance(Value, frozen=True, kw_only=True):
 
 
 class Group(Value, frozen=True, kw_only=True):
-    """An instance group: `kind` is MASTER, CORE or TASK."""
+    """An instance group: `kind` is MASTER, CORE or TASK.
+
+    Also an instance fleet, as existing clusters may have: counts are its units, and it has no market.
+    """
 
     id: str
     kind: str
@@ -269,7 +272,7 @@ class Effects(Protocol):
         """Return the objects below a prefix, by name; no more than the first `most`."""
 
     def list_instance_groups(self, cluster_id: str) -> list[Group]:
-        """Return the instance groups with their requested and running counts."""
+        """Return the instance groups, or fleets, with their requested and running counts."""
 
     def list_lost_instances(self, cluster_id: str) -> list[LostInstance]:
         """Return the nodes that failed, of the last 30 days (docs/aws_facts.md 1.2)."""

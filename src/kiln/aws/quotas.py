@@ -49,7 +49,8 @@ BUCKETS: dict[str, Bucket] = {
     "PutAutoTerminationPolicy": Bucket(5, 0.5),
 }
 
-# What a method of kiln.aws.effects calls; one that is not here does not call EMR.
+# What a method of kiln.aws.effects calls; one that is not here does not call EMR. For clusters of instance
+# fleets, which others have launched, it is ListInstanceFleets in place of ListInstanceGroups.
 CALLS: dict[str, tuple[str, ...]] = {
     "run_job_flow": ("RunJobFlow",),
     "describe_cluster": ("DescribeCluster",),

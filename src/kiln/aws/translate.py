@@ -13,6 +13,7 @@ from kiln.errors import (
     AwsError,
     ClusterNotFoundError,
     ConditionFailedError,
+    InstanceFleetsError,
     KilnError,
     PreflightError,
     StepNotFoundError,
@@ -55,9 +56,19 @@ _UNREACHABLE = (aws.EndpointConnectionError, aws.ConnectTimeoutError, aws.ProxyC
 # How EMR answers a call with an unknown id (docs/aws_facts.md 1.7). Only these operations name a
 # cluster: the same text from another one, such as RunJobFlow, has another meaning.
 _OF_CLUSTERS = frozenset(
-    {"DescribeCluster", "ListInstances", "ListInstanceGroups", "ListSteps", "DescribeStep", "CancelSteps"}
+    {
+        "DescribeCluster",
+        "ListInstances",
+        "ListInstanceFleets",
+        "ListInstanceGroups",
+        "ListSteps",
+        "DescribeStep",
+        "CancelSteps",
+    }
 )
 _OF_JOB_FLOWS = frozenset({"AddJobFlowSteps", "TerminateJobFlows", "SetTerminationProtection"})
+# InvalidRequestException.ErrorCode of operations on instance groups (docs/aws_facts.md 2.4).
+_HAS_FLEETS = "API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS"
 _UNKNOWN_CLUSTER = re.compile(r"Cluster id '[^']*' is not valid\b")
 _UNKNOWN_STEP = re.compile(r"Step id '[^']*' is not valid\b")
 _UNKNOWN_JOB_FLOW = re.compile(r"Specified job flow ID not valid\b")
@@ -116,7 +127,10 @@ def _translate_answer(error: aws.ClientError, operation: str, endpoint: str) -> 
     # A condition on a version of an object that somebody has deleted (S3 User Guide, conditional-writes).
     if code in _CONFLICTS or (operation, code) == ("PutObject", "NoSuchKey"):
         return ConditionFailedError(line, code=code, operation=operation)
-    unknown = _names_unknown(operation, code, str(error.response.get("ErrorCode", "")), message)
+    more = str(error.response.get("ErrorCode", ""))
+    if more == _HAS_FLEETS:
+        return InstanceFleetsError(line, code=code, operation=operation)
+    unknown = _names_unknown(operation, code, more, message)
     if unknown is not None:
         return unknown(line)
     if status >= _SERVER_ERROR or code in _TIMEOUTS:
