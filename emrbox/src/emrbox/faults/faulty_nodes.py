@@ -64,7 +64,9 @@ class FaultyNodes(WrappedLayer):
     def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
         """Return the least that a fault leaves of such instances."""
         pool = Pool(instance_type, market, zone)
-        left = [fault.state.left(pool) for fault in self._faults("no-capacity") if _limits(fault, role, pool)]
+        left: list[float] = [
+            fault.state.left(pool) for fault in self._faults("no-capacity") if _limits(fault, role, pool)
+        ]
         return min([super().room(role, instance_type, market, zone), *left])
 
     def _has_no_core(self, group: Group) -> bool:

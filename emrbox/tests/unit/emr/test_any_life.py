@@ -117,7 +117,7 @@ which = st.integers(0, 5)
 def as_fleet(group: dict[str, Any]) -> dict[str, Any]:
     """A fleet with half of a group's instances on demand and half spot, in types of one and two units."""
     role, count = group["InstanceRole"], group["InstanceCount"]
-    types = [{"InstanceType": "m5.xlarge"}]
+    types: list[dict[str, Any]] = [{"InstanceType": "m5.xlarge"}]
     if role != "MASTER":
         types.append({"InstanceType": "r5.2xlarge", "WeightedCapacity": 2})
     action = "SWITCH_TO_ON_DEMAND" if count == 1 else "TERMINATE_CLUSTER"
