@@ -202,6 +202,37 @@ def test_instance_groups_are_resized_and_added(cli: Cli, emrbox: Box) -> None:
     }
 
 
+def test_instance_fleets_are_launched_added_and_resized(cli: Cli, emrbox: Box) -> None:
+    """In the shorthand of the Management Guide's examples."""
+    cluster_id = cli.create(
+        "--instance-fleets",
+        "InstanceFleetType=MASTER,TargetOnDemandCapacity=1,InstanceTypeConfigs=[{InstanceType=m5.xlarge}]",
+        "InstanceFleetType=CORE,TargetOnDemandCapacity=2,TargetSpotCapacity=6,InstanceTypeConfigs="
+        "[{InstanceType=m5.xlarge,BidPrice=0.5,WeightedCapacity=2},{InstanceType=m5.2xlarge,WeightedCapacity=4}],"
+        "LaunchSpecifications={SpotSpecification={TimeoutDurationMinutes=120,TimeoutAction=SWITCH_TO_ON_DEMAND}}",
+    )
+    cli.emr("wait", "cluster-running", "--cluster-id", cluster_id)
+    described = cli.cluster(cluster_id)
+    assert described["InstanceCollectionType"] == "INSTANCE_FLEET"
+    core = next(f for f in described["InstanceFleets"] if f["InstanceFleetType"] == "CORE")
+    assert (core["ProvisionedOnDemandCapacity"], core["ProvisionedSpotCapacity"]) == (2, 6)
+    cli.emr(
+        *("modify-instance-fleet", "--cluster-id", cluster_id, "--instance-fleet"),
+        f"InstanceFleetId={core['Id']},TargetOnDemandCapacity=4,TargetSpotCapacity=2",
+    )
+    added = cli.emr(
+        *("add-instance-fleet", "--cluster-id", cluster_id, "--instance-fleet"),
+        "InstanceFleetType=TASK,TargetSpotCapacity=3,InstanceTypeConfigs=[{InstanceType=r5.xlarge}]",
+    )
+    emrbox.advance(60)
+    listed = cli.emr("list-instance-fleets", "--cluster-id", cluster_id)["InstanceFleets"]
+    units = {f["Id"]: (f["ProvisionedOnDemandCapacity"], f["ProvisionedSpotCapacity"]) for f in listed}
+    assert units[core["Id"]] == (4, 2)
+    assert units[added["InstanceFleetId"]] == (0, 3)
+    task = cli.emr("list-instances", "--cluster-id", cluster_id, "--instance-fleet-type", "TASK")["Instances"]
+    assert [i["InstanceType"] for i in task] == ["r5.xlarge"] * 3
+
+
 def test_mistakes_are_answered_as_aws_answers_them(cli: Cli) -> None:
     for words, said in (
         (("describe-cluster", "--cluster-id", "j-NOSUCHCLUSTER"), "InvalidRequestException"),

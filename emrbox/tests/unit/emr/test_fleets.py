@@ -434,6 +434,7 @@ BIDS = {"BidPrice": "0.1", "BidPriceAsPercentageOfOnDemandPrice": 50.0}
         ([fleet("CORE", 1, InstanceTypeConfigs=[])], "1 to 5 instance types"),
         ([fleet("CORE", 1, InstanceTypeConfigs=SIX)], "1 to 5 instance types"),
         ([fleet("CORE", 1, InstanceTypeConfigs=types("m5.xlarge", "m5.xlarge"))], "more than once"),
+        ([fleet("CORE", 2001)], "Invalid target capacity 2001"),
         ([fleet("CORE", 1, InstanceTypeConfigs=types("x9.huge"))], "'x9.huge' is not supported"),
         ([fleet("CORE", 1, InstanceTypeConfigs=types(m5_xlarge=0))], "Invalid weighted capacity 0"),
         (

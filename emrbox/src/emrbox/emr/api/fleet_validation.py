@@ -60,12 +60,17 @@ def check_modified_fleet(group: Group, change: Mapping[str, Any]) -> None:
     if group.role == "MASTER" and targets:
         raise invalid_request("The MASTER instance fleet cannot be resized.")
     on_demand = change.get("TargetOnDemandCapacity", group.targets[ON_DEMAND])
-    if group.role == "CORE" and not on_demand + change.get("TargetSpotCapacity", group.targets[SPOT]):
+    units = on_demand + change.get("TargetSpotCapacity", group.targets[SPOT])
+    if group.role == "CORE" and units == 0:
         raise invalid_request("The CORE instance fleet cannot be resized to 0 units.")
     _as_invalid_request(lambda: _check_resize(change))
+    weights = [one.weight for one in group.types]
     if "InstanceTypeConfigs" in change:
+        types = change["InstanceTypeConfigs"]
         has_strategy = group.fleet is not None and _has_strategy(group.fleet.launch)
-        _as_invalid_request(lambda: _check_types(group.role, change["InstanceTypeConfigs"], has_strategy))
+        _as_invalid_request(lambda: _check_types(group.role, types, has_strategy))
+        weights = _weights(types)
+    _as_invalid_request(lambda: _check_units(group.role, units, weights))
 
 
 def _as_invalid_request(check: Any) -> None:
@@ -89,12 +94,22 @@ def _check_fleet(fleet: Mapping[str, Any]) -> None:
         raise validation_error(
             "At least one of TargetOnDemandCapacity and TargetSpotCapacity must be greater than 0."
         )
-    if on_demand + spot > validation.MAXIMUM_INSTANCES_IN_GROUP:
-        raise validation_error(f"Invalid target capacity {on_demand + spot} for the {role} instance fleet.")
     launch = fleet.get("LaunchSpecifications", {})
     _check_launch(launch)
     _check_resize(fleet)
-    _check_types(role, fleet.get("InstanceTypeConfigs", []), _has_strategy(launch))
+    types = fleet.get("InstanceTypeConfigs", [])
+    _check_types(role, types, _has_strategy(launch))
+    _check_units(role, on_demand + spot, _weights(types))
+
+
+def _weights(types: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [config.get("WeightedCapacity", 1) for config in types]
+
+
+def _check_units(role: str, units: int, weights: Sequence[int]) -> None:
+    """Refuse a target that may need more instances than a group may have (quotas)."""
+    if units / min(weights) > validation.MAXIMUM_INSTANCES_IN_GROUP:
+        raise validation_error(f"Invalid target capacity {units} for the {role} instance fleet.")
 
 
 def _has_strategy(launch: Mapping[str, Any]) -> bool:
