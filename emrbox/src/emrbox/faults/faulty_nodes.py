@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.layer import Checkpoint, NodeLayer
-    from emrbox.emr.life.model import Cluster, Group, Instance, Purchase
+    from emrbox.emr.life.model import Cluster, Group, Instance, Purchase, TypeConfig
     from emrbox.faults.book import Fault, FaultBook
 
 
@@ -47,11 +47,12 @@ class FaultyNodes(WrappedLayer):
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Launch what EC2 has; a group gets all that it asks for or nothing."""
         pool = Pool(purchase.type.name, purchase.market, self._cluster.availability_zone)
-        faults = [fault for fault in self._faults("no-capacity") if _limits(fault, group.role, pool)]
+        faults = self._limits(group.role, pool)
         count = purchase.count
         for fault in faults:
-            if fault.state.left(pool) < count and self._book.spend(fault):
-                count = fault.state.left(pool)
+            left = fault.state.left(pool, purchase.type)
+            if left < count and self._book.spend(fault):
+                count = left
         if self._cluster.status.state in CLUSTER_READY and self._has_no_core(group):
             count = 0
         if count < purchase.count and (group.fleet is None or count == 0):
@@ -61,13 +62,16 @@ class FaultyNodes(WrappedLayer):
             fault.state.take(pool, len(launched))
         return launched
 
-    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
+    def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:
         """Return the least that a fault leaves of such instances."""
-        pool = Pool(instance_type, market, zone)
-        left: list[float] = [
-            fault.state.left(pool) for fault in self._faults("no-capacity") if _limits(fault, role, pool)
-        ]
-        return min([super().room(role, instance_type, market, zone), *left])
+        pool = Pool(asked.name, market, zone)
+        left: list[float] = [fault.state.left(pool, asked) for fault in self._limits(role, pool)]
+        return min([super().room(role, asked, market, zone), *left])
+
+    def _limits(self, role: str, pool: Pool) -> list[Fault]:
+        """Return the faults that limit what EC2 has."""
+        found = [*self._faults("no-capacity"), *self._faults("spot-price")]
+        return [fault for fault in found if role in roles_of(fault) and pool.fits(fault.parameters)]
 
     def _has_no_core(self, group: Group) -> bool:
         return any(
@@ -128,10 +132,6 @@ class FaultyNodes(WrappedLayer):
 
     def _faults(self, kind: str) -> list[Fault]:
         return [fault for fault in self._book.of(kind) if fault.covers(self._names)]
-
-
-def _limits(fault: Fault, role: str, pool: Pool) -> bool:
-    return role in roles_of(fault) and pool.fits(fault.parameters)
 
 
 class StuckEnd:

@@ -221,6 +221,15 @@ def test_the_price_of_a_unit_counts_not_that_of_an_instance(emr: FleetEmr) -> No
     assert emr.bought(cluster_id) == [("m5.2xlarge", "ON_DEMAND")]
 
 
+def test_a_bid_below_the_spot_price_gets_nothing(emr: FleetEmr) -> None:
+    emr.faults.add({"kind": "spot-price", "parameters": {"percent": 70.0}})
+    cheap = {"InstanceType": "c5.xlarge", "BidPriceAsPercentageOfOnDemandPrice": 60.0}
+    in_usd = {"InstanceType": "m5.xlarge", "BidPrice": "0.13"}  # 0.192 on demand, so 0.134 spot
+    enough = {"InstanceType": "r5.xlarge"}  # 100 % by default
+    cluster_id = emr.launch(fleet("CORE", spot=2, InstanceTypeConfigs=[cheap, in_usd, enough]))
+    assert emr.bought(cluster_id) == [("r5.xlarge", "SPOT")] * 2
+
+
 def test_missing_spot_instances_await_fulfillment_and_come_when_there_are_some(emr: FleetEmr) -> None:
     fault = emr.no_capacity(role="CORE", market="SPOT", available=1)
     cluster_id = emr.launch(fleet("CORE", 1, 3))

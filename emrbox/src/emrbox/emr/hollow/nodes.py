@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emrbox.emr.hollow.scripts import Scripts
     from emrbox.emr.life.clock import MovableClock
     from emrbox.emr.life.layer import Checkpoint, StepOutcome
-    from emrbox.emr.life.model import Cluster, Group, Purchase, Step
+    from emrbox.emr.life.model import Cluster, Group, Purchase, Step, TypeConfig
 
 # RFC 2544's network for bench tests: no address of a real node, and none that answers.
 FIRST_ADDRESS = IPv4Address("198.18.0.4")
@@ -54,7 +54,7 @@ class HollowNodes:
             for number, place in enumerate(places)
         ]
 
-    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:  # noqa: ARG002
+    def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:  # noqa: ARG002
         """Nothing limits what EC2 has here."""
         return math.inf
 

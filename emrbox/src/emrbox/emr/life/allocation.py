@@ -16,8 +16,8 @@ from emrbox.emr.life.model import SPOT
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Group, Place, TypeConfig
 
-# How many instances EC2 still has: by role, instance type, market and zone. Infinite if nothing limits it.
-Room = Callable[[str, str, str, str | None], float]
+# How many instances EC2 still has, by role, type with its bid, market, zone; infinite if nothing limits it.
+Room = Callable[[str, "TypeConfig", str, str | None], float]
 DIVERSIFIED = "diversified"
 Key = Callable[["TypeConfig", float], Any]
 
@@ -54,7 +54,7 @@ def strategy_of(group: Group, market: str) -> str:
     if group.fleet is None:
         return DEFAULT_AT_LAUNCH
     kind = "Spot" if market == SPOT else "OnDemand"
-    if group.resize is None:
+    if group.status.ready is None:
         return str(
             group.fleet.launch.get(f"{kind}Specification", {}).get("AllocationStrategy", DEFAULT_AT_LAUNCH)
         )
@@ -67,7 +67,7 @@ def in_order(group: Group, market: str, zone: str | None, room: Room) -> list[Ty
     keys = ORDERS[strategy_of(group, market)]
 
     def rank(one: TypeConfig) -> tuple[Any, ...]:
-        left = room(group.role, one.name, market, zone)
+        left = room(group.role, one, market, zone)
         return tuple(key(one, left) for key in keys)
 
     return sorted(group.types, key=rank)
@@ -88,7 +88,7 @@ def best_place(groups: Sequence[Group], places: Sequence[Place], room: Room) -> 
         return sum(
             min(
                 target,
-                sum(room(group.role, one.name, market, place.zone) * one.weight for one in group.types),
+                sum(room(group.role, one, market, place.zone) * one.weight for one in group.types),
             )
             for group in groups
             for market, target in group.targets.items()

@@ -11,7 +11,7 @@ from emrbox.emr.life.model import FailureDetails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Step
+    from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Step, TypeConfig
 
 
 class StartFailureError(Exception):
@@ -82,7 +82,7 @@ class NodeLayer(Protocol):
     def places(self) -> list[Place]:
         """Return where the cluster may be launched, one place at least."""
 
-    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
+    def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:
         """Return, at once, how many such instances EC2 still has, as far as that is known; else infinity."""
 
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:

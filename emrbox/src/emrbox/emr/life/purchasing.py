@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import Group, TypeConfig
     from emrbox.emr.life.procedures import Procedure
 
-RETRY_SECONDS = 30.0  # between tries for missing capacity (a guess: EMR says that it goes on trying)
+# Between tries for missing capacity, the longer it is missing. A guess: EMR only says that it goes on trying.
+LEAST_RETRY_SECONDS, MOST_RETRY_SECONDS = 30.0, 300.0
 TERMINATE = "TERMINATE_CLUSTER"
 
 
@@ -52,7 +53,8 @@ class Purchasing:
             if not short:
                 break
             if not self._act_on_time_outs(short):
-                yield from self._pause([self._launch_deadline(group) for group in short])
+                deadlines = [self._launch_deadline(group) for group in short]
+                yield from self._pause(self._cluster.status.created, deadlines)
         for group in groups:
             if group.fleet:
                 group.fleet.switched = False
@@ -77,12 +79,17 @@ class Purchasing:
         if group.fleet is None or not all(self._is_timed_out(group, market) for market in lacking):
             return False
         group.fleet.stopped = (dict(group.targets), group.standing)
-        self._cancel(group.awaiting)
+        self.cancel(group.awaiting)
         return True
+
+    def cancel(self, awaiting: Sequence[Instance]) -> None:
+        """Give up instances that EC2 has not given."""
+        self._context.move_instances(awaiting, InstanceState.TERMINATED)
 
     def wait_for_capacity(self, group: Group) -> Procedure[None]:
         """Let time pass until a fleet's next try."""
-        yield from self._pause([self._resize_deadline(group, market) for market in group.targets])
+        since = group.resize.started if group.resize else self._context.now
+        yield from self._pause(since, [self._resize_deadline(group, market) for market in group.targets])
 
     def _buy_types(self, group: Group, fills: str) -> Procedure[list[Instance]]:
         """Buy for the target of a market, type by type, until it is reached or no type has more."""
@@ -101,8 +108,9 @@ class Purchasing:
                     bought += got
                     if len(got) < count:
                         left.remove(one)
-        if types:
-            self._await(group, fills, market, types[0])
+                if not self._context.is_live:
+                    return bought  # whoever asked ends them
+        self._await(group, fills, market, types[0])
         return bought
 
     def _launch_some(self, group: Group, purchase: Purchase) -> Procedure[list[Instance]]:
@@ -134,14 +142,11 @@ class Purchasing:
         """
         waiting = [i for i in group.awaiting if i.fills == fills]
         missing = allocation.count_for(group.lacks(fills), one) if market == SPOT else 0
-        self._cancel(waiting[missing:])
+        self.cancel(waiting[missing:])
         now = self._context.now
         for _ in range(missing - len(waiting)):
             status = Status(InstanceState.AWAITING_FULFILLMENT, now)
             group.instances.append(Instance(ids.instance_id(), "", "", "", one, market, status, fills=fills))
-
-    def _cancel(self, waiting: Sequence[Instance]) -> None:
-        self._context.move_instances(waiting, InstanceState.TERMINATED)
 
     def _act_on_time_outs(self, short: Sequence[Group]) -> bool:
         """Do what the launch specifications say of missing spot capacity. Returns whether to buy at once."""
@@ -174,11 +179,11 @@ class Purchasing:
         deadline = self._resize_deadline(group, market)
         return deadline is not None and deadline <= self._context.now
 
-    def _pause(self, deadlines: Sequence[datetime | None]) -> Procedure[None]:
-        """Wait for the next try, or for a deadline that comes before."""
+    def _pause(self, since: datetime, deadlines: Sequence[datetime | None]) -> Procedure[None]:
+        """Wait for the next try, or for a deadline that comes before. Capacity is missing `since` then."""
         now = self._context.now
+        seconds = (now - since).total_seconds() / 10
+        next_try = now + timedelta(seconds=min(max(seconds, LEAST_RETRY_SECONDS), MOST_RETRY_SECONDS))
         moments = [moment for moment in deadlines if moment is not None and moment > now]
-        yield Until(
-            min([*moments, now + timedelta(seconds=RETRY_SECONDS)]), lambda: not self._context.is_live
-        )
+        yield Until(min([*moments, next_try]), lambda: not self._context.is_live)
         self._context.check()

@@ -140,5 +140,6 @@ class Resizing:
     def _suspend(self, group: Group, reason: Reason) -> None:
         # Those that were to leave and did not are missed again when they are gone.
         self._leaving.difference_update(i.ec2_id for i in group.present)
+        self._purchasing.cancel(group.awaiting)
         if self._context.is_live:
             self._context.move(group, GroupState.SUSPENDED, reason)

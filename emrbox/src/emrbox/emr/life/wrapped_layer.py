@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from emrbox.emr.life.layer import Checkpoint, NodeLayer, Pace, StepOutcome, StepRun
-    from emrbox.emr.life.model import Group, Instance, Place, Purchase, Step
+    from emrbox.emr.life.model import Group, Instance, Place, Purchase, Step, TypeConfig
 
 
 class WrappedLayer:
@@ -26,8 +26,8 @@ class WrappedLayer:
     def places(self) -> list[Place]:
         return self.inner.places()
 
-    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:
-        return self.inner.room(role, instance_type, market, zone)
+    def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:
+        return self.inner.room(role, asked, market, zone)
 
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         return self.inner.launch(group, purchase)

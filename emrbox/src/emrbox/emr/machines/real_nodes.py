@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.life.layer import Checkpoint
-    from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Step
+    from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Step, TypeConfig
 
 LOG = logging.getLogger(__name__)
 # EC2 does not report lost instances; the check of idleness calls YARN and HDFS; logs appear in S3 every
@@ -60,7 +60,7 @@ class RealNodes:
         """Return what the request names, with the zones of its subnets."""
         return self._capacity.places()
 
-    def room(self, role: str, instance_type: str, market: str, zone: str | None) -> float:  # noqa: ARG002
+    def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:  # noqa: ARG002
         """Nothing limits what EC2 has here."""
         return math.inf
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emrbox.emr.life import endings
 from emrbox.faults.kinds.kind import INSTANCES, REAL, ROLE, Kind, Parameter, Where, ending_parameters
-from emrbox.faults.pools import Pools
+from emrbox.faults.pools import Pools, SpotPrices
 
 START_KINDS = (
     Kind(
@@ -20,6 +20,18 @@ START_KINDS = (
         },
         new_state=Pools,
         source="docs/aws_facts.md 1.1: INTERNAL_ERROR, INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ",
+    ),
+    Kind(
+        "spot-price",
+        Where.START,
+        "spot instances cost this; EC2 has none for lower bids",
+        {
+            "instance_type": Parameter("*", "pattern of instance types"),
+            "zone": Parameter("*", "pattern of availability zones"),
+            "percent": Parameter(100.0, "the price in percent of the on-demand price"),
+        },
+        new_state=SpotPrices,
+        source="docs/aws_facts.md 2.3, 2.4: bids; without this fault every bid is enough",
     ),
     Kind(
         "bootstrap-fails",
