@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
+from moto.ec2.models import ec2_backends
 
+from emrbox.emr import releases
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
@@ -230,3 +232,36 @@ def test_instances_that_do_not_end_in_time_are_named_each_time_they_are_ended(
     for _ in range(2):
         with pytest.raises(TimeoutError, match="i-1"):
             capacity.end()
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ([0, 1], None),
+        ([0, 2], "do not belong to the same VPC"),
+        (["subnet-none"], "The subnet subnet-none does not exist."),
+    ],
+)
+def test_subnets_have_their_zones_and_must_be_of_one_vpc(
+    emr: Any, asked: list[Any], reason: str | None
+) -> None:
+    cluster = new_cluster(emr.run_request(), "nodes", datetime.now(UTC))
+    cluster.account_id = "555555555555"
+    ec2 = ec2_backends[cluster.account_id]["us-east-1"]
+    vpcs = [ec2.create_vpc(f"10.{number}.0.0/16") for number in (1, 2)]
+    zones = ("us-east-1a", "us-east-1b")
+    made = [ec2.create_subnet(vpcs[0].id, f"10.1.{n}.0/24", availability_zone=z) for n, z in enumerate(zones)]
+    made.append(ec2.create_subnet(vpcs[1].id, "10.2.0.0/24", availability_zone=zones[0]))
+    cluster.request["Instances"]["Ec2SubnetIds"] = [made[i].id if isinstance(i, int) else i for i in asked]
+    capacity = Capacity(cluster, "http://nowhere", SystemClock())
+    if reason:
+        with pytest.raises(StartFailureError, match=reason):
+            capacity.places()
+    else:
+        assert [place.zone for place in capacity.places()] == list(zones)
+
+
+def test_a_bid_in_percent_is_one_of_the_on_demand_price() -> None:
+    assert releases.bid("m5.xlarge", None, 50.0) == "0.0960"
+    assert releases.bid("m5.xlarge", "0.25", None) == "0.25"
+    assert releases.bid("m5.xlarge", None, None) is None

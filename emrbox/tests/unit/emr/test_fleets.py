@@ -294,6 +294,8 @@ def test_of_several_subnets_the_one_with_capacity_is_chosen(emr: FleetEmr) -> No
     assert attributes["RequestedEc2SubnetIds"] == ["subnet-1", "subnet-2", "subnet-3"]
     assert (attributes["Ec2SubnetId"], attributes["Ec2AvailabilityZone"]) == ("subnet-2", "us-east-1b")
     assert [name for name, _ in emr.bought(cluster_id)] == ["r5.2xlarge", "r5.xlarge"]
+    [said] = [m for e in emr.events if "which was chosen" in (m := e["detail"]["message"])]
+    assert "is being created in subnet (subnet-2) in VPC" in said
 
 
 def test_groups_obey_the_table_of_capacity_by_zone_and_number(emr: FleetEmr) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import secrets
+from functools import partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class HollowNodes:
 
     def places(self) -> list[Place]:
         """Return what the request names; of its subnets, the first is in the first zone, and so on."""
-        places = asked_places(self._cluster.request["Instances"], lambda _: None)
+        places = asked_places(self._cluster.request["Instances"], partial(Place, None))
         return [
             Place(place.zone or f"{REGION}{ZONES[number % len(ZONES)]}", place.subnet_id)
             for number, place in enumerate(places)

@@ -15,7 +15,7 @@ from emrbox.emr.life.states import ReasonCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emrbox.emr.life.model import BootstrapAction, Cluster, Group, Purchase
+    from emrbox.emr.life.model import BootstrapAction, Cluster, Group, Place, Purchase
 
 PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
 _OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
@@ -102,6 +102,14 @@ def by_bootstrap_action(number: int, action: BootstrapAction, failed: Sequence[F
 def by_validation(message: str, *details: dict[str, Any]) -> Ending:
     """Return the end of a cluster whose launch EC2 or IAM finds wrong."""
     return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
+
+
+def by_several_vpcs(places: Sequence[Place]) -> Ending:
+    """Return the end of a cluster whose subnets are of several VPCs. The words are a guess."""
+    odd = next(place for place in places if place.vpc_id != places[0].vpc_id)
+    message = f"The subnets {places[0].subnet_id} and {odd.subnet_id} do not belong to the same VPC."
+    data = {"subnet": odd.subnet_id or "", "vpc": odd.vpc_id or ""}
+    return by_validation(message, error_detail("VALIDATION_ERROR_SUBNET_NOT_FROM_ONE_VPC", message, **data))
 
 
 def by_ec2_refusal(code: str, message: str) -> Ending:

@@ -73,7 +73,7 @@ def event_of(
     `before` is the state before, None for what has just been made. Called under the cluster's lock.
     """
     if isinstance(subject, Cluster):
-        detail, kind = _cluster_detail(subject, now), CLUSTER_CHANGE
+        detail, kind = _cluster_detail(subject, before, now), CLUSTER_CHANGE
     elif isinstance(subject, Step):
         detail, kind = _step_detail(cluster, subject, now), STEP_CHANGE
     elif isinstance(subject, Group) and subject.fleet:
@@ -97,8 +97,9 @@ def event_of(
     }
 
 
-def _cluster_detail(cluster: Cluster, now: datetime) -> Document | None:
-    message = _cluster_message(cluster, now)
+def _cluster_detail(cluster: Cluster, before: State | None, now: datetime) -> Document | None:
+    is_placed = cluster.status.state is before is ClusterState.STARTING
+    message = _place_message(cluster) if is_placed else _cluster_message(cluster, now)
     if message is None:
         return None
     status = cluster.status
@@ -116,6 +117,15 @@ def _cluster_detail(cluster: Cluster, now: datetime) -> Document | None:
         "state": str(status.state),
         "message": message,
     }
+
+
+def _place_message(cluster: Cluster) -> str:
+    """Return the message for clusters of fleets with several subnets or zones."""
+    zone = f"in availability zone ({cluster.availability_zone}), which was chosen from the specified"
+    who = f"Amazon EMR cluster {cluster.id} ({cluster.name}) is being created"
+    if cluster.subnet_id is None:
+        return f"{who} {zone} availability zone options."
+    return f"{who} in subnet ({cluster.subnet_id}) in VPC ({cluster.vpc_id or 'none'}) {zone} VPC options."
 
 
 def _cluster_message(cluster: Cluster, now: datetime) -> str | None:

@@ -171,10 +171,11 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cluster is launched. Without a subnet EC2 chooses a default one."""
+    """Where a cluster is launched; without a subnet EC2 chooses one. Hollow clusters' subnets have no VPC."""
 
     zone: str | None
     subnet_id: str | None = None
+    vpc_id: str | None = None
 
 
 @dataclass
@@ -334,6 +335,7 @@ class Cluster:
     unhealthy_node_replacement: bool | None = None
     subnet_id: str | None = None
     availability_zone: str | None = None
+    vpc_id: str | None = None
     steps: list[Step] = field(default_factory=list)
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None

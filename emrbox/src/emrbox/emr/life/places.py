@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def asked_places(instances: Mapping[str, Any], zone_of: Callable[[str], str | None]) -> list[Place]:
-    """Return the places of RunJobFlow's `Instances`, in its order; `zone_of` knows the zones of subnets."""
+def asked_places(instances: Mapping[str, Any], place_of: Callable[[str], Place]) -> list[Place]:
+    """Return the places of RunJobFlow's `Instances`, in its order; `place_of` knows the subnets."""
     subnets = instances.get("Ec2SubnetIds") or [instances.get("Ec2SubnetId")]
-    found = [Place(zone_of(subnet), subnet) for subnet in subnets if subnet]
+    found = [place_of(subnet) for subnet in subnets if subnet]
     placement = instances.get("Placement", {})
     zones = placement.get("AvailabilityZones") or [placement.get("AvailabilityZone")]
     return found or [Place(zone or None) for zone in zones]

@@ -41,7 +41,10 @@ class Purchasing:
         """Choose where the cluster is launched."""
         places = yield from self._context.do("places", self._context.layer.places)
         best = allocation.best_place(self._cluster.groups, places, self._context.layer.room)
-        self._cluster.subnet_id, self._cluster.availability_zone = best.subnet_id, best.zone
+        cluster = self._cluster
+        cluster.subnet_id, cluster.availability_zone, cluster.vpc_id = best.subnet_id, best.zone, best.vpc_id
+        if len(places) > 1:  # there is an event for the choice, in the state that the cluster is in already
+            cluster.announce(cluster, cluster.status.state, self._context.now)
 
     def fill(self, groups: Sequence[Group]) -> Procedure[None]:
         """Get all that the groups of a new cluster want. Raises StartFailureError."""

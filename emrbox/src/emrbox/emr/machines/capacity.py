@@ -67,12 +67,18 @@ class Capacity:
         self._tokens: set[str] = set()  # of every RunInstances: its answer may be lost
 
     def places(self) -> list[Place]:
-        """Return where the cluster may be launched; a subnet that is not there has no zone."""
-        return asked_places(self._cluster.request["Instances"], self._zone_of)
+        """Return where the cluster may be launched. Raises StartFailureError for subnets that do not fit."""
+        places = asked_places(self._cluster.request["Instances"], self._place_of)
+        if len({place.vpc_id for place in places}) > 1:
+            raise StartFailureError(endings.by_several_vpcs(places))
+        return places
 
-    def _zone_of(self, subnet_id: str) -> str | None:
-        subnets = [s for by_id in self._backend.subnets.values() for s in by_id.values() if s.id == subnet_id]
-        return str(subnets[0].availability_zone) if subnets else None
+    def _place_of(self, subnet_id: str) -> Place:
+        found = (by_id[subnet_id] for by_id in self._backend.subnets.values() if subnet_id in by_id)
+        subnet = next(found, None)
+        if subnet is None:
+            raise StartFailureError(endings.by_validation(f"The subnet {subnet_id} does not exist."))
+        return Place(str(subnet.availability_zone), subnet_id, str(subnet.vpc_id))
 
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
         """Run instances for the group. Raises StartFailureError with EMR's reason when EC2 or IAM refuses."""
@@ -276,8 +282,6 @@ class Capacity:
         instances = self._cluster.request["Instances"]
         if code in REFUSED:
             return _insufficient_permissions(self._cluster.service_role.rpartition("/")[2])
-        if code == "InvalidSubnetID.NotFound":
-            return endings.by_validation(f"The subnet {self._cluster.subnet_id} does not exist.")
         if code == "InvalidKeyPair.NotFound":
             key = instances.get("Ec2KeyName", "")
             text = f"Invalid SSH key name: {key}"
