@@ -1,7 +1,7 @@
 """Instance groups and instance fleets are mutually exclusive: operations for the one refuse the other.
 
 The words of ListInstanceGroups and their ErrorCode are EMR's, from turbot/steampipe-plugin-aws issue 1222;
-those of ListInstanceFleets are from that plugin's source. Those of other operations are a guess after them.
+those of ListInstanceFleets are from that plugin's source.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ def require_groups(cluster: Cluster, operation: str, instead: str) -> None:
 
 
 def require_fleets(cluster: Cluster, operation: str, instead: str) -> None:
-    """Refuse an operation on fleets for a cluster of groups. The ErrorCode is a guess after the other one."""
+    """Refuse an operation on fleets for a cluster of groups.
+
+    The ErrorCode is a guess after that of operations on groups.
+    """
     if not uses_fleets(cluster):
         code = "API_DOES_NOT_SUPPORT_INSTANCE_GROUP_CLUSTERS"
         raise invalid_request(_words("instance groups", operation, instead), ErrorCode=code)
 
 
 def _words(used: str, operation: str, instead: str) -> str:
+    """Return EMR's words of two operations; that the others use the same is a guess."""
     return (
         f"{EXCLUSIVE} The EMR cluster specified in the request uses {used}. The {operation} operation does "
         f"not support clusters that use {used}. Use the {instead} operation instead."

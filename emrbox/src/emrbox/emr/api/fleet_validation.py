@@ -1,6 +1,6 @@
 """What EMR refuses in instance fleets beyond its model (docs/aws_facts.md 2.4).
 
-The limits are documented. The words are a guess, but for those of two bids.
+The limits are documented.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ TWO_BIDS = (
 
 
 def check_fleets(fleets: Sequence[Mapping[str, Any]]) -> None:
-    """Check the fleets of a new cluster. Raises ValidationException."""
+    """Check the fleets of a new cluster. Raises ValidationException.
+
+    Here, and for added and modified fleets, the words are a guess, but for those of TWO_BIDS.
+    """
     roles = [fleet["InstanceFleetType"] for fleet in fleets]
     for role in ("MASTER", "CORE", "TASK"):
         if roles.count(role) > 1:

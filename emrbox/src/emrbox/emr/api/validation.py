@@ -114,7 +114,7 @@ def check_instances(instances: Mapping[str, Any]) -> None:
 
 
 def _check_places(instances: Mapping[str, Any]) -> None:
-    """Several subnets or zones to choose from are for fleets (model); the words are a guess."""
+    """Several subnets or zones to choose from are for fleets (model). The words of refusals are a guess."""
     zones = instances.get("Placement", {}).get("AvailabilityZones")
     if (instances.get("Ec2SubnetIds") or zones) and "InstanceFleets" not in instances:
         raise validation_error("Ec2SubnetIds and AvailabilityZones require instance fleets.")

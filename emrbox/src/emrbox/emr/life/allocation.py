@@ -81,7 +81,8 @@ def count_for(units: int, one: TypeConfig, kinds: int = 1) -> int:
 def best_place(groups: Sequence[Group], places: Sequence[Place], room: Room) -> Place:
     """Return the place where the most of what all groups want is there; of equals the first.
 
-    "Amazon EMR evaluates them and launches instances in the optimal subnet" (model); how is a guess.
+    "Amazon EMR evaluates them and launches instances in the optimal subnet" (model). That only capacity
+    makes it optimal is a guess.
     """
 
     def reachable(place: Place) -> float:

@@ -105,7 +105,7 @@ def by_validation(message: str, *details: dict[str, Any]) -> Ending:
 
 
 def by_several_vpcs(places: Sequence[Place]) -> Ending:
-    """Return the end of a cluster whose subnets are of several VPCs. The words are a guess."""
+    """Return the end of a cluster whose subnets are of several VPCs. The words of this end are a guess."""
     odd = next(place for place in places if place.vpc_id != places[0].vpc_id)
     message = f"The subnets {places[0].subnet_id} and {odd.subnet_id} do not belong to the same VPC."
     data = {"subnet": odd.subnet_id or "", "vpc": odd.vpc_id or ""}
@@ -131,7 +131,7 @@ def by_fault(reason: str, message: str, detail: str, *, with_errors: bool = True
 
 
 def by_fleet_timeout(group: Group) -> Ending:
-    """Return the end by a fleet's provisioning time-out. The code is documented, the words are a guess."""
+    """Return the end by a fleet's provisioning time-out. The words of this end are a guess."""
     minutes = group.fleet and group.fleet.launch["SpotSpecification"]["TimeoutDurationMinutes"]
     message = f"The Spot capacity of instance fleet {group.id} was not provisioned within {minutes} minutes."
     return Ending(Reason(ReasonCode.INSTANCE_FLEET_TIMEOUT, message), with_errors=True)

@@ -1,7 +1,6 @@
 """Events of instance fleets: "Instance fleet state-change events" of the Management Guide.
 
-The names of the members are those of public event schemas. A guess (docs/aws_facts.md 14.8): the numbers are
-texts, as in events of groups.
+The names of the members are those of public event schemas.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
 def fleet_detail(
     cluster: Cluster, fleet: Group, before: State | None, now: datetime
 ) -> dict[str, Any] | None:
-    """Return the detail of the event for a fleet's new state; None if there is none."""
+    """Return the detail of the event for a fleet's new state; None if there is none.
+
+    That its numbers are texts, as in events of groups, is a guess.
+    """
     found = _fleet_message(cluster, fleet, before, now)
     if found is None:
         return None
