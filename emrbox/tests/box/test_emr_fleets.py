@@ -1,4 +1,4 @@
-"""Fleets of real nodes: subnets to choose from, a type without capacity, nodes that come and go. A minute."""
+"""Fleets of real nodes: subnets to choose from, a type without capacity, nodes that come and go. Half a minute."""
 
 from __future__ import annotations
 
