@@ -1,4 +1,4 @@
-"""Fleets of real nodes: subnets to choose from, a type without capacity, nodes that come and go. Half a minute."""
+"""Fleets of real nodes: subnets to choose from, a type without capacity, nodes that come and go. 30 seconds."""
 
 from __future__ import annotations
 
