@@ -1,4 +1,4 @@
-"""Fleets of real nodes: subnets to choose from, a type without capacity, nodes that come and go. 30 seconds."""
+"""Fleets of real nodes: one of two subnets, a type without capacity, nodes that come and go."""
 
 from __future__ import annotations
 
