@@ -54,10 +54,15 @@ PIPELINES = {
 # Its runs are those of a backfill: it stays paused until then.
 BACKFILLED = "history"
 
+# A scheduler begins the tasks of one that died again when that one has missed its heartbeats for so long; it
+# looks for such tasks by default every five minutes.
+_SCHEDULER_LOSS = {"scheduler_health_check_threshold": "10", "orphaned_tasks_check_interval": "5"}
+
 # By release: section -> option -> value.
 SCHEDULING = {
     "3": {
         "scheduler": {
+            **_SCHEDULER_LOSS,
             "task_instance_heartbeat_sec": "5",
             "task_instance_heartbeat_timeout": "30",
             "task_instance_heartbeat_timeout_detection_interval": "5",
@@ -65,6 +70,7 @@ SCHEDULING = {
     },
     "2": {
         "scheduler": {
+            **_SCHEDULER_LOSS,
             "local_task_job_heartbeat_sec": "5",
             "scheduler_zombie_task_threshold": "30",
             "zombie_detection_interval": "5",
