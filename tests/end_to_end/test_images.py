@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -70,12 +74,51 @@ def known_keys() -> str:
     return file.read_text() if file.exists() else ""
 
 
-@pytest.fixture(scope="module")
-def baked(world: World) -> str:
-    """Return the id of an image that `kiln run … bake_image` has made."""
+def kill_with_all_it_started(driver: subprocess.Popen[str]) -> None:
+    """Kill a driver, its playbook and Packer: what is left of them when the machine dies."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True)
+    parents = dict(tuple(map(int, line.split())) for line in listed.stdout.splitlines())
+    doomed = {driver.pid}
+    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
+        doomed |= more
+    for pid in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    driver.communicate()
+
+
+def write_lock_file() -> None:
     lock = (CHECKOUT / "requirements/model_building.txt").read_text()
     (pinned,) = re.findall(r"^threadpoolctl==\S+ \\\n(?:    --hash=\S+(?: \\)?\n)+", lock, re.MULTILINE)
     (CHECKOUT / REQUIREMENTS).write_text(pinned)
+
+
+@pytest.fixture(scope="module")
+def killed_bake(world: World) -> str:
+    """Return the id of the builder that a bake has left whose machine died."""
+    write_lock_file()
+    driver = world.start_kiln(*wanted("bake_image"), "--run-id", f"killed-{SESSION}")
+    ends_at = time.monotonic() + HANG_SECONDS
+    while not (found := instances(world)):
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < ends_at
+        time.sleep(0.1)
+    kill_with_all_it_started(driver)
+    ec2 = world.session.client("ec2")
+    # The tag stands for hours that a test cannot wait.
+    ids = [found[0]["InstanceId"], *groups(world)]
+    ec2.create_tags(Resources=ids, Tags=[{"Key": "expires_at", "Value": "2026-01-01T00:00:00Z"}])
+    return str(ids[0])
+
+
+@pytest.fixture(scope="module")
+def baked(world: World, killed_bake: str) -> str:
+    """Return the id of an image that `kiln run … bake_image` has made, after a bake that was killed."""
+    swept = world.kiln("reap", "--env", "local", "--yes", "-o", "json")
+    assert swept.code == 0, swept.said
+    assert [(row["ended"], row["why"]) for row in swept.result["rows"] if row["id"] == killed_bake] == [
+        (True, "expired at 2026-01-01T00:00:00Z")
+    ]
     keys = known_keys()
     done = world.kiln(*wanted("bake_image"), "--run-id", f"bake-{SESSION}")
     assert done.code == 0, done.said
@@ -125,6 +168,25 @@ def test_the_image_is_encrypted_private_tagged_and_nothing_of_the_bake_is_left(
     snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     (shown,) = world.session.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
     assert (shown["Encrypted"], tags_of(shown)["kiln_image"]) == (True, "ready")
+    assert (instances(world), groups(world)) == ([], [])
+
+
+def test_a_machine_that_dies_in_a_bake_leaves_nothing_after_a_sweep_and_the_next_bake(
+    world: World, killed_bake: str, baked: str
+) -> None:
+    assert baked in images(world)
+    assert killed_bake not in [one["InstanceId"] for one in instances(world)]
+    assert groups(world) == []
+
+
+def test_an_image_that_fails_its_test_is_removed_and_the_cause_is_said(world: World, baked: str) -> None:
+    before = images(world)
+    assert baked in before
+    lacking = json.dumps({"node_image_imports": ["not_there"], "emr_node_os_packages": ["pigz"]})
+    done = world.kiln(*wanted("bake_image"), "-e", lacking)
+    assert done.code == 13
+    assert "one of the Python modules not_there cannot be imported" in done.result["message"], done.said
+    assert images(world).keys() == before.keys()
     assert (instances(world), groups(world)) == ([], [])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import time
 from http import HTTPStatus
 from threading import Thread
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 HANG_SECONDS, BACKFILL_SECONDS = 600.0, 1100.0  # deadlines for what hangs, not for what is slow
 POLL_SECONDS = 0.5
 ENDED = frozenset({"success", "failed"})
+_BEFORE_A_LINE = re.compile(r"^\[[^\]]+\] \{[^}]+\} [A-Z]+ - ", re.MULTILINE)
 
 
 class ApiError(Exception):
@@ -147,7 +150,8 @@ class AirflowApi:
         path = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/logs/{attempt}?"
         content = self.call("GET", path + urlencode({"full_content": "true"}))["content"]
         if isinstance(content, str):
-            return content
+            # Airflow 2: the text of a list of hosts and what each has; its own words before each line.
+            return "".join(_BEFORE_A_LINE.sub("", text) for _, text in ast.literal_eval(content))
         return "\n".join(
             str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content
         )

@@ -54,9 +54,9 @@ PIPELINES = {
 # Its runs are those of a backfill: it stays paused until then.
 BACKFILLED = "history"
 
-# A scheduler begins the tasks of one that died again when that one has missed its heartbeats for so long; it
+# A scheduler begins the tasks of one that died again when that one has missed its heartbeats for 30 s; it
 # looks for such tasks by default every five minutes.
-_SCHEDULER_LOSS = {"scheduler_health_check_threshold": "10", "orphaned_tasks_check_interval": "5"}
+_SCHEDULER_LOSS = {"orphaned_tasks_check_interval": "5"}
 
 # By release: section -> option -> value.
 SCHEDULING = {

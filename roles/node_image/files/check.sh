@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # check.sh FINGERPRINT ENVIRONMENT|- MODULE,…|- PACKAGE…: on an instance that has booted from a new image. Fails at the first thing
-# that is not there, and names it.
+# that is not there, and names it in its last line on stdout.
 set -euo pipefail
 fingerprint=$1 environment=$2 modules=$3
 shift 3
 
 die() {
-  echo "$*" >&2
+  echo "$*"
   exit 1
 }
 
