@@ -72,8 +72,11 @@ SCHEDULING = {
         "scheduler": {
             **_SCHEDULER_LOSS,
             "local_task_job_heartbeat_sec": "5",
-            "scheduler_zombie_task_threshold": "30",
+            # A task of 2.11 is a process that imports Airflow; beside many others it begins late.
+            "scheduler_zombie_task_threshold": "90",
             "zombie_detection_interval": "5",
+            "stale_dag_threshold": "600",
         },
+        "core": {"parallelism": "6"},
     },
 }
