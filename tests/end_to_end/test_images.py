@@ -77,7 +77,7 @@ def known_keys() -> str:
 def kill_with_all_it_started(driver: subprocess.Popen[str]) -> None:
     """Kill a driver, its playbook and Packer: what is left of them when the machine dies."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True)
-    parents = dict(tuple(map(int, line.split())) for line in listed.stdout.splitlines())
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.stdout.splitlines())}
     doomed = {driver.pid}
     while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
         doomed |= more

@@ -9,7 +9,7 @@ import pytest
 from hostile import many, texts
 from hypothesis import assume, given
 
-from kiln import cli
+from kiln.arguments import parser
 from kiln.identity import NAME
 from kiln_airflow import checks, commands
 
@@ -55,12 +55,12 @@ def test_only_the_word_false_keeps_a_cluster(value: str) -> None:
 def test_kiln_takes_the_command_of_each_task(command: str) -> None:
     values = {"KILN_ENV": "prod", "KILN_DATE": "2026-11-20", "KILN_BRANCH": "x", "KILN_AGAIN": "2"}
     words = shell(command, values | {"KILN_NO_WAIT": "yes"}).split()
-    arguments = cli._parser().parse_args(words)
+    arguments = parser.parser().parse_args(words)
     assert (arguments.env, arguments.pipeline, arguments.actions) == ("prod", "p", "sd")
 
 
 def test_kiln_takes_the_command_that_holds_a_cluster() -> None:
-    assert cli._parser().parse_args(["hold", "p", "--env=prod", "--output=json"]).seconds is None
+    assert parser.parser().parse_args(["hold", "p", "--env=prod", "--output=json"]).seconds is None
 
 
 def test_airflow_and_kiln_have_the_same_names() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kiln import cli
+from kiln.arguments import parser
 from kiln.display import failure
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -24,7 +25,7 @@ def kiln(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 def test_help_loads_nothing_that_it_does_not_need() -> None:
-    code = "import sys; from kiln import cli; cli._parser(); print(*sys.modules)"
+    code = "import sys; from kiln import cli; cli.parser.parser(); print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -130,7 +131,7 @@ def test_every_command_is_offered_and_has_a_module() -> None:
 
 
 def test_no_terminal_means_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = cli._parser().parse_args(["run", "p", "--env", "local"])
+    arguments = parser.parser().parse_args(["run", "p", "--env", "local"])
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert failure.wants_json(arguments) is False
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)

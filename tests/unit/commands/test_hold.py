@@ -10,6 +10,7 @@ import pytest
 from fakes import START, FakeAws, FakeCluster, VirtualClock, shape
 
 from kiln import cli
+from kiln.arguments import parser
 from kiln.commands import run, shared
 from kiln.emr.request import launch_request
 from kiln.errors import UsageError
@@ -62,9 +63,9 @@ def test_a_duration_out_of_range_is_one_clear_error(text: str, capsys: pytest.Ca
 
 
 def test_hold_on_failure_stands_for_two_settings_of_a_whole_run() -> None:
-    arguments = cli._parser().parse_args(["run", "p", "--env", "local", "--hold-on-failure", "2h"])
+    arguments = parser.parser().parse_args(["run", "p", "--env", "local", "--hold-on-failure", "2h"])
     assert run._hold(arguments, []) == ("kiln_after_failure=keep", "kiln_hold_seconds=7200")
     with pytest.raises(UsageError, match="whole runs"):
         run._hold(arguments, ["sd"])
-    without = cli._parser().parse_args(["run", "p", "--env", "local"])
+    without = parser.parser().parse_args(["run", "p", "--env", "local"])
     assert run._hold(without, []) == ()

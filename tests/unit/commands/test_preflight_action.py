@@ -13,7 +13,7 @@ from hypothesis import given
 from kiln_commands import Commands
 from run_world import STEPS
 
-from kiln import cli
+from kiln.arguments import parser
 from kiln.commands import run
 from kiln.errors import PreflightError, UsageError
 from kiln.exit_codes import ExitCode
@@ -66,7 +66,7 @@ def test_preflight_is_the_only_action_of_its_command(actions: str) -> None:
 
 
 def test_a_branch_stands_for_the_setting() -> None:
-    arguments = cli._parser().parse_args(["run", "p", "--env", "local", "--branch", "feature/x-1"])
+    arguments = parser.parser().parse_args(["run", "p", "--env", "local", "--branch", "feature/x-1"])
     question = run.question(arguments, Path(), [])
     assert question.extra == ('{"model_repo_branch": "feature/x-1"}',)
 
