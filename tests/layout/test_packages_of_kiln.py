@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watching": {"aws", "emr"},
     "playbooks": set(),
     "diagnosis": {"aws", "emr", "host_keys"},
-    "runs": {"aws", "diagnosis", "emr", "ledger", "model_repo", "playbooks", "settings"},
+    "runs": {"aws", "diagnosis", "emr", "ledger", "model_repo", "nodes", "playbooks", "settings"},
     "display": {"runs"},
     "notifications": {"aws", "display", "emr", "ledger", "runs", "settings"},
     "ansible_modules": {

@@ -40,7 +40,7 @@ def bake(session: Session, question: Question) -> int:
     """Bake an image unless there is one; return the exit code."""
     driver, _ = resolve.run_settings(question)
     context = session.context(driver)
-    preflight.check(preflight.Subject(question=question, driver=driver, effects=context.effects), _SELECTED)
+    preflight.check(preflight.Subject.of(question, driver, context), _SELECTED)
     session.stop.check()
     run_id = question.run_id or ""
     result = Result(environment=question.environment, pipeline=question.pipeline, run_id=run_id)

@@ -57,10 +57,8 @@ def _further(asked: resolve.Question, examined: Examination, *, with_account: bo
     try:
         selected = selection.make([], examined.driver.steps)
         if with_account:
-            effects = shared.context_of(examined.driver).effects
-            preflight.check(
-                preflight.Subject(question=asked, driver=examined.driver, effects=effects), selected
-            )
+            context = shared.context_of(examined.driver)
+            preflight.check(preflight.Subject.of(asked, examined.driver, context), selected)
     except KilnError as error:
         return [error]
     return []

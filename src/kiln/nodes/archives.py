@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path  # noqa: TC003  # msgspec reads the types of fields
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from kiln.errors import PreflightError
 from kiln.nodes import environment_digests
-from kiln.settings import lock_file
+from kiln.nodes.wheels import Wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kiln.aws.effects import Effects
     from kiln.nodes.definition import Environment
-
-_SCRIPT = "roles/emr_node/files/fetch_wheels.sh"
-_TOOLS = "requirements/nodes.txt"
-_FETCH_SECONDS = 1800
 
 
 class S3Archives(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,26 +44,12 @@ class S3Archives(msgspec.Struct, frozen=True, kw_only=True):
 
     def wheels(self) -> Path:
         """Return the file with the wheels, the lock file and uv; fetched by hash unless the cache has it."""
-        lock = self.checkout / self.item.requirements
-        lock_file.check(lock, self.item.requirements)
-        target = self.cache / "wheels" / f"{self.item.hash}-uv.tar"
-        if target.is_file():
-            return target
-        machine = [self.item.python_version, self.item.architecture]
-        arguments = [sys.executable, str(lock), *machine, str(target), str(self.checkout / _TOOLS)]
-        finished = subprocess.run(
-            ["bash", self.checkout / _SCRIPT, *arguments],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_FETCH_SECONDS,
+        wheels = Wheels(
+            hash=self.item.hash,
+            python_version=self.item.python_version,
+            architecture=self.item.architecture,
+            requirements=self.item.requirements,
+            checkout=self.checkout,
+            cache=self.cache,
         )
-        if finished.returncode != 0:
-            said = [line for line in finished.stderr.splitlines() if line.strip()]
-            raise PreflightError(
-                f"the wheels of {self.item.requirements} cannot be fetched: {' '.join(said[-1:])}",
-                details=tuple(said[-10:]),
-                fix="check the network, the index that pip uses, and the space in kiln_cache_dir",
-            )
-        return target
+        return wheels.file()

@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,17 @@ from kiln.emr import existing
 from kiln.errors import AwsError, PreflightError, UnreachableError, UsageError
 from kiln.identity import Identity
 from kiln.ledger import store
+from kiln.nodes import environment_digests
+from kiln.nodes.wheels import Wheels
 from kiln.phases import Need
 from kiln.runs import model_repo_checks
 from kiln.settings import files, vault
+from kiln.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kiln.aws.context import Context
     from kiln.aws.effects import Effects
     from kiln.runs.selection import Selection
     from kiln.settings.files import Source
@@ -31,11 +35,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is checked: a run's question, its settings, and the AWS that they name."""
+    """What is checked: a run's question, its settings, the AWS that they name. `stop` ends long checks."""
 
     question: Question
     driver: Driver
     effects: Effects
+    stop: Stop = field(default_factory=Stop)
+
+    @classmethod
+    def of(cls, question: Question, driver: Driver, context: Context) -> Subject:
+        """Return what is checked with AWS and the request to stop of a context."""
+        return cls(question=question, driver=driver, effects=context.effects, stop=context.stop)
 
     def sources(self) -> Sequence[Source]:
         """Return the files and -e arguments that its settings come from."""
@@ -118,6 +128,31 @@ def check_cache(settings: Driver) -> None:
         ) from error
 
 
+def check_wheels(subject: Subject) -> None:
+    """Fetch the wheels of the Python environment into the cache, unless nodes have built it before.
+
+    Raises UsageError when nodes could not install the lock file, PreflightError when that cannot be known.
+    """
+    driver = subject.driver
+    if not driver.emr_node_python_requirements:
+        return
+    kept = environment_digests.Place(
+        driver.kiln_state_uri, driver.kiln_environment, driver.emr_node_environment_hash
+    )
+    if environment_digests.read(subject.effects, kept):
+        return
+    wheels = Wheels(
+        hash=driver.emr_node_environment_hash,
+        python_version=driver.emr_node_python_version,
+        architecture=driver.emr_node_architecture,
+        requirements=driver.emr_node_python_requirements,
+        checkout=subject.question.root,
+        cache=Path(driver.kiln_cache_dir),
+        stop=subject.stop,
+    )
+    wheels.file()
+
+
 def check_state(effects: Effects, settings: Account, environment: str) -> None:
     """Raise PreflightError when the bucket of the ledgers is not there, or refuses, or does not answer."""
     try:
@@ -185,4 +220,5 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((), lambda one: check_account(one.effects)),
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
     ((), check_existing),
+    ((Need.PYTHON_ENVIRONMENT,), check_wheels),
 )

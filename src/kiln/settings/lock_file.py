@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 16 * 1024 * 1024
-_FIX = "write the lock file anew (CONTRIBUTING.md has the command)"
+FIX = "write the lock file anew (CONTRIBUTING.md has the command)"
 _OPTION_FIX = "write it with --no-emit-index-url and without other options (CONTRIBUTING.md has the command)"
 # PEP 508 names and extras, ASCII only.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -63,7 +63,7 @@ def check(path: Path, label: str) -> None:
             lines[marker] = number
     found.raise_any()
     if not seen:
-        raise UsageError(f"{label} has no requirement", fix=_FIX)
+        raise UsageError(f"{label} has no requirement", fix=FIX)
     _check_complete(path, label, seen)
 
 
@@ -76,7 +76,7 @@ def _check_complete(path: Path, label: str, locked: Container[str]) -> None:
         wanted = _WANTED.match(text)
         if wanted and _normal(wanted[0]) not in locked:
             raise UsageError(
-                f"{label} does not lock {wanted[0]}, which {source.name}, line {number}, asks for", fix=_FIX
+                f"{label} does not lock {wanted[0]}, which {source.name}, line {number}, asks for", fix=FIX
             )
 
 
@@ -115,9 +115,9 @@ def _read(path: Path, label: str) -> str:
     except OSError as error:
         raise UsageError(f"{label} cannot be read: {error.strerror}", fix="correct the path") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{label} is not text in UTF-8 (byte {error.start})", fix=_FIX) from error
+        raise UsageError(f"{label} is not text in UTF-8 (byte {error.start})", fix=FIX) from error
     if len(content) > _MOST_BYTES:
-        raise UsageError(f"{label} has more than {_MOST_BYTES} bytes", fix=_FIX)
+        raise UsageError(f"{label} has more than {_MOST_BYTES} bytes", fix=FIX)
     for number, line in enumerate(text.split("\n")[:2], 1):
         named = _ENCODING.match(line)
         if named and named[1].lower() not in {"utf-8", "utf8", "ascii"}:
@@ -147,5 +147,5 @@ def _without_comment(number: int, text: str) -> Iterator[_Line]:
         yield _Line(number, bare)
 
 
-def _wrong(label: str, number: int, problem: str, fix: str = _FIX) -> UsageError:
+def _wrong(label: str, number: int, problem: str, fix: str = FIX) -> UsageError:
     return UsageError(f"{label}, line {number}: {problem}", fix=fix)

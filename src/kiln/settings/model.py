@@ -289,6 +289,10 @@ class Driver(Access, frozen=True, kw_only=True):
     model_repo_deploy_key: str = ""
     model_repo_name: Annotated[str, Meta(pattern=names.FOLDER_OR_NOTHING, title=names.FOLDER_WORDS)] = ""
     emr_node_python_requirements: str = ""
+    emr_node_python_version: Annotated[
+        str, Meta(pattern=r"^3\.[0-9]{1,2}\Z", title="a version in quotes, such as '3.11'")
+    ] = "3.11"
+    emr_node_architecture: Literal["x86_64", "aarch64"] = "x86_64"
     emr_node_environment_hash: str = ""
     emr_node_os_packages: tuple[str, ...] = ()
     spark_packages_allowed: bool = False
