@@ -10,6 +10,7 @@ import pytest
 
 from kiln.errors import UsageError
 from kiln.settings import model, resolve
+from kiln.settings.problems import Problems
 
 pytestmark = pytest.mark.processes
 
@@ -81,6 +82,39 @@ def test_all_that_has_no_value_is_said_at_once(question: resolve.Question) -> No
         resolve.run_settings(msgspec.structs.replace(question, environment="stage", extra=()))
     said = " ".join((error.value.message, *error.value.details))
     assert {"emr_cluster_key_pair", "kiln_state_uri", "model_repo_url"} <= set(said.split())
+
+
+TEMPLATES = """\
+daily_transform_nodes: 2
+emr_cluster_core_count: "{{ daily_transform_nodse }}"
+daily_transform_first: "{{ daily_transform_second }}"
+daily_transform_second: "{{ daily_transform_first }}"
+emr_cluster_task_count: "{{ daily_transform_first }}"
+kiln_attempts: "{{ kiln_attempts }}"
+kiln_hold_seconds: "{{ daily_transform_nodes +* 2 }}"
+"""
+
+
+def test_undefined_variables_and_those_that_refer_to_themselves_are_named_with_file_line_and_fix(
+    copy: Path,
+) -> None:
+    file = "group_vars/daily_transform_local.yml"
+    (copy / file).write_text(TEMPLATES)
+    found = Problems()
+    resolve.examine(resolve.Question(root=copy, environment="local", pipeline="daily_transform"), found)
+    itself = "it refers to itself, directly or through other variables"
+    undefined = (
+        "it uses daily_transform_nodse, which is not set anywhere (did you mean daily_transform_nodes?)"
+    )
+    said = {one.message: one.fix for one in found.found}
+    assert said.pop(f"{file}:2: emr_cluster_core_count has no value: {undefined}") == (
+        "set daily_transform_nodse, or correct emr_cluster_core_count there"
+    )
+    for line, key in ((5, "emr_cluster_task_count"), (6, "kiln_attempts")):
+        assert said.pop(f"{file}:{line}: {key} has no value: {itself}") == f"correct {key} there"
+    ((message, fix),) = said.items()
+    assert message.startswith(f"{file}:7: kiln_hold_seconds ")
+    assert fix == "correct kiln_hold_seconds there"
 
 
 def test_a_lock_file_that_is_not_there_is_named_itself(question: resolve.Question) -> None:
