@@ -9,8 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import yaml
 from hostile import COMMANDS
-from tests.unit.airflow.conftest import Checkout
+from tests.unit.airflow.conftest import CHECKOUT, Checkout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,8 @@ SCENARIOS = {
     "deferred": Scenario({"deferrable": True, "poll_interval_seconds": 1}, {"cdd": [0, 14]}, {}),
     "failing_step": Scenario({}, {"cdd": [14]}, {}),
     "failing_launch": Scenario({"retries": 0}, {LAUNCH: [13]}, {}),
-    "failing_end": Scenario({}, {"terminate": [20]}, {}),
+    "failing_end": Scenario({"terminate_retries": 1}, {"terminate": [20]}, {}),
+    "refused_end": Scenario({"terminate_retries": 2}, {"terminate": [20, 20, 0]}, {}),
     "bad_settings": Scenario({"retries": 3}, {"preflight": [2]}, {}),
     "missing": Scenario({"retries": 3}, {"preflight": [10]}, {}),
     "kept_out": Scenario({"if_running": "skip"}, {LAUNCH: [99]}, {}),
@@ -66,6 +68,10 @@ SCENARIOS = {
     "wrong_number": Scenario({"retries": "two"}, {}),
     "wrong_cron": Scenario({"schedule": "every day"}, {}),
 }
+
+
+# A pipeline of this repo, with the values that its file has.
+DAILY = "daily_transform"
 
 
 class Done(NamedTuple):
@@ -94,6 +100,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     for name, one in SCENARIOS.items():
         checkout.add(name, usual | one.dag, list(one.steps), one.codes)
     runs = {name: one.conf for name, one in SCENARIOS.items() if one.conf is not None}
+    daily = yaml.safe_load((CHECKOUT / f"group_vars/{DAILY}.yml").read_text())
+    checkout.add(DAILY, daily["dag"], daily["steps"])
     home: Path = tmp_path_factory.mktemp("airflow")
     return Done(checkout, checkout.airflow(home, runs))
 
@@ -155,6 +163,18 @@ def test_a_failed_launch_is_followed_by_the_end_of_what_it_left(done: Done) -> N
 def test_an_end_that_is_not_confirmed_makes_the_run_red(done: Done) -> None:
     assert done.colour("failing_end") == "failed"
     assert done.states("failing_end") == {"terminate": "failed", "verdict": "upstream_failed"}
+
+
+def test_an_end_that_is_refused_is_tried_again_and_each_time_the_notifications_are_asked_for(
+    done: Done,
+) -> None:
+    assert (done.colour("refused_end"), done.states("refused_end")) == ("success", {})
+    assert done.actions("refused_end")[-3:] == ["terminate"] * 3
+    for name, events in {"refused_end": ["retry", "retry"], "failing_end": ["retry", "failed"]}.items():
+        sent = [one["argv"] for one in done.checkout.calls(name) if one["action"] == "notify"]
+        assert [words[words.index("--task=terminate") - 1] for words in sent] == [
+            f"--event={event}" for event in events
+        ]
 
 
 @pytest.mark.parametrize("name", ["bad_settings", "missing"])
@@ -255,6 +275,24 @@ def test_a_wait_for_an_object_is_about_the_environment_and_the_date_of_the_run(d
     assert key.endswith("}}/_SUCCESS")
 
 
+def test_daily_transform_waits_for_the_days_object_and_updates_its_asset_when_all_has_succeeded(
+    done: Done,
+) -> None:
+    dag = done.answer["dags"][DAILY]
+    assert {name: one["upstream"] for name, one in dag["tasks"].items()} == {
+        "previous_run": [],
+        "wait-for-1": [],
+        "preflight": ["previous_run", "wait-for-1"],
+        "launch": ["preflight"],
+        "transform": ["launch"],
+        "check": ["transform"],
+        "terminate": ["check", "preflight"],
+        "verdict": ["check", "terminate"],
+    }
+    assert (dag["catchup"], dag["outlets"]) == (True, {"verdict": ["s3://kiln-prod-data/daily/clicks"]})
+    assert (dag["tasks"]["check"]["retries"], dag["tasks"]["terminate"]["retries"]) == (1, 3)
+
+
 def test_commands_of_tasks_are_constants(done: Done) -> None:
     dags = [done.answer["dags"][name] for name in ("good", "failing_step", "other_texts", "held")]
     commands = [{name: one["command"] for name, one in dag["tasks"].items()} for dag in dags]
@@ -266,7 +304,7 @@ def test_making_dags_reads_settings_and_starts_nothing(done: Done) -> None:
     seen = done.answer["seen"]
     assert (seen["subprocess.Popen"], seen["socket.connect"]) == ([], [])
     settings = [name for name in seen["open"] if name.endswith(".yml")]
-    # Each pipeline once, each inventory once.
-    assert len(settings) == len(SCENARIOS) + 2, settings
+    # Each pipeline once, daily_transform too, each inventory once.
+    assert len(settings) == len(SCENARIOS) + 1 + 2, settings
     # The provider of Amazon, which a wait for an object needs, imports boto3 itself.
     assert not {"ansible", "kiln"} & set(done.answer["modules"])
