@@ -26,6 +26,7 @@ class Need(Enum):
     CLUSTER = "cluster"  # one of this run that was launched before
     NODES = "nodes"  # over SSH
     MODEL_REPO = "model repo"
+    OS_PACKAGES = "OS packages"
     PYTHON_ENVIRONMENT = "Python environment"
     VAULT = "vault"
     PACKER = "Packer"
@@ -51,7 +52,7 @@ PROVISION = Phase(
     "provision",
     Work.PLAYBOOK,
     ExitCode.PROVISION,
-    frozenset({Need.CLUSTER, Need.NODES, Need.PYTHON_ENVIRONMENT}),
+    frozenset({Need.CLUSTER, Need.NODES, Need.OS_PACKAGES, Need.PYTHON_ENVIRONMENT}),
 )
 DEPLOY = Phase(
     "deploy",
@@ -75,7 +76,7 @@ BAKE_IMAGE = Phase(
     "bake_image",
     Work.PLAYBOOK,
     ExitCode.PROVISION,
-    frozenset({Need.NODES, Need.PYTHON_ENVIRONMENT, Need.PACKER}),
+    frozenset({Need.NODES, Need.OS_PACKAGES, Need.PYTHON_ENVIRONMENT, Need.PACKER}),
 )
 
 # Provision and deploy in one, for nodes that joined later and for comparing them; no action of its own.

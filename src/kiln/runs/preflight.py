@@ -15,7 +15,7 @@ from kiln.emr import existing
 from kiln.errors import AwsError, PreflightError, UnreachableError, UsageError
 from kiln.identity import Identity
 from kiln.ledger import store
-from kiln.nodes import environment_digests
+from kiln.nodes import environment_digests, os_repositories
 from kiln.nodes.wheels import Wheels
 from kiln.phases import Need
 from kiln.runs import model_repo_checks
@@ -128,6 +128,13 @@ def check_cache(settings: Driver) -> None:
         ) from error
 
 
+def check_packages(settings: Driver) -> None:
+    """Raise UsageError for OS packages that no repository has, PreflightError when one cannot be asked."""
+    packages, repositories = settings.emr_node_os_packages, settings.emr_node_os_repositories
+    if packages and repositories:
+        os_repositories.check(packages, repositories, Path(settings.kiln_cache_dir))
+
+
 def check_wheels(subject: Subject) -> None:
     """Fetch the wheels of the Python environment into the cache, unless nodes have built it before.
 
@@ -221,4 +228,5 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
     ((), check_existing),
     ((Need.PYTHON_ENVIRONMENT,), check_wheels),
+    ((Need.OS_PACKAGES,), lambda one: check_packages(one.driver)),
 )

@@ -295,6 +295,12 @@ class Driver(Access, frozen=True, kw_only=True):
     emr_node_architecture: Literal["x86_64", "aarch64"] = "x86_64"
     emr_node_environment_hash: str = ""
     emr_node_os_packages: tuple[str, ...] = ()
+    emr_node_os_repositories: tuple[
+        Annotated[
+            str, Meta(pattern=r"^https?://[^\s@]{1,500}\Z", title="an address like https://host/path/")
+        ],
+        ...,
+    ] = ()
     spark_packages_allowed: bool = False
     steps: tuple[StepSettings, ...] = ()
     dag: Dag | None = None

@@ -256,3 +256,12 @@ def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cac
     question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, effects=aws)
     preflight.check(subject, selection.make([], driver.steps))
+
+
+def test_os_packages_are_looked_up_only_where_a_repository_is_named() -> None:
+    packages = ("jq",)
+    preflight.check_packages(settings(emr_node_os_packages=packages))
+    nowhere = ("http://127.0.0.1:9/",)
+    preflight.check_packages(settings(emr_node_os_repositories=nowhere))
+    with pytest.raises(PreflightError, match="cannot be asked: .*refused"):
+        preflight.check_packages(settings(emr_node_os_packages=packages, emr_node_os_repositories=nowhere))
