@@ -20,6 +20,7 @@ from kiln.nodes.wheels import Wheels
 from kiln.phases import Need
 from kiln.runs import model_repo_checks
 from kiln.settings import files, vault
+from kiln.settings.problems import AllProblemsError
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -65,12 +66,15 @@ def check(subject: Subject, selected: Selection) -> None:
 
 
 def _with_place(error: UsageError, subject: Subject) -> UsageError:
-    """Return the error about a setting with the file or -e that the setting comes from."""
-    key = error.message.partition(" ")[0].partition("[")[0]
-    places = [source.label for source in subject.sources() if key in source.values]
-    if not places:
+    """Return the error about a setting with the file and line, or -e, that the setting comes from."""
+    if isinstance(error, AllProblemsError):
+        return AllProblemsError([_with_place(one, subject) for one in error.found])
+    place = error.message.partition(" ")[0]
+    key = place.partition("[")[0]
+    sources = [source for source in subject.sources() if key in source.values]
+    if not sources:
         return error
-    return UsageError(f"{places[-1]}: {error.message}", fix=error.fix, details=error.details)
+    return UsageError(f"{sources[-1].at(place)}: {error.message}", fix=error.fix, details=error.details)
 
 
 def check_account(effects: Effects) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import pytest
 
 from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.model_repo import commits
+from kiln.nodes import os_repositories
 from kiln.runs import model_repo_checks, preflight, selection
 from kiln.settings import resolve, vault
 from kiln.settings.model import Driver, StepSettings
@@ -244,7 +246,7 @@ def test_a_setting_that_is_refused_is_named_with_its_file(
     subject = preflight.Subject(question=question, driver=driver, effects=aws)
     with pytest.raises(UsageError) as error:
         preflight.check(subject, selection.make(["launch"], driver.steps))
-    assert error.value.message.startswith(f"group_vars/model_building.yml: {said}")
+    assert error.value.message.startswith(f"group_vars/model_building.yml:1: {said}")
     assert error.value.fix
 
 
@@ -258,10 +260,34 @@ def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cac
     preflight.check(subject, selection.make([], driver.steps))
 
 
+def test_each_unknown_os_package_is_named_with_its_line(
+    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "group_vars").mkdir()
+    packages = ("jq", "jqq", "yqq")
+    text = "emr_node_os_packages:\n" + "".join(f"  - {one}\n" for one in packages)
+    (tmp_path / "group_vars/model_building.yml").write_text(text)
+    (tmp_path / "list.gz").write_bytes(gzip.compress(b"<metadata/>"))
+    monkeypatch.setattr(os_repositories, "_list_of", lambda *_: tmp_path / "list.gz")
+    driver = settings(
+        kiln_cache_dir=str(tmp_path), emr_node_os_packages=packages, emr_node_os_repositories=("http://r/",)
+    )
+    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    with pytest.raises(UsageError) as error:
+        preflight.check(subject, selection.make(["provision"], driver.steps))
+    said = [error.value.message, *error.value.details]
+    places = [
+        f"group_vars/model_building.yml:{number + 2}: emr_node_os_packages[{number}] is"
+        for number in range(3)
+    ]
+    assert [line.startswith(place) for line, place in zip(said, places, strict=True)] == [True] * 3
+
+
 def test_os_packages_are_looked_up_only_where_a_repository_is_named() -> None:
     packages = ("jq",)
     preflight.check_packages(settings(emr_node_os_packages=packages))
     nowhere = ("http://127.0.0.1:9/",)
     preflight.check_packages(settings(emr_node_os_repositories=nowhere))
-    with pytest.raises(PreflightError, match="cannot be asked: .*refused"):
+    with pytest.raises(PreflightError, match=r"cannot be asked: .*refused"):
         preflight.check_packages(settings(emr_node_os_packages=packages, emr_node_os_repositories=nowhere))
