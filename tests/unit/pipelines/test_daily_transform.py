@@ -32,5 +32,5 @@ def test_its_dag_waits_for_the_object_of_the_day_and_catches_up() -> None:
     assert [row["object"] for row in found.dag.wait_for] == [
         "s3://kiln-{environment}-data/clicks/{date}/_SUCCESS"
     ]
-    assert list(found.dag.assets) == ["s3://kiln-prod-data/daily/clicks"]
+    assert list(found.dag.assets) == ["data://daily"]
     assert set(found.environments) == set(ENVIRONMENTS)
