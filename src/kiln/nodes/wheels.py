@@ -31,8 +31,6 @@ _POLL_SECONDS = 0.2
 # Amazon Linux 2023 has glibc 2.34; fetch_wheels.sh names the same to pip.
 _GLIBC = "manylinux_2_34"
 _NETWORK_FIX = "check the network, the index that pip and uv use, and the space in kiln_cache_dir"
-# uv ends with 1 when it has an answer, and with 2 when an index or a file did not let it find one.
-_REFUSED = 1
 # Words of uv (tests ask the locked version itself).
 _NOT_LOCKED = re.compile(r"no trusted hash was provided for: `([^`]+)`")
 _UNSOLVED = re.compile(r"cause: Because (.*), we can conclude that your requirements are unsatisfiable")
@@ -77,18 +75,23 @@ class Wheels(msgspec.Struct, frozen=True, kw_only=True):
             # Nothing that this machine has installed counts.
             command += ["--target", f"{empty}/target", "-r", str(self.checkout / self.requirements)]
             finished = self._run(command, empty)
-        if finished.returncode == _REFUSED:
-            raise self._unusable(" ".join(finished.stderr.split()))
-        if finished.returncode:
-            raise self._unknown("the index of Python packages cannot be asked for", finished.stderr)
+        if not finished.returncode:
+            return
+        unusable = self._unusable(" ".join(finished.stderr.split()))
+        raise unusable or self._unknown("the index of Python packages cannot be asked for", finished.stderr)
 
-    def _unusable(self, said: str) -> UsageError:
-        """Return uv's answer as an error: a package that is not locked, or that nodes cannot install."""
+    def _unusable(self, said: str) -> UsageError | None:
+        """Return uv's answer as an error: a package that is not locked, or that nodes cannot install.
+
+        None when it has no answer: no index, no uv.
+        """
         if lacking := _NOT_LOCKED.search(said):
             problem = f"{self.requirements} does not lock {lacking[1]}, which one of its packages needs"
             return UsageError(problem, fix=lock_file.FIX)
-        reason = _UNSOLVED.search(said)
-        text = printable.line_of(reason[1] if reason else said)[:400]
+        unsolved = _UNSOLVED.search(said)
+        if not unsolved:
+            return None
+        text = printable.line_of(unsolved[1])[:400]
         nodes = f"nodes with Python {self.python_version} on {self.architecture} cannot install it"
         return UsageError(f"{self._place_of(text)}: {nodes}: {text}", fix=lock_file.FIX)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import socket
+import sys
 import tarfile
 import threading
 import zipfile
@@ -186,6 +187,18 @@ def test_an_index_that_cannot_be_asked_is_no_fault_of_the_lock_file(
     assert silent_index in error.message
     assert "canary-secret" not in f"{error.message} {error.details}"
     assert "the index that pip and uv use" in error.fix
+
+
+def test_a_python_without_uv_is_no_fault_of_the_lock_file(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$0: No module named uv" >&2\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    error = world.refusal(world.wheel("model", "2.0"))
+    assert isinstance(error, PreflightError)
+    assert error.message.endswith("No module named uv")
 
 
 @pytest.mark.usefixtures("silent_index")
