@@ -109,13 +109,19 @@ BidPrice = Annotated[
 ]
 
 
+# Family, a point, size, as in `metal-48xl` of `c7gd`. Which types there are is EMR's to say.
+_TYPE, _TYPE_WORDS = r"[a-z][a-z0-9-]{0,30}\.[a-z0-9-]{1,30}", "an instance type like m5.xlarge"
+InstanceType = Annotated[str, Meta(pattern=rf"^{_TYPE}\Z", title=_TYPE_WORDS)]
+InstanceTypeOrNothing = Annotated[str, Meta(pattern=rf"^(?:{_TYPE})?\Z", title=_TYPE_WORDS)]
+
+
 class Alternative(Model, frozen=True, kw_only=True):
     """What a further attempt of a run launches with, in place of the pipeline's own; empty = the same."""
 
     subnet_id: Annotated[str, doc("Subnet of the nodes.")] = ""
-    master_instance_type: Annotated[str, doc("Instance type of the master.")] = ""
-    core_instance_type: Annotated[str, doc("Instance type of the core nodes.")] = ""
-    task_instance_type: Annotated[str, doc("Instance type of the task nodes.")] = ""
+    master_instance_type: Annotated[InstanceTypeOrNothing, doc("Instance type of the master.")] = ""
+    core_instance_type: Annotated[InstanceTypeOrNothing, doc("Instance type of the core nodes.")] = ""
+    task_instance_type: Annotated[InstanceTypeOrNothing, doc("Instance type of the task nodes.")] = ""
     master_market: Annotated[Market | None, doc("How the master is bought.")] = None
     core_market: Annotated[Market | None, doc("How the core nodes are bought.")] = None
     task_market: Annotated[Market | None, doc("How the task nodes are bought.")] = None
@@ -143,11 +149,11 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     service_role: Annotated[Text, doc("Role that EMR itself uses (iam/service_role.json).")]
     instance_profile: Annotated[Text, doc("Instance profile of the nodes (iam/instance_profile.json).")]
     subnet_id: Annotated[str, doc("Subnet of the nodes; empty for one of the account's default VPC.")] = ""
-    master_instance_type: Annotated[Text, doc("Instance type of the master.")]
-    core_instance_type: Annotated[Text, doc("Instance type of the core nodes.")]
+    master_instance_type: Annotated[InstanceType, doc("Instance type of the master.")]
+    core_instance_type: Annotated[InstanceType, doc("Instance type of the core nodes.")]
     core_count: Annotated[Count, doc("Number of core nodes.")]
     task_instance_type: Annotated[
-        str, doc("Instance type of the task nodes; empty for the core nodes' type.")
+        InstanceTypeOrNothing, doc("Instance type of the task nodes; empty for the core nodes' type.")
     ] = ""
     task_count: Annotated[Count, doc("Number of task nodes.")] = 0
     master_market: Annotated[Market, doc("How the master is bought: ON_DEMAND or SPOT.")] = "ON_DEMAND"

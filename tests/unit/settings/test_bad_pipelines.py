@@ -38,10 +38,17 @@ BAD = {
     "list as text": Bad("emr_cluster_applications: Spark\n", 1, "emr_cluster_applications", "a list"),
     "packages as text": Bad("emr_node_os_packages: jq\n", 1, "emr_node_os_packages", "'jq'"),
     "application, misspelt": Bad("emr_cluster_applications: [Sparkk]\n", 1, "[0] is 'Sparkk'", "Spark?"),
+    "instance type of an attempt": Bad(
+        "kiln_alternatives:\n  - core_instance_type: R5.XLarge\n",
+        2, "kiln_alternatives[0].core_instance_type", "'R5.XLarge'",
+    ),
     "no application for the step": Bad(
         f"emr_cluster_applications: [Hadoop]\n{SPARK}", 1, "emr_cluster_applications", "load is a Spark job"
     ),
     "release label": Bad("emr_cluster_release_label: '7.10'\n", 1, "emr_cluster_release_label", "'7.10'"),
+    "instance type": Bad(
+        "emr_cluster_core_instance_type: m5xlarge\n", 1, "emr_cluster_core_instance_type", "like m5.xlarge"
+    ),
     "market": Bad("emr_cluster_core_market: spot\n", 1, "emr_cluster_core_market", "ON_DEMAND or SPOT"),
     "idle timeout": Bad("emr_cluster_idle_timeout_seconds: 5\n", 1, "emr_cluster_idle_timeout_", "60 to"),
     "state in no bucket": Bad("kiln_state_uri: /state\n", 1, "kiln_state_uri", "s3://bucket/prefix"),
