@@ -17,6 +17,7 @@ from kiln.exit_codes import ExitCode
 from kiln.runs import preflight
 from kiln.runs.step_parts import Part
 from kiln.settings import resolve
+from kiln.settings.cloudwatch_logs import CloudwatchLogs
 from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class Driver:
             kiln_after_failure="terminate",
             model_repo_url="",
             emr_cluster_existing=ExistingCluster(),
+            kiln_cloudwatch_logs=CloudwatchLogs(),
             emr_node_os_packages=("jq",),
+            emr_node_os_repositories=(),
             emr_node_python_requirements="",
             model_repo_branch="",
             emr_node_environment_hash="",

@@ -163,7 +163,7 @@ def test_every_role_option_that_the_driver_also_knows_has_the_same_type() -> Non
     kinds = {"str": str, "int": int, "bool": bool, "list": tuple, "dict": dict, "float": float}
     options = check.role_options(CHECKOUT)
     for name, field in model.variables(model.ClusterShape, model.CLUSTER_PREFIX).items():
-        if name in options and not name.endswith(("_market", "_bid_price")):  # words of a form
+        if name in options and not name.endswith(("_market", "_bid_price", "_instance_type")):  # of a form
             example = {str: "text", int: 100, bool: True, tuple: (), dict: {}, float: 1.5}[
                 kinds[options[name]]
             ]
