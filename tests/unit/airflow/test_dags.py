@@ -289,7 +289,8 @@ def test_daily_transform_waits_for_the_days_object_and_updates_its_asset_when_al
         "terminate": ["check", "preflight"],
         "verdict": ["check", "terminate"],
     }
-    assert (dag["catchup"], dag["outlets"]) == (True, {"verdict": ["data://daily"]})
+    # Airflow writes the path of an address that has none.
+    assert (dag["catchup"], dag["outlets"]) == (True, {"verdict": ["data://daily/"]})
     assert (dag["tasks"]["check"]["retries"], dag["tasks"]["terminate"]["retries"]) == (1, 3)
 
 
