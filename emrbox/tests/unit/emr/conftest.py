@@ -26,6 +26,7 @@ from emrbox.emr.machines.real_nodes import PACE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emrbox.emr.life.load import Load
     from emrbox.emr.life.procedures import Job
 
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -62,6 +63,7 @@ class ScriptedMachines:
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     is_busy: bool = False
+    yarn: Load | None = None
     no_capacity: Exception | None = None
     unfit: int = 0  # how many of the nodes that are added later fail their bootstrap action
     decommissioned: list[str] = field(default_factory=list)
@@ -151,6 +153,12 @@ class ScriptedMachines:
 
     def busy(self) -> bool:
         return self.is_busy
+
+    def load(self) -> Load | None:
+        return self.yarn
+
+    def refusal_of_scaling_role(self, role: str) -> str | None:
+        return None if role.startswith("EMR") else "Unable to assume IAM role"
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         self.tags.append((set_tags, remove_keys))

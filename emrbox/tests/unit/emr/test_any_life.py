@@ -22,8 +22,9 @@ from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life import states
 from emrbox.emr.life.clock import MovableClock, SystemClock
+from emrbox.emr.life.decisions import is_given_up, least_units
 from emrbox.emr.life.events import event_of
-from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, StepState
+from emrbox.emr.life.states import ClusterState, GroupState, InstanceState, PolicyState, StepState
 from emrbox.emr.life.store import Store
 from emrbox.faults.book import FaultBook
 from emrbox.faults.faulty_nodes import FaultyNodes
@@ -44,8 +45,9 @@ TABLES: dict[type, dict[Any, Any]] = {
     GroupState: states.GROUP_TRANSITIONS,
     InstanceState: states.INSTANCE_TRANSITIONS,
     StepState: states.STEP_TRANSITIONS,
+    PolicyState: states.POLICY_TRANSITIONS,
 }
-FIRST = {ClusterState.STARTING, StepState.PENDING}
+FIRST = {ClusterState.STARTING, StepState.PENDING, PolicyState.PENDING}
 ROLES = "MASTER,CORE,TASK"
 MOST_AT_ONCE = 2  # live clusters: many things are to happen to each
 CHANGING = {GroupState.PROVISIONING, GroupState.BOOTSTRAPPING, GroupState.RESIZING}
@@ -97,17 +99,21 @@ class Mistakes(logging.Handler):
 
 WORLD = World()
 step_requests = st.builds(
-    lambda seconds, code, action: {
+    lambda seconds, code, action, containers: {
         "Name": "s",
         "ActionOnFailure": action,
         "HadoopJarStep": {
             "Jar": "command-runner.jar",
-            "Args": ["emrbox-script", "--seconds", str(seconds), "--exit-code", str(code)],
+            "Args": [
+                *("emrbox-script", "--seconds", str(seconds)),
+                *("--exit-code", str(code), "--containers", str(containers)),
+            ],
         },
     },
     st.sampled_from([0, 1, 60, 7200]),
     st.sampled_from([0, 0, 1]),
     st.sampled_from(["CONTINUE", "CANCEL_AND_WAIT", "TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW"]),
+    st.sampled_from([0, 6, 30]),
 )
 step_lists = st.lists(step_requests, max_size=3)
 flags = st.booleans()
@@ -128,6 +134,43 @@ def as_fleet(group: dict[str, Any]) -> dict[str, Any]:
         "InstanceTypeConfigs": types,
         "LaunchSpecifications": {"SpotSpecification": {"TimeoutDurationMinutes": 5, "TimeoutAction": action}},
     }
+
+
+def limits(cluster_id: str, least: int, most: int, on_demand: int) -> dict[str, Any]:
+    unit = "InstanceFleetUnits" if "InstanceFleetType" in groups_of(cluster_id)[0] else "Instances"
+    return {
+        "ComputeLimits": {
+            "UnitType": unit,
+            "MinimumCapacityUnits": least,
+            "MaximumCapacityUnits": most,
+            "MaximumOnDemandCapacityUnits": on_demand,
+            "MaximumCoreCapacityUnits": min(most, on_demand),
+        }
+    }
+
+
+def scaling_rule(metric: str, comparison: str, threshold: float, by: int) -> dict[str, Any]:
+    return {
+        "Name": f"{metric} {by}",
+        "Action": {"SimpleScalingPolicyConfiguration": {"ScalingAdjustment": by, "CoolDown": 300}},
+        "Trigger": {
+            "CloudWatchAlarmDefinition": {
+                "MetricName": metric,
+                "ComparisonOperator": comparison,
+                "Threshold": threshold,
+                "Period": 300,
+            }
+        },
+    }
+
+
+RULES = {
+    "Constraints": {"MinCapacity": 1, "MaxCapacity": 6},
+    "Rules": [
+        scaling_rule("ContainerPending", "GREATER_THAN", 0.0, 2),
+        scaling_rule("YARNMemoryAvailablePercentage", "GREATER_THAN", 60.0, -1),
+    ],
+}
 
 
 def groups_of(cluster_id: str) -> list[dict[str, Any]]:
@@ -191,6 +234,7 @@ class AnyLife(RuleBasedStateMachine):
             "ReleaseLabel": "emr-spark-8.0.0",
             "ServiceRole": "service",
             "JobFlowRole": "nodes",
+            "AutoScalingRole": "scaling",
             "Tags": HOLLOW,
             "Steps": steps,
             "Instances": {
@@ -299,6 +343,30 @@ class AnyLife(RuleBasedStateMachine):
             change = {"InstanceGroupId": group["Id"], "EC2InstanceIdsToTerminate": named}
         WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
 
+    @rule(which=which, least=st.integers(1, 3), more=st.integers(0, 5), on_demand=st.integers(1, 4))
+    def put_managed_scaling(self, *, which: int, least: int, more: int, on_demand: int) -> None:
+        cluster = self.chosen(which)
+        most = least + more
+        WORLD.call(
+            "PutManagedScalingPolicy",
+            ClusterId=cluster,
+            ManagedScalingPolicy=limits(cluster, least, most, min(on_demand, most)),
+        )
+
+    @rule(which=which)
+    def remove_managed_scaling(self, which: int) -> None:
+        WORLD.call("RemoveManagedScalingPolicy", ClusterId=self.chosen(which))
+
+    @rule(which=which, pick=st.integers(0, 2), put=flags)
+    def automatic_scaling(self, *, which: int, pick: int, put: bool) -> None:
+        cluster = self.chosen(which)
+        groups = groups_of(cluster)
+        named = {"ClusterId": cluster, "InstanceGroupId": groups[pick % len(groups)]["Id"]}
+        if put:
+            WORLD.call("PutAutoScalingPolicy", AutoScalingPolicy=RULES, **named)
+        else:
+            WORLD.call("RemoveAutoScalingPolicy", **named)
+
     @rule(which=which, pick=st.integers(0, 9))
     def lose_an_instance(self, which: int, pick: int) -> None:
         cluster = self.chosen(which)
@@ -355,12 +423,25 @@ class AnyLife(RuleBasedStateMachine):
                 assert started <= engine.stepping.under_way, cluster_id
 
     @invariant()
+    def managed_scaling_holds_its_maximum(self) -> None:
+        """What is wanted is within the limits, but for core nodes that hold replicas and those given up."""
+        for cluster_id in self.ids:
+            record = WORLD.store.cluster(cluster_id)
+            policy = record.managed_scaling
+            if policy is None or record.status.state not in states.CLUSTER_READY:
+                continue
+            groups = [g for g in record.groups if g.role != "MASTER" and not is_given_up(g)]
+            wanted = sum(group.requested_count for group in groups)
+            least = sum(least_units(record, group) for group in groups)
+            assert wanted <= max(policy["ComputeLimits"]["MaximumCapacityUnits"], least), cluster_id
+
+    @invariant()
     def events_report_moves_in_their_order(self) -> None:
         sent = [(e["detail"], e["time"]) for e in WORLD.events]
         assert [time for _, time in sent] == sorted(time for _, time in sent)
         entered = {(subject, str(after)) for subject, _, after, _ in WORLD.moves}
         for detail, _ in sent:
-            kinds = ("stepId", "instanceGroupId", "instanceFleetId", "clusterId")
+            kinds = ("resourceId", "stepId", "instanceGroupId", "instanceFleetId", "clusterId")
             subject = next(detail[kind] for kind in kinds if kind in detail)
             assert (subject, detail["state"]) in entered
             assert all(isinstance(value, str) for value in detail.values())

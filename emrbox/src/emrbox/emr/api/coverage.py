@@ -73,7 +73,7 @@ COVERAGE: dict[str, Coverage] = {
     "GetAutoTerminationPolicy": _real("The policy, or an empty answer", "1.6"),
     "GetBlockPublicAccessConfiguration": _not("block public access"),
     "GetClusterSessionCredentials": _not("cluster session credentials"),
-    "GetManagedScalingPolicy": _not("managed scaling"),
+    "GetManagedScalingPolicy": _real("The policy, or an empty answer", "2.5"),
     "GetOnClusterAppUIPresignedURL": _not("presigned application UIs"),
     "GetPersistentAppUIPresignedURL": _not("application UIs off the cluster"),
     "GetSession": _not("Spark Connect sessions"),
@@ -111,20 +111,28 @@ COVERAGE: dict[str, Coverage] = {
         "core not below dfs.replication; named instances end at once; no reconfiguration",
         "1.2, 2.3, 2.5",
     ),
-    "PutAutoScalingPolicy": _not("custom automatic scaling"),
+    "PutAutoScalingPolicy": _partly(
+        "Rules of core and task groups on EMR's metrics of YARN and HDFS, every five minutes by its "
+        "clock; no other metrics, namespaces and dimensions",
+        "2.5",
+    ),
     "PutAutoTerminationPolicy": _real(
         "Idle: no active YARN application, HDFS below a tenth, no pending step, no busy file", "1.6"
     ),
     "PutBlockPublicAccessConfiguration": _not("block public access"),
-    "PutManagedScalingPolicy": _not("managed scaling"),
-    "RemoveAutoScalingPolicy": _not("custom automatic scaling"),
+    "PutManagedScalingPolicy": _partly(
+        "Groups and fleets grow with YARN's pending containers and lose nodes without containers; "
+        "ScalingStrategy ADVANCED is refused",
+        "2.5",
+    ),
+    "RemoveAutoScalingPolicy": _real("Detaches the policy; the group keeps its size", "2.5"),
     "RemoveAutoTerminationPolicy": _real("Forgets the policy", "1.6"),
-    "RemoveManagedScalingPolicy": _not("managed scaling"),
+    "RemoveManagedScalingPolicy": _real("Forgets the policy; groups and fleets keep their sizes", "2.5"),
     "RemoveTags": _real("Removes tags from the cluster and its instances", "2.10"),
     "RunJobFlow": _real(
-        "Instance groups, fleets or the simple form on real nodes with HDFS, YARN and Spark; no scaling "
-        "policies, no security configuration",
-        "1.1, 2.1, 2.4",
+        "Instance groups, fleets or the simple form on real nodes with HDFS, YARN and Spark; scaling "
+        "policies; no security configuration",
+        "1.1, 2.1, 2.4, 2.5",
     ),
     "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
     "SetTerminationProtection": _real("Also sets DisableApiTermination on the instances", "1.6"),
@@ -139,7 +147,7 @@ COVERAGE: dict[str, Coverage] = {
     "UpdateStudioSessionMapping": _not("EMR Studio"),
 }
 # Operations of the older generation, which refuse with ValidationException (docs/aws_facts.md 1.7).
-JOB_FLOW_STYLE = frozenset({"DescribeJobFlows", "PutAutoScalingPolicy", "RemoveAutoScalingPolicy"})
+JOB_FLOW_STYLE = frozenset({"DescribeJobFlows"})
 
 
 def not_available(operation: str) -> AwsError:

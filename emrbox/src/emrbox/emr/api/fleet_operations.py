@@ -10,11 +10,11 @@ from emrbox.emr.api import collection_type, fleet_validation, views
 from emrbox.emr.api.launch_request import fleet_type, new_fleet
 from emrbox.emr.api.paging import page
 from emrbox.emr.life import states
-from emrbox.emr.life.model import ON_DEMAND, SPOT, Resize
-from emrbox.emr.life.states import GroupState
+from emrbox.emr.life.model import ON_DEMAND, SPOT
+from emrbox.emr.life.resizing import want
 
 if TYPE_CHECKING:
-    from emrbox.emr.life.model import Cluster, Group
+    from emrbox.emr.life.model import Cluster, Group, Units
     from emrbox.emr.life.store import Clusters, Store
 
 Document = dict[str, Any]
@@ -60,11 +60,7 @@ def modify_instance_fleet(store: Store, request: Document) -> Document:
         fleet = _fleet(cluster, change["InstanceFleetId"])
         fleet_validation.check_modified_fleet(fleet, change)
         _apply(fleet, change)
-        now = store.now(cluster)
-        if fleet.status.state in {GroupState.SUSPENDED, GroupState.RESIZING}:
-            fleet.resize = Resize(now, fleet.standing, dict(fleet.targets))  # its time-outs begin again
-        if fleet.status.state is GroupState.SUSPENDED:
-            cluster.move(fleet, GroupState.RESIZING, now)
+        want(cluster, fleet, _targets_after(fleet, change), store.now(cluster))
         cluster.wake()
     return {}
 
@@ -83,15 +79,17 @@ def _fleet(cluster: Cluster, fleet_id: str) -> Group:
     raise invalid_request(f"Instance fleet id '{fleet_id[:60]}' is not valid.")
 
 
-def _apply(group: Group, change: Document) -> None:
-    if group.fleet is None:
-        return
-    group.targets = {
+def _targets_after(group: Group, change: Document) -> Units:
+    return {
         ON_DEMAND: change.get("TargetOnDemandCapacity", group.targets[ON_DEMAND]),
         SPOT: change.get("TargetSpotCapacity", group.targets[SPOT]),
     }
+
+
+def _apply(group: Group, change: Document) -> None:
+    if group.fleet is None:
+        return
     group.fleet.resize = {**group.fleet.resize, **change.get("ResizeSpecifications", {})}
     group.fleet.context = change.get("Context", group.fleet.context)
-    group.fleet.stopped = None
     if "InstanceTypeConfigs" in change:
         group.types = [fleet_type(config) for config in change["InstanceTypeConfigs"]]

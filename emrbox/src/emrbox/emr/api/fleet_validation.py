@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import AwsError, invalid_request, validation_error
 from emrbox.emr.api import validation
-from emrbox.emr.life.model import ON_DEMAND, SPOT
+from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP, ON_DEMAND, SPOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,7 @@ def _weights(types: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def _check_units(role: str, units: int, weights: Sequence[int]) -> None:
     """Refuse a target that may need more instances than a group may have (quotas)."""
-    if units / min(weights) > validation.MAXIMUM_INSTANCES_IN_GROUP:
+    if units / min(weights) > MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid target capacity {units} for the {role} instance fleet.")
 
 

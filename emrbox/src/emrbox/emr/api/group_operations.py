@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import default_configurations, ids
-from emrbox.emr.api import collection_type, validation
+from emrbox.emr import ids
+from emrbox.emr.api import collection_type, scaling_validation, validation
 from emrbox.emr.api.launch_request import new_group
-from emrbox.emr.life import states
-from emrbox.emr.life.model import Resize
-from emrbox.emr.life.states import GroupState
+from emrbox.emr.life import decisions, states
+from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
+from emrbox.emr.life.resizing import want
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster, Group
@@ -34,9 +34,17 @@ def add_instance_groups(store: Store, request: Document) -> Document:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)
         validation.check_added_groups(configs, [group.role for group in cluster.groups])
+        scaling_validation.check_added_groups(
+            configs,
+            has_role=bool(cluster.request.get("AutoScalingRole")),
+            is_managed=cluster.managed_scaling is not None,
+        )
         now = store.now(cluster)
         groups = [new_group(config, now) for config in configs]
         cluster.groups.extend(groups)
+        for group in groups:
+            if group.auto_scaling:
+                cluster.announce(group.auto_scaling, None, now)
         cluster.wake()
     return {
         "JobFlowId": cluster.id,
@@ -56,15 +64,13 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
     with cluster.lock:
         if cluster.status.state not in states.CLUSTER_READY:
             raise validation_error(ONLY_WHEN_READY)
-        groups = [_group(cluster, group_id) for group_id in wanted]
+        groups = [group_of(cluster, group_id) for group_id in wanted]
         for group, change in zip(groups, changes, strict=True):
             _check(cluster, group, change)
         for group, change in zip(groups, changes, strict=True):
+            count = _count_after(group, change)
             _apply(group, change)
-            if group.status.state is GroupState.SUSPENDED:
-                now = store.now(cluster)
-                group.resize = Resize(now, group.standing, dict(group.targets))
-                cluster.move(group, GroupState.RESIZING, now)
+            want(cluster, group, {group.market: count}, store.now(cluster))
         cluster.wake()
     return {}
 
@@ -81,7 +87,8 @@ def _cluster_of(store: Store, cluster_id: str | None, group_ids: list[str]) -> C
     return None
 
 
-def _group(cluster: Cluster, group_id: str) -> Group:
+def group_of(cluster: Cluster, group_id: str) -> Group:
+    """Return a group of a cluster; InvalidRequestException if it has no such group."""
     for group in cluster.groups:
         if group.id == group_id:
             return group
@@ -99,11 +106,9 @@ def _check(cluster: Cluster, group: Group, change: Document) -> None:
         if ec2_id not in known:
             raise validation_error(f"Instance {ec2_id[:60]} is not part of instance group {group.id}.")
     count = _count_after(group, change)
-    if not 0 <= count <= validation.MAXIMUM_INSTANCES_IN_GROUP:
+    if not 0 <= count <= MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid instance count {count} for the {group.role} instance group.")
-    factor = default_configurations.replication(
-        cluster.core_count_at_start, cluster.request.get("Configurations", [])
-    )
+    factor = decisions.replication(cluster)
     if group.role == "CORE" and count < min(factor, len(group.present)):
         raise validation_error(BELOW_REPLICATION.format(count=count, factor=factor))
 
@@ -121,7 +126,6 @@ def _named(change: Document) -> set[str]:
 
 def _apply(group: Group, change: Document) -> None:
     policy = change.get("ShrinkPolicy", {})
-    group.targets = {group.market: _count_after(group, change)}
     group.ids_to_terminate |= _named(change)
     instances = policy.get("InstanceResizePolicy", {})
     group.first_ids = set(instances.get("InstancesToTerminate", []))

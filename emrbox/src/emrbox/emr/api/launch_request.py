@@ -10,15 +10,24 @@ from emrbox.emr.life import states
 from emrbox.emr.life.model import (
     ON_DEMAND,
     SPOT,
+    AutoScaling,
     BootstrapAction,
     Cluster,
     Fleet,
     Group,
+    Reason,
     Status,
     Step,
     TypeConfig,
 )
-from emrbox.emr.life.states import ActionOnFailure, ClusterState, GroupState, StepState
+from emrbox.emr.life.states import (
+    ActionOnFailure,
+    ClusterState,
+    GroupState,
+    PolicyState,
+    ReasonCode,
+    StepState,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,6 +57,7 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
         role_name=role_name,
         log_uri=request.get("LogUri"),
         idle_timeout_seconds=None if policy is None else policy.get("IdleTimeout", 3600),
+        managed_scaling=request.get("ManagedScalingPolicy"),
         steps=[new_step(step, now) for step in request.get("Steps", [])],
     )
 
@@ -90,14 +100,24 @@ def new_step(step: dict[str, Any], now: datetime) -> Step:
 
 def new_group(config: dict[str, Any], now: datetime) -> Group:
     """Make the record of one requested instance group."""
+    group_id, policy = ids.group_id(), config.get("AutoScalingPolicy")
     return Group(
-        id=ids.group_id(),
+        id=group_id,
         name=config.get("Name", config["InstanceRole"].title()),
         role=config["InstanceRole"],
         types=[new_type(config)],
         targets={config.get("Market", SPOT if "BidPrice" in config else ON_DEMAND): config["InstanceCount"]},
         status=Status(GroupState.PROVISIONING, now),
+        auto_scaling=None if policy is None else new_auto_scaling(group_id, policy, now),
     )
+
+
+def new_auto_scaling(
+    group_id: str, policy: dict[str, Any], now: datetime, *, is_update: bool = False
+) -> AutoScaling:
+    """Make the record of a group's automatic scaling policy."""
+    reason = Reason(ReasonCode.USER_REQUEST)
+    return AutoScaling(group_id, policy, Status(PolicyState.PENDING, now, reason), is_update=is_update)
 
 
 def new_fleet(config: dict[str, Any], now: datetime) -> Group:

@@ -11,6 +11,7 @@ from emrbox.emr import ids
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
+from emrbox.emr.api import scaling_operations as scaling
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
 from emrbox.emr.life.states import CLUSTER_ENDED
@@ -30,6 +31,7 @@ READS: dict[str, Read] = {
     "DescribeReleaseLabel": clusters.describe_release_label,
     "DescribeStep": steps.describe_step,
     "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
+    "GetManagedScalingPolicy": scaling.get_managed_scaling_policy,
     "ListBootstrapActions": clusters.list_bootstrap_actions,
     "ListClusters": clusters.list_clusters,
     "ListInstanceFleets": fleets.list_instance_fleets,
@@ -48,8 +50,12 @@ WRITES: dict[str, Write] = {
     "ModifyCluster": clusters.modify_cluster,
     "ModifyInstanceFleet": fleets.modify_instance_fleet,
     "ModifyInstanceGroups": groups.modify_instance_groups,
+    "PutAutoScalingPolicy": scaling.put_auto_scaling_policy,
     "PutAutoTerminationPolicy": clusters.put_auto_termination_policy,
+    "PutManagedScalingPolicy": scaling.put_managed_scaling_policy,
+    "RemoveAutoScalingPolicy": scaling.remove_auto_scaling_policy,
     "RemoveAutoTerminationPolicy": clusters.remove_auto_termination_policy,
+    "RemoveManagedScalingPolicy": scaling.remove_managed_scaling_policy,
     "RemoveTags": clusters.remove_tags,
     "RunJobFlow": clusters.run_job_flow,
     "SetKeepJobFlowAliveWhenNoSteps": clusters.set_keep_alive,
@@ -177,10 +183,17 @@ def _request_keys(request: Document) -> condition_keys.Keys:
 
 
 def _authorise_roles(store: Store, request: Document, caller: Caller) -> None:
-    """RunJobFlow passes two roles: the caller needs iam:PassRole on both (docs/aws_facts.md 9)."""
-    if request.get("ServiceRole"):
-        context = {"iam:PassedToService": "elasticmapreduce.amazonaws.com"}
-        caller.require("iam:PassRole", ids.role_arn(request["ServiceRole"], caller.account_id), context)
+    """Require iam:PassRole on each role that RunJobFlow passes (docs/aws_facts.md 9).
+
+    To whom the scaling role is passed is in AWS's policy AmazonEMRFullAccessPolicy_v2.
+    """
+    for member, service in (
+        ("ServiceRole", "elasticmapreduce.amazonaws.com"),
+        ("AutoScalingRole", "application-autoscaling.amazonaws.com"),
+    ):
+        if request.get(member):
+            arn = ids.role_arn(request[member], caller.account_id)
+            caller.require("iam:PassRole", arn, {"iam:PassedToService": service})
     if request.get("JobFlowRole"):
         try:
             role = store.role_of_profile(request["JobFlowRole"])

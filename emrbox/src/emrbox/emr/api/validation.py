@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
 from emrbox.emr import releases, storage
-from emrbox.emr.api import fleet_validation
+from emrbox.emr.api import fleet_validation, scaling_validation
 from emrbox.emr.life import states
+from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
 from emrbox.emr.life.states import ActionOnFailure
 
 if TYPE_CHECKING:
@@ -19,15 +20,12 @@ MAXIMUM_BOOTSTRAP_ACTIONS = 16
 MAXIMUM_ACTIVE_STEPS = 256
 MAXIMUM_STEP_CHARACTERS = 10_240
 MAXIMUM_TASK_GROUPS = 48
-MAXIMUM_INSTANCES_IN_GROUP = 2000
 HA_MASTERS = 3
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)
 TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
 NOT_AVAILABLE = (
-    "AutoScalingRole",
     "KerberosAttributes",
-    "ManagedScalingPolicy",
     "MonitoringConfiguration",
     "PlacementGroupConfigs",
     "SecurityConfiguration",
@@ -49,6 +47,7 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
         if request.get(member):
             raise validation_error(f"{member} is not available in this region.")
     check_instances(request["Instances"])
+    scaling_validation.check_launch(request)
     if request.get("CustomAmiId") and any("CustomAmiId" in one for one in _types(request["Instances"])):
         raise validation_error(
             "CustomAmiId can be given for the cluster or for instance groups and fleets, not for both."
@@ -178,8 +177,6 @@ def _check_group(group: Mapping[str, Any]) -> None:
         raise validation_error(f"Invalid instance count {count} for the {role} instance group.")
     if "BidPrice" in group and group.get("Market") == "ON_DEMAND":
         raise validation_error("A bid price cannot be given for an ON_DEMAND instance group.")
-    if "AutoScalingPolicy" in group:
-        raise validation_error("AutoScalingPolicy is not available in this region.")
     check_type(role, group)
 
 

@@ -14,7 +14,16 @@ from emrbox.emr.life.states import StepState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from emrbox.emr.life.model import Cluster, Group, Instance, Reason, Status, Step, TypeConfig
+    from emrbox.emr.life.model import (
+        AutoScaling,
+        Cluster,
+        Group,
+        Instance,
+        Reason,
+        Status,
+        Step,
+        TypeConfig,
+    )
 
 Document = dict[str, Any]
 HADOOP_ALWAYS = "Hadoop"
@@ -37,6 +46,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "Applications": _applications(cluster),
         "Tags": tag_documents(cluster.tags),
         "ServiceRole": cluster.service_role,
+        "AutoScalingRole": request.get("AutoScalingRole"),
         "MasterPublicDnsName": cluster.master_dns,
         "Configurations": request.get("Configurations", []),
         "ScaleDownBehavior": request.get("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION"),
@@ -124,9 +134,16 @@ def group_document(group: Group) -> Document:
             "EbsBlockDevices": storage.block_devices(group.type.name, group.type.ebs),
             "EbsOptimized": group.type.ebs.get("EbsOptimized"),
             "ShrinkPolicy": group.shrink_policy,
+            "AutoScalingPolicy": group.auto_scaling and auto_scaling_document(group.auto_scaling),
             "CustomAmiId": group.type.custom_ami_id,
         }
     )
+
+
+def auto_scaling_document(scaling: AutoScaling) -> Document:
+    """AutoScalingPolicyDescription: the policy with its status."""
+    status = {"State": str(scaling.status.state), "StateChangeReason": _reason(scaling.status.reason)}
+    return {"Status": status, **scaling.policy}
 
 
 def fleet_document(group: Group) -> Document:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.config import REGION
 from emrbox.emr import ids
+from emrbox.emr.hollow.load import load_of
 from emrbox.emr.hollow.steps import ScriptedStep
 from emrbox.emr.life.decisions import newest_first
 from emrbox.emr.life.layer import Pace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from emrbox.emr.hollow.scripts import Scripts
     from emrbox.emr.life.clock import MovableClock
     from emrbox.emr.life.layer import Checkpoint, StepOutcome
+    from emrbox.emr.life.load import Load
     from emrbox.emr.life.model import Cluster, Group, Purchase, Step, TypeConfig
 
 # RFC 2544's network for bench tests: no address of a real node, and none that answers.
@@ -130,6 +132,13 @@ class HollowNodes:
     def busy(self) -> bool:
         """Only steps make a hollow cluster busy."""
         return False
+
+    def load(self) -> Load:
+        """Return what the scripts of the running steps want."""
+        return load_of(self._cluster, self._scripts)
+
+    def refusal_of_scaling_role(self, role: str) -> None:
+        """Every role will do, as for the service role."""
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """EC2 has no such instances to tag."""

@@ -25,16 +25,21 @@ HOLLOW_TAG = "emrbox:hollow"
 COMMAND = "emrbox-script"
 MOST_SECONDS = 10 * 365 * 86400.0
 MOST_EXIT_CODE = 255
+MOST_CONTAINERS = 100_000
 
 
 @dataclass(frozen=True)
 class Script:
-    """What one step does. `message` is FailureDetails.Message; `applications` YARN applications are named."""
+    """What one step does. `message` is FailureDetails.Message; `applications` YARN applications are named.
+
+    While it runs, it wants `containers` of YARN, each on a vCPU: scaling policies follow them.
+    """
 
     seconds: float = 0.0
     exit_code: int = 0
     message: str | None = None
     applications: int = 0
+    containers: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
@@ -42,6 +47,8 @@ class Script:
             raise ValueError(f"seconds: 0 to {MOST_SECONDS:.0f}")
         if not 0 <= self.exit_code <= MOST_EXIT_CODE:
             raise ValueError(f"exit_code: 0 to {MOST_EXIT_CODE}")
+        if not 0 <= self.containers <= MOST_CONTAINERS:
+            raise ValueError(f"containers: 0 to {MOST_CONTAINERS}")
 
 
 @dataclass(frozen=True)
@@ -130,9 +137,10 @@ def from_arguments(arguments: Sequence[str]) -> Script:
     parser.add_argument("--exit-code", type=int, default=0)
     parser.add_argument("--message")
     parser.add_argument("--applications", type=int, default=0)
+    parser.add_argument("--containers", type=int, default=0)
     try:
         found = parser.parse_args(list(arguments))
-        return Script(found.seconds, found.exit_code, found.message, found.applications)
+        return Script(found.seconds, found.exit_code, found.message, found.applications, found.containers)
     except (argparse.ArgumentError, ValueError) as problem:
         return Script(exit_code=2, message=f"{COMMAND}: {problem}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from emrbox.emr import default_configurations
 from emrbox.emr.life import states
 from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Reason, Step
 from emrbox.emr.life.states import ActionOnFailure, GroupState, ReasonCode, StepState
@@ -74,9 +75,28 @@ def wants_resize(group: Group) -> bool:
         return False
     has_named = any(i.ec2_id in group.ids_to_terminate for i in group.present)
     is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
-    is_stopped = group.fleet is not None and group.fleet.stopped == (group.targets, group.standing)
-    wants_more = group.is_short and not is_stopped
+    wants_more = group.is_short and not is_given_up(group)
     return is_due or has_named or wants_more or bool(surplus(group, group.present))
+
+
+def is_given_up(group: Group) -> bool:
+    """Whether a group or fleet did not get what it wants, and does not try on."""
+    if group.fleet is not None and group.fleet.stopped == (group.targets, group.standing):
+        return True
+    return group.status.state is GroupState.SUSPENDED
+
+
+def replication(cluster: Cluster) -> int:
+    """Return HDFS's replication factor, which stays what it was at the cluster's start."""
+    configurations = cluster.request.get("Configurations", [])
+    return default_configurations.replication(cluster.core_count_at_start, configurations)
+
+
+def least_units(cluster: Cluster, group: Group) -> int:
+    """Return the size below which scaling does not take a group or fleet: core nodes hold HDFS's replicas."""
+    if group.role != "CORE":
+        return 0
+    return max(1, replication(cluster)) * max(one.weight for one in group.types)
 
 
 def surplus(group: Group, order: Sequence[Instance]) -> list[Instance]:

@@ -11,6 +11,7 @@ from emrbox.emr.life.context import Context
 from emrbox.emr.life.model import Reason
 from emrbox.emr.life.procedures import run_at_once
 from emrbox.emr.life.resizing import Resizing
+from emrbox.emr.life.scaling import Scaling
 from emrbox.emr.life.shutdown import Shutdown
 from emrbox.emr.life.starting import Starting, internal_error
 from emrbox.emr.life.states import ClusterState
@@ -51,6 +52,7 @@ class Engine:
         self._context = Context(cluster, layer, start_job, pick_delay, cluster.status.created)
         leaving: set[str] = set()
         self.resizing = Resizing(self._context, leaving)
+        self._scaling = Scaling(self._context, self.resizing.busy)
         self.stepping = Stepping(self._context)
         self._checks = Checks(self._context, leaving)
         self._starting = Starting(self._context, self._checks)
@@ -87,7 +89,8 @@ class Engine:
 
     def _moments(self) -> list[datetime]:
         is_ready = self._cluster.status.state in states.CLUSTER_READY
-        return self._context.procedures.moments() + (self._checks.moments() if is_ready else [])
+        checks = [*self._checks.moments(), *self._scaling.moments()] if is_ready else []
+        return [*self._context.procedures.moments(), *checks]
 
     def _move_on(self) -> bool:
         """Do what can be done now. Returns whether there may be more.
@@ -109,8 +112,9 @@ class Engine:
         if cluster.status.state in states.CLUSTER_READY:
             self._checks.run()
         if cluster.status.state in states.CLUSTER_READY:
-            self.resizing.start_due()
             self.stepping.start_due()
+            self._scaling.run()
+            self.resizing.start_due()
             self._settle()
         if cluster.status.state is ClusterState.TERMINATING and not self._is_ending:
             self._is_ending = True

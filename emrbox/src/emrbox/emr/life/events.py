@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from emrbox.config import REGION
 from emrbox.emr.life.event_times import at, minutes
 from emrbox.emr.life.fleet_events import fleet_detail
-from emrbox.emr.life.model import Cluster, Group, Step
+from emrbox.emr.life.model import AutoScaling, Cluster, Group, Step
+from emrbox.emr.life.scaling_events import policy_detail
 from emrbox.emr.life.states import ClusterState, GroupState, ReasonCode, State, StepState
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ CLUSTER_CHANGE = "EMR Cluster State Change"
 STEP_CHANGE = "EMR Step Status Change"
 GROUP_CHANGE = "EMR Instance Group State Change"
 FLEET_CHANGE = "EMR Instance Fleet State Change"
+POLICY_CHANGE = "EMR Auto Scaling Policy State Change"
 # Reasons that make the end of a cluster CRITICAL even when it ends "without errors".
 CRITICAL_REASONS = frozenset(
     {
@@ -80,6 +82,8 @@ def event_of(
         detail, kind = fleet_detail(cluster, subject, before, now), FLEET_CHANGE
     elif isinstance(subject, Group):
         detail, kind = _group_detail(cluster, subject, before, now), GROUP_CHANGE
+    elif isinstance(subject, AutoScaling):
+        detail, kind = policy_detail(cluster, subject, now), POLICY_CHANGE
     else:
         return None
     if detail is None:

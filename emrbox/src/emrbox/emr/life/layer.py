@@ -11,6 +11,7 @@ from emrbox.emr.life.model import FailureDetails
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emrbox.emr.life.load import Load
     from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Step, TypeConfig
 
 
@@ -63,6 +64,7 @@ class Pace:
     """How often the engine checks machines, in seconds; None is never."""
 
     lost_instances: float | None = None  # beside every turn
+    scaling: float | None = None  # while managed scaling is on; None is beside every turn
     idleness: float | None = None  # beside the moment at which the auto-termination policy would act
     logs: float | None = None
     first_step: float = 0.0  # how long a launch without steps that is not kept alive waits for one
@@ -132,6 +134,12 @@ class NodeLayer(Protocol):
 
     def busy(self) -> bool:
         """Whether the cluster counts as active for the auto-termination policy, its steps left aside."""
+
+    def load(self) -> Load | None:
+        """Return what YARN has to do; None if it does not answer."""
+
+    def refusal_of_scaling_role(self, role: str) -> str | None:
+        """Return why automatic scaling cannot use this role; None if it can."""
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the cluster's EC2 instances. Called from API threads."""

@@ -19,6 +19,7 @@ from emrbox.emr.life.states import (
     ClusterState,
     GroupState,
     InstanceState,
+    PolicyState,
     ReasonCode,
     StepState,
 )
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
     from emrbox.emr.life.clock import Clock
 
 LOG = logging.getLogger(__name__)
-S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState)
+S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState, PolicyState)
 
 ON_DEMAND, SPOT = MARKETS = ("ON_DEMAND", "SPOT")
+MAXIMUM_INSTANCES_IN_GROUP = 2000  # docs/aws_facts.md 2.3
 TRANSITIONS: dict[type, dict[Any, Any]] = {
     ClusterState: states.CLUSTER_TRANSITIONS,
     GroupState: states.GROUP_TRANSITIONS,
     InstanceState: states.INSTANCE_TRANSITIONS,
     StepState: states.STEP_TRANSITIONS,
+    PolicyState: states.POLICY_TRANSITIONS,
 }
 # States that set a timeline's "ready" (a step's start) when first entered, and those that set its end.
 MARKS_READY = frozenset(
@@ -99,7 +102,7 @@ class Status(Generic[S]):
 
 
 class HasStatus(Protocol[S]):
-    """A cluster, group, instance or step."""
+    """A cluster, group, instance, step or automatic scaling policy."""
 
     @property
     def status(self) -> Status[S]:
@@ -226,6 +229,16 @@ class Fleet:
 
 
 @dataclass
+class AutoScaling:
+    """The automatic scaling policy of the instance group with this id: Constraints and Rules."""
+
+    id: str
+    policy: dict[str, Any]
+    status: Status[PolicyState]
+    is_update: bool = False  # it has taken the place of another one
+
+
+@dataclass
 class Group:
     """Instances of one role that are resized together: an instance group, or an instance fleet.
 
@@ -247,6 +260,7 @@ class Group:
     protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
     decommission_seconds: int = 3600  # docs/aws_facts.md 2.5
     shrink_policy: dict[str, Any] = field(default_factory=dict)
+    auto_scaling: AutoScaling | None = None
 
     @property
     def market(self) -> str:
@@ -332,6 +346,7 @@ class Cluster:
     log_uri: str | None
     account_id: str = ACCOUNT_ID
     idle_timeout_seconds: int | None = None
+    managed_scaling: dict[str, Any] | None = None  # ManagedScalingPolicy
     unhealthy_node_replacement: bool | None = None
     subnet_id: str | None = None
     availability_zone: str | None = None

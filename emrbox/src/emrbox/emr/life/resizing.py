@@ -18,14 +18,30 @@ from emrbox.emr.life.states import GroupState, InstanceState, ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from emrbox.emr.life.context import Context
-    from emrbox.emr.life.model import Group, Instance
+    from emrbox.emr.life.model import Cluster, Group, Instance, Units
     from emrbox.emr.life.procedures import Procedure
 
 LOG = logging.getLogger(__name__)
 # How often nodes that fail their bootstrap actions are replaced. A guess: EMR's number is not documented.
 TRIES = 3
+
+
+def want(cluster: Cluster, group: Group, targets: Units, now: datetime) -> None:
+    """Change what a group or fleet wants; one that was suspended tries again. Under the cluster's lock.
+
+    A fleet's time-outs begin again.
+    """
+    is_suspended = group.status.state is GroupState.SUSPENDED
+    group.targets = targets
+    if group.fleet:
+        group.fleet.stopped = None
+    if is_suspended or (group.fleet and group.status.state is GroupState.RESIZING):
+        group.resize = Resize(now, group.standing, dict(targets))
+    if is_suspended:
+        cluster.move(group, GroupState.RESIZING, now)
 
 
 class Resizing:

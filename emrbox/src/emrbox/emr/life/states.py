@@ -59,8 +59,19 @@ class StepState(StrEnum):
     INTERRUPTED = "INTERRUPTED"
 
 
+class PolicyState(StrEnum):
+    """States of a group's automatic scaling policy."""
+
+    PENDING = "PENDING"
+    ATTACHING = "ATTACHING"
+    ATTACHED = "ATTACHED"
+    DETACHING = "DETACHING"
+    DETACHED = "DETACHED"
+    FAILED = "FAILED"
+
+
 class ReasonCode(StrEnum):
-    """State change reason codes of clusters, groups and instances together."""
+    """State change reason codes of clusters, groups, instances and scaling policies together."""
 
     INTERNAL_ERROR = "INTERNAL_ERROR"
     VALIDATION_ERROR = "VALIDATION_ERROR"
@@ -71,6 +82,7 @@ class ReasonCode(StrEnum):
     STEP_FAILURE = "STEP_FAILURE"
     ALL_STEPS_COMPLETED = "ALL_STEPS_COMPLETED"
     CLUSTER_TERMINATED = "CLUSTER_TERMINATED"
+    PROVISION_FAILURE = "PROVISION_FAILURE"
 
 
 class ActionOnFailure(StrEnum):
@@ -82,9 +94,9 @@ class ActionOnFailure(StrEnum):
     CONTINUE = "CONTINUE"
 
 
-State = ClusterState | GroupState | InstanceState | StepState
+State = ClusterState | GroupState | InstanceState | StepState | PolicyState
 
-_C, _G, _I, _S = ClusterState, GroupState, InstanceState, StepState
+_C, _G, _I, _S, _P = ClusterState, GroupState, InstanceState, StepState, PolicyState
 _ENDED = {_C.TERMINATED, _C.TERMINATED_WITH_ERRORS}
 
 CLUSTER_TRANSITIONS: dict[ClusterState, set[ClusterState]] = {
@@ -123,6 +135,15 @@ STEP_TRANSITIONS: dict[StepState, set[StepState]] = {
     _S.CANCELLED: set(),
     _S.FAILED: set(),
     _S.INTERRUPTED: set(),
+}
+# A policy that is put again is a new one. That all states lead to DETACHING is a guess.
+POLICY_TRANSITIONS: dict[PolicyState, set[PolicyState]] = {
+    _P.PENDING: {_P.ATTACHING, _P.DETACHING},
+    _P.ATTACHING: {_P.ATTACHED, _P.FAILED, _P.DETACHING},
+    _P.ATTACHED: {_P.DETACHING},
+    _P.DETACHING: {_P.DETACHED},
+    _P.DETACHED: set(),
+    _P.FAILED: {_P.DETACHING},
 }
 
 CLUSTER_LIVE = frozenset({_C.STARTING, _C.BOOTSTRAPPING, _C.RUNNING, _C.WAITING})

@@ -115,6 +115,9 @@ class Store(Clusters):
             cluster.announce(cluster, None, self.now(cluster))
             for step in cluster.steps:
                 cluster.announce(step, None, self.now(cluster))
+            for group in cluster.groups:
+                if group.auto_scaling:
+                    cluster.announce(group.auto_scaling, None, self.now(cluster))
         if self._hollow is not None and cluster.clock is self._hollow.clock:
             driver: Driver = self._hollow.driver_of(cluster)
         else:

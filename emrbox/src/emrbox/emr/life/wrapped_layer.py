@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from emrbox.emr.life.layer import Checkpoint, NodeLayer, Pace, StepOutcome, StepRun
+    from emrbox.emr.life.load import Load
     from emrbox.emr.life.model import Group, Instance, Place, Purchase, Step, TypeConfig
 
 
@@ -67,6 +68,12 @@ class WrappedLayer:
 
     def busy(self) -> bool:
         return self.inner.busy()
+
+    def load(self) -> Load | None:
+        return self.inner.load()
+
+    def refusal_of_scaling_role(self, role: str) -> str | None:
+        return self.inner.refusal_of_scaling_role(role)
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         self.inner.tag_instances(set_tags, remove_keys)

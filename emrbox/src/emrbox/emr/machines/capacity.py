@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 EMR_PRINCIPAL = "elasticmapreduce.amazonaws.com"
+SCALING_PRINCIPAL = "application-autoscaling.amazonaws.com"
 JOB_FLOW_TAG = "aws:elasticmapreduce:job-flow-id"
 ROLE_TAG = "aws:elasticmapreduce:instance-group-role"
 REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure"})
@@ -271,6 +272,23 @@ class Capacity:
         )
         if not allowed:
             raise StartFailureError(_insufficient_permissions(name))
+
+    def refusal_of_scaling_role(self, role: str) -> str | None:
+        """Return why automatic scaling cannot assume a role; None if it can.
+
+        Its trust policy has to name EMR and Application Auto Scaling (Management Guide, "Service role for
+        automatic scaling in Amazon EMR").
+        """
+        arn = ids.role_arn(role, self._cluster.account_id)
+        try:
+            found = iam_backends[self._cluster.account_id][PARTITION].get_role(role.rpartition("/")[2])
+        except NotFoundException:
+            return f"Unable to assume IAM role: {arn}"
+        trust = json.loads(found.assume_role_policy_document)
+        context = {"aws:SourceAccount": self._cluster.account_id}
+        services = (EMR_PRINCIPAL, SCALING_PRINCIPAL)
+        trusts = all(trusts_service(trust, one, "sts:AssumeRole", "*", context) for one in services)
+        return None if trusts else f"Unable to assume IAM role: {arn}"
 
     def _failure(self, problem: ClientError, group: Group, purchase: Purchase) -> StartFailureError:
         if problem.response["Error"]["Code"] in NO_CAPACITY:

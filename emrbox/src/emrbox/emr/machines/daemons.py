@@ -21,13 +21,14 @@ from emrbox.emr.default_configurations import (
     RESOURCE_MANAGER_HTTP_PORT,
 )
 from emrbox.emr.life.layer import Checkpoint, StartFailureError
+from emrbox.emr.life.load import Load
 from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.states import ReasonCode
 from emrbox.emr.machines.log_pusher import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 300.0
@@ -209,6 +210,27 @@ class Daemons:
         url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/metrics"
         answer = _get(url)
         return answer["clusterMetrics"] if answer else None
+
+    def load(self, ec2_ids: Mapping[str, str]) -> Load | None:
+        """Return what YARN has to do; None while it does not answer. `ec2_ids` are by DNS name."""
+        metrics = self.metrics()
+        if metrics is None:
+            return None
+        idle = [
+            n["nodeHostName"] for n in self._nodes() if n["state"] == "RUNNING" and not n["numContainers"]
+        ]
+        return Load(
+            apps_running=metrics["appsRunning"],
+            apps_pending=metrics["appsPending"] + metrics["appsSubmitted"],
+            containers_allocated=metrics["containersAllocated"],
+            containers_pending=metrics["containersPending"],
+            total_mb=metrics["totalMB"],
+            allocated_mb=metrics["allocatedMB"],
+            pending_mb=metrics["pendingMB"],
+            nodes=metrics["activeNodes"],
+            idle=frozenset(ec2_ids[name] for name in idle if name in ec2_ids),
+            hdfs_used_percent=self.hdfs_used_percent(),
+        )
 
     def live_datanodes(self) -> int:
         """How many DataNodes the NameNode counts; 0 while it does not answer."""

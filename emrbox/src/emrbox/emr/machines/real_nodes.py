@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.life.layer import Checkpoint
+    from emrbox.emr.life.load import Load
     from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Step, TypeConfig
 
 LOG = logging.getLogger(__name__)
-# EC2 does not report lost instances; the check of idleness calls YARN and HDFS; logs appear in S3 every
-# 5 minutes (docs/aws_facts.md 3.2).
-PACE = Pace(lost_instances=1.0, idleness=5.0, logs=300.0)
+# EC2 does not report lost instances; managed scaling reads metrics every 5 to 10 s (docs/aws_facts.md 2.5);
+# the check of idleness calls YARN and HDFS; logs appear in S3 every 5 minutes (docs/aws_facts.md 3.2).
+PACE = Pace(lost_instances=1.0, scaling=5.0, idleness=5.0, logs=300.0)
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then reports why
 BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
@@ -193,6 +194,16 @@ class RealNodes:
             return True
         file = self._master.node.files.status(BUSY_FILE)
         return file is not None and self._clock.now().timestamp() - file.st_mtime < BUSY_FILE_SECONDS
+
+    def load(self) -> Load | None:
+        """Return the ResourceManager's metrics."""
+        if self._daemons is None:
+            return None
+        return self._daemons.load({m.instance.private_dns: m.instance.ec2_id for m in self._members})
+
+    def refusal_of_scaling_role(self, role: str) -> str | None:
+        """Return why automatic scaling cannot assume the role."""
+        return self._capacity.refusal_of_scaling_role(role)
 
     def tag_instances(self, set_tags: dict[str, str], remove_keys: list[str]) -> None:
         """Change the tags of the cluster's instances."""
