@@ -94,7 +94,8 @@ class Account:
     def script_step(self, step: str = "*", cluster: str = "*", **script: Any) -> None:
         """Script the steps of this account's hollow clusters; the newest rule that fits wins.
 
-        `step` and `cluster` are patterns of names. `script`: seconds, exit_code, message, applications.
+        `step` and `cluster` are patterns of names. `script`: seconds, exit_code, message, applications,
+        containers.
         """
         rule = {"step": step, "cluster": cluster, "account": self.account_id, **script}
         self.box.post("hollow", add_steps=[rule])

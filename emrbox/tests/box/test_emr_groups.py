@@ -128,3 +128,20 @@ def test_a_cancelled_step_takes_its_spark_application_with_it(account: Account, 
     )
     assert described["AdditionalInfo"]["ResourceManager"] == "YARN"
     wait_until(lambda: "RUNNING" not in states() and "KILLED" in states())
+
+
+def test_managed_scaling_doubles_the_core_nodes_under_load_and_halves_them_after(
+    account: Account, cluster: str
+) -> None:
+    # A node has room for two executors beside the application master; four are wanted.
+    job = SLEEP_JOB.replace("builder", 'builder.config("spark.executor.instances", 4)')
+    account.s3.put_object(Bucket=BUCKET, Key="load.py", Body=job.encode())
+    limits = {"UnitType": "Instances", "MinimumCapacityUnits": 1, "MaximumCapacityUnits": 2}
+    account.emr.put_managed_scaling_policy(ClusterId=cluster, ManagedScalingPolicy={"ComputeLimits": limits})
+    jar = {"Jar": "command-runner.jar", "Args": ["spark-submit", f"s3://{BUCKET}/load.py"]}
+    step = {"Name": "load", "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
+    step_ids = account.emr.add_job_flow_steps(JobFlowId=cluster, Steps=[step])["StepIds"]
+    settled(account, cluster, "CORE", 2)
+    account.emr.cancel_steps(ClusterId=cluster, StepIds=step_ids)
+    settled(account, cluster, "CORE", 1)
+    account.emr.remove_managed_scaling_policy(ClusterId=cluster)

@@ -233,6 +233,57 @@ def test_instance_fleets_are_launched_added_and_resized(cli: Cli, emrbox: Box) -
     assert [i["InstanceType"] for i in task] == ["r5.xlarge"] * 3
 
 
+def test_clusters_are_scaled_by_limits_and_by_rules(cli: Cli, account: Account, emrbox: Box) -> None:
+    account.script_step("load", seconds=3600, containers=24)
+    compute = "UnitType=Instances,MinimumCapacityUnits=2,MaximumCapacityUnits={}"
+    cluster_id = cli.create(
+        *("--instance-type", "m5.xlarge", "--instance-count", "3", "--auto-scaling-role", "EMR_AutoScaling"),
+        *("--managed-scaling-policy", f"ComputeLimits={{{compute.format(4)}}}"),
+        *("--steps", "Type=CUSTOM_JAR,Jar=command-runner.jar,Args=true,Name=load"),
+    )
+    of_cluster = ("--cluster-id", cluster_id)
+
+    def core() -> Any:
+        groups = cli.emr("list-instances", *of_cluster, "--instance-group-types", "CORE")["Instances"]
+        return sum(instance["Status"]["State"] == "RUNNING" for instance in groups)
+
+    emrbox.advance(30)
+    assert core() == 4
+    limits = f"ComputeLimits={{{compute.format(9)}}}"
+    cli.emr("put-managed-scaling-policy", *of_cluster, "--managed-scaling-policy", limits)
+    emrbox.advance(30)
+    assert core() == 6
+    found = cli.emr("get-managed-scaling-policy", *of_cluster)["ManagedScalingPolicy"]
+    assert found["ComputeLimits"]["MaximumCapacityUnits"] == 9
+    cli.emr("remove-managed-scaling-policy", *of_cluster)
+
+    group = next(
+        g["Id"] for g in cli.cluster(cluster_id)["InstanceGroups"] if g["InstanceGroupType"] == "CORE"
+    )
+    alarm = {
+        "MetricName": "IsIdle",
+        "ComparisonOperator": "GREATER_THAN_OR_EQUAL",
+        "Threshold": 1,
+        "Period": 300,
+    }
+    shrink = {"AdjustmentType": "EXACT_CAPACITY", "ScalingAdjustment": 3}
+    rule = {
+        "Name": "idle",
+        "Action": {"SimpleScalingPolicyConfiguration": shrink},
+        "Trigger": {"CloudWatchAlarmDefinition": alarm},
+    }
+    policy = json.dumps({"Constraints": {"MinCapacity": 2, "MaxCapacity": 9}, "Rules": [rule]})
+    named = (*of_cluster, "--instance-group-id", group)
+    cli.emr("put-auto-scaling-policy", *named, "--auto-scaling-policy", policy)
+    emrbox.advance(3000)
+    assert core() == 6
+    emrbox.advance(1200)
+    assert core() == 3
+    cli.emr("remove-auto-scaling-policy", *named)
+    [shown] = [g for g in cli.cluster(cluster_id)["InstanceGroups"] if g["Id"] == group]
+    assert shown["AutoScalingPolicy"]["Status"]["State"] == "DETACHED"
+
+
 def test_mistakes_are_answered_as_aws_answers_them(cli: Cli) -> None:
     for words, said in (
         (("describe-cluster", "--cluster-id", "j-NOSUCHCLUSTER"), "InvalidRequestException"),
