@@ -36,7 +36,7 @@ PROBLEMS = (OSError("no route"), StartFailureError(endings.by_bootstrap("it fail
 class Machines(WrappedLayer):
     """Counts what runs in EC2. The pace is that of real machines, so that checks are jobs too."""
 
-    pace = Pace(lost_instances=1.0, idleness=5.0, logs=300.0)
+    pace = Pace(lost_instances=1.0, scaling=5.0, idleness=5.0, logs=300.0)
 
     def __init__(self, cluster: Any, clock: MovableClock) -> None:
         self.nodes = HollowNodes(cluster, clock, Scripts())
@@ -101,7 +101,8 @@ class World:
 
     def add_step(self, number: int) -> None:
         if self.cluster.status.state in states.CLUSTER_LIVE:
-            jar = {"Jar": "command-runner.jar", "Args": ["emrbox-script", "--seconds", str(30 * number)]}
+            script = ["emrbox-script", "--seconds", str(30 * number), "--containers", str(6 * number)]
+            jar = {"Jar": "command-runner.jar", "Args": script}
             action = "TERMINATE_CLUSTER" if number == 0 else "CONTINUE"
             step = {"Name": "s", "ActionOnFailure": action, "HadoopJarStep": jar}
             self.cluster.steps.append(new_step(step, self.clock.now()))
@@ -116,6 +117,12 @@ class World:
     def resize(self, count: int) -> None:
         if self.cluster.status.state in states.CLUSTER_READY:
             self.cluster.groups[1].targets = {ON_DEMAND: count}
+            self.changed()
+
+    def scale(self, number: int) -> None:
+        if self.cluster.status.state in states.CLUSTER_LIVE:
+            limits = {"UnitType": "Instances", "MinimumCapacityUnits": 1, "MaximumCapacityUnits": 1 + number}
+            self.cluster.managed_scaling = {"ComputeLimits": limits} if number else None
             self.changed()
 
     def lose(self, number: int) -> None:
@@ -152,8 +159,9 @@ class World:
         return [(s.id, s.status.state, s.status.reason, s.status.ready, s.status.ended) for s in subjects]
 
 
-NAMES = ("end_job", "end_job", "end_job", "fail_job", "add_step", "cancel", "resize", "lose", "pass_time")
-actions = st.tuples(st.sampled_from((*NAMES, "terminate")), st.integers(0, 5))
+MOSTLY = ("end_job", "end_job", "end_job", "pass_time")
+NAMES = (*MOSTLY, "fail_job", "add_step", "cancel", "resize", "scale", "lose", "terminate")
+actions = st.tuples(st.sampled_from(NAMES), st.integers(0, 5))
 
 
 @many
