@@ -171,6 +171,26 @@ options:
       price.
     type: str
     default: ""
+  managed_scaling:
+    description: >-
+      Limits within which EMR changes the number of core and task nodes as YARN has work for them.
+    type: dict
+    default: {}
+    suboptions:
+      minimum_instances:
+        description: At least this many core and task nodes.
+        type: int
+        default: 1
+      maximum_instances:
+        description: At most this many; 0 for no managed scaling.
+        type: int
+        default: 0
+      maximum_on_demand_instances:
+        description: At most this many on demand, the others spot instances; all without it.
+        type: int
+      maximum_core_instances:
+        description: At most this many core nodes, the others task nodes; all without it.
+        type: int
   keep_alive:
     description: >-
       Keep the cluster when it has no step to run. Without that its steps are part of the launch,

@@ -51,6 +51,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Options:
         return option | {"required": True}
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     default = list(default) if isinstance(default, tuple) else default
+    default = {} if isinstance(default, msgspec.Struct) else default  # each of its options has its own
     return option if default is None else option | {"default": default}
 
 

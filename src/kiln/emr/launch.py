@@ -75,8 +75,8 @@ def _launched(
     def call() -> str:
         return context.effects.run_job_flow(launch_request(identity, shape, context.clock.now(), steps))
 
-    nodes = 1 + shape.core_count + shape.task_count
-    ledger.intend(lambda run: run.attempts.append(Attempt(intent_at=ledger.now(), nodes=nodes)))
+    attempt = Attempt(intent_at=ledger.now(), nodes=shape.most_nodes)
+    ledger.intend(lambda run: run.attempts.append(attempt))
     try:
         return lost_calls.create(
             context,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kiln.identity import Identity
+    from kiln.settings.managed_scaling import ManagedScaling
     from kiln.settings.model import ClusterShape, StepSettings
 
 
@@ -58,6 +59,17 @@ def _instances(shape: ClusterShape) -> dict[str, Any]:
     return instances | ({"Ec2SubnetId": shape.subnet_id} if shape.subnet_id else {})
 
 
+def _limits(scaling: ManagedScaling) -> dict[str, Any]:
+    limits = {
+        "UnitType": "Instances",
+        "MinimumCapacityUnits": scaling.minimum_instances,
+        "MaximumCapacityUnits": scaling.maximum_instances,
+        "MaximumOnDemandCapacityUnits": scaling.maximum_on_demand_instances,
+        "MaximumCoreCapacityUnits": scaling.maximum_core_instances,
+    }
+    return {name: value for name, value in limits.items() if value is not None}
+
+
 def _at_launch(step: StepSettings) -> StepRequest:
     """Return a step that no driver follows: its failure must keep the next ones from running.
 
@@ -86,6 +98,8 @@ def launch_request(
             {"Key": key, "Value": str(value)} for key, value in sorted(tags(identity, shape, now).items())
         ],
     }
+    if shape.managed_scaling.is_on:
+        request["ManagedScalingPolicy"] = {"ComputeLimits": _limits(shape.managed_scaling)}
     if steps:
         request["Steps"] = [convert.step_request(_at_launch(step)) for step in steps]
     configurations = spark_configuration.of(shape)

@@ -57,7 +57,7 @@ def of_settings(driver: Driver, shape: ClusterShape) -> Policy:
         delay_seconds=driver.kiln_attempt_delay_seconds,
         alternatives=driver.kiln_alternatives,
         most_node_hours=driver.kiln_most_node_hours,
-        nodes=1 + shape.core_count + shape.task_count,
+        nodes=shape.most_nodes,
     )
 
 

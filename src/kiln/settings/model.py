@@ -17,6 +17,7 @@ from kiln.settings.dag import Dag
 from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.fields import Count, Model, S3Uri, Seconds, Text, Words, doc
 from kiln.settings.glue_tables import Table
+from kiln.settings.managed_scaling import ManagedScaling
 from kiln.settings.notification_model import Notification
 from kiln.settings.step_kinds import CheckData, Script, SparkJob, Streaming
 
@@ -162,6 +163,10 @@ class ClusterShape(Model, frozen=True, kw_only=True):
     master_bid_price: BidPrice = ""
     core_bid_price: BidPrice = ""
     task_bid_price: BidPrice = ""
+    managed_scaling: Annotated[
+        ManagedScaling,
+        doc("Limits within which EMR changes the number of core and task nodes as YARN has work for them."),
+    ] = msgspec.field(default_factory=ManagedScaling)
     keep_alive: Annotated[
         bool,
         doc(
@@ -213,6 +218,11 @@ class ClusterShape(Model, frozen=True, kw_only=True):
         doc("A node that joins later gets what the others have by a bootstrap action (the 16th at most)."),
     ] = True
     custom_ami_id: Annotated[str, doc("AMI to launch from; empty for the release's own.")] = ""
+
+    @property
+    def most_nodes(self) -> int:
+        """How many nodes the cluster has at most."""
+        return 1 + max(self.core_count + self.task_count, self.managed_scaling.maximum_instances)
 
 
 class Account(Model, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from kiln.settings import (
     inventories,
     keep_alive,
     lock_file,
+    managed_scaling,
     model,
     names,
     node_work,
@@ -131,6 +132,9 @@ def _examined_steps(
     for error in existing_cluster_check.problems(driver.emr_cluster_existing, driver.steps, at_existing):
         found.add(error)
     for error in dag_check.problems(driver.dag, _places(dag_check.KEY, answer, sources)):
+        found.add(error)
+    at_scaling = _places(managed_scaling.KEY, answer, sources)(managed_scaling.KEY)
+    for error in managed_scaling.problems(shape, at_scaling):
         found.add(error)
     at_keep_alive = _places(keep_alive.KEY, answer, sources)(keep_alive.KEY)
     with found.collecting():

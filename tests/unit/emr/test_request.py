@@ -11,6 +11,7 @@ from kiln.emr.request import launch_request
 from kiln.emr.tags import tags
 from kiln.errors import UsageError
 from kiln.identity import Identity
+from kiln.settings.managed_scaling import ManagedScaling
 from kiln.settings.model import BootstrapAction
 
 NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
@@ -95,3 +96,21 @@ def test_each_group_on_spot_has_its_own_price_and_others_have_none() -> None:
         ("SPOT", "0.07"),
         ("SPOT", None),
     ]
+
+
+def test_managed_scaling_is_a_part_of_the_launch_with_the_limits_that_are_set() -> None:
+    assert "ManagedScalingPolicy" not in launch_request(IDENTITY, shape(), NOW)
+    limits = ManagedScaling(minimum_instances=2, maximum_instances=9, maximum_on_demand_instances=0)
+    request = launch_request(IDENTITY, shape(managed_scaling=limits), NOW)
+    assert request["ManagedScalingPolicy"]["ComputeLimits"] == {
+        "UnitType": "Instances",
+        "MinimumCapacityUnits": 2,
+        "MaximumCapacityUnits": 9,
+        "MaximumOnDemandCapacityUnits": 0,
+    }
+
+
+def test_a_scaled_cluster_has_as_many_nodes_as_its_limits_allow() -> None:
+    assert shape(core_count=2, task_count=1).most_nodes == 4
+    limits = ManagedScaling(minimum_instances=2, maximum_instances=9)
+    assert shape(core_count=2, managed_scaling=limits).most_nodes == 10
