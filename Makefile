@@ -37,7 +37,7 @@ unit: setup ## tests without a box, with all invalid and malicious values: minut
 	@$(BIN)/pytest -q -n 2 tests/unit tests/layout tests/permissions emrbox/tests/unit
 
 box: test_setup ## tests of emrbox with real nodes, and of Kiln's verdicts on hollow clusters: minutes
-	@$(BIN)/pytest -q -n 2 --dist loadfile emrbox/tests/box tests/on_box
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow" emrbox/tests/box tests/on_box
 
 clients: test_setup ## other people's EMR clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws
 	@$(BIN)/pytest emrbox/tests/clients
@@ -63,6 +63,7 @@ airflow_matrix: test_setup ## the same in Airflow 2.11, the release that MWAA ha
 
 soak: test_setup ## the long versions of tests: 10,000 hostile values at each boundary, 10,000 schedules, 30 killed drivers
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q -n 2 -m soak
+	@$(BIN)/pytest -q -m slow emrbox/tests/box
 	@$(BIN)/python scripts/run_molecule.py
 	@$(BIN)/pytest -q tests/airflow --backfill-days 10
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{daily_runs,diagnose,killed_drivers,lock_take_over}.py

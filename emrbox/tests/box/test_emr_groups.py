@@ -130,6 +130,7 @@ def test_a_cancelled_step_takes_its_spark_application_with_it(account: Account, 
     wait_until(lambda: "RUNNING" not in states() and "KILLED" in states())
 
 
+@pytest.mark.slow
 def test_managed_scaling_doubles_the_core_nodes_under_load_and_halves_them_after(
     account: Account, cluster: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
 
 from emrbox.emr import releases
 from emrbox.emr.api.launch_request import new_cluster
@@ -265,3 +267,31 @@ def test_a_bid_in_percent_is_one_of_the_on_demand_price() -> None:
     assert releases.bid("m5.xlarge", None, 50.0) == "0.0960"
     assert releases.bid("m5.xlarge", "0.25", None) == "0.25"
     assert releases.bid("m5.xlarge", None, None) is None
+
+
+BOTH = ["elasticmapreduce.amazonaws.com", "application-autoscaling.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("services", "refusal"),
+    [
+        (BOTH, None),
+        (BOTH[:1], "Unable to assume IAM role: arn:aws:iam::555555555556:role/scaling"),
+        (None, "Unable to assume IAM role: arn:aws:iam::555555555556:role/scaling"),
+    ],
+)
+def test_the_role_of_automatic_scaling_must_trust_emr_and_application_auto_scaling(
+    emr: Any, services: list[str] | None, refusal: str | None
+) -> None:
+    cluster = new_cluster(emr.run_request(), "nodes", datetime.now(UTC))
+    cluster.account_id = "555555555556"
+    iam = iam_backends[cluster.account_id]["aws"]
+    if services is not None:
+        statement = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.create_role("scaling", trust, "/", None, "", [], 3600)
+    try:
+        capacity = Capacity(cluster, "http://nowhere", SystemClock())
+        assert capacity.refusal_of_scaling_role("scaling") == refusal
+    finally:
+        iam.roles.clear()
