@@ -38,7 +38,7 @@ def load_of(cluster: Cluster, scripts: Scripts) -> Load:
         total_mb=room * CONTAINER_MB,
         allocated_mb=allocated * CONTAINER_MB,
         pending_mb=(sum(wanted) - allocated) * CONTAINER_MB,
-        nodes=len(workers),
+        nodes=frozenset(instance.ec2_id for instance in workers),
         idle=_idle(workers, allocated),
     )
 

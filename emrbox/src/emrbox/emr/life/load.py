@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Load:
     """The ResourceManager's metrics of one moment. Memory is in MB, HDFS's use in percent.
 
-    `idle` are the EC2 ids of the nodes on which no container runs.
+    `nodes` are the EC2 ids of the nodes that take containers, `idle` of those of them on which none runs.
     """
 
     apps_running: int = 0
@@ -23,7 +23,7 @@ class Load:
     total_mb: int = 0
     allocated_mb: int = 0
     pending_mb: int = 0
-    nodes: int = 0
+    nodes: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()
     hdfs_used_percent: float = 0.0
 
@@ -61,6 +61,6 @@ METRICS: Mapping[str, Metric] = {
     "MemoryAllocatedMB": Metric("COUNT", lambda load: load.allocated_mb),
     "MemoryAvailableMB": Metric("COUNT", lambda load: load.available_mb),
     "MemoryTotalMB": Metric("COUNT", lambda load: load.total_mb),
-    "MRActiveNodes": Metric("COUNT", lambda load: load.nodes),
+    "MRActiveNodes": Metric("COUNT", lambda load: len(load.nodes)),
     "YARNMemoryAvailablePercentage": Metric("PERCENT", _memory_available_percentage),
 }

@@ -10,7 +10,7 @@ from emrbox.emr.life import decisions, managed_scaling
 from emrbox.emr.life.managed_scaling import Balance, Limits, Pool
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP, SPOT, Group, Status
 from emrbox.emr.life.resizing import want
-from emrbox.emr.life.states import GroupState, InstanceState
+from emrbox.emr.life.states import GroupState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,23 +73,20 @@ class ManagedScaler:
 
     def _needed(self, load: Load, limits: Limits, size: int) -> int:
         """Return how many units are needed of those that the cluster has, or has asked for."""
-        running = self._running(limits)
+        instances = [instance for group in self._groups() for instance in group.present]
+        running = sum(limits.size_of(i.type) for i in instances if i.ec2_id in load.nodes)
         needed = managed_scaling.needed_units(load, running)
         balance = managed_scaling.balance(load, needed, size)
         if balance is not self._balance:
             self._balance, self._since = balance, self._context.now
         is_settled = self._context.now >= self._since + SETTLED
-        if balance is Balance.SHORT and is_settled:  # they may not fit into what is left of each node
-            needed = max(needed, running + 1)
-        return needed if balance is Balance.AMPLE and is_settled else max(needed, size)
+        if balance is Balance.SHORT:
+            # After a while they may not fit into what is left of each node.
+            return max(needed, size, running + 1 if is_settled else 0)
+        return needed if balance is Balance.AMPLE and is_settled else size
 
     def _groups(self) -> list[Group]:
         return [group for group in self._cluster.groups if group.role != "MASTER"]
-
-    def _running(self, limits: Limits) -> int:
-        instances = [instance for group in self._groups() for instance in group.present]
-        running = [i for i in instances if i.status.state is InstanceState.RUNNING]
-        return sum(limits.size_of(instance.type) for instance in running)
 
     def _pools(self, group: Group, limits: Limits, load: Load) -> Iterator[Pool]:
         is_given_up = decisions.is_given_up(group)
@@ -100,7 +97,7 @@ class ManagedScaler:
             working = sum(
                 i.type.weight
                 for i in group.present
-                if i.fills == market and i.status.state is InstanceState.RUNNING and i.ec2_id not in load.idle
+                if i.fills == market and i.ec2_id in load.nodes - load.idle
             )
             yield Pool(
                 group.id,

@@ -216,19 +216,17 @@ class Daemons:
         metrics = self.metrics()
         if metrics is None:
             return None
-        idle = [
-            n["nodeHostName"] for n in self._nodes() if n["state"] == "RUNNING" and not n["numContainers"]
-        ]
+        nodes = [n for n in self._nodes() if n["state"] == "RUNNING" and n["nodeHostName"] in ec2_ids]
         return Load(
             apps_running=metrics["appsRunning"],
-            apps_pending=metrics["appsPending"] + metrics["appsSubmitted"],
+            apps_pending=metrics["appsPending"],
             containers_allocated=metrics["containersAllocated"],
             containers_pending=metrics["containersPending"],
             total_mb=metrics["totalMB"],
             allocated_mb=metrics["allocatedMB"],
             pending_mb=metrics["pendingMB"],
-            nodes=metrics["activeNodes"],
-            idle=frozenset(ec2_ids[name] for name in idle if name in ec2_ids),
+            nodes=frozenset(ec2_ids[n["nodeHostName"]] for n in nodes),
+            idle=frozenset(ec2_ids[n["nodeHostName"]] for n in nodes if not n["numContainers"]),
             hdfs_used_percent=self.hdfs_used_percent(),
         )
 

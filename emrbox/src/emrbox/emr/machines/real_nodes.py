@@ -185,12 +185,10 @@ class RealNodes:
 
     def busy(self) -> bool:
         """Whether YARN has work, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""
-        if self._daemons is None:
+        load = self.load()
+        if load is None or load.apps_running + load.apps_pending > 0:
             return True
-        metrics = self._daemons.metrics()
-        if metrics is None or metrics["appsRunning"] + metrics["appsPending"] + metrics["appsSubmitted"] > 0:
-            return True
-        if self._daemons.hdfs_used_percent() >= BUSY_HDFS_PERCENT:
+        if load.hdfs_used_percent >= BUSY_HDFS_PERCENT:
             return True
         file = self._master.node.files.status(BUSY_FILE)
         return file is not None and self._clock.now().timestamp() - file.st_mtime < BUSY_FILE_SECONDS
