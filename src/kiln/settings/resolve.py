@@ -24,6 +24,7 @@ from kiln.settings import (
     keep_alive,
     lock_file,
     managed_scaling,
+    managed_scaling_check,
     model,
     names,
     node_work,
@@ -134,7 +135,7 @@ def _examined_steps(
     for error in dag_check.problems(driver.dag, _places(dag_check.KEY, answer, sources)):
         found.add(error)
     at_scaling = _places(managed_scaling.KEY, answer, sources)(managed_scaling.KEY)
-    for error in managed_scaling.problems(shape, at_scaling):
+    for error in managed_scaling_check.problems(shape, at_scaling):
         found.add(error)
     at_keep_alive = _places(keep_alive.KEY, answer, sources)(keep_alive.KEY)
     with found.collecting():

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from fakes import shape
 
-from kiln.settings import managed_scaling
+from kiln.settings import managed_scaling_check
 from kiln.settings.managed_scaling import ManagedScaling
 
 
 def found(limits: dict[str, int], **changes: Any) -> list[str]:
     wanted = shape(managed_scaling=ManagedScaling(**limits), **changes)
-    return [error.message for error in managed_scaling.problems(wanted, "group_vars/p.yml:1")]
+    return [error.message for error in managed_scaling_check.problems(wanted, "group_vars/p.yml:1")]
 
 
 @pytest.mark.parametrize(
