@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # EMR Release Guide, "About Amazon EMR Releases": applications of emr-5.x to emr-7.x and emr-spark-8.x.
 # Others are accepted: releases get new ones. Only what looks like a misspelt one of these is refused.
-_APPLICATIONS = (
+APPLICATIONS = (
     "AmazonCloudWatchAgent", "Delta", "Flink", "Ganglia", "Hadoop", "HBase", "HCatalog", "Hive", "Hudi",
     "Hue", "Iceberg", "JupyterEnterpriseGateway", "JupyterHub", "Livy", "Mahout", "MXNet", "Oozie", "Phoenix",
     "Pig", "Presto", "PrestoSQL", "Spark", "Sqoop", "TensorFlow", "Tez", "Trino", "Zeppelin", "ZooKeeper",
@@ -24,7 +24,7 @@ _KEY = "emr_cluster_applications"
 
 def problems(shape: ClusterShape, steps: Sequence[StepSettings], label: str) -> Iterator[UsageError]:
     """Yield what is wrong with the applications. `steps` have their kinds; `label` is the place."""
-    known = {name.lower(): name for name in _APPLICATIONS}
+    known = {name.lower(): name for name in APPLICATIONS}
     for at, name in enumerate(shape.applications):
         close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
         if name.lower() not in known and close:

@@ -33,6 +33,7 @@ class Caller:
 
     arn: str
     documents: Callable[[], list[Any]]
+    region: str = REGION  # for which the call was signed
 
     @property
     def account_id(self) -> str:
@@ -59,7 +60,7 @@ class Caller:
         )
 
     def _decide(self, action: str, resource: str, context: Context | None) -> Decision:
-        known = {**condition_keys.of_caller(self.arn, REGION), **(context or {})}
+        known = {**condition_keys.of_caller(self.arn, self.region), **(context or {})}
         return decide(self.documents(), action, resource, known)
 
 
@@ -98,7 +99,11 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
     except (KeyError, IndexError, ValueError) as problem:
         raise AwsError("IncompleteSignatureException", "Authorization header is not complete") from problem
     key = signed._access_key  # noqa: SLF001  # moto keeps the caller nowhere else
-    return Caller(key.arn, lambda: [policy_document(policy) for policy in key.collect_policies()])
+
+    def documents() -> list[Any]:
+        return [policy_document(policy) for policy in key.collect_policies()]
+
+    return Caller(key.arn, documents, signed_region(authorization))
 
 
 def account_of(authorization: str) -> str:
@@ -108,6 +113,11 @@ def account_of(authorization: str) -> str:
         if PARTITION in partitions.keys() and access_key_id in partitions[PARTITION].access_keys:  # noqa: SIM118  # moto's `in` is another
             return str(account_id)
     return ACCOUNT_ID
+
+
+def signed_region(authorization: str) -> str:
+    """Return the region in the credential scope of a signature, which has been checked."""
+    return authorization.partition("Credential=")[2].split("/")[2]
 
 
 def role_caller(role_name: str, account_id: str = ACCOUNT_ID) -> Caller:

@@ -1,30 +1,89 @@
-"""What EMR releases contain and which instance types there are, as far as emrbox serves them.
+"""EMR's releases: labels, applications, which instance types they run on, and configuration classifications.
 
-Sources: docs/aws_facts.md 2.2 (emr-spark-8.0.0: Spark 4.0.2, JDK 17), 2.7 (classifications).
+Sources: the labels of each region and the instance types of each label are answers of AWS that moto comes
+with (ListReleaseLabels, ListSupportedInstanceTypes); application_versions.py names the others. A label is
+here when the applications of its release are known. docs/aws_facts.md 2.7 has the classifications.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
+
+from moto.utilities.utils import load_resource
+
+from emrbox.config import REGION
+from emrbox.emr.application_versions import CHANGES, FIRST, LAST, SPARK_8
+from emrbox.emr.instance_types import INSTANCE_TYPES
+
+# The software of all nodes, whatever label their cluster has: other releases' is not public.
+SOFTWARE = "emr-spark-8.0.0"
+INSTALLED = ("Hadoop", "Spark")
+SPARK_8_OS_RELEASE = "2023.12.20260629.0"
+UNKNOWN, ABSENT = "?", "-"
+_NUMBERED = re.compile(r"emr-(\d+)\.(\d+)\.(\d+)")
+_RESOURCES = "emr/resources"
 
 
 @dataclass(frozen=True)
 class Release:
-    """One release label: the applications that a cluster may ask for, with their versions."""
+    """One release label: its applications with their versions, None for one that the sources do not show."""
 
     label: str
-    applications: dict[str, str]
-    os_release: str
+    applications: dict[str, str | None]
+    os_release: str | None = None
 
 
-# The release notes name no Hadoop version (docs/aws_facts.md 14.10); Spark 4.0.2 is built with 3.4.1.
-_APPLICATIONS = {"Hadoop": "3.4.1", "Spark": "4.0.2"}
-# Of the older form of label, which clients like mrjob take apart. It is an alias: its nodes are those of
-# emr-spark-8.0.0, and answers say what really runs (AWS's emr-7.13.0 has Spark 3.5.6 and Hadoop 3.4.2).
-STAND_INS = {"emr-7.13.0": "emr-spark-8.0.0"}
-RELEASES = {
-    label: Release(label, _APPLICATIONS, "2023.12.20260629.0") for label in ("emr-spark-8.0.0", *STAND_INS)
-}
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _version(changes: str, release: tuple[int, ...]) -> str:
+    """Return what a line of changes says of a release."""
+    found = ABSENT
+    for change in changes.split():
+        since, version = change.split("=")
+        if _number(since)[0] == release[0] and _number(since) <= release:
+            found = version
+    return found
+
+
+def _release(label: str) -> Release | None:
+    """Return the release of a label; None if its applications are not known."""
+    if label == SOFTWARE:
+        return Release(label, dict(SPARK_8), SPARK_8_OS_RELEASE)
+    match = _NUMBERED.fullmatch(label)
+    release = tuple(map(int, match.groups())) if match else ()
+    if not release or not _number(FIRST) <= release <= _number(LAST.get(str(release[0]), "0")):
+        return None
+    versions = {name: _version(changes, release) for name, changes in CHANGES.items()}
+    return Release(label, {n: None if v == UNKNOWN else v for n, v in versions.items() if v != ABSENT})
+
+
+def _labels(region: str) -> list[str]:
+    try:
+        return list(load_resource(f"{_RESOURCES}/release-labels-{region}.json"))
+    except FileNotFoundError:
+        return []
+
+
+# As EMR lists them: the newest first, EMR Spark last.
+RELEASES = {label: one for label in _labels(REGION) if (one := _release(label)) is not None}
+
+
+@cache
+def in_region(region: str) -> list[Release]:
+    """Return the releases of a region, as EMR lists them; none in a region that has no EMR."""
+    return [RELEASES[label] for label in _labels(region) if label in RELEASES]
+
+
+@cache
+def instance_types(label: str) -> frozenset[str]:
+    """Return the names of the instance types, of those that are here, on which a release runs."""
+    supported = load_resource(f"{_RESOURCES}/instance-types-{label}.json")
+    return frozenset(supported) & frozenset(INSTANCE_TYPES)
+
 
 ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})
 XML_CLASSIFICATIONS = frozenset({"core-site", "hdfs-site", "yarn-site", "mapred-site", "capacity-scheduler"})
@@ -44,70 +103,3 @@ CLASSIFICATIONS = (
     | SWITCH_CLASSIFICATIONS
     | set(SILENT_CLASSIFICATIONS)
 )
-
-
-@dataclass(frozen=True)
-class InstanceType:
-    """An instance type in ListSupportedInstanceTypes, and its normalized instance hours."""
-
-    name: str
-    vcpu: int
-    memory_gb: float
-    units_per_hour: int
-    usd_per_hour: float  # on demand
-    disks: tuple[int, int] = (0, 0)  # of its own: how many, and GB of each
-
-    @property
-    def ebs_only(self) -> bool:
-        """Whether it has no disks of its own."""
-        return self.disks == (0, 0)
-
-
-# Of all families here: vCPUs, normalized units, and the disks of those that have some ("d").
-_SIZES = {
-    "large": (2, 4, (1, 75)),
-    "xlarge": (4, 8, (1, 150)),
-    "2xlarge": (8, 16, (1, 300)),
-    "4xlarge": (16, 32, (2, 300)),
-    "8xlarge": (32, 64, (2, 600)),
-}
-
-
-def _family(family: str, gb_per_vcpu: float, usd_per_vcpu: float) -> list[InstanceType]:
-    return [
-        InstanceType(
-            f"{family}.{size}",
-            vcpu,
-            vcpu * gb_per_vcpu,
-            units,
-            vcpu * usd_per_vcpu,
-            disks if family.endswith("d") else (0, 0),
-        )
-        for size, (vcpu, units, disks) in _SIZES.items()
-        if not (family == "m5" and size == "large")  # docs/aws_facts.md 2.2: not in the supported list
-    ]
-
-
-# A guess: the prices are those of us-east-1 as remembered. What follows from them is which type is cheaper,
-# and a bid in percent.
-INSTANCE_TYPES = {
-    t.name: t
-    for t in [
-        *_family("m5", 4, 0.048),
-        *_family("m5d", 4, 0.0565),
-        *_family("m6i", 4, 0.048),
-        *_family("m7i", 4, 0.0504),
-        *_family("c5", 2, 0.0425),
-        *_family("c6i", 2, 0.0425),
-        *_family("r5", 8, 0.063),
-        *_family("r5d", 8, 0.072),
-        *_family("r6i", 8, 0.063),
-    ]
-}
-
-
-def bid(instance_type: str, price: str | None, percent: float | None) -> str | None:
-    """Return the most that a spot instance may cost, in USD an hour; None if nothing limits it."""
-    if price is not None or percent is None:
-        return price
-    return f"{INSTANCE_TYPES[instance_type].usd_per_hour * percent / 100:.4f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emrbox.emr import releases
+from emrbox.emr import instance_types
 
 Document = dict[str, Any]
 MAXIMUM_VOLUMES = 25
@@ -21,7 +21,7 @@ DEFAULTS = {"large": (1, 32), "xlarge": (2, 32), "2xlarge": (4, 32), "4xlarge": 
 def block_devices(instance_type: str, ebs: Document) -> list[Document]:
     """Return EbsBlockDevices of a group: one entry a volume of each instance, with its device name."""
     configs = ebs.get("EbsBlockDeviceConfigs", [])
-    if not configs and releases.INSTANCE_TYPES[instance_type].ebs_only:
+    if not configs and instance_types.INSTANCE_TYPES[instance_type].ebs_only:
         count, size = DEFAULTS[instance_type.partition(".")[2]]
         configs = [
             {"VolumeSpecification": {"VolumeType": "gp2", "SizeInGB": size}, "VolumesPerInstance": count}

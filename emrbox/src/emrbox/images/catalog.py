@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from emrbox.config import Images
-from emrbox.emr.releases import STAND_INS
 from emrbox.errors import BoxError
 from emrbox.images import base, cache, host, release, rpm_repository
 from emrbox.images.cache import Recipe, Report, ensure
@@ -45,5 +44,4 @@ def find() -> Images:
         raise BoxError(f"not built yet: {', '.join(missing)}; run {command}")
     image, *releases, repository = all_recipes
     paths = dict(zip(release.LABELS, (recipe.path for recipe in releases), strict=True))
-    paths |= {label: paths[real] for label, real in STAND_INS.items()}
     return Images(base=image.path, releases=paths, rpm_repository=repository.path)

@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from emrbox.emr.releases import SOFTWARE
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
 from emrbox.images.trees import lay_over
 from emrbox.paths import CHECKOUT
 
-LABELS = ("emr-spark-8.0.0",)
+LABELS = (SOFTWARE,)
 
 _FOLDER = Path(__file__).parent / "release"
 _SPARK_LOCK = CHECKOUT / "requirements" / "spark.txt"

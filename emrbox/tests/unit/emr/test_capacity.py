@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
-from emrbox.emr import releases
+from emrbox.emr import instance_types
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
@@ -264,9 +264,9 @@ def test_subnets_have_their_zones_and_must_be_of_one_vpc(
 
 
 def test_a_bid_in_percent_is_one_of_the_on_demand_price() -> None:
-    assert releases.bid("m5.xlarge", None, 50.0) == "0.0960"
-    assert releases.bid("m5.xlarge", "0.25", None) == "0.25"
-    assert releases.bid("m5.xlarge", None, None) is None
+    assert instance_types.bid("m5.xlarge", None, 50.0) == "0.0960"
+    assert instance_types.bid("m5.xlarge", "0.25", None) == "0.25"
+    assert instance_types.bid("m5.xlarge", None, None) is None
 
 
 BOTH = ["elasticmapreduce.amazonaws.com", "application-autoscaling.amazonaws.com"]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import botocore.session
 import pytest
 
 from emrbox.aws.errors import AwsError
@@ -18,6 +17,7 @@ from emrbox.emr.life.states import InstanceState
 
 MASTER = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 CORE = {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+M6I = {**MASTER, "InstanceType": "m6i.xlarge"}
 TASK = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
 
 
@@ -38,6 +38,11 @@ def core_with_volume(count: int = 1, **changes: Any) -> dict[str, Any]:
         ({"JobFlowRole": ""}, "InstanceProfile is required"),
         ({"JobFlowRole": "no-such-profile"}, "Invalid InstanceProfile"),
         ({"Applications": [{"Name": "Presto"}]}, "application: Presto is not supported"),
+        (
+            {"ReleaseLabel": "emr-7.13.0", "Applications": [{"Name": "Presto"}]},
+            "Presto is not available in this region: nodes of emrbox have Hadoop and Spark",
+        ),
+        ({"ReleaseLabel": "emr-5.29.0", "Instances": {"InstanceGroups": [M6I]}}, "'m6i.xlarge' is not supp"),
         ({"StepConcurrencyLevel": 257}, "between 1 and 256"),
         ({"AutoTerminationPolicy": {"IdleTimeout": 59}}, "between 60 and 604800"),
         ({"LogUri": "file:///tmp"}, "log URI"),
@@ -222,12 +227,3 @@ def test_the_refusal_of_an_unknown_cluster_has_its_error_code(emr: Any) -> None:
     with pytest.raises(AwsError) as refusal:
         emr.call("DescribeCluster", ClusterId="j-NONE")
     assert refusal.value.document["ErrorCode"] == "NoSuchCluster"
-
-
-def test_instance_types_have_every_member_of_the_model(emr: Any) -> None:
-    model: Any = botocore.session.get_session().get_service_model("emr")
-    found = emr.call("ListSupportedInstanceTypes", ReleaseLabel="emr-7.13.0")["SupportedInstanceTypes"]
-    by_name = {one["Type"]: one for one in found}
-    assert {frozenset(one) for one in found} == {frozenset(model.shape_for("SupportedInstanceType").members)}
-    assert (by_name["m5.xlarge"]["StorageGB"], by_name["m5.xlarge"]["NumberOfDisks"]) == (0, 0)
-    assert (by_name["m5d.4xlarge"]["StorageGB"], by_name["m5d.4xlarge"]["NumberOfDisks"]) == (600, 2)

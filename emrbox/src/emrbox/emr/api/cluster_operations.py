@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.emr import ids, releases
+from emrbox.emr import ids
 from emrbox.emr.api import collection_type, history, validation, views
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.api.paging import page
@@ -24,14 +24,15 @@ MAXIMUM_TERMINATIONS = 10
 
 def run_job_flow(store: Store, request: Document) -> Document:
     """Launch a cluster. Not idempotent, as in EMR."""
-    validation.check_run_job_flow(request)
+    is_hollow = store.is_hollow({tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])})
+    validation.check_run_job_flow(request, is_hollow=is_hollow)
     try:
         role = store.role_of_profile(request["JobFlowRole"])
     except KeyError:
         raise validation_error(f"Invalid InstanceProfile: {request['JobFlowRole']}.") from None
-    clock = store.clock_for({tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])})
+    clock = store.clock_of(is_hollow=is_hollow)
     cluster = new_cluster(request, role, clock.now())
-    cluster.clock = clock
+    cluster.clock, cluster.is_hollow = clock, is_hollow
     store.add(cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id)}
 
@@ -230,57 +231,6 @@ def remove_auto_termination_policy(store: Store, request: Document) -> Document:
         cluster.idle_timeout_seconds = None
         cluster.wake()
     return {}
-
-
-def list_release_labels(_clusters: Clusters, request: Document) -> Document:
-    """Return the labels that emrbox serves, filtered by prefix or application (`spark@4.0.2`)."""
-    filters = request.get("Filters", {})
-    prefix, application = filters.get("Prefix", ""), filters.get("Application", "").lower()
-    labels = [
-        release.label
-        for release in releases.RELEASES.values()
-        if release.label.startswith(prefix)
-        and any(f"{n}@{v}".lower().startswith(application) for n, v in release.applications.items())
-    ]
-    return {"ReleaseLabels": labels}
-
-
-def describe_release_label(_clusters: Clusters, request: Document) -> Document:
-    """Return the applications of a release."""
-    label = request.get("ReleaseLabel", "")
-    release = releases.RELEASES.get(label)
-    if release is None:
-        raise invalid_request(f"Release label '{label}' is not valid.")
-    applications = [{"Name": n, "Version": v} for n, v in release.applications.items()]
-    available = [{"Label": release.os_release}]
-    return {"ReleaseLabel": label, "Applications": applications, "AvailableOSReleases": available}
-
-
-def list_supported_instance_types(_clusters: Clusters, request: Document) -> Document:
-    """Return the instance types that a release runs on."""
-    label = request["ReleaseLabel"]
-    if label not in releases.RELEASES:
-        raise invalid_request(f"Release label '{label}' is not valid.")
-    types = list(releases.INSTANCE_TYPES.values())
-    shown, marker = page(types, request.get("Marker"), lambda t: t.name, size=100)
-    documents = [
-        {
-            "Type": t.name,
-            "MemoryGB": t.memory_gb,
-            # What they have themselves: 0 of those that have EBS volumes only (model).
-            "StorageGB": t.disks[0] * t.disks[1],
-            "NumberOfDisks": t.disks[0],
-            "VCPU": t.vcpu,
-            "Is64BitsOnly": True,
-            "EbsOptimizedAvailable": True,
-            "EbsOptimizedByDefault": True,
-            "EbsStorageOnly": t.ebs_only,
-            "InstanceFamilyId": t.name.partition(".")[0],
-            "Architecture": "X86_64",
-        }
-        for t in shown
-    ]
-    return views.present({"SupportedInstanceTypes": documents, "Marker": marker})
 
 
 def _change_live(store: Store, job_flow_ids: list[str], change: Callable[[Cluster], None]) -> Document:

@@ -66,7 +66,9 @@ COVERAGE: dict[str, Coverage] = {
     "DescribeJobFlows": _not("the API of before 2015"),
     "DescribeNotebookExecution": _not("notebook executions"),
     "DescribePersistentAppUI": _not("application UIs off the cluster"),
-    "DescribeReleaseLabel": _partly("Knows emrbox's releases only", "2.2"),
+    "DescribeReleaseLabel": _real(
+        "Releases from emr-5.20.0 on with their applications, in each region that has them", "2.2"
+    ),
     "DescribeSecurityConfiguration": _not("security configurations"),
     "DescribeStep": _real("State, timeline, FailureDetails, YARN application ids", "1.3"),
     "DescribeStudio": _not("EMR Studio"),
@@ -93,13 +95,13 @@ COVERAGE: dict[str, Coverage] = {
         "By group or fleet, role and state; ended ones stay listed as long as their cluster", "1.2"
     ),
     "ListNotebookExecutions": _not("notebook executions"),
-    "ListReleaseLabels": _partly("Lists emrbox's releases only", "2.2"),
+    "ListReleaseLabels": _real("The labels of the region, by prefix and application", "2.2"),
     "ListSecurityConfigurations": _not("security configurations"),
     "ListSessions": _not("Spark Connect sessions"),
     "ListSteps": _real("Newest first, 50 a page, by state or by up to ten ids", "1.5"),
     "ListStudioSessionMappings": _not("EMR Studio"),
     "ListStudios": _not("EMR Studio"),
-    "ListSupportedInstanceTypes": _partly("Lists the types that emrbox knows", "2.2"),
+    "ListSupportedInstanceTypes": _partly("Lists the types of the release that emrbox knows", "2.2"),
     "ModifyCluster": _real("StepConcurrencyLevel from 1 to 256", "1.5"),
     "ModifyInstanceFleet": _real(
         "Targets of core and task fleets: nodes join, or leave after YARN and HDFS have decommissioned them; "

@@ -39,6 +39,7 @@ def add_instance_groups(store: Store, request: Document) -> Document:
             has_role=bool(cluster.request.get("AutoScalingRole")),
             is_managed=cluster.managed_scaling is not None,
         )
+        validation.check_types_of_release(cluster.release_label, [one["InstanceType"] for one in configs])
         now = store.now(cluster)
         groups = [new_group(config, now) for config in configs]
         cluster.groups.extend(groups)

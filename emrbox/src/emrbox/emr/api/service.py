@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emrbox.aws import condition_keys
+from emrbox.aws.errors import validation_error
+from emrbox.config import REGION
 from emrbox.emr import ids
+from emrbox.emr.api import catalog_operations as catalog
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
@@ -22,13 +25,18 @@ if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster
 
 Document = dict[str, Any]
+Catalog = Callable[[str, Document], Document]  # the first is a region
 Read = Callable[[Clusters, Document], Document]
 Write = Callable[[Store, Document], Document]
 SERVICE = "elasticmapreduce"
 
+CATALOG: dict[str, Catalog] = {
+    "DescribeReleaseLabel": catalog.describe_release_label,
+    "ListReleaseLabels": catalog.list_release_labels,
+    "ListSupportedInstanceTypes": catalog.list_supported_instance_types,
+}
 READS: dict[str, Read] = {
     "DescribeCluster": clusters.describe_cluster,
-    "DescribeReleaseLabel": clusters.describe_release_label,
     "DescribeStep": steps.describe_step,
     "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
     "GetManagedScalingPolicy": scaling.get_managed_scaling_policy,
@@ -37,9 +45,7 @@ READS: dict[str, Read] = {
     "ListInstanceFleets": fleets.list_instance_fleets,
     "ListInstanceGroups": clusters.list_instance_groups,
     "ListInstances": clusters.list_instances,
-    "ListReleaseLabels": clusters.list_release_labels,
     "ListSteps": steps.list_steps,
-    "ListSupportedInstanceTypes": clusters.list_supported_instance_types,
 }
 WRITES: dict[str, Write] = {
     "AddInstanceFleet": fleets.add_instance_fleet,
@@ -107,13 +113,17 @@ class EmrService:
 
     def call(self, operation: str, request: Document, caller: Caller) -> Document:
         """Check that the caller may, then do it. Refusals are AwsError."""
-        store = self._store.for_account(caller.account_id)
+        store = self._store.for_account(caller.account_id, caller.region)
         named = _named_clusters(store, request)
         _authorise(store, operation, request, named, caller)
+        if (lookup := CATALOG.get(operation)) is not None:
+            return lookup(caller.region, request)
         if (read := READS.get(operation)) is not None:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:
             raise not_available(operation)
+        if operation == "RunJobFlow" and caller.region != REGION:
+            raise validation_error(f"Clusters are not available in this region: emrbox has them in {REGION}.")
         self._view.writing(store, named)
         answer = write(store, request)
         if operation == "RunJobFlow":

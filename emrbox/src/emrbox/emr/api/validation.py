@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
-from emrbox.emr import releases, storage
+from emrbox.emr import instance_types, releases, storage
 from emrbox.emr.api import fleet_validation, scaling_validation
 from emrbox.emr.life import states
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
@@ -34,11 +34,14 @@ NOT_AVAILABLE = (
 )
 
 
-def check_run_job_flow(request: Mapping[str, Any]) -> None:
-    """Check a RunJobFlow request that already fits the model. Raises ValidationException."""
+def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
+    """Check a RunJobFlow request that already fits the model. Raises ValidationException.
+
+    A hollow cluster may have what nodes here cannot have.
+    """
     if FORBIDDEN_IN_NAME.search(request["Name"]):
         raise validation_error("Invalid cluster name: it may not contain <, >, $, | or `.")
-    _check_release(request)
+    _check_release(request, is_hollow=is_hollow)
     if not request.get("ServiceRole"):
         raise validation_error("ServiceRole is required for creating cluster.")
     if not request.get("JobFlowRole"):
@@ -48,6 +51,7 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
             raise validation_error(f"{member} is not available in this region.")
     check_instances(request["Instances"])
     scaling_validation.check_launch(request)
+    check_types_of_release(request["ReleaseLabel"], _type_names(request["Instances"]))
     if request.get("CustomAmiId") and any("CustomAmiId" in one for one in _types(request["Instances"])):
         raise validation_error(
             "CustomAmiId can be given for the cluster or for instance groups and fleets, not for both."
@@ -68,7 +72,7 @@ def check_run_job_flow(request: Mapping[str, Any]) -> None:
         raise validation_error("The log URI is not a valid S3 location.")
 
 
-def _check_release(request: Mapping[str, Any]) -> None:
+def _check_release(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     named = [m for m in ("ReleaseLabel", "AmiVersion") if request.get(m)]
     if request["Instances"].get("HadoopVersion"):
         named.append("HadoopVersion")
@@ -79,16 +83,39 @@ def _check_release(request: Mapping[str, Any]) -> None:
         raise validation_error(
             f"The supplied release label is invalid: {label or request.get('AmiVersion')}."
         )
+    _check_applications(label, [one.get("Name", "") for one in request.get("Applications", [])], is_hollow)
+
+
+def _check_applications(label: str, names: Iterable[str], is_hollow: bool) -> None:  # noqa: FBT001
     known = {name.lower() for name in releases.RELEASES[label].applications}
-    for application in request.get("Applications", []):
-        if application.get("Name", "").lower() not in known:
-            raise validation_error(f"Specified application: {application.get('Name')} is not supported.")
+    installed = {name.lower() for name in releases.INSTALLED}
+    for name in names:
+        if name.lower() not in known:
+            raise validation_error(f"Specified application: {name} is not supported.")
+        if not is_hollow and name.lower() not in installed:
+            raise validation_error(
+                f"The application {name} is not available in this region: nodes of emrbox have "
+                f"{' and '.join(releases.INSTALLED)}; clusters without nodes (tag emrbox:hollow) take it."
+            )
 
 
 def _types(instances: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     fleets = instances.get("InstanceFleets", [])
     of_fleets = [config for fleet in fleets for config in fleet.get("InstanceTypeConfigs", [])]
     return [*instances.get("InstanceGroups", []), *of_fleets]
+
+
+def _type_names(instances: Mapping[str, Any]) -> set[str]:
+    simple = (instances.get(member) for member in ("MasterInstanceType", "SlaveInstanceType"))
+    return {name for name in (*simple, *(one["InstanceType"] for one in _types(instances))) if name}
+
+
+def check_types_of_release(label: str, names: Iterable[str]) -> None:
+    """Check that a release runs on these instance types. Raises ValidationException."""
+    supported = releases.instance_types(label)
+    for name in sorted(names):
+        if name not in supported:
+            raise validation_error(f"Instance type '{name}' is not supported.")
 
 
 def check_instances(instances: Mapping[str, Any]) -> None:
@@ -191,7 +218,7 @@ def check_type(role: str, config: Mapping[str, Any]) -> None:
 
 
 def _check_instance_type(name: str) -> None:
-    if name not in releases.INSTANCE_TYPES:
+    if name not in instance_types.INSTANCE_TYPES:
         raise validation_error(f"Instance type '{name}' is not supported.")
 
 

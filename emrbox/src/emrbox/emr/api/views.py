@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr import ids, releases, storage
+from emrbox.emr import ids, instance_types, releases, storage
 from emrbox.emr.api import collection_type
 from emrbox.emr.life import states
 from emrbox.emr.life.model import ON_DEMAND, SPOT
@@ -203,6 +203,11 @@ def instance_document(group: Group, instance: Instance) -> Document:
     )
 
 
+def application(name: str, version: str | None) -> Document:
+    """Show an application; its version is left out where it is not known."""
+    return present({"Name": name, "Version": version})
+
+
 def tag_documents(tags: dict[str, str]) -> list[Document]:
     """Tags as a list of Key and Value."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
@@ -247,11 +252,13 @@ def _log_uri(cluster: Cluster) -> str | None:
 
 
 def _applications(cluster: Cluster) -> list[Document]:
-    known = releases.RELEASES[cluster.release_label].applications
+    # Nodes have the same software whatever the label is; a cluster without nodes has what the label has.
+    label = cluster.release_label if cluster.is_hollow else releases.SOFTWARE
+    known = releases.RELEASES[label].applications
     asked = {a.get("Name", "").lower() for a in cluster.request.get("Applications", [])} | {
         HADOOP_ALWAYS.lower()
     }
-    return [{"Name": name, "Version": version} for name, version in known.items() if name.lower() in asked]
+    return [application(*pair) for pair in known.items() if pair[0].lower() in asked]
 
 
 def _normalized_hours(cluster: Cluster, now: datetime) -> int:
@@ -262,6 +269,6 @@ def _normalized_hours(cluster: Cluster, now: datetime) -> int:
     for instance in cluster.instances:
         if instance.status.ready is not None:
             seconds = ((instance.status.ended or now) - instance.status.ready).total_seconds()
-            units = releases.INSTANCE_TYPES[instance.type.name].units_per_hour
+            units = instance_types.INSTANCE_TYPES[instance.type.name].units_per_hour
             total += units * max(1, math.ceil(seconds / 3600))
     return total

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr import releases
+from emrbox.emr import instance_types
 from emrbox.emr.life.model import SPOT
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Key = Callable[["TypeConfig", float], Any]
 
 def _price(one: TypeConfig, _room: float) -> float:
     """EC2's lowest-price strategy goes by the price of a unit."""
-    return releases.INSTANCE_TYPES[one.name].usd_per_hour / one.weight
+    return instance_types.INSTANCE_TYPES[one.name].usd_per_hour / one.weight
 
 
 def _priority(one: TypeConfig, _room: float) -> float:

@@ -345,6 +345,7 @@ class Cluster:
     role_name: str  # the instance profile's role
     log_uri: str | None
     account_id: str = ACCOUNT_ID
+    is_hollow: bool = False  # it has no nodes
     idle_timeout_seconds: int | None = None
     managed_scaling: dict[str, Any] | None = None  # ManagedScalingPolicy
     unhealthy_node_replacement: bool | None = None

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from emrbox.aws.errors import invalid_request, validation_error
-from emrbox.config import ACCOUNT_ID
+from emrbox.config import ACCOUNT_ID, REGION
 from emrbox.emr.life import endings
 from emrbox.emr.life.drivers import Driver
 from emrbox.emr.life.model import Cluster, Watcher
@@ -98,11 +98,16 @@ class Store(Clusters):
         self._clusters: dict[str, Cluster] = {}
         self._drivers: dict[str, Driver] = {}
         self._account_id: str | None = None
+        self._region = REGION
 
-    def for_account(self, account_id: str) -> Store:
-        """Return the same store, as callers of this account see it; what they launch is the account's."""
+    def for_account(self, account_id: str, region: str = REGION) -> Store:
+        """Return the same store, as callers of this account see it; what they launch is the account's.
+
+        All clusters are in one region: in the others there is none to see.
+        """
         view = copy.copy(self)
         view._account_id = account_id  # noqa: SLF001  # its own
+        view._region = region  # noqa: SLF001  # its own
         if account_id != ACCOUNT_ID:
             view.role_of_profile = partial(self.role_of_profile, account_id=account_id)
         return view
@@ -118,7 +123,7 @@ class Store(Clusters):
             for group in cluster.groups:
                 if group.auto_scaling:
                     cluster.announce(group.auto_scaling, None, self.now(cluster))
-        if self._hollow is not None and cluster.clock is self._hollow.clock:
+        if self._hollow is not None and cluster.is_hollow:
             driver: Driver = self._hollow.driver_of(cluster)
         else:
             driver = self._driver_of(cluster)
@@ -156,11 +161,13 @@ class Store(Clusters):
         is_young = cluster.status.created > self.now(cluster) - FORGET_AFTER
         return is_young or cluster.status.state not in CLUSTER_ENDED
 
-    def clock_for(self, tags: dict[str, str]) -> Clock:
-        """Return the clock of a cluster that is launched with these tags."""
-        if self._hollow is not None and self._hollow.takes(tags, self._account_id):
-            return self._hollow.clock
-        return self.clock
+    def is_hollow(self, tags: dict[str, str]) -> bool:
+        """Whether a cluster that is launched with these tags has no machines."""
+        return self._hollow is not None and self._hollow.takes(tags, self._account_id)
+
+    def clock_of(self, *, is_hollow: bool) -> Clock:
+        """Return the clock of a new cluster."""
+        return self._hollow.clock if self._hollow is not None and is_hollow else self.clock
 
     def now(self, cluster: Cluster) -> datetime:
         """Return the time as a cluster sees it."""
@@ -174,7 +181,7 @@ class Store(Clusters):
         return cluster if is_shown else None
 
     def _shows(self, cluster: Cluster) -> bool:
-        return self._account_id is None or cluster.account_id == self._account_id
+        return self._region == REGION and self._account_id in {None, cluster.account_id}
 
     def engine(self, cluster: Cluster) -> Engine:
         """Return the engine of a cluster."""

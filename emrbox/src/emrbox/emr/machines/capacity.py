@@ -17,7 +17,7 @@ from emrbox.aws.auth import PARTITION, role_caller
 from emrbox.aws.images import expect_release
 from emrbox.aws.policies import trusts_service
 from emrbox.config import ACCOUNT_ID, REGION, image_id
-from emrbox.emr import ids, releases, storage
+from emrbox.emr import ids, instance_types, releases, storage
 from emrbox.emr.life import endings
 from emrbox.emr.life.layer import NoCapacityError, StartFailureError
 from emrbox.emr.life.model import SPOT, Cluster, Ending, Group, Instance, Place, Status
@@ -216,10 +216,10 @@ class Capacity:
         tags = _tag_list(self._cluster.tags)
         token = uuid.uuid4().hex
         self._tokens.add(token)
-        expect_release(token, self._cluster.release_label)
+        expect_release(token, releases.SOFTWARE)
         request: dict[str, Any] = {
             "ClientToken": token,
-            "ImageId": ami or image_id(self._cluster.release_label),
+            "ImageId": ami or image_id(releases.SOFTWARE),
             "InstanceType": wanted.name,
             "MinCount": purchase.count,
             "MaxCount": purchase.count,
@@ -239,7 +239,7 @@ class Capacity:
         if zone and not subnet:
             request["Placement"] = {"AvailabilityZone": zone}
         if purchase.market == SPOT:
-            bid = releases.bid(wanted.name, wanted.bid_price, wanted.bid_percent)
+            bid = instance_types.bid(wanted.name, wanted.bid_price, wanted.bid_percent)
             options = {} if bid is None else {"MaxPrice": bid}
             request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
         return request
