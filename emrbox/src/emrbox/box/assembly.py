@@ -26,6 +26,7 @@ from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.events import EventFaults
 from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.faults.lag import LaggingView
+from emrbox.faults.quotas import Quotas
 from emrbox.faults.real_machines import RealMachines
 from emrbox.front.control import Control
 from emrbox.front.own_api import OwnApi
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.config import BoxConfig
+    from emrbox.emr.life.layer import NodeLayer
     from emrbox.emr.life.model import Cluster, HasStatus, Watcher
     from emrbox.emr.life.states import State
     from emrbox.emr.machines.node_access import Machines
@@ -53,8 +55,9 @@ def create_box(config: BoxConfig) -> Server:
     faults = FaultBook()
     bus = EventBus(functions.send, EventFaults(faults).delays_of)
     bus.install()
-    hollow = create_hollow(faults)
-    emr = create_emr(config, registry, hollow, faults, bus)
+    quotas = Quotas(faults)
+    hollow = create_hollow(faults, quotas)
+    emr = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
     own = OwnApi()
     Control(hollow, faults, Accounts([instances, emr])).add_to(own)
     page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
@@ -62,14 +65,24 @@ def create_box(config: BoxConfig) -> Server:
     return create_server(config, emr, own, [page.nodes.site], CallFaults(faults))
 
 
-def create_hollow(faults: FaultBook) -> Hollow:
+def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:
     """Return the hollow clusters of a box."""
     clock = MovableClock()
-    return Hollow(Delays(), lambda layer, cluster: FaultyNodes(layer, cluster, faults, clock.now), clock)
+
+    def wrap(layer: NodeLayer, cluster: Cluster) -> FaultyNodes:
+        return FaultyNodes(layer, cluster, faults, clock.now, quotas=quotas)
+
+    return Hollow(Delays(), wrap, clock)
 
 
 def create_emr(
-    config: BoxConfig, machines: Machines, hollow: Hollow, faults: FaultBook, bus: EventBus
+    config: BoxConfig,
+    machines: Machines,
+    hollow: Hollow,
+    faults: FaultBook,
+    *,
+    quotas: Quotas,
+    bus: EventBus,
 ) -> EmrService:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway.
 
@@ -87,7 +100,7 @@ def create_emr(
             return float(fault.parameters["seconds"]) if fault else 0.0
 
         nodes = RealNodes(cluster, machines, f"http://{config.gateway}", clock, logs_late)
-        layer = FaultyNodes(nodes, cluster, faults, clock.now, real.delay_sshd)
+        layer = FaultyNodes(nodes, cluster, faults, clock.now, on_boot=real.delay_sshd, quotas=quotas)
         engine = Engine(cluster, layer, ThreadJobs(cluster), hollow.delays.pick)
         return ThreadDriver(cluster, engine, clock)
 
@@ -104,4 +117,5 @@ def create_emr(
 
     store = Store(clock, driver_of, role_of_profile, hollow, watch)
     watchers.append(ClusterFaults(faults, store.all, bus.publish, hollow=hollow, real=real).watch)
-    return EmrService(store, LaggingView(faults))
+    quotas.clusters = store.all
+    return EmrService(store, LaggingView(faults), quotas)

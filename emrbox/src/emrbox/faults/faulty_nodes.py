@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emrbox.emr.life.layer import Checkpoint, NodeLayer
     from emrbox.emr.life.model import Cluster, Group, Instance, Purchase, TypeConfig
     from emrbox.faults.book import Fault, FaultBook
+    from emrbox.faults.quotas import Quotas
 
 
 class FaultyNodes(WrappedLayer):
@@ -34,7 +35,9 @@ class FaultyNodes(WrappedLayer):
         cluster: Cluster,
         book: FaultBook,
         now: Callable[[], datetime],
+        *,
         on_boot: Callable[[Fault, Iterable[Instance]], None] | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         super().__init__(inner)
         self._cluster = cluster
@@ -42,10 +45,12 @@ class FaultyNodes(WrappedLayer):
         self._book = book
         self._now = now
         self._on_boot = on_boot
+        self._quotas = quotas
         self._stuck_end: StuckEnd | None = None
 
     def launch(self, group: Group, purchase: Purchase) -> list[Instance]:
-        """Launch what EC2 has; a group gets all that it asks for or nothing."""
+        """Launch what EC2 has and the account may have; a group gets all that it asks for or nothing."""
+        purchase = replace(purchase, count=self._within_quota(group, purchase))
         pool = Pool(purchase.type.name, purchase.market, self._cluster.availability_zone)
         faults = self._limits(group.role, pool)
         count = purchase.count
@@ -61,6 +66,17 @@ class FaultyNodes(WrappedLayer):
         for fault in faults:
             fault.state.take(pool, len(launched))
         return launched
+
+    def _within_quota(self, group: Group, purchase: Purchase) -> int:
+        """Return how many instances the quota leaves. What it does not leave is missing to a fleet."""
+        if self._quotas is None:
+            return purchase.count
+        left = int(self._quotas.instances_left(self._cluster, purchase))
+        if left < purchase.count and group.fleet is None:
+            raise StartFailureError(endings.over_quota())
+        if left == 0 < purchase.count:
+            raise NoCapacityError(endings.over_quota())
+        return left
 
     def room(self, role: str, asked: TypeConfig, market: str, zone: str | None) -> float:
         """Return the least that a fault leaves of such instances."""

@@ -22,6 +22,7 @@ from emrbox.emr.life.store import Clusters, Store
 
 if TYPE_CHECKING:
     from emrbox.aws.auth import Caller
+    from emrbox.aws.errors import AwsError
     from emrbox.emr.life.model import Cluster
 
 Document = dict[str, Any]
@@ -99,12 +100,22 @@ class PresentView:
         """Do nothing: the past is not shown."""
 
 
+class LaunchQuotas(Protocol):
+    """The quotas of accounts."""
+
+    def refusal_of_launch(self, account_id: str, name: str) -> AwsError | None:
+        """Return why an account may not launch one more cluster, with this name; None if it may."""
+
+
 class EmrService:
     """The operations of EMR; each caller sees the clusters of its own account."""
 
-    def __init__(self, store: Store, view: ReadView | None = None) -> None:
+    def __init__(
+        self, store: Store, view: ReadView | None = None, quotas: LaunchQuotas | None = None
+    ) -> None:
         self._store = store
         self._view = view or PresentView()
+        self._quotas = quotas
 
     @property
     def store(self) -> Store:
@@ -122,13 +133,20 @@ class EmrService:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:
             raise not_available(operation)
-        if operation == "RunJobFlow" and caller.region != REGION:
-            raise validation_error(f"Clusters are not available in this region: emrbox has them in {REGION}.")
+        if operation == "RunJobFlow":
+            self._check_launch(request, caller)
         self._view.writing(store, named)
         answer = write(store, request)
         if operation == "RunJobFlow":
             self._view.launched(store, answer["JobFlowId"])
         return answer
+
+    def _check_launch(self, request: Document, caller: Caller) -> None:
+        if caller.region != REGION:
+            raise validation_error(f"Clusters are not available in this region: emrbox has them in {REGION}.")
+        refusal = self._quotas and self._quotas.refusal_of_launch(caller.account_id, request["Name"])
+        if refusal:
+            raise refusal
 
     def clusters_named(self, body: bytes) -> list[str]:
         """Return ids and names of the clusters that a request's body mentions."""

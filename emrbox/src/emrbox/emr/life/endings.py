@@ -118,6 +118,11 @@ def by_ec2_refusal(code: str, message: str) -> Ending:
     return Ending(reason, with_errors=True)
 
 
+def over_quota() -> Ending:
+    """Return the end of a cluster whose instances are more than EC2's quota of the account allows."""
+    return Ending(Reason(*_OVER_QUOTA), with_errors=True)
+
+
 def by_fault(reason: str, message: str, detail: str, *, with_errors: bool = True) -> Ending:
     """Return the end that a fault asks for; `detail` is a code of ErrorDetails. An empty text: none.
 

@@ -34,6 +34,18 @@ START_KINDS = (
         source="docs/aws_facts.md 2.3, 2.4: bids; without this fault every bid is enough",
     ),
     Kind(
+        "quota",
+        Where.START,
+        "limits what the clusters of an account may be together; launches and resizes above it fail",
+        {
+            "clusters": Parameter(None, "clusters that have not begun to end (AWS's default: 500)"),
+            "vcpus_on_demand": Parameter(None, "vCPUs of on-demand instances (EC2's default: 5)"),
+            "vcpus_spot": Parameter(None, "vCPUs of spot instances (EC2's default: 5)"),
+        },
+        source="docs/aws_facts.md 1.1: `Request exceeds the EC2 service quota for that type.`; EC2 User "
+        "Guide, On-Demand Instance quotas: of the standard families, to which all types here belong",
+    ),
+    Kind(
         "bootstrap-fails",
         Where.START,
         "a bootstrap action fails on one node, or several",
