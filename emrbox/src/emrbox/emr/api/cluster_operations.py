@@ -224,6 +224,17 @@ def get_auto_termination_policy(clusters: Clusters, request: Document) -> Docume
     return {} if seconds is None else {"AutoTerminationPolicy": {"IdleTimeout": seconds}}
 
 
+def get_cluster_session_credentials(clusters: Clusters, request: Document) -> Document:
+    """Refuse: they are for clusters with fine-grained access control (model), which none here has.
+
+    The words are a guess.
+    """
+    cluster = clusters.cluster(request["ClusterId"])
+    if cluster.status.state not in states.CLUSTER_READY:
+        raise invalid_request(f"Cluster '{cluster.id}' is in the {cluster.status.state} state.")
+    raise invalid_request(f"Cluster '{cluster.id}' has no security configuration that enables runtime roles.")
+
+
 def remove_auto_termination_policy(store: Store, request: Document) -> Document:
     """Forget the policy."""
     cluster = store.cluster(request["ClusterId"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from emrbox.aws.errors import AwsError, invalid_request, validation_error
+from emrbox.aws.errors import AwsError, invalid_request
 
 
 class Extent(StrEnum):
@@ -63,7 +63,9 @@ COVERAGE: dict[str, Coverage] = {
     "DeleteStudio": _not("EMR Studio"),
     "DeleteStudioSessionMapping": _not("EMR Studio"),
     "DescribeCluster": _real("Every member that a cluster of instance groups or fleets has", "1.1, 2.1"),
-    "DescribeJobFlows": _not("the API of before 2015"),
+    "DescribeJobFlows": _real(
+        "By id, state and creation time; 512 at most, of the last two months", "1.1, model"
+    ),
     "DescribeNotebookExecution": _not("notebook executions"),
     "DescribePersistentAppUI": _not("application UIs off the cluster"),
     "DescribeReleaseLabel": _real(
@@ -74,7 +76,9 @@ COVERAGE: dict[str, Coverage] = {
     "DescribeStudio": _not("EMR Studio"),
     "GetAutoTerminationPolicy": _real("The policy, or an empty answer", "1.6"),
     "GetBlockPublicAccessConfiguration": _not("block public access"),
-    "GetClusterSessionCredentials": _not("cluster session credentials"),
+    "GetClusterSessionCredentials": _partly(
+        "Refused, as for every cluster without fine-grained access control", "model"
+    ),
     "GetManagedScalingPolicy": _real("The policy, or an empty answer", "2.5"),
     "GetOnClusterAppUIPresignedURL": _not("presigned application UIs"),
     "GetPersistentAppUIPresignedURL": _not("application UIs off the cluster"),
@@ -148,16 +152,14 @@ COVERAGE: dict[str, Coverage] = {
     "UpdateStudio": _not("EMR Studio"),
     "UpdateStudioSessionMapping": _not("EMR Studio"),
 }
-# Operations of the older generation, which refuse with ValidationException (docs/aws_facts.md 1.7).
-JOB_FLOW_STYLE = frozenset({"DescribeJobFlows"})
 
 
 def not_available(operation: str) -> AwsError:
     """Return the refusal of an operation that emrbox does not have: a 400 that no client retries.
 
-    The wording is emrbox's own; the codes are the operations' own for a request that cannot be served
-    (InvalidRequestException in the model; ValidationException for the older ones, docs/aws_facts.md 1.7).
+    The wording is emrbox's own; the code is the operations' own for a request that cannot be served (model).
     """
     what = COVERAGE[operation].behaviour
-    text = f"The operation {operation} is not available in this region: emrbox has no {what}."
-    return validation_error(text) if operation in JOB_FLOW_STYLE else invalid_request(text)
+    return invalid_request(
+        f"The operation {operation} is not available in this region: emrbox has no {what}."
+    )

@@ -14,6 +14,7 @@ from emrbox.emr.api import catalog_operations as catalog
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
+from emrbox.emr.api import job_flows
 from emrbox.emr.api import scaling_operations as scaling
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
@@ -38,8 +39,10 @@ CATALOG: dict[str, Catalog] = {
 }
 READS: dict[str, Read] = {
     "DescribeCluster": clusters.describe_cluster,
+    "DescribeJobFlows": job_flows.describe_job_flows,
     "DescribeStep": steps.describe_step,
     "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
+    "GetClusterSessionCredentials": clusters.get_cluster_session_credentials,
     "GetManagedScalingPolicy": scaling.get_managed_scaling_policy,
     "ListBootstrapActions": clusters.list_bootstrap_actions,
     "ListClusters": clusters.list_clusters,
