@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emrbox.emr import releases
+from emrbox.emr import instance_types
 from emrbox.emr.life.load import Load
 from emrbox.emr.life.states import STEP_STARTED, InstanceState
 
@@ -53,4 +53,4 @@ def _idle(workers: list[Instance], containers: int) -> frozenset[str]:
 
 
 def _vcpu(instance: Instance) -> int:
-    return releases.INSTANCE_TYPES[instance.type.name].vcpu
+    return instance_types.INSTANCE_TYPES[instance.type.name].vcpu

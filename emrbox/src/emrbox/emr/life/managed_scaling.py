@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from emrbox.emr import releases
+from emrbox.emr import instance_types
 from emrbox.emr.life.model import MARKETS, MAXIMUM_INSTANCES_IN_GROUP, ON_DEMAND
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class Limits:
 
     def cost(self, group: Group) -> int:
         """Return how many units of the limits one unit of a group's or fleet's target is."""
-        return releases.INSTANCE_TYPES[group.type.name].vcpu if self.unit_type == VCPU else 1
+        return instance_types.INSTANCE_TYPES[group.type.name].vcpu if self.unit_type == VCPU else 1
 
     def size_of(self, one: TypeConfig) -> int:
         """Return how many units of the limits an instance of this type is."""
-        return releases.INSTANCE_TYPES[one.name].vcpu if self.unit_type == VCPU else one.weight
+        return instance_types.INSTANCE_TYPES[one.name].vcpu if self.unit_type == VCPU else one.weight
 
 
 @dataclass(frozen=True)
