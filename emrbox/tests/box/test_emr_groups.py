@@ -146,3 +146,27 @@ def test_managed_scaling_doubles_the_core_nodes_under_load_and_halves_them_after
     account.emr.cancel_steps(ClusterId=cluster, StepIds=step_ids)
     settled(account, cluster, "CORE", 1)
     account.emr.remove_managed_scaling_policy(ClusterId=cluster)
+
+
+def test_groups_are_reconfigured_and_their_daemons_read_the_new_files(account: Account, cluster: str) -> None:
+    """After the test of sizes: one core node is left."""
+    memory = {"yarn.nodemanager.resource.memory-mb": "2048"}
+    for role in ("CORE", "MASTER"):  # the master restarts the NameNode and the ResourceManager
+        change = {
+            "InstanceGroupId": group(account, cluster, role)["Id"],
+            "Configurations": [
+                {"Classification": "yarn-site", "Properties": memory},
+                {"Classification": "core-site", "Properties": {"emrbox.tried": role.lower()}},
+            ],
+        }
+        account.emr.modify_instance_groups(ClusterId=cluster, InstanceGroups=[change])
+        assert group(account, cluster, role)["Status"]["State"] == "RECONFIGURING"
+        settled(account, cluster, role, 1)
+        assert group(account, cluster, role)["LastSuccessfullyAppliedConfigurationsVersion"] == 1
+    masters = account.emr.list_instances(ClusterId=cluster, InstanceGroupTypes=["MASTER"])["Instances"]
+    url = f"http://{masters[0]['PrivateIpAddress']}:8088/ws/v1/cluster/nodes"
+    with urllib.request.urlopen(url, timeout=HANG_SECONDS) as answer:
+        nodes = json.load(answer)["nodes"]["node"]
+    assert [node["availMemoryMB"] for node in nodes if node["state"] == "RUNNING"] == [2048]
+    assert run(account, cluster, "hdfs getconf -confKey emrbox.tried") == "master\n"
+    assert run(account, cluster, "hdfs dfs -cat '/tmp/[1-4]' | wc -c") == f"{4 * 2**20}\n"

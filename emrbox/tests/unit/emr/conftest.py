@@ -70,12 +70,14 @@ class ScriptedMachines:
     ended: list[str] = field(default_factory=list)
     protected: bool | None = None
     is_shut_down: bool = False
+    configured: list[Any] = field(default_factory=list)
+    refused_configurations: list[Exception] = field(default_factory=list)  # one for each try
     tags: list[Any] = field(default_factory=list)
     held: list[Job[Any]] = field(default_factory=list)
     pace: Pace = PACE
 
     def start_job(self, job: Job[Any]) -> None:
-        if not self.is_open and job.name.startswith(("boot", "late boot", "decommission")):
+        if not self.is_open and job.name.startswith(("boot", "late boot", "decommission", "reconfigure")):
             self.held.append(job)
         else:
             job.run()
@@ -119,6 +121,11 @@ class ScriptedMachines:
         failing = [i for i in instances if self.unfit > 0]
         self.unfit -= len(failing)
         return failing
+
+    def reconfigure(self, group: Any) -> None:
+        self.configured.append([i.type.configurations for i in group.present])
+        if self.refused_configurations:
+            raise self.refused_configurations.pop()
 
     def order_to_leave(self, group: Any) -> list[Instance]:
         return newest_first(group)

@@ -197,7 +197,6 @@ def test_terminating_while_a_group_grows_leaves_nothing_behind(emr: Any, cluster
         ("CORE", {"InstanceCount": 0}, "fewer than the HDFS replication factor 1"),
         ("CORE", {"InstanceCount": 2001}, "Invalid instance count"),
         ("CORE", {"EC2InstanceIdsToTerminate": ["i-master0"]}, "is not part of instance group"),
-        ("CORE", {"Configurations": []}, "not available"),
     ],
 )
 def test_what_emr_refuses(emr: Any, cluster_id: str, role: str, change: dict[str, Any], message: str) -> None:

@@ -10,6 +10,7 @@ from emrbox.emr.api import collection_type, scaling_validation, validation
 from emrbox.emr.api.launch_request import new_group
 from emrbox.emr.life import decisions, states
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
+from emrbox.emr.life.reconfiguring import configure, merged
 from emrbox.emr.life.resizing import want
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def add_instance_groups(store: Store, request: Document) -> Document:
 
 
 def modify_instance_groups(store: Store, request: Document) -> Document:
-    """Resize groups, or end named instances of theirs. All is checked before any of it is done."""
+    """Resize groups, end named instances of theirs, or change their configurations.
+
+    All is checked before any of it is done.
+    """
     changes = request.get("InstanceGroups", [])
     wanted = [change["InstanceGroupId"] for change in changes]
     cluster = _cluster_of(store, request.get("ClusterId"), wanted)
@@ -71,6 +75,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
         for group, change in zip(groups, changes, strict=True):
             count = _count_after(group, change)
             _apply(group, change)
+            _reconfigure(group, change)
             want(cluster, group, {group.market: count}, store.now(cluster))
         cluster.wake()
     return {}
@@ -97,11 +102,10 @@ def group_of(cluster: Cluster, group_id: str) -> Group:
 
 
 def _check(cluster: Cluster, group: Group, change: Document) -> None:
-    if "Configurations" in change or "ReconfigurationType" in change:
-        raise validation_error("Reconfiguring instance groups is not available in this region.")
-    if group.role == "MASTER":
-        raise validation_error("The MASTER instance group cannot be resized.")
+    validation.check_configurations(change.get("Configurations", []))
     named = _named(change)
+    if group.role == "MASTER" and (named or "InstanceCount" in change):
+        raise validation_error("The MASTER instance group cannot be resized.")
     known = {instance.ec2_id for instance in group.present}
     for ec2_id in named:
         if ec2_id not in known:
@@ -134,3 +138,14 @@ def _apply(group: Group, change: Document) -> None:
     group.decommission_seconds = policy.get("DecommissionTimeout", group.decommission_seconds)
     if policy:
         group.shrink_policy = policy
+
+
+def _reconfigure(group: Group, change: Document) -> None:
+    """Let a group's configurations be others. That they replace those before unless it says so is a guess."""
+    if "Configurations" not in change:
+        return
+    record, old, new = group.reconfiguration, group.type.configurations, change["Configurations"]
+    if record.applied is None:
+        record.applied = old
+    record.version += 1
+    configure(group, merged(old, new) if change.get("ReconfigurationType") == "MERGE" else new)

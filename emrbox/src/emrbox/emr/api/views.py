@@ -131,6 +131,9 @@ def group_document(group: Group) -> Document:
             "RunningInstanceCount": group.running_count,
             "Status": status_document(group.status),
             "Configurations": group.type.configurations,
+            "ConfigurationsVersion": group.reconfiguration.version,
+            "LastSuccessfullyAppliedConfigurations": _applied(group),
+            "LastSuccessfullyAppliedConfigurationsVersion": group.reconfiguration.applied_version,
             "EbsBlockDevices": storage.block_devices(group.type.name, group.type.ebs),
             "EbsOptimized": group.type.ebs.get("EbsOptimized"),
             "ShrinkPolicy": group.shrink_policy,
@@ -144,6 +147,11 @@ def auto_scaling_document(scaling: AutoScaling) -> Document:
     """AutoScalingPolicyDescription: the policy with its status."""
     status = {"State": str(scaling.status.state), "StateChangeReason": _reason(scaling.status.reason)}
     return {"Status": status, **scaling.policy}
+
+
+def _applied(group: Group) -> list[Document]:
+    applied = group.reconfiguration.applied
+    return group.type.configurations if applied is None else applied
 
 
 def fleet_document(group: Group) -> Document:

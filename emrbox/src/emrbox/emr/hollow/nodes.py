@@ -105,6 +105,9 @@ class HollowNodes:
         check()
         return []
 
+    def reconfigure(self, group: Group) -> None:
+        """There are no files: the records have the configurations."""
+
     def order_to_leave(self, group: Group) -> list[Instance]:
         """Let the newest leave first."""
         return newest_first(group)

@@ -10,6 +10,7 @@ from emrbox.emr.life.checks import Checks
 from emrbox.emr.life.context import Context
 from emrbox.emr.life.model import Reason
 from emrbox.emr.life.procedures import run_at_once
+from emrbox.emr.life.reconfiguring import Reconfiguring
 from emrbox.emr.life.resizing import Resizing
 from emrbox.emr.life.scaling import Scaling
 from emrbox.emr.life.shutdown import Shutdown
@@ -52,6 +53,7 @@ class Engine:
         self._context = Context(cluster, layer, start_job, pick_delay, cluster.status.created)
         leaving: set[str] = set()
         self.resizing = Resizing(self._context, leaving)
+        self._reconfiguring = Reconfiguring(self._context, self.resizing.busy)
         self._scaling = Scaling(self._context, self.resizing.busy)
         self.stepping = Stepping(self._context)
         self._checks = Checks(self._context, leaving)
@@ -115,6 +117,7 @@ class Engine:
             self.stepping.start_due()
             self._scaling.run()
             self.resizing.start_due()
+            self._reconfiguring.start_due()
             self._settle()
         if cluster.status.state is ClusterState.TERMINATING and not self._is_ending:
             self._is_ending = True

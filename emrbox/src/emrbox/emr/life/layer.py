@@ -111,6 +111,9 @@ class NodeLayer(Protocol):
         Returns those that failed a bootstrap action and so did not. Raises StartFailureError.
         """
 
+    def reconfigure(self, group: Group) -> None:
+        """Let the group's nodes have the configurations of their type; restart what reads them."""
+
     def order_to_leave(self, group: Group) -> list[Instance]:
         """Return the group's present instances, the best one to end first."""
 

@@ -239,6 +239,16 @@ class AutoScaling:
 
 
 @dataclass
+class Reconfiguration:
+    """Changes of a group's configurations, counted: which was asked for, tried and applied last."""
+
+    version: int = 0
+    tried: int = 0
+    applied_version: int = 0
+    applied: list[dict[str, Any]] | None = None  # None: none has changed since the launch
+
+
+@dataclass
 class Group:
     """Instances of one role that are resized together: an instance group, or an instance fleet.
 
@@ -261,6 +271,7 @@ class Group:
     decommission_seconds: int = 3600  # docs/aws_facts.md 2.5
     shrink_policy: dict[str, Any] = field(default_factory=dict)
     auto_scaling: AutoScaling | None = None
+    reconfiguration: Reconfiguration = field(default_factory=Reconfiguration)
 
     @property
     def market(self) -> str:

@@ -48,6 +48,9 @@ class WrappedLayer:
     def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
         return self.inner.join(group, instances, check)
 
+    def reconfigure(self, group: Group) -> None:
+        self.inner.reconfigure(group)
+
     def order_to_leave(self, group: Group) -> list[Instance]:
         return self.inner.order_to_leave(group)
 

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.default_configurations import (
@@ -26,6 +26,7 @@ from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.states import ReasonCode
 from emrbox.emr.machines.log_pusher import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
+from emrbox.emr.machines.processes import kill_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
+STOP_SECONDS = 20.0
 HTTP_TIMEOUT_SECONDS = 10.0
 MOST_ANSWER_BYTES = 16_000_000  # a step may answer in a daemon's place
 PLAIN_MODE = "755"
@@ -51,6 +53,7 @@ class Daemon:
     log_folder: str
 
 
+Started = tuple["Member", Daemon, "subprocess.Popen[bytes]"]
 NAMENODE = Daemon(
     "namenode",
     ("sh", "-c", "hdfs namenode -format -nonInteractive && exec hdfs namenode"),
@@ -82,12 +85,27 @@ def daemons_of(member: Member) -> list[Daemon]:
     return found
 
 
+# The namespace is there when the NameNode starts again.
+_AGAIN = {NAMENODE: replace(NAMENODE, argv=("hdfs", "namenode"))}
+_HDFS, _YARN = (NAMENODE, DATANODE), (RESOURCE_MANAGER, NODE_MANAGER)
+# Which daemons read a configuration file.
+READERS = {
+    "core-site.xml": (*_HDFS, *_YARN),
+    "hadoop-env.sh": (*_HDFS, *_YARN),
+    "log4j.properties": (*_HDFS, *_YARN),
+    "hdfs-site.xml": _HDFS,
+    "yarn-site.xml": _YARN,
+    "yarn-env.sh": _YARN,
+    "capacity-scheduler.xml": (RESOURCE_MANAGER,),
+}
+
+
 class Daemons:
     """The daemons of one cluster."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
-        self._processes: list[tuple[Member, Daemon, subprocess.Popen[bytes]]] = []
+        self._processes: list[Started] = []
         self._master_member = next(member for member in members if member.is_master)
         self._master = self._master_member.instance.private_ip
         self._excluded: set[str] = set()
@@ -120,6 +138,13 @@ class Daemons:
         names = {member.instance.private_dns for member in members}
         self._include(names)
         started = [(m, daemon, _start(m, daemon)) for m in members for daemon in daemons_of(m)]
+        self._processes += started
+        self._wait_joined(members, started, check)
+        self._members = [*self._members, *members]
+
+    def _wait_joined(self, members: Sequence[Member], started: Sequence[Started], check: Checkpoint) -> None:
+        """Return when YARN and HDFS have all of these nodes."""
+        names = {m.instance.private_dns for m in members if m.works}
         stores = {m.instance.private_dns for m in members if m.stores_data}
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while not (names <= self._node_names("RUNNING") and stores <= set(self._datanodes())):
@@ -128,7 +153,19 @@ class Daemons:
             if time.monotonic() > deadline:
                 raise _failure(members[0], "the daemons were not ready in time")
             time.sleep(LOOK_SECONDS)
-        self._members = [*self._members, *members]
+
+    def restart(self, member: Member, changed: Iterable[str], present: Sequence[Member]) -> None:
+        """Restart the daemons of a node that read one of these files; return when all of `present` work."""
+        wanted = {daemon for name in changed for daemon in READERS.get(name, ())}
+        old = [one for one in self._processes if one[0].node is member.node and one[1] in wanted]
+        if not old:
+            return
+        started: list[Started] = []
+        for _, daemon, process in old:
+            _stop(process)
+            started.append((member, daemon, _start(member, _AGAIN.get(daemon, daemon))))
+        self._processes = [one for one in self._processes if one not in old] + started
+        self._wait_joined(present, started, lambda: None)
 
     def decommission(self, names: Sequence[str], seconds: float, check: Checkpoint) -> None:
         """Decommission nodes in YARN and HDFS; return when they are decommissioned or after `seconds`."""
@@ -278,10 +315,20 @@ class Daemons:
             pass
 
 
-def _check_alive(processes: Iterable[tuple[Member, Daemon, subprocess.Popen[bytes]]]) -> None:
+def _check_alive(processes: Iterable[Started]) -> None:
     for member, daemon, process in processes:
         if process.poll() is not None:
             raise _failure(member, f"{daemon.name} ended with exit code {process.returncode}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a daemon, by SIGKILL if it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        kill_tree(process)
+        process.wait()
 
 
 def _failure(member: Member, what: str) -> StartFailureError:

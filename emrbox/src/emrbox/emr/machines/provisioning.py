@@ -95,15 +95,24 @@ def write_info(cluster: Cluster, member: Member) -> None:
 def install_applications(cluster: Cluster, member: Member) -> None:
     """Make the release's software usable on one node."""
     _link_software(member)
-    master = cluster.primary.private_dns
-    cores = cluster.core_count_at_start
-    cluster_wide = cluster.request.get("Configurations", [])
-    written = configuration_files(master, cores, cluster_wide, member.instance.type.configurations)
-    for path, content in written.items():
-        member.node.files.write(path, content.encode(), mode=0o644)
+    write_configurations(cluster, member)
     if member.is_master:
         member.node.files.write(EXCLUDED_HOSTS, b"")
     _make_folders(member)
+
+
+def write_configurations(cluster: Cluster, member: Member) -> set[str]:
+    """Write a node's configuration files. Returns the names of those that were not there, or were others."""
+    master = cluster.primary.private_dns
+    cores = cluster.core_count_at_start
+    cluster_wide = cluster.request.get("Configurations", [])
+    wanted = configuration_files(master, cores, cluster_wide, member.instance.type.configurations)
+    files, changed = member.node.files, set()
+    for path, content in wanted.items():
+        if files.status(path) is None or files.read(path) != content.encode():
+            files.write(path, content.encode(), mode=0o644)
+            changed.add(path.rpartition("/")[2])
+    return changed
 
 
 def _link_software(member: Member) -> None:

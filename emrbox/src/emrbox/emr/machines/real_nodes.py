@@ -14,7 +14,12 @@ from emrbox.emr.machines.capacity import Capacity
 from emrbox.emr.machines.daemons import Daemons
 from emrbox.emr.machines.log_pusher import LogPusher
 from emrbox.emr.machines.node_access import Machines, Member, on_all
-from emrbox.emr.machines.provisioning import install_applications, write_aws_config, write_info
+from emrbox.emr.machines.provisioning import (
+    install_applications,
+    write_aws_config,
+    write_configurations,
+    write_info,
+)
 from emrbox.emr.machines.step_process import StepProcess
 
 if TYPE_CHECKING:
@@ -115,6 +120,13 @@ class RealNodes:
             self._daemons.add(fit, check)
         self._members = [*self._members, *fit]
         return [m.instance for m in members if m not in fit]
+
+    def reconfigure(self, group: Group) -> None:
+        """Write the new files and restart the daemons that read those which have changed, node by node."""
+        for member in [member for member in self._members if member.group is group]:
+            changed = write_configurations(self._cluster, member)
+            if self._daemons is not None:
+                self._daemons.restart(member, changed, self._members)
 
     def _members_of(self, group: Group, instances: Sequence[Instance]) -> list[Member]:
         return [Member(group, i, self._machines.get(i.ec2_id)) for i in instances]
