@@ -10,13 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from emrbox.emr.releases import SOFTWARE
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
 from emrbox.images.trees import lay_over
 from emrbox.paths import CHECKOUT
 
-LABELS = (SOFTWARE,)
+LABELS = ("emr-spark-8.0.0",)
 
 _FOLDER = Path(__file__).parent / "release"
 _SPARK_LOCK = CHECKOUT / "requirements" / "spark.txt"
