@@ -46,6 +46,9 @@ class RealMachines:
             backend.terminate_instances([ec2_id])
             instance.state_reason = StateReason(MESSAGES[code], code)
 
+    def make_unhealthy(self, cluster: Cluster, instances: Iterable[Instance]) -> None:
+        """Do nothing: on nodes it is the fault `disk-full` that makes YARN call them so."""
+
     def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
         """Let IMDS show spot/instance-action."""
         backend = ec2_backends[cluster.account_id][REGION]

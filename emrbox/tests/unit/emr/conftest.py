@@ -62,6 +62,7 @@ class ScriptedMachines:
     failure: Exception | None = None
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    sick: set[str] = field(default_factory=set)
     is_busy: bool = False
     yarn: Load | None = None
     no_capacity: Exception | None = None
@@ -157,6 +158,9 @@ class ScriptedMachines:
 
     def lost_instances(self) -> set[str]:
         return self.lost
+
+    def unhealthy(self) -> set[str]:
+        return self.sick
 
     def busy(self) -> bool:
         return self.is_busy

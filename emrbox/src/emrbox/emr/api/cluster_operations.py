@@ -151,10 +151,10 @@ def set_keep_alive(store: Store, request: Document) -> Document:
 
 
 def set_unhealthy_node_replacement(store: Store, request: Document) -> Document:
-    """Remember the setting; nodes do not become unhealthy by themselves here."""
+    """Let core nodes that are unhealthy for 45 minutes be replaced, or not."""
 
     def change(cluster: Cluster) -> None:
-        cluster.request["Instances"]["UnhealthyNodeReplacement"] = request["UnhealthyNodeReplacement"]
+        cluster.unhealthy_node_replacement = request["UnhealthyNodeReplacement"]
 
     return _change_live(store, request["JobFlowIds"], change)
 

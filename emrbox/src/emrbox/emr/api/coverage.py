@@ -142,7 +142,9 @@ COVERAGE: dict[str, Coverage] = {
     ),
     "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
     "SetTerminationProtection": _real("Also sets DisableApiTermination on the instances", "1.6"),
-    "SetUnhealthyNodeReplacement": _partly("The setting is kept; no node becomes unhealthy by itself", "1.2"),
+    "SetUnhealthyNodeReplacement": _real(
+        "On: core nodes that YARN has called unhealthy for 45 minutes are replaced, gracefully", "1.2"
+    ),
     "SetVisibleToAllUsers": _real("The flag is kept and has no effect, as in EMR", "2.1"),
     "StartNotebookExecution": _not("notebook executions"),
     "StartSession": _not("Spark Connect sessions"),

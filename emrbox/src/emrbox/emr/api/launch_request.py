@@ -39,17 +39,21 @@ def new_cluster(request: dict[str, Any], role_name: str, now: datetime) -> Clust
     """Make the record of a checked RunJobFlow request. `role_name` is the instance profile's role."""
     instances = request["Instances"]
     policy = request.get("AutoTerminationPolicy")
+    groups = _groups(instances, now)
+    has_several_masters = groups[0].requested_count > 1
     return Cluster(
         id=ids.cluster_id(),
         name=request["Name"],
         release_label=request["ReleaseLabel"],
         request=request,
         status=Status(ClusterState.STARTING, now),
-        groups=_groups(instances, now),
+        groups=groups,
         bootstrap_actions=[_bootstrap_action(action) for action in request.get("BootstrapActions", [])],
         tags={tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])},
-        keep_alive=instances.get("KeepJobFlowAliveWhenNoSteps", False),
-        termination_protected=instances.get("TerminationProtected", False),
+        # "High availability" of the Management Guide: with several primary nodes both are on.
+        keep_alive=has_several_masters or instances.get("KeepJobFlowAliveWhenNoSteps", False),
+        termination_protected=has_several_masters or instances.get("TerminationProtected", False),
+        unhealthy_node_replacement=instances.get("UnhealthyNodeReplacement", True),
         visible_to_all_users=request.get("VisibleToAllUsers", True),
         step_concurrency=request.get("StepConcurrencyLevel", 1),
         service_role=request["ServiceRole"],

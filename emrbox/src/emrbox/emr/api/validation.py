@@ -9,7 +9,7 @@ from emrbox.aws.errors import validation_error
 from emrbox.emr import instance_types, releases, storage
 from emrbox.emr.api import fleet_validation, scaling_validation
 from emrbox.emr.life import states
-from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
+from emrbox.emr.life.model import HA_MASTERS, MAXIMUM_INSTANCES_IN_GROUP
 from emrbox.emr.life.states import ActionOnFailure
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ MAXIMUM_BOOTSTRAP_ACTIONS = 16
 MAXIMUM_ACTIVE_STEPS = 256
 MAXIMUM_STEP_CHARACTERS = 10_240
 MAXIMUM_TASK_GROUPS = 48
-HA_MASTERS = 3
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)
 TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
@@ -49,7 +48,7 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     for member in NOT_AVAILABLE:
         if request.get(member):
             raise validation_error(f"{member} is not available in this region.")
-    check_instances(request["Instances"])
+    check_instances(request["Instances"], is_hollow=is_hollow)
     scaling_validation.check_launch(request)
     check_types_of_release(request["ReleaseLabel"], _type_names(request["Instances"]))
     if request.get("CustomAmiId") and any("CustomAmiId" in one for one in _types(request["Instances"])):
@@ -118,7 +117,7 @@ def check_types_of_release(label: str, names: Iterable[str]) -> None:
             raise validation_error(f"Instance type '{name}' is not supported.")
 
 
-def check_instances(instances: Mapping[str, Any]) -> None:
+def check_instances(instances: Mapping[str, Any], *, is_hollow: bool) -> None:
     """Check for exactly one of groups, fleets and the simple form, whole in itself."""
     simple = any(m in instances for m in ("MasterInstanceType", "SlaveInstanceType", "InstanceCount"))
     forms = [simple, "InstanceGroups" in instances, "InstanceFleets" in instances]
@@ -134,7 +133,7 @@ def check_instances(instances: Mapping[str, Any]) -> None:
     if simple:
         _check_simple(instances)
     elif "InstanceGroups" in instances:
-        _check_groups(instances["InstanceGroups"])
+        _check_groups(instances["InstanceGroups"], is_hollow=is_hollow)
     else:
         fleet_validation.check_fleets(instances["InstanceFleets"])
 
@@ -163,7 +162,7 @@ def _check_simple(instances: Mapping[str, Any]) -> None:
         _check_instance_type(name)
 
 
-def _check_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+def _check_groups(groups: Sequence[Mapping[str, Any]], *, is_hollow: bool) -> None:
     roles = [group["InstanceRole"] for group in groups]
     if roles.count("MASTER") != 1:
         raise validation_error("There must be exactly one MASTER instance group.")
@@ -174,7 +173,20 @@ def _check_groups(groups: Sequence[Mapping[str, Any]]) -> None:
     if roles.count("TASK") > MAXIMUM_TASK_GROUPS:
         raise validation_error(f"The maximum number of TASK instance groups is {MAXIMUM_TASK_GROUPS}.")
     for group in groups:
+        if group["InstanceRole"] == "MASTER":
+            _check_masters(group["InstanceCount"], is_hollow=is_hollow)
         _check_group(group)
+
+
+def _check_masters(count: int, *, is_hollow: bool) -> None:
+    """One, or three of high availability, whose daemons nodes here do not have."""
+    if count not in {1, HA_MASTERS}:
+        raise validation_error("Master instance group must have exactly 3 instances for HA clusters.")
+    if count == HA_MASTERS and not is_hollow:
+        raise validation_error(
+            "Clusters with three master nodes are not available in this region: nodes of emrbox run one "
+            "NameNode and one ResourceManager; clusters without nodes (tag emrbox:hollow) may have three."
+        )
 
 
 def check_added_groups(groups: Sequence[Mapping[str, Any]], roles: Sequence[str]) -> None:
@@ -195,10 +207,6 @@ def check_added_groups(groups: Sequence[Mapping[str, Any]], roles: Sequence[str]
 
 def _check_group(group: Mapping[str, Any]) -> None:
     role, count = group["InstanceRole"], group["InstanceCount"]
-    if role == "MASTER" and count == HA_MASTERS:
-        raise validation_error("Clusters with three master nodes are not available in this region.")
-    if role == "MASTER" and count != 1:
-        raise validation_error("Master instance group must have exactly 3 instances for HA clusters.")
     lowest = 0 if role == "TASK" else 1
     if not lowest <= count <= MAXIMUM_INSTANCES_IN_GROUP:
         raise validation_error(f"Invalid instance count {count} for the {role} instance group.")

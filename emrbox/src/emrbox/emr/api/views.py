@@ -31,7 +31,7 @@ HADOOP_ALWAYS = "Hadoop"
 
 def cluster_document(cluster: Cluster, now: datetime) -> Document:
     """DescribeCluster's answer."""
-    request, instances = cluster.request, cluster.request["Instances"]
+    request = cluster.request
     document: Document = {
         **_summary(cluster, now),
         "Ec2InstanceAttributes": _ec2_attributes(cluster),
@@ -41,7 +41,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "ReleaseLabel": cluster.release_label,
         "AutoTerminate": not cluster.keep_alive,
         "TerminationProtected": cluster.termination_protected,
-        "UnhealthyNodeReplacement": instances.get("UnhealthyNodeReplacement", True),
+        "UnhealthyNodeReplacement": cluster.unhealthy_node_replacement,
         "VisibleToAllUsers": cluster.visible_to_all_users,
         "Applications": _applications(cluster),
         "Tags": tag_documents(cluster.tags),

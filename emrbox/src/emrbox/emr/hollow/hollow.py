@@ -56,5 +56,9 @@ class Hollow:
         """Let instances be gone, as EC2 would."""
         self._nodes[cluster.id].lose([instance.ec2_id for instance in instances])
 
+    def make_unhealthy(self, cluster: Cluster, instances: Iterable[Instance]) -> None:
+        """Let YARN call these instances unhealthy, and no others."""
+        self._nodes[cluster.id].make_unhealthy([instance.ec2_id for instance in instances])
+
     def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
         """Do nothing: there is no metadata to read."""

@@ -48,6 +48,7 @@ class HollowNodes:
         self._clock = clock
         self._scripts = scripts
         self._lost: set[str] = set()
+        self._unhealthy: set[str] = set()
 
     def places(self) -> list[Place]:
         """Return what the request names; of its subnets, the first is in the first zone, and so on."""
@@ -82,6 +83,12 @@ class HollowNodes:
         """Let instances be gone, as EC2 would."""
         with self._cluster.lock:
             self._lost.update(ec2_ids)
+        self._cluster.wake()
+
+    def make_unhealthy(self, ec2_ids: Iterable[str]) -> None:
+        """Let YARN call these instances unhealthy, and no others."""
+        with self._cluster.lock:
+            self._unhealthy = set(ec2_ids)
         self._cluster.wake()
 
     def boot(self, check: Checkpoint) -> None:
@@ -131,6 +138,10 @@ class HollowNodes:
     def lost_instances(self) -> set[str]:
         """Return the instances that were lost."""
         return self._lost
+
+    def unhealthy(self) -> set[str]:
+        """Return the instances that a fault has made unhealthy."""
+        return set(self._unhealthy)
 
     def busy(self) -> bool:
         """Only steps make a hollow cluster busy."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from emrbox.emr.life import decisions, endings, states
+from emrbox.emr.life.health import Health
 from emrbox.emr.life.model import Reason
 from emrbox.emr.life.states import InstanceState, ReasonCode
 
@@ -30,6 +31,7 @@ class Checks:
         self._context = context
         self._leaving = leaving
         self._idleness = _Idleness(context)
+        self._health = Health(context)
         self._last_push = context.now
         self._is_pushing = False
 
@@ -37,6 +39,7 @@ class Checks:
         """Do what is due."""
         self.find_lost_instances()
         self._idleness.check()
+        self._health.check()
         self._push_logs()
 
     def find_lost_instances(self) -> None:
@@ -54,6 +57,8 @@ class Checks:
         context.move_instances(gone, InstanceState.TERMINATED, reason)
         if ending := decisions.ending_by_lost_instances(cluster):
             cluster.end(ending, context.now)
+        elif cluster.master_dns:
+            cluster.master_dns = cluster.primary.private_dns
 
     def note_activity(self) -> None:
         """Remember, at the end of a turn, whether the cluster is active."""
@@ -65,6 +70,7 @@ class Checks:
         found = [] if pace.lost_instances is None else [now + timedelta(seconds=pace.lost_instances)]
         if (due := self._idleness.due()) is not None:
             found.append(due)
+        found += self._health.moments()
         if pace.logs is not None and not self._is_pushing:
             found.append(self._last_push + timedelta(seconds=pace.logs))
         return found

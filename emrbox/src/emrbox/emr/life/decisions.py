@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.emr import default_configurations
 from emrbox.emr.life import states
-from emrbox.emr.life.model import Cluster, Ending, Group, Instance, Reason, Step
+from emrbox.emr.life.model import HA_MASTERS, Cluster, Ending, Group, Instance, Reason, Step
 from emrbox.emr.life.states import ActionOnFailure, GroupState, ReasonCode, StepState
 
 if TYPE_CHECKING:
@@ -71,9 +71,11 @@ def waiting_reason(cluster: Cluster) -> Reason:
 
 def wants_resize(group: Group) -> bool:
     """Whether a group of a ready cluster should change its size now. A suspended one waits to be resized."""
-    if group.role == "MASTER" or group.status.state is GroupState.SUSPENDED:
+    is_fixed = group.role == "MASTER" and group.requested_count != HA_MASTERS
+    if is_fixed or group.status.state is GroupState.SUSPENDED:
         return False
-    has_named = any(i.ec2_id in group.ids_to_terminate for i in group.present)
+    named = group.ids_to_terminate | group.ids_to_replace
+    has_named = any(i.ec2_id in named for i in group.present)
     is_due = group.status.state in {GroupState.PROVISIONING, GroupState.RESIZING}
     wants_more = group.is_short and not is_given_up(group)
     return is_due or has_named or wants_more or bool(surplus(group, group.present))
@@ -122,9 +124,13 @@ def newest_first(group: Group) -> list[Instance]:
 
 
 def ending_by_lost_instances(cluster: Cluster) -> Ending | None:
-    """Return the end of a cluster without its master or without any instance; None while it can go on."""
+    """Return the end of a cluster without its master or without any instance; None while it can go on.
+
+    Of three masters two are enough, and the third is replaced (Management Guide, "High availability").
+    """
     alive = [i for i in cluster.instances if i.status.state is not states.InstanceState.TERMINATED]
-    if any(instance in alive for instance in cluster.master.instances):
+    masters = sum(instance in alive for instance in cluster.master.instances)
+    if masters > cluster.master.requested_count // 2:
         return None
     message = states.MASTER_TERMINATED if alive else states.ALL_INSTANCES_TERMINATED
     return Ending(Reason(ReasonCode.INSTANCE_FAILURE, message), with_errors=True)

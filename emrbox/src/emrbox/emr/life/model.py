@@ -34,6 +34,7 @@ S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState, PolicyState
 
 ON_DEMAND, SPOT = MARKETS = ("ON_DEMAND", "SPOT")
 MAXIMUM_INSTANCES_IN_GROUP = 2000  # docs/aws_facts.md 2.3
+HA_MASTERS = 3  # of a cluster with several primary nodes
 TRANSITIONS: dict[type, dict[Any, Any]] = {
     ClusterState: states.CLUSTER_TRANSITIONS,
     GroupState: states.GROUP_TRANSITIONS,
@@ -266,6 +267,7 @@ class Group:
     fleet: Fleet | None = None
     resize: Resize | None = None
     ids_to_terminate: set[str] = field(default_factory=set)  # EC2 ids, from ModifyInstanceGroups
+    ids_to_replace: set[str] = field(default_factory=set)  # EC2 ids of nodes that are unhealthy
     first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
     protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
     decommission_seconds: int = 3600  # docs/aws_facts.md 2.5
@@ -359,7 +361,7 @@ class Cluster:
     is_hollow: bool = False  # it has no nodes
     idle_timeout_seconds: int | None = None
     managed_scaling: dict[str, Any] | None = None  # ManagedScalingPolicy
-    unhealthy_node_replacement: bool | None = None
+    unhealthy_node_replacement: bool = True
     subnet_id: str | None = None
     availability_zone: str | None = None
     vpc_id: str | None = None
@@ -384,8 +386,9 @@ class Cluster:
 
     @property
     def primary(self) -> Instance:
-        """The primary node's instance."""
-        return next(instance for instance in self.master.instances if instance.ec2_id)
+        """The primary node's instance; of several the first that is there."""
+        known = [instance for instance in self.master.instances if instance.ec2_id]
+        return next((instance for instance in known if instance in self.master.present), known[0])
 
     @property
     def present(self) -> list[Instance]:

@@ -84,8 +84,11 @@ class Resizing:
         while True:
             self._context.check()
             named = [i for i in group.present if i.ec2_id in group.ids_to_terminate]
+            unhealthy = [i for i in group.present if i.ec2_id in group.ids_to_replace]
             if named:
                 yield from self._remove(group, named, graceful=False)
+            elif unhealthy:
+                yield from self._remove(group, unhealthy, graceful=True)
             elif decisions.surplus(group, group.present):
                 order = yield from self._context.do(
                     "order to leave", partial(self._context.layer.order_to_leave, group)

@@ -69,6 +69,9 @@ class WrappedLayer:
     def lost_instances(self) -> set[str]:
         return self.inner.lost_instances()
 
+    def unhealthy(self) -> set[str]:
+        return self.inner.unhealthy()
+
     def busy(self) -> bool:
         return self.inner.busy()
 

@@ -233,6 +233,10 @@ class Daemons:
     def _node_names(self, *wanted: str) -> set[str]:
         return {str(n["nodeHostName"]) for n in self._nodes() if n["state"] in wanted}
 
+    def unhealthy(self) -> set[str]:
+        """Return the DNS names of the nodes that YARN calls unhealthy."""
+        return self._node_names("UNHEALTHY")
+
     def _datanodes(self) -> dict[str, str]:
         """DNS name -> the NameNode's admin state of a live DataNode."""
         live = json.loads(self._namenode("NameNodeInfo").get("LiveNodes", "{}"))

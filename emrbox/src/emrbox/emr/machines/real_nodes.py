@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 # EC2 does not report lost instances; managed scaling reads metrics every 5 to 10 s (docs/aws_facts.md 2.5);
 # the check of idleness calls YARN and HDFS; logs appear in S3 every 5 minutes (docs/aws_facts.md 3.2).
-PACE = Pace(lost_instances=1.0, scaling=5.0, idleness=5.0, logs=300.0)
+PACE = Pace(lost_instances=1.0, scaling=5.0, health=60.0, idleness=5.0, logs=300.0)
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then reports why
 BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
@@ -194,6 +194,11 @@ class RealNodes:
     def lost_instances(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
         return self._capacity.lost()
+
+    def unhealthy(self) -> set[str]:
+        """Return the nodes that the ResourceManager calls unhealthy: those with full disks."""
+        names = set() if self._daemons is None else self._daemons.unhealthy()
+        return {m.instance.ec2_id for m in self._members if m.instance.private_dns in names}
 
     def busy(self) -> bool:
         """Whether YARN has work, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emrbox.config import REGION
 from emrbox.emr.life import endings
 from emrbox.faults.kinds.kind import (
+    HOLLOW,
     ClusterKind,
     Parameter,
     Where,
@@ -28,6 +29,14 @@ LOST = "Server.InternalError"
 def lose(target: Target) -> None:
     """End the instances at once."""
     target.machines.lose(target.cluster, target.instances, LOST)
+
+
+def sicken(target: Target) -> None:
+    """Let YARN call the instances unhealthy, for the fault's time."""
+    cluster, machines = target.cluster, target.machines
+    machines.make_unhealthy(cluster, target.instances)
+    if minutes := target.fault.parameters["minutes"]:
+        target.later(minutes * 60, lambda: machines.make_unhealthy(cluster, ()))
 
 
 def interrupt(target: Target) -> None:
@@ -108,6 +117,16 @@ CLUSTER_KINDS = (
         source="docs/aws_facts.md 1.1: INSTANCE_FAILURE, `The master node was terminated. `",
         count=1,
         act=lose,
+    ),
+    ClusterKind(
+        "node-unhealthy",
+        Where.CLUSTER,
+        "lets YARN call core nodes unhealthy; on real nodes the fault disk-full does that",
+        {**on_nodes("CORE", 1), "minutes": Parameter(0.0, "how long; 0: without end")},
+        clusters=HOLLOW,
+        source="docs/aws_facts.md 1.2: unhealthy nodes are replaced after 45 minutes",
+        count=1,
+        act=sicken,
     ),
     ClusterKind(
         "cluster-fails",

@@ -30,7 +30,7 @@ class Where(StrEnum):
 
 
 EMR = "elasticmapreduce"  # as a fault's scope names the service
-BOTH, REAL = "hollow and real", "real"
+BOTH, REAL, HOLLOW = "hollow and real", "real", "hollow"
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ class Machines(Protocol):
 
     def lose(self, cluster: Cluster, instances: Iterable[Instance], code: str) -> None:
         """End instances as EC2 does by itself; `code` is the state reason's."""
+
+    def make_unhealthy(self, cluster: Cluster, instances: Iterable[Instance]) -> None:
+        """Let YARN call these instances unhealthy, and no others."""
 
     def announce(self, cluster: Cluster, instances: Iterable[Instance], when: datetime) -> None:
         """Show the interruption in the instances' metadata."""

@@ -1,0 +1,68 @@
+"""Core nodes that YARN has called unhealthy for 45 minutes are replaced, if the cluster wants that.
+
+Management Guide, "Replacing nodes"; SetUnhealthyNodeReplacement in botocore's model: nodes of a cluster with
+termination protection stay, and YARN gives them no containers.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from emrbox.emr.life import states
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from emrbox.emr.life.context import Context
+    from emrbox.emr.life.procedures import Procedure
+
+LOG = logging.getLogger(__name__)
+UNHEALTHY_FOR = timedelta(minutes=45)
+
+
+class Health:
+    """The health of one cluster's nodes, in the interval of its machine layer's pace."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._since: dict[str, datetime] = {}  # by EC2 id
+        self._last = context.now
+        self._is_sampling = False
+
+    def check(self) -> None:
+        """Ask YARN when that is due, and let nodes be replaced whose time is over."""
+        if not self._is_sampling and self._next_sample() <= self._context.now:
+            self._is_sampling, self._last = True, self._context.now
+            self._context.procedures.begin(self._sample())
+        self._replace()
+
+    def moments(self) -> list[datetime]:
+        """Return when something is due next."""
+        now, pace = self._context.now, self._context.layer.pace
+        due = [moment for since in self._since.values() if (moment := since + UNHEALTHY_FOR) > now]
+        return due if pace.health is None or self._is_sampling else [*due, self._next_sample()]
+
+    def _next_sample(self) -> datetime:
+        return self._last + timedelta(seconds=self._context.layer.pace.health or 0)
+
+    def _sample(self) -> Procedure[None]:
+        context = self._context
+        try:
+            found = yield from context.do("health", context.layer.unhealthy)
+        except Exception:
+            LOG.exception("the health of %s could not be read", context.cluster.id)
+            found = set(self._since)
+        self._is_sampling = False
+        self._since = {ec2_id: self._since.get(ec2_id, context.now) for ec2_id in sorted(found)}
+
+    def _replace(self) -> None:
+        cluster, limit = self._context.cluster, self._context.now - UNHEALTHY_FOR
+        if not cluster.unhealthy_node_replacement or cluster.termination_protected:
+            return
+        for group in cluster.groups:
+            if group.role == "CORE" and cluster.status.state in states.CLUSTER_READY:
+                present = {instance.ec2_id for instance in group.present}
+                due = {ec2_id for ec2_id, since in self._since.items() if since <= limit}
+                group.ids_to_replace = due & present
