@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
+from emrbox.emr.api.launch_members import INSTANCES, TOP
 from emrbox.emr.life import states
 from emrbox.faults.kinds.table import KINDS
 
@@ -62,6 +63,13 @@ def operations() -> str:
         + f"\n{counts}"
         + table(("Not available", "Refused with `… is not available in this region`"), lines)
     )
+
+
+def launch_members() -> str:
+    """Return what becomes of each member of RunJobFlow."""
+    named = [*TOP.items(), *((f"Instances.{name}", member) for name, member in INSTANCES.items())]
+    rows = [(f"`{name}`", str(member.use), f"{member.what}") for name, member in named]
+    return table(("Member", "Is", "What"), rows)
 
 
 def _source(text: str) -> str:
@@ -183,6 +191,7 @@ TABLES = {
     "own_api": own_api,
     "commands": commands,
     "operations": operations,
+    "launch_members": launch_members,
     "states": state_tables,
     "faults": faults,
     "guesses": guesses,

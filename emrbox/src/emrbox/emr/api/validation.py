@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
 from emrbox.emr import instance_types, releases, storage
-from emrbox.emr.api import fleet_validation, scaling_validation
+from emrbox.emr.api import fleet_validation, launch_members, scaling_validation
 from emrbox.emr.life import states
 from emrbox.emr.life.model import HA_MASTERS, MAXIMUM_INSTANCES_IN_GROUP
 from emrbox.emr.life.states import ActionOnFailure
@@ -23,14 +23,6 @@ MAXIMUM_TASK_GROUPS = 48
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)
 TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
-NOT_AVAILABLE = (
-    "KerberosAttributes",
-    "MonitoringConfiguration",
-    "PlacementGroupConfigs",
-    "SecurityConfiguration",
-    "SessionEnabled",
-    "StepExecutionRoleArn",
-)
 
 
 def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
@@ -45,7 +37,7 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
         raise validation_error("ServiceRole is required for creating cluster.")
     if not request.get("JobFlowRole"):
         raise validation_error("InstanceProfile is required for creating cluster.")
-    for member in NOT_AVAILABLE:
+    for member in launch_members.refused(launch_members.TOP):
         if request.get(member):
             raise validation_error(f"{member} is not available in this region.")
     check_instances(request["Instances"], is_hollow=is_hollow)

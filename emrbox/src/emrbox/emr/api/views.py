@@ -54,6 +54,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "EbsRootVolumeSize": request.get("EbsRootVolumeSize"),
         "EbsRootVolumeIops": request.get("EbsRootVolumeIops"),
         "EbsRootVolumeThroughput": request.get("EbsRootVolumeThroughput"),
+        "ExtendedSupport": request.get("ExtendedSupport"),
         "RepoUpgradeOnBoot": request.get("RepoUpgradeOnBoot"),
         "StepConcurrencyLevel": cluster.step_concurrency,
         "OSReleaseLabel": request.get("OSReleaseLabel", releases.RELEASES[cluster.release_label].os_release),
