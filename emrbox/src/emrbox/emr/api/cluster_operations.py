@@ -24,7 +24,7 @@ MAXIMUM_TERMINATIONS = 10
 
 def run_job_flow(store: Store, request: Document) -> Document:
     """Launch a cluster. Not idempotent, as in EMR."""
-    is_hollow = store.is_hollow({tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", [])})
+    is_hollow = store.is_hollow({tag.get("Key", ""): tag.get("Value", "") for tag in request.get("Tags", [])})
     validation.check_run_job_flow(request, is_hollow=is_hollow)
     try:
         role = store.role_of_profile(request["JobFlowRole"])

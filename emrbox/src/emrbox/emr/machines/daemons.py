@@ -143,11 +143,13 @@ class Daemons:
         self._members = [*self._members, *members]
 
     def _wait_joined(self, members: Sequence[Member], started: Sequence[Started], check: Checkpoint) -> None:
-        """Return when YARN and HDFS have all of these nodes."""
+        """Return when YARN and HDFS have all of these nodes, and HDFS can be written to."""
         names = {m.instance.private_dns for m in members if m.works}
         stores = {m.instance.private_dns for m in members if m.stores_data}
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while not (names <= self._node_names("RUNNING") and stores <= set(self._datanodes())):
+        while not (
+            names <= self._node_names("RUNNING") and stores <= set(self._datanodes()) and self._writable()
+        ):
             check()
             _check_alive(started)
             if time.monotonic() > deadline:
