@@ -73,8 +73,23 @@ def start(
     step = new_step(request, NOW)
     pushes = [] if pushed is None else pushed
     kills = [] if killed is None else killed
-    run = StepProcess(step, member(root), pushes.append, lambda key: f"s3://b/{key}", kills.append)
+    run = StepProcess(
+        step,
+        member(root),
+        pushes.append,
+        lambda key: f"s3://b/{key}",
+        kills.append,
+        failed_jobs=lambda names: [name for name in names if name.endswith("13")],
+    )
     return run, root / log_pusher.STEPS_FOLDER.lstrip("/") / step.id
+
+
+def test_a_step_fails_whose_hadoop_jobs_have_failed_though_its_process_has_not(tmp_path: Path) -> None:
+    say = "INFO YarnClientImpl: Submitted application application_12_00"
+    run, logs = start(tmp_path, "bash", "-c", f"echo {say}12 >&2; echo {say}13 >&2")
+    outcome = run.wait()
+    assert (outcome.exit_code, outcome.failure and outcome.failure.reason) == (1, "Unknown Error.")
+    assert "Hadoop jobs failed: application_12_0013\n" in (logs / "controller").read_text()
 
 
 def test_a_step_has_four_logs_and_pushes_them_with_its_yarn_applications(tmp_path: Path) -> None:

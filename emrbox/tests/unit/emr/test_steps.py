@@ -242,3 +242,16 @@ def test_cancel_and_wait_does_not_fire_when_concurrency_was_lowered_while_severa
     for step in (second, third):
         emr.run_of(cluster_id, step).end(0)
         emr.until_step(cluster_id, step, "COMPLETED")
+
+
+@pytest.mark.parametrize("command", ["spark-example", "hive-script", "pig-script", "s3-dist-cp"])
+def test_commands_that_need_missing_software_are_refused_by_name(emr: Any, command: str) -> None:
+    step = emr.step_request()
+    step["HadoopJarStep"]["Args"] = [command, "--run"]
+    with pytest.raises(AwsError, match=f"{command} .step work. is not available in this region"):
+        emr.launch(Steps=[step])
+    cluster_id = emr.launch()
+    with pytest.raises(AwsError, match=f"{command} .step work. is not available"):
+        emr.add(cluster_id, step)
+    step["HadoopJarStep"]["Jar"] = "s3://mine/own.jar"  # which may have a command of that name
+    assert emr.add(cluster_id, step)

@@ -30,7 +30,12 @@ def add_job_flow_steps(store: Store, request: Document) -> Document:
         if cluster.status.state not in states.CLUSTER_LIVE:
             raise validation_error(OVER)
         active = len(cluster.active_steps)
-        validation.check_steps(request["Steps"], active=active, concurrency=cluster.step_concurrency)
+        validation.check_steps(
+            request["Steps"],
+            active=active,
+            concurrency=cluster.step_concurrency,
+            is_hollow=cluster.is_hollow,
+        )
         steps = [new_step(step, store.now(cluster)) for step in request["Steps"]]
         cluster.steps.extend(steps)
         for step in steps:

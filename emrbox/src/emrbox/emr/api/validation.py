@@ -20,6 +20,13 @@ MAXIMUM_BOOTSTRAP_ACTIONS = 16
 MAXIMUM_ACTIVE_STEPS = 256
 MAXIMUM_STEP_CHARACTERS = 10_240
 MAXIMUM_TASK_GROUPS = 48
+COMMAND_RUNNER = "command-runner.jar"
+MISSING_RUNNERS = {
+    "spark-example": "jar of Spark's examples",
+    "hive-script": "Hive",
+    "pig-script": "Pig",
+    "s3-dist-cp": "s3-dist-cp: use hadoop distcp",
+}
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)
 TAG_KEY_LENGTH, TAG_VALUE_LENGTH = 128, 256
@@ -54,7 +61,7 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     check_step_concurrency(concurrency)
     if len(request.get("BootstrapActions", [])) > MAXIMUM_BOOTSTRAP_ACTIONS:
         raise validation_error(f"The maximum number of bootstrap actions is {MAXIMUM_BOOTSTRAP_ACTIONS}.")
-    check_steps(request.get("Steps", []), active=0, concurrency=concurrency)
+    check_steps(request.get("Steps", []), active=0, concurrency=concurrency, is_hollow=is_hollow)
     check_tags(request.get("Tags", []))
     if "AutoTerminationPolicy" in request:
         check_idle_timeout(request["AutoTerminationPolicy"])
@@ -244,7 +251,9 @@ def check_configurations(configurations: Iterable[Mapping[str, Any]]) -> None:
             raise validation_error(f"Classification {name} does not support nested configurations.")
 
 
-def check_steps(steps: Sequence[Mapping[str, Any]], *, active: int, concurrency: int) -> None:
+def check_steps(
+    steps: Sequence[Mapping[str, Any]], *, active: int, concurrency: int, is_hollow: bool
+) -> None:
     """Check new steps for a cluster that has `active` steps and runs `concurrency` at once."""
     if active + len(steps) > MAXIMUM_ACTIVE_STEPS:
         raise validation_error(
@@ -258,11 +267,24 @@ def check_steps(steps: Sequence[Mapping[str, Any]], *, active: int, concurrency:
         if step.get("StepMonitoringConfiguration"):
             raise validation_error("StepMonitoringConfiguration is not available in this region.")
         jar = step["HadoopJarStep"]
+        if not is_hollow:
+            _check_runner(step["Name"], jar)
         pairs = jar.get("Properties", [])
         texts = [jar["Jar"], jar.get("MainClass", ""), *jar.get("Args", [])]
         texts += [p.get(m, "") for p in pairs for m in ("Key", "Value")]
         if sum(map(len, texts)) > MAXIMUM_STEP_CHARACTERS:
             raise validation_error(f"The step's strings exceed {MAXIMUM_STEP_CHARACTERS} characters.")
+
+
+def _check_runner(name: str, jar: Mapping[str, Any]) -> None:
+    """Refuse the commands of command-runner.jar for which nodes here lack the software."""
+    [command, *_] = jar.get("Args", []) or [""]
+    missing = MISSING_RUNNERS.get(command)
+    if missing and jar["Jar"].rpartition("/")[2] == COMMAND_RUNNER:
+        raise validation_error(
+            f"{command} (step {name[:100]}) is not available in this region: nodes of emrbox have no "
+            f"{missing}."
+        )
 
 
 def check_step_concurrency(level: int) -> None:

@@ -198,6 +198,12 @@ class Daemons:
         except OSError as problem:
             LOG.warning("%s could not be killed: %s", application_id, problem)
 
+    def failed_jobs(self, application_ids: Iterable[str]) -> list[str]:
+        """Return those of some applications that are MapReduce jobs and have not succeeded."""
+        address = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/apps"
+        answers = {name: _get(f"{address}/{name}") for name in application_ids}
+        return [name for name, answer in answers.items() if answer and _is_failed_job(answer["app"])]
+
     def containers(self) -> dict[str, int]:
         """How many containers run on each node that YARN knows, by its DNS name."""
         return {str(n["nodeHostName"]): int(n["numContainers"]) for n in self._nodes()}
@@ -325,6 +331,14 @@ def _check_alive(processes: Iterable[Started]) -> None:
     for member, daemon, process in processes:
         if process.poll() is not None:
             raise _failure(member, f"{daemon.name} ended with exit code {process.returncode}")
+
+
+def _is_failed_job(application: dict[str, Any]) -> bool:
+    """Whether an application is a Hadoop job that makes a step fail: botocore's model, AddJobFlowSteps."""
+    return application["applicationType"] == "MAPREDUCE" and application["finalStatus"] in {
+        "FAILED",
+        "KILLED",
+    }
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -189,7 +189,10 @@ class RealNodes:
                 for application_id in application_ids:
                     self._daemons.kill_application(application_id)
 
-        return StepProcess(step, master, push, self._logs.uri, kill_applications)
+        def failed_jobs(application_ids: Sequence[str]) -> list[str]:
+            return [] if self._daemons is None else self._daemons.failed_jobs(application_ids)
+
+        return StepProcess(step, master, push, self._logs.uri, kill_applications, failed_jobs=failed_jobs)
 
     def lost_instances(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""

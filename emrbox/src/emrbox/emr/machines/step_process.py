@@ -31,6 +31,7 @@ EXCEPTION = re.compile(
 TAIL_BYTES = 65536
 MOST_BYTES = 100_000_000  # of a log: a sparse file has no end to wait for
 SIGNALLED = 128
+FAILED_JOBS = 1  # in place of the exit code 0 of a step whose Hadoop jobs have failed
 MESSAGE_LENGTH = 1000
 
 # Names the file $1 `file`, after fetching it into the working folder if it is in S3.
@@ -64,6 +65,8 @@ exec hadoop jar "$file" "$@"
 class StepProcess:
     """A running step. `push` copies its logs, and those of its YARN applications, when it is over.
 
+    `failed_jobs` returns those of some applications that are Hadoop jobs and have failed.
+
     A cancelled step takes its YARN applications with it. This is emrbox's decision: the guide says only that
     what runs detached survives (docs/aws_facts.md 1.5), so with real EMR a job in cluster mode may continue.
     """
@@ -75,11 +78,14 @@ class StepProcess:
         push: Callable[[Sequence[str]], None],
         uri: Callable[[str], str | None],
         kill_applications: Callable[[Sequence[str]], None],
+        *,
+        failed_jobs: Callable[[Sequence[str]], Sequence[str]],
     ) -> None:
         self._step = step
         self._push = push
         self._uri = uri
         self._kill_applications = kill_applications
+        self._failed_jobs = failed_jobs
         self._cancelled = False
         self._files = master.node.files
         self._logs = f"{STEPS_FOLDER}/{step.id}"
@@ -106,14 +112,17 @@ class StepProcess:
         code = self._process.wait()
         if code < 0:
             code = SIGNALLED - code  # as a shell reports it
-        if code == 0:
-            self._say("INFO waitProcessCompletion ended with exit code 0")
+        self._say(f"INFO waitProcessCompletion ended with exit code {code}")
+        applications = self._applications(SUBMITTED)
+        failed = self._failed_jobs(applications) if code == 0 else ()
+        if failed:
+            self._say(f"ERROR Hadoop jobs failed: {', '.join(failed)}")
+            code = FAILED_JOBS
+        elif code == 0:
             self._say("INFO Step succeeded with exitCode 0")
         else:
-            self._say(f"INFO waitProcessCompletion ended with exit code {code}")
             self._say(f"ERROR Execution failed with code '{code}'")
             self._say(f"WARN Step failed with exitCode {code} and took its logs")
-        applications = self._applications(SUBMITTED)
         if self._cancelled:
             self._kill_applications(self._applications(SUBMITTING))
         self._controller.close()
