@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emrbox.box import machine, process, state
+from emrbox.box import machine, process, ssh_client, state
 from emrbox.box.state import BoxState
 from emrbox.client import Client
 from emrbox.config import REGION, BoxConfig
@@ -99,6 +99,7 @@ def _start(home: Path, images: Images) -> BoxState:
                     interface=interface,
                 )
                 _write_aws_config(config)
+                ssh_client.write(home)
                 state.save(home, started)
                 control.sendall(process.to_json(config))
                 listening.close()

@@ -2,7 +2,8 @@
 
 A profile, and no keys in the environment: every process of the shell could read those, and a client that is
 given a profile by its own settings (Ansible's amazon.aws) refuses to work when it finds both. For the same
-reason the keys that the shell has so far are unset; botocore would also prefer them to the profile.
+reason the keys that the shell has so far are unset; botocore would also prefer them to the profile. `ssh` and
+`scp` reach the nodes by their names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from emrbox.box import state
+from emrbox.box import ssh_client, state
 from emrbox.config import REGION
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def shell_lines(home: Path, shell: Mapping[str, str]) -> Iterator[str]:
         yield f"unset {' '.join(sorted(conflicting))}"
     for name, value in exported.items():
         yield f"export {name}={shlex.quote(value)}"
+    programs = str(ssh_client.folder_of(home))
+    if programs not in shell.get("PATH", "").split(":"):
+        yield f'export PATH={shlex.quote(programs)}:"$PATH"'
 
 
 def variables(home: Path) -> dict[str, str]:
