@@ -28,6 +28,7 @@ from emrbox.faults.faulty_nodes import FaultyNodes
 from emrbox.faults.lag import LaggingView
 from emrbox.faults.quotas import Quotas
 from emrbox.faults.real_machines import RealMachines
+from emrbox.faults.spot_history import SpotHistory
 from emrbox.front.control import Control
 from emrbox.front.own_api import OwnApi
 from emrbox.front.page.events import last_events
@@ -55,6 +56,7 @@ def create_box(config: BoxConfig) -> Server:
     faults = FaultBook()
     bus = EventBus(functions.send, EventFaults(faults).delays_of)
     bus.install()
+    SpotHistory(faults).install()
     quotas = Quotas(faults)
     hollow = create_hollow(faults, quotas)
     emr = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
