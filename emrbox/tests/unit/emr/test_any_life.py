@@ -50,7 +50,12 @@ TABLES: dict[type, dict[Any, Any]] = {
 FIRST = {ClusterState.STARTING, StepState.PENDING, PolicyState.PENDING}
 ROLES = "MASTER,CORE,TASK"
 MOST_AT_ONCE = 2  # live clusters: many things are to happen to each
-CHANGING = {GroupState.PROVISIONING, GroupState.BOOTSTRAPPING, GroupState.RESIZING}
+CHANGING = {
+    GroupState.PROVISIONING,
+    GroupState.BOOTSTRAPPING,
+    GroupState.RESIZING,
+    GroupState.RECONFIGURING,
+}
 
 
 class World:
@@ -342,6 +347,24 @@ class AnyLife(RuleBasedStateMachine):
             named = [i["Ec2InstanceId"] for i in members.get("Instances", [])[:1]]
             change = {"InstanceGroupId": group["Id"], "EC2InstanceIdsToTerminate": named}
         WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
+
+    @rule(which=which, pick=st.integers(-1, 2), value=st.integers(0, 2), merges=flags)
+    def reconfigure(self, *, which: int, pick: int, value: int, merges: bool) -> None:
+        cluster = self.chosen(which)
+        groups = groups_of(cluster)
+        change = {
+            "InstanceGroupId": groups[pick % len(groups)]["Id"],
+            "ReconfigurationType": "MERGE" if merges else "OVERWRITE",
+            "Configurations": [{"Classification": "yarn-site", "Properties": {"a": str(value)}}],
+        }
+        WORLD.call("ModifyInstanceGroups", ClusterId=cluster, InstanceGroups=[change])
+
+    @rule(which=which, pick=st.integers(0, 9), replaces=flags)
+    def sicken(self, *, which: int, pick: int, replaces: bool) -> None:
+        record = WORLD.store.cluster(self.chosen(which))
+        WORLD.call("SetUnhealthyNodeReplacement", JobFlowIds=[record.id], UnhealthyNodeReplacement=replaces)
+        WORLD.hollow.make_unhealthy(record, record.present[pick : pick + 1])
+        WORLD.hollow.clock.advance(0)
 
     @rule(which=which, least=st.integers(1, 3), more=st.integers(0, 5), on_demand=st.integers(1, 4))
     def put_managed_scaling(self, *, which: int, least: int, more: int, on_demand: int) -> None:
