@@ -63,6 +63,7 @@ class ScriptedMachines:
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     sick: set[str] = field(default_factory=set)
+    sick_by_yarn: set[str] = field(default_factory=set)
     is_busy: bool = False
     yarn: Load | None = None
     no_capacity: Exception | None = None
@@ -161,6 +162,9 @@ class ScriptedMachines:
 
     def unhealthy(self) -> set[str]:
         return self.sick
+
+    def examine(self) -> None:
+        self.sick = set(self.sick_by_yarn)
 
     def busy(self) -> bool:
         return self.is_busy

@@ -16,76 +16,87 @@ THREE_MASTERS = [
 ]
 
 
+def test_yarn_is_asked_for_the_health_of_nodes_every_minute(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    machines = emr.machines[cluster_id]
+    machines.sick_by_yarn = {"i-core0"}
+    emr.clock.advance(44 * MINUTES)
+    assert machines.ended == []
+    emr.clock.advance(3 * MINUTES)
+    assert (machines.decommissioned, machines.ended) == (["i-core0"], ["i-core0"])
+
+
 @pytest.fixture
-def emr(emr: Any) -> HollowEmr:
+def hollow(emr: Any) -> HollowEmr:
     return HollowEmr(emr.run_request)
 
 
-def running(emr: HollowEmr, cluster_id: str) -> set[str]:
-    return {i["Id"] for i in emr.instances(cluster_id) if i["Status"]["State"] == "RUNNING"}
+def running(hollow: HollowEmr, cluster_id: str) -> set[str]:
+    return {i["Id"] for i in hollow.instances(cluster_id) if i["Status"]["State"] == "RUNNING"}
 
 
-def test_an_unhealthy_core_node_is_replaced_after_45_minutes(emr: HollowEmr) -> None:
-    cluster_id = emr.launch()
-    before = running(emr, cluster_id)
-    emr.faults.add({"kind": "node-unhealthy"})
-    emr.clock.advance(44 * MINUTES)
-    assert running(emr, cluster_id) == before
-    emr.clock.advance(2 * MINUTES)
-    after = running(emr, cluster_id)
-    assert (len(after), len(before - after), emr.state(cluster_id)) == (3, 1, "WAITING")
-    emr.clock.advance(50 * MINUTES)
-    assert running(emr, cluster_id) == after  # the new node is healthy
+def test_an_unhealthy_core_node_is_replaced_after_45_minutes(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch()
+    before = running(hollow, cluster_id)
+    hollow.faults.add({"kind": "node-unhealthy"})
+    hollow.clock.advance(44 * MINUTES)
+    assert running(hollow, cluster_id) == before
+    hollow.clock.advance(2 * MINUTES)
+    after = running(hollow, cluster_id)
+    assert (len(after), len(before - after), hollow.state(cluster_id)) == (3, 1, "WAITING")
+    hollow.clock.advance(50 * MINUTES)
+    assert running(hollow, cluster_id) == after  # the new node is healthy
 
 
-def test_a_node_that_recovers_before_is_kept(emr: HollowEmr) -> None:
-    cluster_id = emr.launch()
-    before = running(emr, cluster_id)
-    emr.faults.add({"kind": "node-unhealthy", "parameters": {"minutes": 40}})
-    emr.clock.advance(100 * MINUTES)
-    assert running(emr, cluster_id) == before
+def test_a_node_that_recovers_before_is_kept(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch()
+    before = running(hollow, cluster_id)
+    hollow.faults.add({"kind": "node-unhealthy", "parameters": {"minutes": 40}})
+    hollow.clock.advance(100 * MINUTES)
+    assert running(hollow, cluster_id) == before
 
 
-def test_nothing_is_replaced_while_that_is_off_or_the_cluster_is_protected(emr: HollowEmr) -> None:
-    off, protected = emr.launch(), emr.launch()
-    emr.call("SetUnhealthyNodeReplacement", JobFlowIds=[off], UnhealthyNodeReplacement=False)
-    emr.call("SetTerminationProtection", JobFlowIds=[protected], TerminationProtected=True)
-    before = running(emr, off) | running(emr, protected)
-    emr.faults.add({"kind": "node-unhealthy", "count": None})
-    emr.clock.advance(60 * MINUTES)
-    assert running(emr, off) | running(emr, protected) == before
-    emr.call("SetUnhealthyNodeReplacement", JobFlowIds=[off], UnhealthyNodeReplacement=True)
-    emr.clock.advance(1 * MINUTES)
-    assert running(emr, off) - before
-    assert emr.call("DescribeCluster", ClusterId=off)["Cluster"]["UnhealthyNodeReplacement"]
+def test_nothing_is_replaced_while_that_is_off_or_the_cluster_is_protected(hollow: HollowEmr) -> None:
+    off, protected = hollow.launch(), hollow.launch()
+    hollow.call("SetUnhealthyNodeReplacement", JobFlowIds=[off], UnhealthyNodeReplacement=False)
+    hollow.call("SetTerminationProtection", JobFlowIds=[protected], TerminationProtected=True)
+    before = running(hollow, off) | running(hollow, protected)
+    hollow.faults.add({"kind": "node-unhealthy", "count": None})
+    hollow.clock.advance(60 * MINUTES)
+    assert running(hollow, off) | running(hollow, protected) == before
+    hollow.call("SetUnhealthyNodeReplacement", JobFlowIds=[off], UnhealthyNodeReplacement=True)
+    hollow.clock.advance(1 * MINUTES)
+    assert running(hollow, off) - before
+    assert hollow.call("DescribeCluster", ClusterId=off)["Cluster"]["UnhealthyNodeReplacement"]
 
 
-def test_of_three_masters_one_is_replaced_and_another_is_the_primary_node(emr: HollowEmr) -> None:
-    cluster_id = emr.launch_in(InstanceGroups=THREE_MASTERS, KeepJobFlowAliveWhenNoSteps=False)
-    described = emr.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]
+def test_of_three_masters_one_is_replaced_and_another_is_the_primary_node(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch_in(InstanceGroups=THREE_MASTERS, KeepJobFlowAliveWhenNoSteps=False)
+    described = hollow.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]
     assert (described["AutoTerminate"], described["TerminationProtected"]) == (False, True)
-    emr.faults.add({"kind": "master-lost", "parameters": {"instances": 1}})
-    emr.clock.advance(60)
-    masters = emr.call("ListInstances", ClusterId=cluster_id, InstanceGroupTypes=["MASTER"])["Instances"]
+    hollow.faults.add({"kind": "master-lost", "parameters": {"instances": 1}})
+    hollow.clock.advance(60)
+    masters = hollow.call("ListInstances", ClusterId=cluster_id, InstanceGroupTypes=["MASTER"])["Instances"]
     states = sorted(one["Status"]["State"] for one in masters)
-    assert (states, emr.state(cluster_id)) == (["RUNNING"] * 3 + ["TERMINATED"], "WAITING")
-    primary = emr.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]["MasterPublicDnsName"]
+    assert (states, hollow.state(cluster_id)) == (["RUNNING"] * 3 + ["TERMINATED"], "WAITING")
+    primary = hollow.call("DescribeCluster", ClusterId=cluster_id)["Cluster"]["MasterPublicDnsName"]
     assert primary in {one["PrivateDnsName"] for one in masters if one["Status"]["State"] == "RUNNING"}
 
 
-def test_two_of_three_masters_at_once_are_the_end(emr: HollowEmr) -> None:
-    cluster_id = emr.launch_in(InstanceGroups=THREE_MASTERS)
-    emr.faults.add({"kind": "master-lost", "parameters": {"instances": 2}})
-    emr.clock.advance(60)
-    assert emr.state(cluster_id) == "TERMINATED_WITH_ERRORS"
-    assert emr.status(cluster_id)["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
+def test_two_of_three_masters_at_once_are_the_end(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch_in(InstanceGroups=THREE_MASTERS)
+    hollow.faults.add({"kind": "master-lost", "parameters": {"instances": 2}})
+    hollow.clock.advance(60)
+    assert hollow.state(cluster_id) == "TERMINATED_WITH_ERRORS"
+    assert hollow.status(cluster_id)["StateChangeReason"]["Code"] == "INSTANCE_FAILURE"
 
 
-def test_the_number_of_masters_is_one_or_three(emr: HollowEmr) -> None:
+def test_the_number_of_masters_is_one_or_three(hollow: HollowEmr) -> None:
     two = [{**THREE_MASTERS[0], "InstanceCount": 2}, THREE_MASTERS[1]]
     with pytest.raises(AwsError, match="must have exactly 3 instances for HA clusters"):
-        emr.launch_in(InstanceGroups=two)
-    cluster_id = emr.launch_in(InstanceGroups=THREE_MASTERS)
-    master = emr.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"][0]["Id"]
+        hollow.launch_in(InstanceGroups=two)
+    cluster_id = hollow.launch_in(InstanceGroups=THREE_MASTERS)
+    master = hollow.call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"][0]["Id"]
     with pytest.raises(AwsError, match="cannot be resized"):
-        emr.call("ModifyInstanceGroups", InstanceGroups=[{"InstanceGroupId": master, "InstanceCount": 1}])
+        hollow.call("ModifyInstanceGroups", InstanceGroups=[{"InstanceGroupId": master, "InstanceCount": 1}])

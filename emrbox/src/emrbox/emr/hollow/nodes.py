@@ -141,7 +141,10 @@ class HollowNodes:
 
     def unhealthy(self) -> set[str]:
         """Return the instances that a fault has made unhealthy."""
-        return set(self._unhealthy)
+        return self._unhealthy
+
+    def examine(self) -> None:
+        """There is nothing to ask."""
 
     def busy(self) -> bool:
         """Only steps make a hollow cluster busy."""

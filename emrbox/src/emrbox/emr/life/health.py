@@ -33,29 +33,31 @@ class Health:
 
     def check(self) -> None:
         """Ask YARN when that is due, and let nodes be replaced whose time is over."""
-        if not self._is_sampling and self._next_sample() <= self._context.now:
-            self._is_sampling, self._last = True, self._context.now
-            self._context.procedures.begin(self._sample())
+        context, due = self._context, self._next_sample()
+        if due is not None and due <= context.now:
+            self._is_sampling, self._last = True, context.now
+            context.procedures.begin(self._sample())
+        found = context.layer.unhealthy()
+        self._since = {ec2_id: self._since.get(ec2_id, context.now) for ec2_id in sorted(found)}
         self._replace()
 
     def moments(self) -> list[datetime]:
         """Return when something is due next."""
-        now, pace = self._context.now, self._context.layer.pace
+        now, sample = self._context.now, self._next_sample()
         due = [moment for since in self._since.values() if (moment := since + UNHEALTHY_FOR) > now]
-        return due if pace.health is None or self._is_sampling else [*due, self._next_sample()]
+        return due if sample is None else [*due, sample]
 
-    def _next_sample(self) -> datetime:
-        return self._last + timedelta(seconds=self._context.layer.pace.health or 0)
+    def _next_sample(self) -> datetime | None:
+        """Return when YARN is to be asked; None while it need not be."""
+        interval = self._context.layer.pace.health
+        return None if interval is None or self._is_sampling else self._last + timedelta(seconds=interval)
 
     def _sample(self) -> Procedure[None]:
-        context = self._context
         try:
-            found = yield from context.do("health", context.layer.unhealthy)
+            yield from self._context.do("health", self._context.layer.examine)
         except Exception:
-            LOG.exception("the health of %s could not be read", context.cluster.id)
-            found = set(self._since)
+            LOG.exception("the health of %s could not be read", self._context.cluster.id)
         self._is_sampling = False
-        self._since = {ec2_id: self._since.get(ec2_id, context.now) for ec2_id in sorted(found)}
 
     def _replace(self) -> None:
         cluster, limit = self._context.cluster, self._context.now - UNHEALTHY_FOR

@@ -65,7 +65,7 @@ class Pace:
 
     lost_instances: float | None = None  # beside every turn
     scaling: float | None = None  # while managed scaling is on; None is beside every turn
-    health: float | None = None  # of nodes; None is beside every turn
+    health: float | None = None  # of nodes, which YARN knows; None is never
     idleness: float | None = None  # beside the moment at which the auto-termination policy would act
     logs: float | None = None
     first_step: float = 0.0  # how long a launch without steps that is not kept alive waits for one
@@ -137,7 +137,10 @@ class NodeLayer(Protocol):
         """Return, at once, the EC2 ids of instances that are no longer there."""
 
     def unhealthy(self) -> set[str]:
-        """Return the EC2 ids of nodes that YARN calls unhealthy."""
+        """Return, at once, the EC2 ids of the nodes that were unhealthy when they were examined last."""
+
+    def examine(self) -> None:
+        """Ask YARN which nodes are unhealthy."""
 
     def busy(self) -> bool:
         """Whether the cluster counts as active for the auto-termination policy, its steps left aside."""

@@ -72,6 +72,9 @@ class WrappedLayer:
     def unhealthy(self) -> set[str]:
         return self.inner.unhealthy()
 
+    def examine(self) -> None:
+        self.inner.examine()
+
     def busy(self) -> bool:
         return self.inner.busy()
 

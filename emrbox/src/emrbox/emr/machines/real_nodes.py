@@ -61,6 +61,7 @@ class RealNodes:
         self._logs = LogPusher(cluster, endpoint_url, logs_late)
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
+        self._unhealthy: set[str] = set()
 
     def places(self) -> list[Place]:
         """Return what the request names, with the zones of its subnets."""
@@ -199,9 +200,13 @@ class RealNodes:
         return self._capacity.lost()
 
     def unhealthy(self) -> set[str]:
-        """Return the nodes that the ResourceManager calls unhealthy: those with full disks."""
+        """Return the nodes that the ResourceManager has called unhealthy: those with full disks."""
+        return self._unhealthy
+
+    def examine(self) -> None:
+        """Ask the ResourceManager."""
         names = set() if self._daemons is None else self._daemons.unhealthy()
-        return {m.instance.ec2_id for m in self._members if m.instance.private_dns in names}
+        self._unhealthy = {m.instance.ec2_id for m in self._members if m.instance.private_dns in names}
 
     def busy(self) -> bool:
         """Whether YARN has work, HDFS is 10 % full or the busy file exists (docs/aws_facts.md 1.6)."""
