@@ -113,9 +113,9 @@ COVERAGE: dict[str, Coverage] = {
         "2.4",
     ),
     "ModifyInstanceGroups": _real(
-        "Resizes core and task groups: nodes join, or leave after YARN and HDFS have decommissioned them; core "
-        "not below dfs.replication; named instances end at once. Configurations: the nodes get the files, and "
-        "the daemons that read them restart",
+        "Resizes core and task groups: nodes join, or leave after YARN and HDFS have decommissioned them; "
+        "core not below dfs.replication; named instances end at once. Configurations: the nodes get the files, "
+        "and the daemons that read them restart",
         "1.2, 2.3, 2.5",
     ),
     "PutAutoScalingPolicy": _partly(
