@@ -114,8 +114,8 @@ COVERAGE: dict[str, Coverage] = {
     ),
     "ModifyInstanceGroups": _real(
         "Resizes core and task groups: nodes join, or leave after YARN and HDFS have decommissioned them; "
-        "core not below dfs.replication; named instances end at once. Configurations: the nodes get the files, "
-        "and the daemons that read them restart",
+        "core not below dfs.replication; named instances end at once. Configurations: the nodes get the "
+        "files, and the daemons that read them restart",
         "1.2, 2.3, 2.5",
     ),
     "PutAutoScalingPolicy": _partly(
