@@ -60,7 +60,7 @@ def _environment(sockets: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     own = {name: value for name, value in own.items() if not name.startswith(foreign)}
     printed = subprocess.run([_BIN / "emrbox", "env"], check=True, capture_output=True, text=True).stdout
-    local_aws = dict(word.split("=", 1) for word in shlex.split(printed) if "=" in word)
+    local_aws = dict(word.split("=", 1) for word in shlex.split(printed) if word.startswith("AWS_"))
     return {
         **own,
         **local_aws,

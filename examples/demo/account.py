@@ -51,8 +51,8 @@ def box_environment() -> dict[str, str]:
     printed = subprocess.run(
         [CHECKOUT / ".venv/bin/emrbox", "env"], check=True, capture_output=True, text=True
     ).stdout
-    words = (word for word in shlex.split(printed) if "=" in word)
-    return dict(word.rstrip(";").split("=", 1) for word in words)
+    # Its PATH is for shells: they fill in their own.
+    return dict(word.split("=", 1) for word in shlex.split(printed) if word.startswith("AWS_"))
 
 
 def administrator() -> boto3.Session:

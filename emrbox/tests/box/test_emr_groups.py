@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,6 +65,12 @@ def settled(account: Account, cluster_id: str, role: str, count: int) -> None:
         return (found["Status"]["State"], found["RunningInstanceCount"]) == ("RUNNING", count)
 
     wait_until(is_so)
+
+
+def is_configured(account: Account, cluster_id: str, role: str, version: int) -> bool:
+    found = group(account, cluster_id, role)
+    state, applied = found["Status"]["State"], found.get("LastSuccessfullyAppliedConfigurationsVersion")
+    return (state, applied) == ("RUNNING", version)
 
 
 def run(account: Account, cluster_id: str, command: str) -> str:
@@ -160,9 +167,8 @@ def test_groups_are_reconfigured_and_their_daemons_read_the_new_files(account: A
             ],
         }
         account.emr.modify_instance_groups(ClusterId=cluster, InstanceGroups=[change])
-        assert group(account, cluster, role)["Status"]["State"] == "RECONFIGURING"
-        settled(account, cluster, role, 1)
-        assert group(account, cluster, role)["LastSuccessfullyAppliedConfigurationsVersion"] == 1
+        # It goes through RECONFIGURING, and begins that when it is not resized any more.
+        wait_until(partial(is_configured, account, cluster, role, 1))
     masters = account.emr.list_instances(ClusterId=cluster, InstanceGroupTypes=["MASTER"])["Instances"]
     url = f"http://{masters[0]['PrivateIpAddress']}:8088/ws/v1/cluster/nodes"
     with urllib.request.urlopen(url, timeout=HANG_SECONDS) as answer:
