@@ -36,3 +36,13 @@ def add(
 def add_run_id(command: argparse.ArgumentParser) -> None:
     """Add the option that names a run."""
     command.add_argument("--run-id", metavar="ID", help="default: the pipeline's only live run")
+
+
+def add_for_run(
+    commands: argparse._SubParsersAction[Parser], name: str, text: str, more: str = ""
+) -> argparse.ArgumentParser:
+    """Add a command about one run: PIPELINE, and the option that names the run."""
+    command = add(commands, name, text, more)
+    command.add_argument("pipeline", metavar="PIPELINE")
+    add_run_id(command)
+    return command

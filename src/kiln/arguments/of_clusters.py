@@ -18,9 +18,7 @@ _RUNS = 20
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    status = command_line.add(commands, "status", "what a pipeline's run is doing")
-    status.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(status)
+    command_line.add_for_run(commands, "status", "what a pipeline's run is doing")
 
     listing = command_line.add(commands, "list", "live clusters and past runs of an environment")
     listing.add_argument("pipeline", metavar="PIPELINE", nargs="?")
@@ -44,9 +42,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     reap.add_argument("--yes", action="store_true", help="end it; without this nothing is changed")
 
-    hold = command_line.add(commands, "hold", "keep a run's cluster for debugging, for some time")
-    hold.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(hold)
+    hold = command_line.add_for_run(commands, "hold", "keep a run's cluster for debugging, for some time")
     hold.add_argument(
         "--for",
         dest="seconds",
@@ -55,15 +51,11 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         help="from now on, such as 30m or 2h; at most 7d (default: kiln_hold_seconds)",
     )
 
-    ssh = command_line.add(
+    ssh = command_line.add_for_run(
         commands, "ssh", "a shell on a node of a run's cluster, or one command there", texts.SSH
     )
-    ssh.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(ssh)
     ssh.add_argument("--node", metavar="NAME|ID", default="master", help="default: master")
-    tunnel = command_line.add(commands, "tunnel", "the web pages of a run's cluster on this machine")
-    tunnel.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(tunnel)
+    tunnel = command_line.add_for_run(commands, "tunnel", "the web pages of a run's cluster on this machine")
     tunnel.add_argument(
         "--port",
         metavar="LOCAL",
@@ -71,16 +63,12 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         help="first of three ports here (default: the pages' own)",
     )
 
-    verify = command_line.add(
+    command_line.add_for_run(
         commands, "verify", "what each node of a run has, compared with the others", texts.VERIFY
     )
-    verify.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(verify)
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
-        command = command_line.add(commands, name, text)
-        command.add_argument("pipeline", metavar="PIPELINE")
-        command_line.add_run_id(command)
+        command = command_line.add_for_run(commands, name, text)
         command.add_argument("--step", metavar="NAME", help="default: the last step, or the one that failed")
         command.add_argument(
             "--try",
@@ -102,7 +90,5 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
                 help="with -f: also controller and syslog of a step, and the containers of executors",
             )
 
-    cancel = command_line.add(commands, "cancel", "end a step or a whole run, and no cluster")
-    cancel.add_argument("pipeline", metavar="PIPELINE")
-    command_line.add_run_id(cancel)
+    cancel = command_line.add_for_run(commands, "cancel", "end a step or a whole run, and no cluster")
     cancel.add_argument("--step", metavar="NAME", help="only this step; default: the whole run")
