@@ -28,7 +28,7 @@ from kiln.errors import (
     UnansweredError,
 )
 from kiln.runs.cluster_work import LAUNCHED_STEPS
-from kiln.settings.model import ClusterShape
+from kiln.settings.model import ClusterShape, Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 BOOT_SECONDS = 60
+MASTER = effects.Instance(
+    id="ci-1", ec2_instance_id="i-1", private_ip_address="10.0.0.7", group="MASTER", state="RUNNING"
+)
 END_SECONDS = 30
 
 
@@ -57,6 +60,23 @@ def shape(**changes: Any) -> ClusterShape:
         "max_lifetime_seconds": 7200,
     }
     return ClusterShape(**values | changes)
+
+
+def driver(**changes: Any) -> Driver:
+    """Return the settings that every run has, and `changes`."""
+    values: dict[str, Any] = {
+        "ds": "2026-11-20",
+        "aws_region": "us-east-1",
+        "kiln_state_uri": "s3://state/kiln",
+        "kiln_environment": "local",
+        "kiln_owner": "ops",
+        "kiln_launch_timeout_seconds": 1,
+        "kiln_step_timeout_seconds": 1,
+        "kiln_run_timeout_seconds": 1,
+        "kiln_terminate_timeout_seconds": 1,
+        "kiln_poll_interval_seconds": 1.0,
+    }
+    return Driver(**values | changes)
 
 
 class VirtualClock:

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import START, FakeAws, VirtualClock, shape
+from fakes import MASTER, START, FakeAws, VirtualClock, shape
 from local_node import LocalNode
 
 from kiln.aws.context import Context
-from kiln.aws.effects import Instance, Step, StepRequest
+from kiln.aws.effects import Step, StepRequest
 from kiln.clock import SystemClock
 from kiln.commands import follow
 from kiln.diagnosis import node_feed
@@ -144,15 +144,7 @@ class Followed:
         self.cluster_id = self.aws.run_job_flow(launch_request(identity, shape(), START))
         self.aws.clock.seconds += 60
         self.aws.step_seconds = 1000.0
-        self.aws.nodes[self.cluster_id] = [
-            Instance(
-                id="ci-1",
-                ec2_instance_id="i-1",
-                private_ip_address="10.0.0.7",
-                group="MASTER",
-                state="RUNNING",
-            )
-        ]
+        self.aws.nodes[self.cluster_id] = [MASTER]
         self.context = Context(aws=self.aws, clock=SystemClock())
         self.steps: list[Step] = []
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from fakes import FakeAws, VirtualClock, shape
+from fakes import MASTER, FakeAws, VirtualClock, shape
 from local_node import LocalNode
 
-from kiln.aws.effects import Instance
 from kiln.clock import SystemClock
 from kiln.commands import shared, shipping
 from kiln.emr.request import launch_request
@@ -36,15 +35,7 @@ class Shipped:
         self.aws = FakeAws(VirtualClock())
         self.cluster_id = self.aws.run_job_flow(launch_request(identity, shape(), self.aws.clock.now()))
         self.aws.clock.seconds += 1000
-        self.aws.nodes[self.cluster_id] = [
-            Instance(
-                id="ci-1",
-                ec2_instance_id="i-1",
-                private_ip_address="10.0.0.7",
-                group="MASTER",
-                state="RUNNING",
-            )
-        ]
+        self.aws.nodes[self.cluster_id] = [MASTER]
         self.ledger = Ledger(self.aws, SystemClock(), STATE, identity)
         self.reported: list[str] = []
 

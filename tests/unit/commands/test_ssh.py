@@ -10,10 +10,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import START, FakeAws, FakeCluster, shape
+from fakes import MASTER, START, FakeAws, FakeCluster, shape
 
 from kiln import cli
-from kiln.aws.effects import Instance
 from kiln.commands import shared
 from kiln.commands import ssh as command
 from kiln.diagnosis.ssh import Ssh
@@ -45,11 +44,7 @@ def _reachable(
     )
     monkeypatch.setattr(shared, "ssh_of", lambda *_: ssh)
     aws.clusters["j-1"] = FakeCluster("j-1", launch_request(identity, shape(), START), 0.0)
-    aws.nodes["j-1"] = [
-        Instance(
-            id="ci-1", ec2_instance_id="i-1", private_ip_address="10.0.0.7", group="MASTER", state="RUNNING"
-        )
-    ]
+    aws.nodes["j-1"] = [MASTER]
 
 
 @pytest.mark.usefixtures("_reachable")

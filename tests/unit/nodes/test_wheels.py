@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import driver
 
 from kiln.errors import InterruptedRunError, KilnError, PreflightError, UsageError
 from kiln.nodes import environment_digests
 from kiln.nodes.wheels import Wheels
 from kiln.runs import preflight
 from kiln.settings import resolve
-from kiln.settings.model import Driver
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -214,23 +214,13 @@ def test_a_request_to_stop_ends_it(world: World) -> None:
 def subject_of(world: World, aws: FakeAws, lock: str) -> preflight.Subject:
     """Return a run of a pipeline whose Python environment is made of this lock file."""
     (world.checkout / LABEL).write_text(f"{lock}\n")
-    driver = Driver(
-        ds="2026-11-20",
-        aws_region="us-east-1",
-        kiln_state_uri="s3://state/kiln",
-        kiln_environment="local",
-        kiln_owner="ops",
-        kiln_launch_timeout_seconds=1,
-        kiln_step_timeout_seconds=1,
-        kiln_run_timeout_seconds=1,
-        kiln_terminate_timeout_seconds=1,
-        kiln_poll_interval_seconds=1.0,
+    settings = driver(
         kiln_cache_dir=str(world.cache),
         emr_node_python_requirements=LABEL,
         emr_node_environment_hash="0" * 16,
     )
     question = resolve.Question(root=world.checkout, environment="local", pipeline="daily")
-    return preflight.Subject(question=question, driver=driver, effects=aws)
+    return preflight.Subject(question=question, driver=settings, effects=aws)
 
 
 def test_a_run_has_its_wheels_before_its_launch(world: World, aws: FakeAws) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes import driver
 
 from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.model_repo import commits
@@ -24,19 +25,7 @@ def settings(**changes: Any) -> Driver:
     changes.setdefault("kiln_cache_dir", "/nowhere/cache")
     changes.setdefault("model_repo_name", "model_repo")
     changes.setdefault("model_repo_protocols", ("file",))
-    return Driver(
-        ds="2026-11-20",
-        aws_region="us-east-1",
-        kiln_state_uri="s3://state/kiln",
-        kiln_environment="local",
-        kiln_owner="ops",
-        kiln_launch_timeout_seconds=1,
-        kiln_step_timeout_seconds=1,
-        kiln_run_timeout_seconds=1,
-        kiln_terminate_timeout_seconds=1,
-        kiln_poll_interval_seconds=1.0,
-        **{"steps": (StepSettings(name="sd", jar="j"),)} | changes,
-    )
+    return driver(**{"steps": (StepSettings(name="sd", jar="j"),)} | changes)
 
 
 def check_version(driver: Driver) -> str | None:
