@@ -30,6 +30,7 @@ class Need(Enum):
     PYTHON_ENVIRONMENT = "Python environment"
     VAULT = "vault"
     PACKER = "Packer"
+    RELEASE = "EMR release"
 
 
 class Phase(NamedTuple):
@@ -47,7 +48,13 @@ class Phase(NamedTuple):
     on_request: bool = False
 
 
-LAUNCH = Phase("launch", Work.PLAYBOOK, ExitCode.LAUNCH, frozenset({Need.MODEL_REPO}), launches=True)
+LAUNCH = Phase(
+    "launch",
+    Work.PLAYBOOK,
+    ExitCode.LAUNCH,
+    frozenset({Need.RELEASE, Need.MODEL_REPO}),
+    launches=True,
+)
 PROVISION = Phase(
     "provision",
     Work.PLAYBOOK,

@@ -172,6 +172,9 @@ class FakeAws:
         # By instance and whether the latest output is asked for.
         self.consoles: dict[tuple[str, bool], str] = {}
         self.snapshots: set[str] = set()
+        # Applications by release, and the instance types of all of them.
+        self.releases: dict[str, tuple[str, ...]] = {"emr-spark-8.0.0": ("Hadoop", "Spark")}
+        self.instance_types = frozenset({"m5.xlarge", "m5.2xlarge", "r5.xlarge"})
         self.databases: set[str] = set()
         # The batches of each, by group and stream.
         self.log_streams: dict[tuple[str, str], list[list[effects.LogEvent]]] = {}
@@ -329,6 +332,14 @@ class FakeAws:
                 for one in seen
                 if one.state in wanted
             ]
+
+    def release_applications(self, label: str) -> tuple[str, ...] | None:
+        with self._call("release_applications"):
+            return self.releases.get(label)
+
+    def supported_instance_types(self, label: str) -> frozenset[str]:
+        with self._call("supported_instance_types"):
+            return self.instance_types if label in self.releases else frozenset()
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
         with self._call("ListInstances"):

@@ -243,6 +243,16 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     "elasticmapreduce:ListInstances": ("emr", "list_instances", lambda c, _: {"ClusterId": c}),
     "elasticmapreduce:ListSteps": ("emr", "list_steps", lambda c, _: {"ClusterId": c}),
     "elasticmapreduce:ListClusters": ("emr", "list_clusters", lambda *_: {}),
+    "elasticmapreduce:DescribeReleaseLabel": (
+        "emr",
+        "describe_release_label",
+        lambda *_: {"ReleaseLabel": "emr-spark-8.0.0"},
+    ),
+    "elasticmapreduce:ListSupportedInstanceTypes": (
+        "emr",
+        "list_supported_instance_types",
+        lambda *_: {"ReleaseLabel": "emr-spark-8.0.0"},
+    ),
     "ec2:RunInstances": ("ec2", "run_instances", lambda launch, _: launch),
     "ec2:TerminateInstances": ("ec2", "terminate_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:GetConsoleOutput": ("ec2", "get_console_output", lambda i, _: {"InstanceId": i}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiln.aws import convert, effects
 from kiln.aws.clients import Clients
-from kiln.errors import InstanceFleetsError
+from kiln.errors import AwsError, InstanceFleetsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # EMR Management Guide: pending, running, and those that CancelSteps has asked for (docs/aws_facts.md 1.5).
 _ACTIVE = ("PENDING", "RUNNING", "CANCEL_PENDING")
+# The exceptions of DescribeReleaseLabel for a request that is wrong; its only member here is the label.
+_UNKNOWN_RELEASE = frozenset({"InvalidRequestException", "ValidationException"})
+# More than EC2 has types of, so that an answer that names a next page for ever is left.
+_MOST_TYPE_PAGES = 200
 
 
 class BotoEmr(Clients):
@@ -46,6 +50,28 @@ class BotoEmr(Clients):
             parameters["CreatedAfter"] = created_after
         pages = self.pages(self._emr, "list_clusters", **parameters)
         return [convert.cluster_summary(raw) for page in pages for raw in convert.listed(page, "Clusters")]
+
+    def release_applications(self, label: str) -> tuple[str, ...] | None:
+        """Return the applications of a release, if there is one."""
+        try:
+            answer = self.call(self._emr, "describe_release_label", ReleaseLabel=label)
+        except AwsError as error:
+            if error.code in _UNKNOWN_RELEASE:
+                return None
+            raise
+        return convert.applications(answer)
+
+    def supported_instance_types(self, label: str) -> frozenset[str]:
+        """Return the instance types that a release runs on (botocore has no paginator for them)."""
+        found: set[str] = set()
+        more: dict[str, str] = {}
+        for _ in range(_MOST_TYPE_PAGES):
+            answer = self.call(self._emr, "list_supported_instance_types", ReleaseLabel=label, **more)
+            found.update(convert.instance_types(answer))
+            if not answer.get("Marker"):
+                break
+            more = {"Marker": answer["Marker"]}
+        return frozenset(found)
 
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
         """Return the active nodes with the kind of their group."""

@@ -40,6 +40,18 @@ def cluster_id(raw: Mapping[str, Any]) -> str:
 
 
 @forms.whole
+def applications(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read the applications of DescribeReleaseLabel."""
+    return tuple(forms.text(one["Name"]) for one in raw["Applications"])
+
+
+@forms.whole
+def instance_types(raw: Mapping[str, Any]) -> list[str]:
+    """Read a page of ListSupportedInstanceTypes."""
+    return [forms.text(one["Type"]) for one in raw["SupportedInstanceTypes"]]
+
+
+@forms.whole
 def step_ids(raw: Mapping[str, Any]) -> list[str]:
     """Read the answer of AddJobFlowSteps."""
     return [forms.id_of(step_id, STEP_ID) for step_id in raw["StepIds"]]

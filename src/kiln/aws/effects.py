@@ -226,6 +226,12 @@ class Effects(Protocol):
     ) -> list[ClusterSummary]:
         """Return all clusters in these states; unsorted, all pages."""
 
+    def release_applications(self, label: str) -> tuple[str, ...] | None:
+        """Return the applications of an EMR release, or None when the region has no such release."""
+
+    def supported_instance_types(self, label: str) -> frozenset[str]:
+        """Return the instance types that an EMR release runs on in the region; all pages."""
+
     def list_instances(self, cluster_id: str) -> list[Instance]:
         """Return the active nodes."""
 

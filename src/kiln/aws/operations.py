@@ -59,6 +59,8 @@ OPERATIONS: dict[str, Operation] = {
     "update_partition": Operation(Repeat.ALWAYS, "twice is the same as once"),
     "describe_cluster": _READ,
     "list_clusters": _READ,
+    "release_applications": _READ,
+    "supported_instance_types": _READ,
     "list_instances": _READ,
     "list_instance_groups": _READ,
     "list_lost_instances": _READ,

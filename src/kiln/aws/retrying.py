@@ -166,6 +166,14 @@ class Retrying:
         found = self._ask("list_clusters", lambda: self.inner.list_clusters(wanted, created_after))
         return self._paged("list_clusters", found)
 
+    def release_applications(self, label: str) -> tuple[str, ...] | None:
+        """Return the applications of a release."""
+        return self._ask("release_applications", lambda: self.inner.release_applications(label))
+
+    def supported_instance_types(self, label: str) -> frozenset[str]:
+        """Return the instance types of a release."""
+        return self._ask("supported_instance_types", lambda: self.inner.supported_instance_types(label))
+
     def list_instances(self, cluster_id: str) -> list[effects.Instance]:
         """Return the active nodes."""
         return self._ask("list_instances", lambda: self.inner.list_instances(cluster_id))

@@ -38,9 +38,10 @@ _SELECTED = Selection(phases=(SelectedPhase(phases.BAKE_IMAGE),), whole=False, e
 
 def bake(session: Session, question: Question) -> int:
     """Bake an image unless there is one; return the exit code."""
-    driver, _ = resolve.run_settings(question)
+    settings = resolve.run_settings(question)
+    driver, _ = settings
     context = session.context(driver)
-    preflight.check(preflight.Subject.of(question, driver, context), _SELECTED)
+    preflight.check(preflight.Subject.of(question, settings, context), _SELECTED)
     session.stop.check()
     run_id = question.run_id or ""
     result = Result(environment=question.environment, pipeline=question.pipeline, run_id=run_id)

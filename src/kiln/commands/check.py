@@ -52,13 +52,14 @@ def question(arguments: argparse.Namespace) -> resolve.Question:
 
 def _further(asked: resolve.Question, examined: Examination, *, with_account: bool) -> list[KilnError]:
     """Return what is wrong with the steps' names, and with an account what a launch lacks."""
-    if examined.driver is None:
+    if examined.driver is None or examined.shape is None:
         return []
     try:
         selected = selection.make([], examined.driver.steps)
         if with_account:
             context = shared.context_of(examined.driver)
-            preflight.check(preflight.Subject.of(asked, examined.driver, context), selected)
+            settings = (examined.driver, examined.shape)
+            preflight.check(preflight.Subject.of(asked, settings, context), selected)
     except KilnError as error:
         return [error]
     return []

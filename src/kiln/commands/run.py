@@ -129,7 +129,7 @@ def _checked(
     """Return what a run works with, after all that can be known, and refused, before it has any effect."""
     driver, shape, selected = _settings(question, select)
     context = session.context(driver)
-    preflight.check(preflight.Subject.of(question, driver, context), selected)
+    preflight.check(preflight.Subject.of(question, (driver, shape), context), selected)
     session.stop.check()
     return context, driver, (shape, selected)
 
@@ -204,7 +204,7 @@ def _with_cluster(
     )
     if whole is not selected:
         context.report(f"no cluster of this run is ready: {', '.join(whole.names)}")
-        preflight.check(preflight.Subject.of(question, driver, context), whole)
+        preflight.check(preflight.Subject.of(question, settings, context), whole)
     return whole
 
 

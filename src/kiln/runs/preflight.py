@@ -18,7 +18,7 @@ from kiln.ledger import store
 from kiln.nodes import environment_digests, os_repositories
 from kiln.nodes.wheels import Wheels
 from kiln.phases import Need
-from kiln.runs import model_repo_checks
+from kiln.runs import model_repo_checks, release_checks
 from kiln.settings import files, vault
 from kiln.settings.problems import AllProblemsError
 from kiln.stop import Stop
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kiln.aws.effects import Effects
     from kiln.runs.selection import Selection
     from kiln.settings.files import Source
-    from kiln.settings.model import Access, Account, Driver
+    from kiln.settings.model import Access, Account, ClusterShape, Driver
     from kiln.settings.resolve import Question
 
 
@@ -40,13 +40,15 @@ class Subject:
 
     question: Question
     driver: Driver
+    shape: ClusterShape
     effects: Effects
     stop: Stop = field(default_factory=Stop)
 
     @classmethod
-    def of(cls, question: Question, driver: Driver, context: Context) -> Subject:
+    def of(cls, question: Question, settings: tuple[Driver, ClusterShape], context: Context) -> Subject:
         """Return what is checked with AWS and the request to stop of a context."""
-        return cls(question=question, driver=driver, effects=context.effects, stop=context.stop)
+        driver, shape = settings
+        return cls(question=question, driver=driver, shape=shape, effects=context.effects, stop=context.stop)
 
     def sources(self) -> Sequence[Source]:
         """Return the files and -e arguments that its settings come from."""
@@ -231,6 +233,7 @@ _CHECKS: tuple[tuple[tuple[Need, ...], Callable[[Subject], object]], ...] = (
     ((), lambda one: check_account(one.effects)),
     ((), lambda one: check_state(one.effects, one.driver, one.question.environment)),
     ((), check_existing),
+    ((Need.RELEASE,), lambda one: release_checks.check(one.effects, one.driver, one.shape)),
     ((Need.PYTHON_ENVIRONMENT,), check_wheels),
     ((Need.OS_PACKAGES,), lambda one: check_packages(one.driver)),
 )

@@ -34,6 +34,8 @@ PARTITION = CatalogPartition(database="d", table="t", values=("x",), location="s
 ARGUMENTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "run_job_flow": (({},), {}),
     "describe_cluster": (("j-1",), {}),
+    "release_applications": (("emr-spark-8.0.0",), {}),
+    "supported_instance_types": (("emr-spark-8.0.0",), {}),
     "list_clusters": ((("RUNNING",),), {}),
     "list_instances": (("j-1",), {}),
     "add_steps": (("j-1", []), {}),

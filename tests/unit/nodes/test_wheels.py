@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import driver
+from fakes import driver, shape
 
 from kiln.errors import InterruptedRunError, KilnError, PreflightError, UsageError
 from kiln.nodes import environment_digests
@@ -220,7 +220,7 @@ def subject_of(world: World, aws: FakeAws, lock: str) -> preflight.Subject:
         emr_node_environment_hash="0" * 16,
     )
     question = resolve.Question(root=world.checkout, environment="local", pipeline="daily")
-    return preflight.Subject(question=question, driver=settings, effects=aws)
+    return preflight.Subject(question=question, driver=settings, shape=shape(), effects=aws)
 
 
 def test_a_run_has_its_wheels_before_its_launch(world: World, aws: FakeAws) -> None:

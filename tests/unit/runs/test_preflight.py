@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import driver
+from fakes import driver, shape
 
 from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.model_repo import commits
@@ -190,7 +190,7 @@ def made_checks(
             monkeypatch.setattr(module, name, lambda *_, name=name: made.add(name))
     driver = settings(**changes)
     question = resolve.Question(root=root, environment="local", pipeline="model_building")
-    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     preflight.check(subject, selection.make(actions, driver.steps))
     return made
 
@@ -232,7 +232,7 @@ def test_a_setting_that_is_refused_is_named_with_its_file(
     )
     driver = settings(model_repo_branch="main", model_repo_protocols=("ssh",), **changes)
     question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
-    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     with pytest.raises(UsageError) as error:
         preflight.check(subject, selection.make(["launch"], driver.steps))
     assert error.value.message.startswith(f"group_vars/model_building.yml:1: {said}")
@@ -245,7 +245,7 @@ def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cac
     (tmp_path / "file").touch()
     driver = settings(kiln_cache_dir=str(tmp_path / "file/cache"), model_repo_name="", steps=())
     question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
-    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     preflight.check(subject, selection.make([], driver.steps))
 
 
@@ -262,7 +262,7 @@ def test_each_unknown_os_package_is_named_with_its_line(
         kiln_cache_dir=str(tmp_path), emr_node_os_packages=packages, emr_node_os_repositories=("http://r/",)
     )
     question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
-    subject = preflight.Subject(question=question, driver=driver, effects=aws)
+    subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     with pytest.raises(UsageError) as error:
         preflight.check(subject, selection.make(["provision"], driver.steps))
     said = [error.value.message, *error.value.details]
