@@ -12,6 +12,7 @@ from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.store import Store
+from emrbox.emr.machines.public_access import check_public_access
 from emrbox.faults.book import FaultBook
 from emrbox.faults.cluster_faults import ClusterFaults
 from emrbox.faults.faulty_nodes import FaultyNodes
@@ -40,6 +41,7 @@ class HollowEmr:
                 layer, cluster, self.faults, self.clock.now, quotas=self.quotas
             ),
             clock=self.clock,
+            check_groups=check_public_access,
         )
         self.start = self.clock.now()
         watchers: list[Any] = []

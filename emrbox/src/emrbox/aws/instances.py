@@ -49,6 +49,9 @@ TERMINATED, STOPPING, STOPPED = ("terminated", 48), ("stopping", 64), ("stopped"
 BY_ITSELF = "Client.InstanceInitiatedShutdown"
 BY_THE_BOX = "Server.InternalError"
 
+# Those of images for IMDSv2 (`ImdsSupport` v2.0), as Amazon Linux 2023's are: EC2 User Guide, "Order of
+# precedence for instance metadata options".
+METADATA_OPTIONS = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
 # moto launches MinCount instances; EC2 launches MaxCount when it can.
 max_count: ContextVar[int | None] = ContextVar("max_count", default=None)
 
@@ -75,6 +78,7 @@ class RealInstances:
             request["count"] = max_count.get() or request["count"]
             self._check(request)
             self._place(request)
+            request["metadata_options"] = {**METADATA_OPTIONS, **(request.get("metadata_options") or {})}
             try:
                 reservation = original(**request)
             except InvalidInstanceTypeError:

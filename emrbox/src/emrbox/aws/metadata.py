@@ -60,7 +60,8 @@ class MotoFacts:
         instance = backend.get_instance(instance_id)
         profile = profile_of(instance)
         pair = backend.key_pairs.get(instance.key_name) if instance.key_name else None
-        shows_tags = instance.metadata_options.instance_metadata_tags == "enabled"
+        options = instance.metadata_options
+        shows_tags = options.instance_metadata_tags == "enabled"
         return InstanceFacts(
             account_id=backend.account_id,
             region=REGION,
@@ -77,6 +78,8 @@ class MotoFacts:
             public_key=(pair.key_name, public_key_line(pair)) if pair else None,
             tags={tag["key"]: tag["value"] for tag in instance.get_tags()} if shows_tags else None,
             interruption_time=getattr(instance, "interruption_time", None),
+            requires_token=options.http_tokens == "required",
+            hop_limit=options.http_put_response_hop_limit,
         )
 
     def credentials(self, instance_id: str) -> RoleCredentials | None:

@@ -19,6 +19,7 @@ from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.capacity import role_of_profile
+from emrbox.emr.machines.public_access import check_public_access
 from emrbox.emr.machines.real_nodes import RealNodes
 from emrbox.faults.book import FaultBook
 from emrbox.faults.calls import CallFaults
@@ -74,7 +75,7 @@ def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:
     def wrap(layer: NodeLayer, cluster: Cluster) -> FaultyNodes:
         return FaultyNodes(layer, cluster, faults, clock.now, quotas=quotas)
 
-    return Hollow(Delays(), wrap, clock)
+    return Hollow(Delays(), wrap, clock, check_public_access)
 
 
 def create_emr(

@@ -1,6 +1,7 @@
-"""The instance metadata service, version 2: a listener in each node's own network namespace, one server.
+"""The instance metadata service: a listener in each node's own network namespace, one server.
 
-The peer's address is the same in every node, so a node is known by the socket that was connected to.
+The peer's address is the same in every node, so a node is known by the socket that was connected to. Version
+2 wants a token with each request; version 1, without one, answers if the instance's metadata options let it.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import json
 import secrets
 import selectors
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,7 +21,6 @@ from typing import TYPE_CHECKING, Protocol
 from emrbox.nodes.metadata_tree import InstanceFacts, RoleCredentials, documents, look_up
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
     from emrbox.nodes.tree import NodeSpec
@@ -54,8 +55,11 @@ class _Endpoint:
         self.tokens[token] = now + seconds
         return token
 
-    def knows(self, token: str | None) -> bool:
-        return token is not None and self.tokens.get(token, 0.0) > time.monotonic()
+    def knows(self, token: str) -> bool:
+        return self.tokens.get(token, 0.0) > time.monotonic()
+
+    def facts(self) -> InstanceFacts:
+        return self.source.facts(self.spec.instance_id)
 
     def read(self, path: str) -> bytes | None:
         if path == "user-data":
@@ -63,7 +67,7 @@ class _Endpoint:
         credentials = f"meta-data/iam/security-credentials/{self.spec.role_name}"
         if self.spec.role_name and path == credentials:
             return self._credentials()
-        text = look_up(documents(self.spec, self.source.facts(self.spec.instance_id)), path)
+        text = look_up(documents(self.spec, self.facts()), path)
         return None if text is None else text.encode()
 
     def _credentials(self) -> bytes | None:
@@ -99,10 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400)
         else:
             token = self.server.new_token(int(seconds))
+            # The hop limit is the TTL of the packets of this answer (EC2 User Guide).
+            self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, self.server.facts().hop_limit)
             self._answer(200, token.encode(), {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
 
     def do_GET(self) -> None:  # the base class's name
-        if not self.server.knows(self.headers.get("X-aws-ec2-metadata-token")):
+        token = self.headers.get("X-aws-ec2-metadata-token")
+        if self.server.facts().requires_token if token is None else not self.server.knows(token):
             self._answer(401)
             return
         path = self.path.partition("?")[0].strip("/")

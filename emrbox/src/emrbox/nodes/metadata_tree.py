@@ -45,6 +45,8 @@ class InstanceFacts:
     public_key: tuple[str, str] | None = None  # name, OpenSSH line
     tags: Mapping[str, str] | None = None
     interruption_time: str | None = None  # of a spot interruption that has been announced
+    requires_token: bool = True  # else version 1 of IMDS works, too
+    hop_limit: int = 2  # how many hops an answer with a token may travel
 
 
 def documents(spec: NodeSpec, facts: InstanceFacts) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emrbox.aws.instances import RealInstances
+from emrbox.aws.metadata import MotoFacts
 from emrbox.config import ACCOUNT_ID, BASE_IMAGE_NAME, BoxConfig, Images, image_id
 from emrbox.nodes import tree
 from emrbox.nodes.node import Node
@@ -41,7 +42,7 @@ class Instances:
         monkeypatch.setattr(Node, "_boot", lambda node: self.booted.append(node.spec.instance_id))
         monkeypatch.setattr(Node, "_wait_for_sshd", lambda _: None)
 
-    def launch(self) -> Any:
+    def launch(self, **more: Any) -> Any:
         request = {
             "image_id": image_id(BASE_IMAGE_NAME),
             "count": 1,
@@ -49,6 +50,7 @@ class Instances:
             "security_group_names": [],
             "instance_type": "m5.xlarge",
             "is_instance_type_default": False,
+            **more,
         }
         return self.real.run_instances(self.real.backend.run_instances, **request).instances[0]
 
@@ -118,3 +120,10 @@ def test_an_instance_has_the_security_groups_of_its_first_interface(instances: I
     }
     (launched,) = instances.real.run_instances(backend.run_instances, **request).instances
     assert [one.id for one in launched.security_groups] == [group.id]
+
+
+def test_metadata_is_for_tokens_alone_unless_the_launch_says_otherwise(instances: Instances) -> None:
+    usual = instances.launch()
+    changed = instances.launch(metadata_options={"HttpTokens": "optional", "HttpPutResponseHopLimit": 3})
+    facts = [MotoFacts().facts(instance.id) for instance in (usual, changed)]
+    assert [(one.requires_token, one.hop_limit) for one in facts] == [(True, 2), (False, 3)]

@@ -295,3 +295,14 @@ def test_the_role_of_automatic_scaling_must_trust_emr_and_application_auto_scali
         assert capacity.refusal_of_scaling_role("scaling") == refusal
     finally:
         iam.roles.clear()
+
+
+def test_instances_get_the_metadata_options_of_the_security_configuration(
+    recording: tuple[Capacity, RecordingEc2],
+) -> None:
+    capacity, ec2 = recording
+    launch_master(capacity)
+    assert "MetadataOptions" not in ec2.request
+    capacity._cluster.metadata_options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 3}
+    launch_master(capacity)
+    assert ec2.request["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 3}

@@ -51,7 +51,7 @@ def core_with_volume(count: int = 1, **changes: Any) -> dict[str, Any]:
         ({"Configurations": [{"Classification": "no-site", "Properties": {}}]}, "invalid classification"),
         ({"Configurations": [{"Classification": "yarn-site"}] * 2}, "Multiple configurations"),
         ({"Configurations": [{"Classification": "spark-env", "Properties": {"A": "1"}}]}, "'export' block"),
-        ({"SecurityConfiguration": "x"}, "not available"),
+        ({"SecurityConfiguration": "x"}, "Security configuration with name 'x' does not exist."),
         ({"Instances": {"InstanceGroups": [CORE]}}, "exactly one MASTER"),
         ({"Instances": {"InstanceGroups": [MASTER, MASTER]}}, "exactly one MASTER"),
         ({"Instances": {"InstanceGroups": [MASTER, CORE, CORE]}}, "at most one CORE"),

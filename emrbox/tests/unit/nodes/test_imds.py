@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,10 +34,17 @@ FACTS = InstanceFacts(
 )
 
 
+# Linux's, which Python does not name: packets with a lower TTL are dropped.
+IP_MINTTL = 21
+
+
 class Source:
+    def __init__(self, facts: InstanceFacts = FACTS) -> None:
+        self._facts = facts
+
     def facts(self, instance_id: str) -> InstanceFacts:
         assert instance_id == "i-1"
-        return FACTS
+        return self._facts
 
     def credentials(self, _: str) -> RoleCredentials:
         return RoleCredentials("key", "secret", "token", "2026-01-01T00:00:00Z", "2026-01-01T06:00:00Z")
@@ -60,8 +68,13 @@ class Client:
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    server = MetadataServer(Source())
+def facts() -> InstanceFacts:
+    return FACTS
+
+
+@pytest.fixture
+def client(facts: InstanceFacts) -> Iterator[Client]:
+    server = MetadataServer(Source(facts))
     listening = socket.create_server(("127.0.0.1", 0))
     server.add(listening, SPEC)
     made = Client(listening.getsockname()[1])
@@ -73,6 +86,24 @@ def client() -> Iterator[Client]:
 def test_imds_answers_nothing_without_a_token(client: Client) -> None:
     assert client.ask("GET", "meta-data/instance-id")[0] == 401
     assert client.ask("GET", "meta-data/instance-id", X_aws_ec2_metadata_token="guess")[0] == 401
+
+
+@pytest.mark.parametrize("facts", [replace(FACTS, requires_token=False)])
+def test_version_1_answers_without_a_token_where_it_may_but_not_to_a_wrong_one(client: Client) -> None:
+    assert client.ask("GET", "meta-data/instance-id") == (200, "i-1")
+    assert client.ask("GET", "meta-data/instance-id", X_aws_ec2_metadata_token="guess")[0] == 401
+    assert client.get("meta-data/instance-id") == (200, "i-1")
+
+
+@pytest.mark.parametrize("facts", [replace(FACTS, hop_limit=3)])
+def test_a_token_travels_as_many_hops_as_it_may(client: Client) -> None:
+    client.connection.connect()
+    client.connection.sock.setsockopt(socket.IPPROTO_IP, IP_MINTTL, 3)
+    assert client.get("meta-data/instance-id") == (200, "i-1")
+    client.connection.sock.setsockopt(socket.IPPROTO_IP, IP_MINTTL, 4)
+    client.connection.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.ask("PUT", "api/token", X_aws_ec2_metadata_token_ttl_seconds="60")
 
 
 @pytest.mark.parametrize("seconds", ["", "0", "21601", "ten"])

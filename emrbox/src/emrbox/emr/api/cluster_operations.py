@@ -9,7 +9,9 @@ from emrbox.emr import ids
 from emrbox.emr.api import collection_type, history, validation, views
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.api.paging import page
+from emrbox.emr.api.security_operations import configuration_for_launch
 from emrbox.emr.life import endings, states
+from emrbox.emr.life.security import metadata_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +32,15 @@ def run_job_flow(store: Store, request: Document) -> Document:
         role = store.role_of_profile(request["JobFlowRole"])
     except KeyError:
         raise validation_error(f"Invalid InstanceProfile: {request['JobFlowRole']}.") from None
+    security = None
+    if name := request.get("SecurityConfiguration"):
+        security = configuration_for_launch(store.security, name, is_hollow=is_hollow)
     clock = store.clock_of(is_hollow=is_hollow)
     cluster = new_cluster(request, role, clock.now())
     cluster.clock, cluster.is_hollow = clock, is_hollow
+    cluster.public_access = store.security.public_access
+    if security is not None:
+        cluster.metadata_options = metadata_options(security.document)
     store.add(cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": ids.cluster_arn(cluster.id, cluster.account_id)}
 

@@ -56,10 +56,13 @@ COVERAGE: dict[str, Coverage] = {
         "1.5",
     ),
     "CreatePersistentAppUI": _not("application UIs off the cluster"),
-    "CreateSecurityConfiguration": _not("security configurations"),
+    "CreateSecurityConfiguration": _partly(
+        "Checked by EMR's members; on nodes only the options of IMDS act, the rest is refused at the launch",
+        "2.12",
+    ),
     "CreateStudio": _not("EMR Studio"),
     "CreateStudioSessionMapping": _not("EMR Studio"),
-    "DeleteSecurityConfiguration": _not("security configurations"),
+    "DeleteSecurityConfiguration": _real("Clusters that have it keep it", "2.12"),
     "DeleteStudio": _not("EMR Studio"),
     "DeleteStudioSessionMapping": _not("EMR Studio"),
     "DescribeCluster": _real("Every member that a cluster of instance groups or fleets has", "1.1, 2.1"),
@@ -71,11 +74,13 @@ COVERAGE: dict[str, Coverage] = {
     "DescribeReleaseLabel": _real(
         "Releases from emr-5.20.0 on with their applications, in each region that has them", "2.2"
     ),
-    "DescribeSecurityConfiguration": _not("security configurations"),
+    "DescribeSecurityConfiguration": _real("The JSON as it was given", "2.12"),
     "DescribeStep": _real("State, timeline, FailureDetails, YARN application ids", "1.3"),
     "DescribeStudio": _not("EMR Studio"),
     "GetAutoTerminationPolicy": _real("The policy, or an empty answer", "1.6"),
-    "GetBlockPublicAccessConfiguration": _not("block public access"),
+    "GetBlockPublicAccessConfiguration": _real(
+        "The account's configuration in the region; blocked but for port 22 unless it was changed", "2.11"
+    ),
     "GetClusterSessionCredentials": _partly(
         "Refused, as for every cluster without fine-grained access control", "model"
     ),
@@ -100,7 +105,7 @@ COVERAGE: dict[str, Coverage] = {
     ),
     "ListNotebookExecutions": _not("notebook executions"),
     "ListReleaseLabels": _real("The labels of the region, by prefix and application", "2.2"),
-    "ListSecurityConfigurations": _not("security configurations"),
+    "ListSecurityConfigurations": _real("50 a page, the oldest first", "2.12"),
     "ListSessions": _not("Spark Connect sessions"),
     "ListSteps": _real("Newest first, 50 a page, by state or by up to ten ids", "1.5"),
     "ListStudioSessionMappings": _not("EMR Studio"),
@@ -126,7 +131,9 @@ COVERAGE: dict[str, Coverage] = {
     "PutAutoTerminationPolicy": _real(
         "Idle: no active YARN application, HDFS below a tenth, no pending step, no busy file", "1.6"
     ),
-    "PutBlockPublicAccessConfiguration": _not("block public access"),
+    "PutBlockPublicAccessConfiguration": _real(
+        "At a start, groups with ports open to everybody end the cluster; without nodes too", "2.11"
+    ),
     "PutManagedScalingPolicy": _partly(
         "Groups and fleets grow with YARN's pending containers and lose nodes without containers; "
         "ScalingStrategy ADVANCED is refused",
@@ -138,8 +145,8 @@ COVERAGE: dict[str, Coverage] = {
     "RemoveTags": _real("Removes tags from the cluster and its instances", "2.10"),
     "RunJobFlow": _real(
         "Instance groups, fleets or the simple form on real nodes with HDFS, YARN and Spark; scaling "
-        "policies; no security configuration",
-        "1.1, 2.1, 2.4, 2.5",
+        "policies; security configurations",
+        "1.1, 2.1, 2.4, 2.5, 2.11, 2.12",
     ),
     "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
     "SetTerminationProtection": _real("Also sets DisableApiTermination on the instances", "1.6"),

@@ -65,7 +65,7 @@ TOP: dict[str, Member] = {
     "ReleaseLabel": _on("the catalogue of releases; on nodes the software is one for all"),
     "RepoUpgradeOnBoot": _shown("the packages are those of the image"),
     "ScaleDownBehavior": _shown("always TERMINATE_AT_TASK_COMPLETION"),
-    "SecurityConfiguration": _refused("security configurations"),
+    "SecurityConfiguration": _on("on nodes IMDS options only; the rest is refused there by name"),
     "ServiceRole": _on("the role by which instances are launched"),
     "SessionEnabled": _refused("Spark Connect sessions"),
     "StepConcurrencyLevel": _on("1 to 256 steps at once"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emrbox.aws import condition_keys
@@ -16,8 +17,10 @@ from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
 from emrbox.emr.api import job_flows
 from emrbox.emr.api import scaling_operations as scaling
+from emrbox.emr.api import security_operations as security
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
+from emrbox.emr.life.security import SecuritySettings
 from emrbox.emr.life.states import CLUSTER_ENDED
 from emrbox.emr.life.store import Clusters, Store
 
@@ -30,12 +33,22 @@ Document = dict[str, Any]
 Catalog = Callable[[str, Document], Document]  # the first is a region
 Read = Callable[[Clusters, Document], Document]
 Write = Callable[[Store, Document], Document]
+# The settings of the caller's account and region, the request, the caller's ARN, the time.
+Security = Callable[[SecuritySettings, Document, str, datetime], Document]
 SERVICE = "elasticmapreduce"
 
 CATALOG: dict[str, Catalog] = {
     "DescribeReleaseLabel": catalog.describe_release_label,
     "ListReleaseLabels": catalog.list_release_labels,
     "ListSupportedInstanceTypes": catalog.list_supported_instance_types,
+}
+SECURITY: dict[str, Security] = {
+    "CreateSecurityConfiguration": security.create_security_configuration,
+    "DeleteSecurityConfiguration": security.delete_security_configuration,
+    "DescribeSecurityConfiguration": security.describe_security_configuration,
+    "GetBlockPublicAccessConfiguration": security.get_block_public_access,
+    "ListSecurityConfigurations": security.list_security_configurations,
+    "PutBlockPublicAccessConfiguration": security.put_block_public_access,
 }
 READS: dict[str, Read] = {
     "DescribeCluster": clusters.describe_cluster,
@@ -132,6 +145,8 @@ class EmrService:
         _authorise(store, operation, request, named, caller)
         if (lookup := CATALOG.get(operation)) is not None:
             return lookup(caller.region, request)
+        if (setting := SECURITY.get(operation)) is not None:
+            return setting(store.security, request, caller.arn, store.clock.now())
         if (read := READS.get(operation)) is not None:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:

@@ -56,6 +56,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "EbsRootVolumeThroughput": request.get("EbsRootVolumeThroughput"),
         "ExtendedSupport": request.get("ExtendedSupport"),
         "RepoUpgradeOnBoot": request.get("RepoUpgradeOnBoot"),
+        "SecurityConfiguration": request.get("SecurityConfiguration"),
         "StepConcurrencyLevel": cluster.step_concurrency,
         "OSReleaseLabel": request.get("OSReleaseLabel", releases.RELEASES[cluster.release_label].os_release),
     }

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Hollow:
     """The box's hollow clusters: their clock, their scripts, how long they take to start and end.
 
-    `wrap` puts something around the machine layer of each cluster, faults for one.
+    `wrap` puts something around the machine layer of each cluster, faults for one. `check_groups` raises
+    StartFailureError for security groups with which a cluster may not start.
     """
 
     def __init__(
@@ -35,16 +36,18 @@ class Hollow:
         delays: Delays | None = None,
         wrap: Callable[[NodeLayer, Cluster], NodeLayer] = lambda layer, _: layer,
         clock: MovableClock | None = None,
+        check_groups: Callable[[Cluster], None] = lambda _: None,
     ) -> None:
         self.clock = clock or MovableClock()
         self.scripts = Scripts()
         self.delays = delays or Delays()
         self._wrap = wrap
+        self._check_groups = check_groups
         self._nodes: dict[str, HollowNodes] = {}
 
     def driver_of(self, cluster: Cluster) -> ClockDriver:
         """Return what drives a new hollow cluster."""
-        nodes = self._nodes[cluster.id] = HollowNodes(cluster, self.clock, self.scripts)
+        nodes = self._nodes[cluster.id] = HollowNodes(cluster, self.clock, self.scripts, self._check_groups)
         engine = Engine(cluster, self._wrap(nodes, cluster), pick_delay=self.delays.pick)
         return ClockDriver(cluster, engine, self.clock)
 

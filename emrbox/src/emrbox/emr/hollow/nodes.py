@@ -43,15 +43,26 @@ class HollowNodes:
     pace = Pace(first_step=FIRST_STEP_SECONDS)
     _numbers = itertools.count()
 
-    def __init__(self, cluster: Cluster, clock: MovableClock, scripts: Scripts) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: MovableClock,
+        scripts: Scripts,
+        check_groups: Callable[[Cluster], None] = lambda _: None,
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._scripts = scripts
+        self._check_groups = check_groups
         self._lost: set[str] = set()
         self._unhealthy: set[str] = set()
 
     def places(self) -> list[Place]:
-        """Return what the request names; of its subnets, the first is in the first zone, and so on."""
+        """Return what the request names; of its subnets, the first is in the first zone, and so on.
+
+        Raises StartFailureError for its security groups.
+        """
+        self._check_groups(self._cluster)
         places = asked_places(self._cluster.request["Instances"], partial(Place, None))
         return [
             Place(place.zone or f"{REGION}{ZONES[number % len(ZONES)]}", place.subnet_id)

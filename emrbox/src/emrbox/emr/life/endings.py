@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.emr.life import states
 from emrbox.emr.life.model import SPOT, Ending, Reason
+from emrbox.emr.life.security import written
 from emrbox.emr.life.states import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emrbox.emr.life.model import BootstrapAction, Cluster, Group, Place, Purchase
+    from emrbox.emr.life.security import PublicAccess
 
 PUBLIC_DOC = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/{code}.html"
 _OVER_QUOTA = (ReasonCode.INTERNAL_ERROR, "Request exceeds the EC2 service quota for that type.")
@@ -102,6 +104,14 @@ def by_bootstrap_action(number: int, action: BootstrapAction, failed: Sequence[F
 def by_validation(message: str, *details: dict[str, Any]) -> Ending:
     """Return the end of a cluster whose launch EC2 or IAM finds wrong."""
     return Ending(Reason(ReasonCode.VALIDATION_ERROR, message), with_errors=True, details=details)
+
+
+def by_public_access(group_ids: Sequence[str], access: PublicAccess) -> Ending:
+    """Return the end of a cluster whose groups open ports to everybody (seen: docs/aws_facts.md 2.11)."""
+    return by_validation(
+        f"The EC2 Security Groups [{', '.join(group_ids)}] contain one or more ingress rules to ports other "
+        f"than [{written(access.permitted)}] which allow public access."
+    )
 
 
 def by_several_vpcs(places: Sequence[Place]) -> Ending:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from emrbox.config import ACCOUNT_ID
 from emrbox.emr.life import states
+from emrbox.emr.life.security import PublicAccess
 from emrbox.emr.life.states import (
     ActionOnFailure,
     ClusterState,
@@ -365,6 +366,8 @@ class Cluster:
     subnet_id: str | None = None
     availability_zone: str | None = None
     vpc_id: str | None = None
+    public_access: PublicAccess = field(default_factory=PublicAccess)  # the account's, at the launch
+    metadata_options: dict[str, Any] = field(default_factory=dict)  # of EC2, for the nodes
     steps: list[Step] = field(default_factory=list)
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None

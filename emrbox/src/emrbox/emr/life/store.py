@@ -16,6 +16,7 @@ from emrbox.config import ACCOUNT_ID, REGION
 from emrbox.emr.life import endings
 from emrbox.emr.life.drivers import Driver
 from emrbox.emr.life.model import Cluster, Watcher
+from emrbox.emr.life.security import SecuritySettings
 from emrbox.emr.life.states import CLUSTER_ENDED
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Store(Clusters):
         self._lock = threading.Lock()
         self._clusters: dict[str, Cluster] = {}
         self._drivers: dict[str, Driver] = {}
+        self._security: dict[tuple[str, str], SecuritySettings] = {}  # by account and region
         self._account_id: str | None = None
         self._region = REGION
 
@@ -111,6 +113,13 @@ class Store(Clusters):
         if account_id != ACCOUNT_ID:
             view.role_of_profile = partial(self.role_of_profile, account_id=account_id)
         return view
+
+    @property
+    def security(self) -> SecuritySettings:
+        """The security settings of the account, in the region of its calls."""
+        with self._lock:
+            key = (self._account_id or ACCOUNT_ID, self._region)
+            return self._security.setdefault(key, SecuritySettings(self.clock.now()))
 
     def add(self, cluster: Cluster) -> None:
         """Record a new cluster and start its driver."""
@@ -155,6 +164,8 @@ class Store(Clusters):
             for cluster in clusters:
                 self._clusters.pop(cluster.id, None)
                 self._drivers.pop(cluster.id, None)
+            for key in [key for key in self._security if key[0] == account_id]:
+                del self._security[key]
 
     def _is_kept(self, cluster: Cluster) -> bool:
         """Whether EMR still knows a cluster: it forgets ended ones (docs/aws_facts.md 1.8)."""

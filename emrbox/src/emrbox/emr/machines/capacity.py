@@ -24,6 +24,7 @@ from emrbox.emr.life.model import SPOT, Cluster, Ending, Group, Instance, Place,
 from emrbox.emr.life.places import asked_places
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.machines.clients import client_as
+from emrbox.emr.machines.public_access import check_public_access
 from emrbox.emr.machines.security_groups import managed_groups
 
 if TYPE_CHECKING:
@@ -232,6 +233,8 @@ class Capacity:
         if tags:
             kinds = ("instance", "volume")
             request["TagSpecifications"] = [{"ResourceType": kind, "Tags": tags} for kind in kinds]
+        if self._cluster.metadata_options:
+            request["MetadataOptions"] = self._cluster.metadata_options
         if instances.get("Ec2KeyName"):
             request["KeyName"] = instances["Ec2KeyName"]
         if subnet:
@@ -251,6 +254,7 @@ class Capacity:
             cluster.security_groups = managed_groups(
                 self._ec2(), cluster.request["Instances"], subnet, cluster.tags
             )
+            check_public_access(cluster)
         kind = "Master" if group.role == "MASTER" else "Slave"
         additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])
         return [cluster.security_groups[kind], *additional]
