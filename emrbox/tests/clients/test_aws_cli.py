@@ -284,6 +284,39 @@ def test_clusters_are_scaled_by_limits_and_by_rules(cli: Cli, account: Account, 
     assert shown["AutoScalingPolicy"]["Status"]["State"] == "DETACHED"
 
 
+def test_security_settings_are_made_and_launches_follow_them(cli: Cli, tmp_path: Path) -> None:
+    document = tmp_path / "security.json"
+    options = {"MinimumInstanceMetadataServiceVersion": 2, "HttpPutResponseHopLimit": 1}
+    document.write_text(json.dumps({"InstanceMetadataServiceConfiguration": options}))
+    given = ("--security-configuration", f"file://{document}")
+    cli.emr("create-security-configuration", "--name", "safe", *given)
+    shown = cli.emr("describe-security-configuration", "--name", "safe")
+    assert json.loads(shown["SecurityConfiguration"])["InstanceMetadataServiceConfiguration"] == options
+    listed = cli.emr("list-security-configurations")["SecurityConfigurations"]
+    assert [one["Name"] for one in listed] == ["safe"]
+    group = cli("ec2", "create-security-group", "--group-name", "web", "--description", "open")["GroupId"]
+    rule = ("--group-id", group, "--protocol", "tcp", "--port", "8080", "--cidr", "0.0.0.0/0")
+    cli("ec2", "authorize-security-group-ingress", *rule)
+    wanted = (
+        *("--instance-type", "m5.xlarge", "--instance-count", "1", "--security-configuration", "safe"),
+        *("--ec2-attributes", f"AdditionalMasterSecurityGroups=[{group}]"),
+    )
+    refused = cli.create(*wanted)
+    cli.emr("wait", "cluster-terminated", "--cluster-id", refused)
+    reason = cli.cluster(refused)["Status"]["StateChangeReason"]
+    assert reason["Code"] == "VALIDATION_ERROR"
+    assert f"[{group}]" in reason["Message"]
+    ranges = "PermittedPublicSecurityGroupRuleRanges=[{MinRange=8080,MaxRange=8080}]"
+    access = ("--block-public-access-configuration", f"BlockPublicSecurityGroupRules=true,{ranges}")
+    cli.emr("put-block-public-access-configuration", *access)
+    shown = cli.emr("get-block-public-access-configuration")["BlockPublicAccessConfiguration"]
+    assert shown["PermittedPublicSecurityGroupRuleRanges"] == [{"MinRange": 8080, "MaxRange": 8080}]
+    accepted = cli.create(*wanted)
+    cli.emr("wait", "cluster-running", "--cluster-id", accepted)
+    assert cli.cluster(accepted)["SecurityConfiguration"] == "safe"
+    cli.emr("delete-security-configuration", "--name", "safe")
+
+
 def test_mistakes_are_answered_as_aws_answers_them(cli: Cli) -> None:
     for words, said in (
         (("describe-cluster", "--cluster-id", "j-NOSUCHCLUSTER"), "InvalidRequestException"),

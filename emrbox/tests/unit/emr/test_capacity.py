@@ -306,3 +306,20 @@ def test_instances_get_the_metadata_options_of_the_security_configuration(
     capacity._cluster.metadata_options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 3}
     launch_master(capacity)
     assert ec2.request["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 3}
+
+
+def test_a_service_access_group_without_its_rule_ends_the_start(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"ServiceAccessSecurityGroup": "sg-service"}
+    request = emr.run_request(ReleaseLabel="emr-7.13.0", Instances=named)
+    capacity = Capacity(new_cluster(request, "nodes", datetime.now(UTC)), "http://nowhere", SystemClock())
+    described = {"SecurityGroups": [{"GroupId": "sg-service", "IpPermissions": []}]}
+    ec2 = SimpleNamespace(describe_security_groups=lambda **_: described, run_instances=pytest.fail)
+    monkeypatch.setattr(capacity, "_ec2", lambda: ec2)
+    monkeypatch.setattr(capacity, "_check_roles", lambda: None)
+    monkeypatch.setattr(capacities, "managed_groups", lambda *_: {"Master": "sg-m", "Slave": "sg-s"})
+    with pytest.raises(
+        StartFailureError, match="ingress rule from EmrManagedMasterSecurityGroup on port 9443"
+    ):
+        launch_master(capacity)

@@ -31,4 +31,5 @@ def test_what_is_not_available_is_refused_with_an_aws_error(emr: Any, name: str)
     with pytest.raises(AwsError, match="is not available in this region") as refusal:
         emr.call(name)
     assert refusal.value.status == 400
-    assert refusal.value.code in {"InvalidRequestException", "ValidationException"}
+    errors = protocol.service_model("emr").operation_model(name).error_shapes
+    assert refusal.value.code in {shape.name for shape in errors}

@@ -10,7 +10,6 @@ from emrbox.aws import protocol
 from emrbox.aws.errors import AwsError
 from emrbox.emr.api.launch_members import INSTANCES, TOP, Use, refused
 
-SHOWN_AS = {"ServiceAccessSecurityGroup": "Ec2InstanceAttributes"}
 # These name a release in another way, of which exactly one is to be given.
 RELEASES_BEFORE = {"AmiVersion", "HadoopVersion"}
 
@@ -62,7 +61,8 @@ def test_what_is_shown_is_in_the_clusters_description(emr: Any, name: str) -> No
     assert emr.cluster(emr.launch(**{name: value}))[name] == value
 
 
-@pytest.mark.parametrize("name", [n for n, one in INSTANCES.items() if one.use is Use.SHOWN])
-def test_what_is_shown_of_instances_is_in_the_clusters_description(emr: Any, name: str) -> None:
-    cluster = emr.cluster(emr.launch(Instances={name: "sg-1"}))
-    assert cluster[SHOWN_AS[name]][name] == "sg-1"
+def test_security_groups_of_a_launch_are_in_the_clusters_description(emr: Any) -> None:
+    named = {name: "sg-1" for name in INSTANCES if name.endswith("SecurityGroup")}
+    assert len(named) == 3
+    shown = emr.cluster(emr.launch(Instances=named))["Ec2InstanceAttributes"]
+    assert named.items() <= shown.items()

@@ -255,3 +255,14 @@ def test_commands_that_need_missing_software_are_refused_by_name(emr: Any, comma
         emr.add(cluster_id, step)
     step["HadoopJarStep"]["Jar"] = "s3://mine/own.jar"  # which may have a command of that name
     assert emr.add(cluster_id, step)
+
+
+def test_runtime_roles_are_refused_by_name(emr: Any) -> None:
+    cluster_id, role = emr.launch(), "arn:aws:iam::123456789012:role/of-steps"
+    steps = [emr.step_request()]
+    with pytest.raises(AwsError, match=r"^ValidationException: ExecutionRoleArn is not .* no runtime roles"):
+        emr.call("AddJobFlowSteps", JobFlowId=cluster_id, Steps=steps, ExecutionRoleArn=role)
+    with pytest.raises(
+        AwsError, match=r"^ValidationException: StepExecutionRoleArn is not .* no runtime roles"
+    ):
+        emr.launch(StepExecutionRoleArn=role)

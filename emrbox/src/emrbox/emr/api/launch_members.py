@@ -90,7 +90,7 @@ INSTANCES: dict[str, Member] = {
     "KeepJobFlowAliveWhenNoSteps": _on("whether the cluster ends after its steps"),
     "MasterInstanceType": _on("the simple form"),
     "Placement": _on("a zone; several of fleets"),
-    "ServiceAccessSecurityGroup": _shown("groups filter nothing"),
+    "ServiceAccessSecurityGroup": _on("checked and let in on nodes; groups filter nothing"),
     "SlaveInstanceType": _on("the simple form"),
     "TerminationProtected": _on("TerminateJobFlows and EC2 refuse to end it"),
     "UnhealthyNodeReplacement": _on("core nodes that are unhealthy for 45 minutes are replaced"),

@@ -46,7 +46,8 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
         raise validation_error("InstanceProfile is required for creating cluster.")
     for member in launch_members.refused(launch_members.TOP):
         if request.get(member):
-            raise validation_error(f"{member} is not available in this region.")
+            what = launch_members.TOP[member].what
+            raise validation_error(f"{member} is not available in this region: emrbox has no {what}.")
     check_instances(request["Instances"], is_hollow=is_hollow)
     scaling_validation.check_launch(request)
     check_types_of_release(request["ReleaseLabel"], _type_names(request["Instances"]))

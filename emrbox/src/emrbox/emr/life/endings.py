@@ -38,6 +38,10 @@ EC2_REFUSALS = {
     ),
 }
 
+# Seen: hashicorp/terraform issue 25673.
+NO_SERVICE_ACCESS = (
+    "ServiceAccessSecurityGroup is missing ingress rule from EmrManagedMasterSecurityGroup on port 9443"
+)
 DOWNLOAD_FAILED = -1  # in place of an exit code
 
 

@@ -25,7 +25,7 @@ from emrbox.emr.life.places import asked_places
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.machines.clients import client_as
 from emrbox.emr.machines.public_access import check_public_access
-from emrbox.emr.machines.security_groups import managed_groups
+from emrbox.emr.machines.security_groups import lacks_rule_of_service, managed_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -252,12 +252,20 @@ class Capacity:
         cluster = self._cluster
         if not cluster.security_groups:
             cluster.security_groups = managed_groups(
-                self._ec2(), cluster.request["Instances"], subnet, cluster.tags
+                self._ec2(), cluster.request["Instances"], subnet, cluster.tags, cluster.release_label
             )
             check_public_access(cluster)
+            self._check_service_access()
         kind = "Master" if group.role == "MASTER" else "Slave"
         additional = cluster.request["Instances"].get(f"Additional{kind}SecurityGroups", [])
         return [cluster.security_groups[kind], *additional]
+
+    def _check_service_access(self) -> None:
+        cluster = self._cluster
+        group = cluster.request["Instances"].get("ServiceAccessSecurityGroup")
+        master = cluster.security_groups["Master"]
+        if group and lacks_rule_of_service(self._ec2(), group, master, cluster.release_label):
+            raise StartFailureError(endings.by_validation(endings.NO_SERVICE_ACCESS))
 
     def _check_roles(self) -> None:
         """Check that the service role exists, trusts EMR, may pass the nodes' role (docs/aws_facts.md 9)."""
