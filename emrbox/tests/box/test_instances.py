@@ -61,6 +61,16 @@ def test_metadata_needs_a_token(box: Any, node: dict[str, Any]) -> None:
     assert (document["region"], document["imageId"]) == ("us-east-1", node["ImageId"])
 
 
+def test_metadata_options_act_on_the_running_node(box: Any, node: dict[str, Any]) -> None:
+    ec2, status = box.client("ec2"), f"curl -s -o /dev/null -w '%{{http_code}}' {IMDS}/meta-data/instance-id"
+    for tokens, answer in (("optional", "200"), ("required", "401")):
+        ec2.modify_instance_metadata_options(InstanceId=node["InstanceId"], HttpTokens=tokens)
+        assert box.ssh(node, status) == answer
+    ec2.modify_instance_metadata_options(InstanceId=node["InstanceId"], HttpPutResponseHopLimit=1)
+    assert box.ssh(node, status) == "401"
+    assert metadata(box, node, "meta-data/instance-id") == node["InstanceId"]
+
+
 def test_a_role_reaches_the_node_and_its_policies_hold(box: Any) -> None:
     iam, s3 = box.client("iam"), box.client("s3")
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -93,6 +93,7 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> Accounts:
         "copy_image",
         "deregister_image",
         "delete_snapshot",
+        "modify_instance_metadata_options",
     ):
         _wrap(accounts, name)
     before = General.get_console_output

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moto.ec2.models.amis import Ami
-    from moto.ec2.models.instances import Instance, Reservation
+    from moto.ec2.models.instances import Instance, MetadataOptions, Reservation
     from moto.ec2.responses.general import General
 
     from emrbox.nodes.node import Node
@@ -52,6 +52,14 @@ BY_THE_BOX = "Server.InternalError"
 # Those of images for IMDSv2 (`ImdsSupport` v2.0), as Amazon Linux 2023's are: EC2 User Guide, "Order of
 # precedence for instance metadata options".
 METADATA_OPTIONS = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+# Arguments of moto's for a change of the options -> what it keeps.
+METADATA_ATTRIBUTES = {
+    "http_tokens": "http_tokens",
+    "hop_limit": "http_put_response_hop_limit",
+    "http_endpoint": "http_endpoint",
+    "http_protocol": "http_protocol_ipv6",
+    "metadata_tags": "instance_metadata_tags",
+}
 # moto launches MinCount instances; EC2 launches MaxCount when it can.
 max_count: ContextVar[int | None] = ContextVar("max_count", default=None)
 
@@ -251,6 +259,16 @@ class RealInstances:
         for instance in answer:
             self._in_background(self._registry.get(instance.id).reboot)
         return answer
+
+    def modify_instance_metadata_options(
+        self, original: Callable[..., MetadataOptions], instance_id: str, **asked: Any
+    ) -> MetadataOptions:
+        """ModifyInstanceMetadataOptions: options that are not given stay, which moto would reset."""
+        options = self.backend.get_instance(instance_id).metadata_options
+        for name, kept in METADATA_ATTRIBUTES.items():
+            if asked.get(name) is None:
+                asked[name] = getattr(options, kept)
+        return original(instance_id, **asked)
 
     def create_image(
         self,

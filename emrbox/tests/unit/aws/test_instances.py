@@ -127,3 +127,12 @@ def test_metadata_is_for_tokens_alone_unless_the_launch_says_otherwise(instances
     changed = instances.launch(metadata_options={"HttpTokens": "optional", "HttpPutResponseHopLimit": 3})
     facts = [MotoFacts().facts(instance.id) for instance in (usual, changed)]
     assert [(one.requires_token, one.hop_limit) for one in facts] == [(True, 2), (False, 3)]
+
+
+def test_a_change_of_one_metadata_option_keeps_the_others(instances: Instances) -> None:
+    instance = instances.launch()
+    original = instances.real.backend.modify_instance_metadata_options
+    for change in ({"hop_limit": 5}, {"metadata_tags": "enabled"}):
+        instances.real.modify_instance_metadata_options(original, instance.id, **change)
+    facts = MotoFacts().facts(instance.id)
+    assert (facts.requires_token, facts.hop_limit, facts.tags) == (True, 5, {})
