@@ -323,3 +323,20 @@ def test_a_service_access_group_without_its_rule_ends_the_start(
         StartFailureError, match="ingress rule from EmrManagedMasterSecurityGroup on port 9443"
     ):
         launch_master(capacity)
+
+
+def test_an_added_group_that_is_open_to_everybody_ends_the_start_before_instances_are_launched(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ec2_backends["555555555555"]["us-east-1"]
+    web = backend.create_security_group("web", "open", vpc_id=backend.create_vpc("10.3.0.0/16").id)
+    backend.authorize_security_group_ingress(web.id, "tcp", "80", "80", [{"CidrIp": "0.0.0.0/0"}])
+    request = emr.run_request(Instances={"AdditionalMasterSecurityGroups": [web.id]})
+    cluster = new_cluster(request, "nodes", datetime.now(UTC))
+    cluster.account_id = "555555555555"
+    capacity = Capacity(cluster, "http://nowhere", SystemClock())
+    monkeypatch.setattr(capacity, "_ec2", lambda: SimpleNamespace(run_instances=pytest.fail))
+    monkeypatch.setattr(capacity, "_check_roles", lambda: None)
+    monkeypatch.setattr(capacities, "managed_groups", lambda *_: {"Master": "sg-m", "Slave": "sg-s"})
+    with pytest.raises(StartFailureError, match=rf"\[{web.id}\] contain one or more ingress rules"):
+        launch_master(capacity)
