@@ -302,7 +302,7 @@ def test_security_settings_are_made_and_launches_follow_them(cli: Cli, tmp_path:
         *("--ec2-attributes", f"AdditionalMasterSecurityGroups=[{group}]"),
     )
     refused = cli.create(*wanted)
-    cli.emr("wait", "cluster-terminated", "--cluster-id", refused)
+    cli.run("emr", "wait", "cluster-terminated", "--cluster-id", refused)  # fails, as the cluster has
     reason = cli.cluster(refused)["Status"]["StateChangeReason"]
     assert reason["Code"] == "VALIDATION_ERROR"
     assert f"[{group}]" in reason["Message"]
