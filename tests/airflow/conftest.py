@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from account import LOCAL
 from airflow_api import AirflowApi
-from airflow_pipelines import BACKFILLED, LAST_DAY, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
+from airflow_pipelines import BACKFILLED, BRIEFLY_HELD, LAST_DAY, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
 from airflow_releases import AIRFLOW_3, RELEASES
 from airflow_settings import Home, free_port
 from airflow_world import POOL, AirflowWorld
@@ -124,12 +124,16 @@ def world(
             api.wait_for_dags("model_building", *(name for name in PIPELINES if name != BACKFILLED))
             assert api.import_errors() == []
             session, _ = account.result()
-            for run in _of_marks(request.session.items, RUN_MARK):
+            runs = _of_marks(request.session.items, RUN_MARK)
+            for run in runs:
                 api.trigger(*run)
             for dag, at_once in _of_marks(request.session.items, BACKFILL_MARK):
                 api.begin_backfill(dag, f"2026-01-{MOST_DAYS - days + 1:02}", LAST_DAY, at_once)
             box = Box(os.environ["AWS_ENDPOINT_URL"])
-            made = AirflowWorld(airflow, api, box, session, session.client("emr"), hollow, *sinks[1:])
+            kept = [(dag, run) for dag, run, *_ in runs if dag == BRIEFLY_HELD]
+            made = AirflowWorld(
+                airflow, api, box, session, session.client("emr"), hollow, *sinks[1:], before_clock=kept
+            )
             for (done,) in _of_marks(request.session.items, CLOCK_MARK):
                 made.on_clock[done] = clock.submit(done, made)
             yield made

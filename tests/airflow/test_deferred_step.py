@@ -18,7 +18,7 @@ def wait_in_the_triggerer(world: AirflowWorld) -> str:
     world.api.trigger(DAG, RUN)
     world.api.wait_for_task(DAG, RUN, "sd", {"deferred"})
     cluster = world.wait_for_step(DAG, RUN, "sd")
-    world.box.advance(10 * HOUR)
+    world.advance(10 * HOUR)
     return cluster
 
 

@@ -27,7 +27,7 @@ def lose_workers_and_the_scheduler(world: AirflowWorld) -> str:
     api.until(
         lambda: api.tasks(DAG, RUN)["sd"]["try_number"] == 2 and api.states(DAG, RUN)["sd"] == "running"
     )
-    world.box.advance(HOUR)
+    world.advance(HOUR)
     # In the middle of cdd the scheduler dies. Tasks of other runs would be begun again, too.
     world.wait_for_step(DAG, RUN, "cdd")
     api.until(lambda: api.running() == [(DAG, RUN)], explain=api.running)
@@ -38,7 +38,7 @@ def lose_workers_and_the_scheduler(world: AirflowWorld) -> str:
     api.until(lambda: api.tasks(DAG, RUN)["cdd"]["try_number"] == 2)
     api.until(lambda: api.is_2 or not first.exists(), explain=lambda: api.states(DAG, RUN))
     assert world.steps(cluster)["cdd"] == "RUNNING"
-    world.box.advance(HOUR)
+    world.advance(HOUR)
     return cluster
 
 

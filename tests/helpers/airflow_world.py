@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from kiln.emr.tags import HELD_UNTIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     import boto3
@@ -54,11 +54,19 @@ class AirflowWorld:
     webhook: HttpSink
     # What moves the clock of the hollow clusters, and goes on beside the tests.
     on_clock: dict[Callable[[AirflowWorld], Any], Future[Any]] = field(default_factory=dict)
+    # Runs, by DAG and id, whose clusters end when the clock moves: that waits for them.
+    before_clock: Sequence[tuple[str, str]] = ()
 
     def after(self, done: Callable[[AirflowWorld], Found]) -> Found:
         """Wait for the function that a test's mark `airflow_clock` names; return what it returns."""
         found: Found = self.on_clock[done].result()
         return found
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the hollow clusters."""
+        for dag, run in self.before_clock:
+            self.api.wait_for_run(dag, run)
+        self.box.advance(seconds)
 
     def held_until(self, cluster_id: str) -> str:
         """Return until when a cluster is held, by its tag."""
