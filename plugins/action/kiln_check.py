@@ -8,10 +8,6 @@ from typing import Any
 from ansible import context
 from ansible.plugins.action import ActionBase
 
-from kiln.ansible_modules.report import failure
-from kiln.errors import KilnError
-from kiln.settings import check, inventories
-
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no types
     """Arguments: checkout, environment, pipeline. Fails with file, key, value and fix in one message."""
@@ -21,6 +17,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Change nothing."""
+        # Ansible loads the plugin also where its task is skipped, as for each command of scripts/kiln.
+        from kiln.ansible_modules.report import failure  # noqa: PLC0415
+        from kiln.errors import KilnError  # noqa: PLC0415
+        from kiln.settings import check, inventories  # noqa: PLC0415
+
         result = dict(super().run(tmp, task_vars)) | {"changed": False}
         asked = self._task.args
         extra = [str(argument) for argument in context.CLIARGS.get("extra_vars", ())]

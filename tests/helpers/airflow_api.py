@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from local_airflow import LocalAirflow
 
 HANG_SECONDS, BACKFILL_SECONDS = 600.0, 1100.0  # deadlines for what hangs, not for what is slow
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 ENDED = frozenset({"success", "failed"})
 _BEFORE_A_LINE = re.compile(r"^\[[^\]]+\] \{[^}]+\} [A-Z]+ - ", re.MULTILINE)
 

@@ -62,6 +62,8 @@ _SCHEDULER_LOSS = {"orphaned_tasks_check_interval": "5"}
 # By release: section -> option -> value.
 SCHEDULING = {
     "3": {
+        # The files do not change while the tests run.
+        "dag_processor": {"min_file_process_interval": "600"},
         "scheduler": {
             **_SCHEDULER_LOSS,
             "task_instance_heartbeat_sec": "5",
