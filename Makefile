@@ -71,9 +71,10 @@ soak: test_setup ## the long versions of tests: 10,000 hostile values at each bo
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
 
-bench: setup ## emrbox's performance targets beside moto; kiln's calls and delays beside Airflow's sensors: 15 minutes, on a quiet machine
+bench: test_setup ## emrbox's performance targets beside moto; kiln's calls and delays beside Airflow's sensors, its DAGs beside hand-written ones: 15 minutes, on a quiet machine
 	@$(BIN)/python emrbox/bench/measure_emrbox.py
 	@$(BIN)/python bench/measure_watching.py
+	@$(BIN)/python bench/measure_dags.py
 
 bench_nodes: ## how nodes are set up, beside Ansible, Mitogen, pyinfra and rsync; writes docs/benchmarks: 25 minutes, on a quiet machine
 	@scripts/setup --bench
