@@ -145,6 +145,28 @@ def test_script_runner_fetches_the_script_and_its_exit_code_decides(account: Acc
     assert "exit code 3" in account.log(f"{cluster}/steps/{failed['Id']}/controller.gz")
 
 
+def test_s3_dist_cp_copies_between_s3_and_hdfs(account: Account, cluster: str) -> None:
+    for name in ("a b.csv", "day=1/c.csv", "day=1/d.log"):
+        account.s3.put_object(Bucket=BUCKET, Key=f"from/{name}", Body=name.encode())
+    copies = [
+        (f"s3://{BUCKET}/from/", "hdfs:///copied", ()),
+        ("/copied", f"s3://{BUCKET}/to/", ("--srcPattern", r".*\.csv", "--deleteOnSuccess")),
+    ]
+    for source, target, more in copies:
+        step = account.run_step(cluster, "s3-dist-cp", f"--src={source}", "--dest", target, *more)
+        assert step["Status"]["State"] == "COMPLETED", step
+    there = account.s3.list_objects_v2(Bucket=BUCKET, Prefix="to/")["Contents"]
+    files = {one["Key"] for one in there if not one["Key"].endswith("/")}
+    assert files == {"to/a b.csv", "to/day=1/c.csv"}
+    assert account.s3.get_object(Bucket=BUCKET, Key="to/day=1/c.csv")["Body"].read() == b"day=1/c.csv"
+    left = account.run_step(cluster, "hadoop", "fs", "-ls", "-R", "/copied")
+    shown = account.log(f"{cluster}/steps/{left['Id']}/stdout.gz")
+    assert "/copied/day=1/d.log" in shown
+    assert ".csv" not in shown
+    missing = account.run_step(cluster, "s3-dist-cp", "--src", "/nowhere", "--dest", "/copied")
+    assert missing["Status"]["State"] == "FAILED"
+
+
 def test_cancelling_ends_the_steps_process(account: Account, cluster: str) -> None:
     step = {
         "Name": "long",

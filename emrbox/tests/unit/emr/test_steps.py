@@ -244,7 +244,7 @@ def test_cancel_and_wait_does_not_fire_when_concurrency_was_lowered_while_severa
         emr.until_step(cluster_id, step, "COMPLETED")
 
 
-@pytest.mark.parametrize("command", ["spark-example", "hive-script", "pig-script", "s3-dist-cp"])
+@pytest.mark.parametrize("command", ["spark-example", "hive-script", "pig-script"])
 def test_commands_that_need_missing_software_are_refused_by_name(emr: Any, command: str) -> None:
     step = emr.step_request()
     step["HadoopJarStep"]["Args"] = [command, "--run"]

@@ -25,7 +25,6 @@ MISSING_RUNNERS = {
     "spark-example": "jar of Spark's examples",
     "hive-script": "Hive",
     "pig-script": "Pig",
-    "s3-dist-cp": "s3-dist-cp: use hadoop distcp",
 }
 STEP_CONCURRENCY = range(1, 257)
 IDLE_TIMEOUT_SECONDS = range(60, 604_801)

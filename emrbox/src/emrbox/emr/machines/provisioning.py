@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emrbox.config import AWS_HOST_NAME, REGION
 from emrbox.emr.default_configurations import EXCLUDED_HOSTS
 from emrbox.emr.machines.configurations import HADOOP_CONF, SPARK_CONF
 from emrbox.emr.machines.configurations import files as configuration_files
+from emrbox.emr.machines.on_node import s3_dist_cp
 
 if TYPE_CHECKING:
     from emrbox.emr.life.model import Cluster
@@ -130,6 +132,7 @@ def _link_software(member: Member) -> None:
     for command in SPARK_COMMANDS:
         files.write(f"/usr/bin/{command}", SPARK_WRAPPER.format(command=command).encode(), mode=0o755)
     files.write("/usr/bin/hadoop-streaming", STREAMING_WRAPPER.encode(), mode=0o755)
+    files.write("/usr/bin/s3-dist-cp", Path(s3_dist_cp.__file__).read_bytes(), mode=0o755)
     files.make_folder(HADOOP_CONF)
     files.make_folder(SPARK_CONF)
 
