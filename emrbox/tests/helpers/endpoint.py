@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 from moto.moto_api._internal.models import moto_api_backend
 
+from emrbox.athena.service import AthenaService
 from emrbox.aws.accounts import Accounts
 from emrbox.config import BoxConfig, Images
 from emrbox.emr.api.service import EmrService
@@ -57,7 +58,7 @@ class Endpoint:
         )
         faults, own = FaultBook(), OwnApi()
         Control(Hollow(), faults, Accounts([])).add_to(own)
-        self._server = create_server(config, emr, own, hook=CallFaults(faults))
+        self._server = create_server(config, emr, AthenaService(self.url), own, hook=CallFaults(faults))
         self.application = self._server.application
         self._thread = threading.Thread(target=self._server.serve, args=([listening],), daemon=True)
         self._thread.start()

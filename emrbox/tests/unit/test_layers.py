@@ -14,6 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "nodes": {""},
     "aws": {"", "nodes"},
+    "athena": {"", "aws"},
     "emr": {""},
     "emr.life": {"", "aws", "emr"},
     "emr.api": {"", "aws", "emr", "emr.life"},
@@ -25,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "front": {"", "aws", "nodes", "emr", "emr.life", "emr.api", "emr.hollow", "faults"},
     "front.page": {"", "aws", "nodes", "emr", "emr.life", "emr.api", "front"},
     "box": {
-        *("", "nodes", "aws", "emr", "emr.life", "emr.api", "emr.hollow", "emr.machines", "images"),
+        *("", "nodes", "aws", "athena", "emr", "emr.life", "emr.api", "emr.hollow", "emr.machines", "images"),
         *("faults", "front", "front.page"),
     },
     "commands": {"", "images", "faults", "box"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from moto.core.exceptions import InvalidClientTokenIdError
@@ -28,12 +28,22 @@ PARTITION = "aws"
 
 
 @dataclass(frozen=True)
+class Key:
+    """The key of a request; that of a user has no session token."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+
+
+@dataclass(frozen=True)
 class Caller:
     """An authenticated principal. `documents` reads its identity policies as they are now."""
 
     arn: str
     documents: Callable[[], list[Any]]
     region: str = REGION  # for which the call was signed
+    key: Key | None = field(default=None, repr=False)  # with which it was signed
 
     @property
     def account_id(self) -> str:
@@ -103,7 +113,12 @@ def authenticate(request: Request, body: bytes, operation: str) -> Caller:
     def documents() -> list[Any]:
         return [policy_document(policy) for policy in key.collect_policies()]
 
-    return Caller(key.arn, documents, signed_region(authorization))
+    signed_with = Key(
+        key._access_key_id,  # noqa: SLF001
+        key._secret_access_key,  # noqa: SLF001
+        getattr(key, "_session_token", None),  # a user's key has none
+    )
+    return Caller(key.arn, documents, signed_region(authorization), signed_with)
 
 
 def account_of(authorization: str) -> str:

@@ -1,10 +1,11 @@
-"""The parts of one box: EC2, EMR, the event bus, the faults that are injected into them, and the server."""
+"""The parts of one box: EC2, EMR, Athena, the event bus, the faults injected into them, and the server."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+from emrbox.athena.service import AthenaService
 from emrbox.aws.accounts import Accounts
 from emrbox.aws.ec2 import make_instances_real
 from emrbox.aws.event_bus import EventBus
@@ -65,7 +66,8 @@ def create_box(config: BoxConfig) -> Server:
     Control(hollow, faults, Accounts([instances, emr])).add_to(own)
     page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
     page.add_to(own)
-    return create_server(config, emr, own, [page.nodes.site], CallFaults(faults))
+    athena = AthenaService(f"http://{config.gateway}")
+    return create_server(config, emr, athena, own, sites=[page.nodes.site], hook=CallFaults(faults))
 
 
 def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:

@@ -1,4 +1,4 @@
-"""The WSGI application: EMR is emrbox's own, all else is moto in the same process, every call is logged."""
+"""The WSGI application: EMR and Athena are emrbox's own, all else is moto in this process; a log of all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 # Answers the requests that are its own; None leaves a request to the others.
 Site = Callable[[Request], Response | None]
 EMR_SERVICE = "elasticmapreduce"
-EMR_TARGET = "ElasticMapReduce."
+ATHENA_SERVICE = "athena"
+# The services of emrbox's own -> the prefix of their calls' X-Amz-Target, and botocore's name of their model.
+OWN_SERVICES = {EMR_SERVICE: ("ElasticMapReduce.", "emr"), ATHENA_SERVICE: ("AmazonAthena.", "athena")}
 AMZ_JSON = "application/x-amz-json-1.1"
 FIRST_ERROR_STATUS = 400
 FIRST_SERVER_ERROR = 500
@@ -43,11 +45,22 @@ LOG = logging.getLogger(__name__)
 ONE_AT_A_TIME = frozenset({"s3", "iam", "sts", "dynamodb", "events", "glue"})
 
 
-class EmrApi(Protocol):
-    """What the endpoint needs from EMR."""
+class AwsApi(Protocol):
+    """What the endpoint needs from a service of emrbox's own."""
 
     def call(self, operation: str, request: dict[str, Any], caller: auth.Caller) -> dict[str, Any]:
         """Do one operation. The request fits the model; so must the answer. Refusals are AwsError."""
+
+
+class AthenaApi(AwsApi, Protocol):
+    """What the endpoint needs from Athena."""
+
+    def close(self) -> None:
+        """End the queries that run."""
+
+
+class EmrApi(AwsApi, Protocol):
+    """What the endpoint needs from EMR."""
 
     def clusters_named(self, body: bytes) -> list[str]:
         """Return ids and names of the clusters that a request's body mentions."""
@@ -73,9 +86,16 @@ class Application:
     """
 
     def __init__(
-        self, config: BoxConfig, emr: EmrApi, sites: Sequence[Site] = (), hook: CallHook | None = None
+        self,
+        config: BoxConfig,
+        emr: EmrApi,
+        athena: AthenaApi,
+        sites: Sequence[Site] = (),
+        hook: CallHook | None = None,
     ) -> None:
         self._emr = emr
+        self._athena = athena
+        self._own: dict[str, AwsApi] = {EMR_SERVICE: emr, ATHENA_SERVICE: athena}
         self._sites = sites
         self._hook = hook or NoHook()
         self.log = calls.CallLog(config.log_folder / "calls.jsonl")
@@ -92,6 +112,10 @@ class Application:
                 return answer(environ, start_response)
         return self._aws_answer(_receive(request), start_response)
 
+    def end_queries(self) -> None:
+        """End Athena's queries, whose calls of S3 and Glue come here, too."""
+        self._athena.close()
+
     def close(self) -> None:
         """Close the call log."""
         self.log.close()
@@ -102,8 +126,8 @@ class Application:
             self._cut_off(received, "ConnectionReset")
         if effect.refusal is not None:
             return self._refuse(received, effect.refusal, start_response)
-        if received.service == EMR_SERVICE:
-            response = self._emr_answer(received)
+        if received.service in OWN_SERVICES:
+            response = self._own_answer(received)
         else:
             protocol = requests.protocol_of(received.request, received.body, received.service)
             refusal = requests.refusal(received.request, received.body, protocol)
@@ -161,17 +185,20 @@ class Application:
         response = Response(body, status=refusal.status, content_type=content_type)
         return response(received.request.environ, start_response)
 
-    def _emr_answer(self, received: _Received) -> Response:
-        operation = received.request.headers.get("X-Amz-Target", "").removeprefix(EMR_TARGET)
+    def _own_answer(self, received: _Received) -> Response:
+        target, model_name = OWN_SERVICES[received.service]
+        operation = received.request.headers.get("X-Amz-Target", "").removeprefix(target)
         try:
             caller = auth.authenticate(received.request, received.body, operation)
-            model = protocol.operation_model("emr", operation)
-            answer = self._emr.call(operation, protocol.parse_request(model, received.body), caller)
+            model = protocol.operation_model(model_name, operation)
+            answer = self._own[received.service].call(
+                operation, protocol.parse_request(model, received.body), caller
+            )
             return Response(protocol.render_answer(model, answer), content_type=AMZ_JSON)
         except AwsError as refusal:
             error = refusal
         except Exception:
-            LOG.exception("EMR %s failed", operation)
+            LOG.exception("%s %s failed", received.service, operation)
             error = AwsError("InternalServerException", "An internal error occurred.", status=500)
         return Response(json.dumps(error.document), status=error.status, content_type=AMZ_JSON)
 
@@ -206,8 +233,9 @@ def _receive(request: Request) -> _Received:
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ.pop("wsgi.input_terminated", None)
-    is_emr = request.headers.get("X-Amz-Target", "").startswith(EMR_TARGET)
-    return _Received(request, body, EMR_SERVICE if is_emr else calls.service_of(request), started)
+    asked = request.headers.get("X-Amz-Target", "")
+    own = next((name for name, (target, _) in OWN_SERVICES.items() if asked.startswith(target)), None)
+    return _Received(request, body, own or calls.service_of(request), started)
 
 
 def _reset_connection(environ: WSGIEnvironment) -> NoReturn:

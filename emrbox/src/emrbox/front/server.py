@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from emrbox.aws import inline_policies, managed_policies, permissions, s3
 from emrbox.aws.account import seed_account
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
-from emrbox.front.application import Application, EmrApi, Site
+from emrbox.front.application import Application, AthenaApi, EmrApi, Site
 
 if TYPE_CHECKING:
     import socket
@@ -60,7 +60,8 @@ class Server:
             thread.join()
 
     def shutdown(self) -> None:
-        """End `serve`, close its sockets and the call log."""
+        """End `serve` and Athena's queries, close its sockets and the call log."""
+        self.application.end_queries()
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -77,7 +78,13 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
 
 
 def create_server(
-    config: BoxConfig, emr: EmrApi, own: OwnApi, sites: Sequence[Site] = (), hook: CallHook | None = None
+    config: BoxConfig,
+    emr: EmrApi,
+    athena: AthenaApi,
+    own: OwnApi,
+    *,
+    sites: Sequence[Site] = (),
+    hook: CallHook | None = None,
 ) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
@@ -86,7 +93,7 @@ def create_server(
     permissions.install()
     seed_account(config.admin_access_key_id, config.admin_secret_access_key)
     all_sites = (repository_site(config.images.rpm_repository), *sites, own.site, moto_own_site)
-    application = Application(config, emr, all_sites, hook)
+    application = Application(config, emr, athena, all_sites, hook)
     own.get("health", lambda _: {"healthy": True})
     own.get("status", lambda _: emr.status())
     own.get("calls", application.log.page)

@@ -17,6 +17,7 @@ from botocore.credentials import Credentials
 from hostile import often
 from moto.iam.models import iam_backends
 
+from emrbox.athena.service import AthenaService
 from emrbox.aws.account import seed_account
 from emrbox.aws.protocol import service_model
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
@@ -64,7 +65,7 @@ class Emr:
         hollow = Hollow()
         hollow.scripts.all_launches = True
         store = Store(SystemClock(), lambda _: pytest.fail("a real node"), lambda name: name, hollow)
-        self.application = Application(config, EmrService(store))
+        self.application = Application(config, EmrService(store), AthenaService("http://127.0.0.1"))
 
     def send(
         self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, tamper: bool = False

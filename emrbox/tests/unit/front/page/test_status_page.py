@@ -13,6 +13,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.s3.models import s3_backends
 from werkzeug.test import Client
 
+from emrbox.athena.service import AthenaService
 from emrbox.aws.auth import Caller
 from emrbox.config import ACCOUNT_ID, BoxConfig, Images
 from emrbox.emr.api.service import EmrService
@@ -45,7 +46,9 @@ class Page:
         page = StatusPage(self.config, self.store, self.nodes.__contains__, lambda most: [EVENT][:most])
         own = OwnApi()
         page.add_to(own)
-        self.application = Application(self.config, self.service, [page.nodes.site, own.site])
+        self.application = Application(
+            self.config, self.service, AthenaService("http://127.0.0.1"), [page.nodes.site, own.site]
+        )
         self.client = Client(self.application)
 
     def _no_nodes(self, _cluster: Any) -> Any:

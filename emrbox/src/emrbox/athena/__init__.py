@@ -1,0 +1,1 @@
+"""Athena: SELECT on the Glue Data Catalog's tables, run by DuckDB with the caller's permissions."""
