@@ -80,10 +80,12 @@ class AthenaAccount:
     def run(self, query: str, athena: Any = None, **more: Any) -> dict[str, Any]:
         """Run a query to its end. Returns its QueryExecution."""
         client = athena or self.athena
-        given = {"ResultConfiguration": {"OutputLocation": RESULTS}, **more}
-        started = client.start_query_execution(
-            QueryString=query, QueryExecutionContext={"Database": "sales"}, **given
-        )["QueryExecutionId"]
+        given = {
+            "QueryExecutionContext": {"Database": "sales"},
+            "ResultConfiguration": {"OutputLocation": RESULTS},
+            **more,
+        }
+        started = client.start_query_execution(QueryString=query, **given)["QueryExecutionId"]
         for _ in range(3000):
             found: dict[str, Any] = client.get_query_execution(QueryExecutionId=started)["QueryExecution"]
             if found["Status"]["State"] not in {"QUEUED", "RUNNING"}:

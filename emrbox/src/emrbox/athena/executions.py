@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from emrbox.athena.problems import USER_ERROR, invalid_request
+from emrbox.athena.problems import USER_ERROR, CancelledError, invalid_request
 from emrbox.athena.workgroups import ENGINE, WorkGroups
 
 if TYPE_CHECKING:
     import subprocess
+
+    from emrbox.athena.job import Kind
 
 Document = dict[str, Any]
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -23,6 +25,7 @@ class Execution:
     """One query. It changes its state under its lock, and keeps it once it has ended."""
 
     query: str
+    kind: Kind
     workgroup: str
     context: Document
     output: str  # the address below which results go
@@ -32,6 +35,9 @@ class Execution:
     reason: str | None = None
     scanned_bytes: int = 0
     columns: list[Document] = field(default_factory=list)
+    written_rows: int = 0  # by CTAS, INSERT INTO and UNLOAD
+    manifest: str | None = None  # the address of the list of objects that they have written
+    reused: Execution | None = None  # whose result is this one's, too
     submitted: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: datetime | None = None
     ended: datetime | None = None
@@ -41,7 +47,10 @@ class Execution:
     @property
     def result_location(self) -> str:
         """The address of the result file."""
-        return f"{self.output.rstrip('/')}/{self.id}.csv"
+        if self.reused is not None:
+            return self.reused.result_location
+        folder = "/tables" if self.kind.substatement == "CREATE_TABLE_AS_SELECT" else ""
+        return f"{self.output.rstrip('/')}{folder}/{self.id}{self.kind.result}"
 
     def begin(self) -> bool:
         """Go to RUNNING. Returns whether it did."""
@@ -49,6 +58,12 @@ class Execution:
             if self.state == "QUEUED":
                 self.state, self.began = "RUNNING", datetime.now(UTC)
             return self.state == "RUNNING"
+
+    def require_running(self) -> None:
+        """Raise CancelledError once it has been cancelled."""
+        with self.lock:
+            if self.state in ENDED:
+                raise CancelledError("Query cancelled by user")
 
     def end(self, state: str, reason: str | None = None) -> None:
         """Go to a last state, unless it is in one; its process is killed."""
@@ -80,8 +95,10 @@ class Execution:
                     "DataScannedInBytes": self.scanned_bytes,
                     "TotalExecutionTimeInMillis": _milliseconds(self.submitted, self.ended),
                     "QueryQueueTimeInMillis": _milliseconds(self.submitted, began),
-                    "ResultReuseInformation": {"ReusedPreviousResult": False},
+                    "ResultReuseInformation": {"ReusedPreviousResult": self.reused is not None},
                 }
+                if self.manifest is not None:
+                    statistics["DataManifestLocation"] = self.manifest
             if self.reason is not None:
                 status["StateChangeReason"] = self.reason
             if self.state == "FAILED":
@@ -93,8 +110,8 @@ class Execution:
         shown: Document = {
             "QueryExecutionId": self.id,
             "Query": self.query,
-            "StatementType": "DML",
-            "SubstatementType": "SELECT",
+            "StatementType": self.kind.type,
+            "SubstatementType": self.kind.substatement,
             "ResultConfiguration": {"OutputLocation": self.result_location},
             "QueryExecutionContext": self.context,
             "Status": status,

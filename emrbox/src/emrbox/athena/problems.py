@@ -19,3 +19,7 @@ def invalid_request(message: str, code: str = "INVALID_INPUT") -> AwsError:
 def metadata_error(message: str) -> AwsError:
     """MetadataException: what the catalog answered with."""
     return AwsError("MetadataException", message)
+
+
+class CancelledError(Exception):
+    """A query that ends as CANCELLED: by its caller, or by a limit of its workgroup."""

@@ -1,4 +1,4 @@
-"""One query from its tables to its result files, as its caller: catalog, objects, DuckDB, results."""
+"""Runs a statement to its end, and the part of it that reads: catalog, objects, DuckDB in a process."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from botocore.exceptions import ClientError
 
 import emrbox
 from emrbox.athena import tables
-from emrbox.athena.callers import split_location
-from emrbox.athena.executions import ENDED, Execution
-from emrbox.athena.problems import QueryError
+from emrbox.athena.job import Job, Kind, Statement
+from emrbox.athena.problems import CancelledError, QueryError
+from emrbox.athena.refusals import metastore_error
 from emrbox.athena.runner import RESULT
 
 if TYPE_CHECKING:
     from emrbox.athena.callers import Clients
-    from emrbox.athena.sql import Statement
+    from emrbox.athena.executions import Execution
+    from emrbox.athena.sql import Select
+    from emrbox.athena.workgroups import WorkGroup
 
 Document = dict[str, Any]
 LOG = logging.getLogger(__name__)
@@ -31,12 +33,17 @@ DEADLINE_SECONDS = 30 * 60
 MEMORY_MB = 1024
 
 
-def execute(execution: Execution, statement: Statement, clients: Clients) -> None:
-    """Run a query until it has ended; `execution` says how."""
+def execute(execution: Execution, statement: Statement, clients: Clients, group: WorkGroup) -> None:
+    """Run a statement until it has ended; `execution` says how."""
     try:
-        if execution.begin():
-            _run(execution, statement, clients)
-            execution.end("SUCCEEDED")
+        with tempfile.TemporaryDirectory(prefix="emrbox-athena-") as name:
+            if execution.begin():
+                statement.run(Job(execution, clients, Path(name).resolve(), group))
+                execution.end("SUCCEEDED")
+    except CancelledError as problem:
+        execution.end("CANCELLED", str(problem))
+    except ClientError as problem:
+        execution.end("FAILED", str(metastore_error(problem)))
     except QueryError as problem:
         execution.end("FAILED", str(problem))
     except Exception:
@@ -46,39 +53,59 @@ def execute(execution: Execution, statement: Statement, clients: Clients) -> Non
         clients.close()
 
 
-def _run(execution: Execution, statement: Statement, clients: Clients) -> None:
-    references = statement.references(execution.context.get("Database"))
-    with tempfile.TemporaryDirectory(prefix="emrbox-athena-") as name:
-        folder = Path(name).resolve()
-        views = []
-        for reference in references:
-            if execution.state in ENDED:
-                return
-            table = tables.find(clients, reference)
-            files, size = tables.fetch(clients, reference, table, folder)
-            views.append(
-                {
-                    "name": reference.view,
-                    "table": f"{reference.database}.{reference.table}",
-                    "columns": table.columns,
-                    "keys": table.keys,
-                    "files": files,
-                    "bytes": size,
-                    "format": table.format,
-                    "options": table.options,
-                }
-            )
-        used = statement.columns()
-        work = {
-            "sql": statement.for_duckdb(references),
-            "views": views,
-            "columns": None if used is None else sorted(used),
-            "memory_mb": MEMORY_MB,
-            "cpu_seconds": DEADLINE_SECONDS,
-        }
-        answer = _answer(execution, folder, work)
-        execution.scanned_bytes, execution.columns = answer["scanned_bytes"], answer["columns"]
-        _write(clients, execution, folder / RESULT)
+def select_statement(select: Select) -> Statement:
+    """Return SELECT as a statement: its rows go to a CSV file."""
+
+    def run(job: Job) -> None:
+        answer = read(job, select)
+        job.execution.columns = answer["columns"]
+        location = job.execution.result_location
+        with (job.folder / RESULT).open("rb") as body:
+            job.put(location, body)
+        job.put(f"{location}.metadata", json.dumps({"ColumnInfo": answer["columns"]}).encode())
+
+    return Statement(Kind("DML", "SELECT", ".csv"), run)
+
+
+def read(job: Job, select: Select, target: Document | None = None) -> Document:
+    """Run a SELECT with DuckDB. Returns the runner's answer; raises QueryError.
+
+    Its rows are in the job's folder: in the result file, or in Parquet files as `target` says
+    (see `emrbox.athena.runner`).
+    """
+    references = select.references(job.database)
+    views = []
+    for reference in references:
+        job.execution.require_running()
+        table = tables.find(job.clients, reference)
+        files, size = tables.fetch(job.clients, reference, table, job.folder)
+        views.append(
+            {
+                "name": reference.view,
+                "table": f"{reference.database}.{reference.table}",
+                "columns": table.columns,
+                "keys": table.keys,
+                "files": files,
+                "bytes": size,
+                "format": table.format,
+                "options": table.options,
+            }
+        )
+    used = select.columns()
+    work = {
+        "sql": select.for_duckdb(references),
+        "views": views,
+        "columns": None if used is None else sorted(used),
+        "target": target,
+        "cutoff_bytes": job.group.cutoff_bytes,
+        "memory_mb": MEMORY_MB,
+        "cpu_seconds": DEADLINE_SECONDS,
+    }
+    answer = _answer(job.execution, job.folder, work)
+    job.execution.scanned_bytes = answer["scanned_bytes"]
+    if answer.get("is_over"):
+        raise CancelledError("Query cancelled! : Bytes scanned limit was exceeded")
+    return answer
 
 
 def _answer(execution: Execution, folder: Path, work: Document) -> Document:
@@ -101,6 +128,7 @@ def _answer(execution: Execution, folder: Path, work: Document) -> Document:
         except subprocess.TimeoutExpired:
             process.kill()
             raise QueryError("Query timeout") from None
+    execution.require_running()
     if process.returncode != 0:
         LOG.warning("Athena query %s: exit code %s: %s", execution.id, process.returncode, problems[-2000:])
         raise QueryError("EXCEEDED_MEMORY_LIMIT: Query exhausted resources at this scale factor")
@@ -108,24 +136,3 @@ def _answer(execution: Execution, folder: Path, work: Document) -> Document:
     if "error" in answer:
         raise QueryError(answer["error"])
     return answer
-
-
-def _write(clients: Clients, execution: Execution, result: Path) -> None:
-    """Write the result file and, as JSON, the file that describes its columns."""
-    bucket, key = split_location(execution.result_location)
-    metadata = json.dumps({"ColumnInfo": execution.columns}).encode()
-    try:
-        with result.open("rb") as body:
-            clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
-        clients.s3.put_object(Bucket=bucket, Key=f"{key}.metadata", Body=metadata)
-    except ClientError as problem:
-        raise _not_written(execution.result_location, problem) from None
-
-
-def _not_written(location: str, problem: Exception) -> QueryError:
-    if "AccessDenied" not in str(problem):
-        return QueryError(f"Could not write the result to {location}: {problem}")
-    return QueryError(
-        f"Access denied when writing output to url: {location} . "
-        "Please ensure you are allowed to access the S3 bucket."
-    )

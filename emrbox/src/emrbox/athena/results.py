@@ -15,6 +15,8 @@ from emrbox.athena.pages import page
 from emrbox.athena.problems import invalid_request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emrbox.athena.callers import Clients
     from emrbox.athena.executions import Execution
 
@@ -30,16 +32,23 @@ def get_query_results(clients: Clients, execution: Execution, request: Document)
     if execution.state != "SUCCEEDED":
         text = f"Query did not finish successfully. Final query state: {execution.state}"
         raise invalid_request(text, "INVALID_QUERY_EXECUTION_STATE")
+    if not execution.kind.result:
+        return _page(execution, [], {})
     bucket, key = split_location(execution.result_location)
     try:
         text = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     except ClientError as problem:
         message = problem.response["Error"]["Message"]
         raise invalid_request(f"Could not read {execution.result_location}: {message}") from None
-    found, more = page(request, rows(text), MOST_ROWS)
+    lines = [[line] for line in text.splitlines()]  # a line of DDL is one value
+    found, more = page(request, rows(text) if execution.kind.result == ".csv" else lines, MOST_ROWS)
+    return _page(execution, found, more)
+
+
+def _page(execution: Execution, found: Sequence[Sequence[str | None]], more: Document) -> Document:
     shown = [{"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in found]
     return {
-        "UpdateCount": 0,
+        "UpdateCount": execution.written_rows,
         "ResultSet": {"Rows": shown, "ResultSetMetadata": {"ColumnInfo": execution.columns}},
         **more,
     }

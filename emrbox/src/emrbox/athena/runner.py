@@ -2,7 +2,8 @@
 
 FOLDER holds the objects that the query may read; DuckDB opens no other file, loads no extension and has no
 network, and a statement cannot change that. The rows go to FOLDER/result.csv as Athena writes them; stdout is
-one JSON document: `columns` and `scanned_bytes`, or `error`. Units: memory in MB, time in CPU seconds.
+one JSON document: `columns` and `scanned_bytes`; what `write` returns if there is a `target`; `is_over` if more
+bytes would be read than `cutoff_bytes`; or `error`. Units: memory in MB, time in CPU seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from emrbox.athena import values
+from emrbox.athena.duckdb_text import literal, quoted
+from emrbox.athena.runner_write import BadTargetError, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 ROWS_AT_ONCE = 2048
 RESULT = "result.csv"
+OUT = "out"
 # DuckDB's kinds of errors -> Athena's codes.
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (duckdb.ConversionException, "INVALID_CAST_ARGUMENT"),
@@ -46,7 +50,7 @@ def main() -> None:
     _limit(resource.RLIMIT_NOFILE, 1024)
     try:
         answer = run(folder, work)
-    except (duckdb.Error, BadDataError, MemoryError) as problem:
+    except (duckdb.Error, BadDataError, BadTargetError, MemoryError) as problem:
         answer = {"error": error_of(problem)}
     sys.stdout.write(json.dumps(answer))
 
@@ -70,12 +74,19 @@ def run(folder: Path, work: Document) -> Document:
         "enable_external_access": False,
         "lock_configuration": True,
     }.items():
-        connection.execute(f"SET {name} = {_literal(value)}")
+        connection.execute(f"SET {name} = {literal(value)}")
     scanned = 0
     for view in work["views"]:
         scanned += _create_view(connection, view, work["columns"])
+    if work["cutoff_bytes"] is not None and scanned > work["cutoff_bytes"]:
+        return {"is_over": True, "scanned_bytes": scanned}
     shape = connection.sql(work["sql"])  # not run yet: it says names and types
     names, kinds = list(shape.columns), [str(kind) for kind in shape.types]
+    if work["target"] is not None:
+        written = write(
+            connection, work["sql"], list(zip(names, kinds, strict=True)), folder / OUT, work["target"]
+        )
+        return {**written, "scanned_bytes": scanned}
     result = connection.execute(work["sql"])
     with (folder / RESULT).open("w", newline="") as file:
         file.write(values.line(names))
@@ -85,30 +96,20 @@ def run(folder: Path, work: Document) -> Document:
     return {"columns": columns, "scanned_bytes": scanned}
 
 
-def _literal(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_literal(one) for one in value)}]"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return str(value).lower()
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _create_view(connection: duckdb.DuckDBPyConnection, view: Document, used: list[str] | None) -> int:
     """Make a table's view. Returns the bytes that the query reads of it.
 
     Parquet: the compressed size of the columns that the query names, as Athena counts; else whole objects.
     """
-    keys = [f"CAST({_name(name)} AS {kind}) AS {_name(name)}" for name, kind in view["keys"]]
+    keys = [f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in view["keys"]]
     if not view["files"]:
-        typed = [f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in [*view["columns"], *view["keys"]]]
+        typed = [
+            f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in [*view["columns"], *view["keys"]]
+        ]
         connection.execute(f"CREATE VIEW {view['name']} AS SELECT {', '.join(typed)} WHERE false")
         return 0
     if view["format"] == "parquet":
-        files = _literal(view["files"])
+        files = literal(view["files"])
         source = (
             f"read_parquet({files}, hive_partitioning=true, hive_types_autocast=false, union_by_name=true)"
         )
@@ -118,7 +119,7 @@ def _create_view(connection: duckdb.DuckDBPyConnection, view: Document, used: li
             raise BadDataError(view["table"]) from None
         there = {row[0].lower() for row in described}
         columns = [
-            f"CAST({_name(name) if name in there else 'NULL'} AS {kind}) AS {_name(name)}"
+            f"CAST({quoted(name) if name in there else 'NULL'} AS {kind}) AS {quoted(name)}"
             for name, kind in view["columns"]
         ]
         scanned = _column_bytes(connection, files, [name for name, _ in view["columns"]], used)
@@ -146,7 +147,7 @@ def _text_source(view: Document) -> str:
     options = view["options"]
     is_csv = view["format"] == "csv"
     delimiter = options.get("separatorChar", ",") if is_csv else _delimiter(options)
-    names = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name, _ in view["columns"])
+    names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name, _ in view["columns"])
     quote = options.get("quoteChar", '"') if is_csv else ""
     settings = {
         "delim": delimiter,
@@ -160,8 +161,8 @@ def _text_source(view: Document) -> str:
         "hive_partitioning": True,
         "hive_types_autocast": False,
     }
-    given = ", ".join(f"{name}={_literal(value)}" for name, value in settings.items())
-    return f"read_csv({_literal(view['files'])}, columns={{{names}}}, {given})"
+    given = ", ".join(f"{name}={literal(value)}" for name, value in settings.items())
+    return f"read_csv({literal(view['files'])}, columns={{{names}}}, {given})"
 
 
 def _delimiter(options: Document) -> str:
@@ -173,13 +174,17 @@ def _text_columns(view: Document) -> list[str]:
     """LazySimpleSerDe reads what does not fit a column's type as NULL; OpenCSVSerde refuses it."""
     cast = "CAST" if view["format"] == "csv" else "TRY_CAST"
     # substr: DuckDB makes a cast of a bare column a type of its reader, which then refuses the whole file.
-    return [f"{cast}(substr({_name(name)}, 1) AS {kind}) AS {_name(name)}" for name, kind in view["columns"]]
+    return [
+        f"{cast}(substr({quoted(name)}, 1) AS {kind}) AS {quoted(name)}" for name, kind in view["columns"]
+    ]
 
 
 def error_of(problem: BaseException) -> str:
     """Return what Athena says of an error of DuckDB: its code, then the message."""
     if isinstance(problem, BadDataError):
         return f"HIVE_BAD_DATA: Not valid Parquet file in table {problem}"
+    if isinstance(problem, BadTargetError):
+        return str(problem)
     if isinstance(problem, MemoryError):
         return "EXCEEDED_MEMORY_LIMIT: Query exceeded the memory limit"
     message = str(problem).partition("\n")[0]

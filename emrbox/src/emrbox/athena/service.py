@@ -19,7 +19,7 @@ from emrbox.athena.pages import page
 from emrbox.athena.problems import invalid_request
 from emrbox.athena.queries import execute
 from emrbox.athena.results import get_query_results
-from emrbox.athena.sql import Statement
+from emrbox.athena.statements import parse
 from emrbox.athena.workgroups import PRIMARY
 from emrbox.aws.auth import PARTITION
 from emrbox.aws.errors import AwsError
@@ -94,12 +94,13 @@ class AthenaService:
                 "No output location provided. An output location is required either through the Workgroup "
                 "result configuration setting or as an API input."
             )
-        statement = Statement(request["QueryString"], request.get("ExecutionParameters", []))
+        statement = parse(request["QueryString"], request.get("ExecutionParameters", []))
         clients = clients_of(caller, self._endpoint_url)
         try:
             _require_bucket(clients, output)
             execution = Execution(
                 query=request["QueryString"],
+                kind=statement.kind,
                 workgroup=name,
                 context=request.get("QueryExecutionContext", {}),
                 output=output,
@@ -112,7 +113,7 @@ class AthenaService:
         if earlier is not None:
             clients.close()
             return {"QueryExecutionId": earlier.id}
-        self._pool.submit(execute, execution, statement, clients)
+        self._pool.submit(execute, execution, statement, clients, group)
         return {"QueryExecutionId": execution.id}
 
     def results(self, request: Document, caller: Caller, own: Executions) -> Document:

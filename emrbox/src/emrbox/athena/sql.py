@@ -80,13 +80,13 @@ def _unqualified(
     return copy
 
 
-class Statement:
-    """One SELECT that was parsed. Raises InvalidRequestException for what Athena does not parse."""
+class Select:
+    """One SELECT that was parsed: the whole statement, or the part of another one that reads."""
 
-    def __init__(self, text: str, parameters: list[str]) -> None:
-        self._tree = _parsed(text, parameters)
+    def __init__(self, tree: exp.Query) -> None:
+        self._tree = tree
 
-    def references(self, database: str | None) -> list[Reference]:
+    def references(self, database: str) -> list[Reference]:
         """Return the tables that it names; `database` is that of names without one. Raises QueryError."""
         _lower_names(self._tree)
         common = {cte.alias.lower() for cte in self._tree.find_all(exp.CTE)}
@@ -100,7 +100,7 @@ class Statement:
                 raise QueryError(f"CATALOG_NOT_FOUND: line 1:1: Catalog '{node.catalog}' does not exist")
             if not node.db and node.name in common:
                 continue
-            found.append(Reference(f"_table_{len(found)}", node.db or database or "default", node.name, node))
+            found.append(Reference(f"_table_{len(found)}", node.db or database, node.name, node))
         return found
 
     def columns(self) -> set[str] | None:
@@ -131,37 +131,44 @@ class Statement:
             raise QueryError(f"NOT_SUPPORTED: {problem}") from None
 
 
-def _parsed(text: str, parameters: list[str]) -> exp.Query:
+def parse(text: str, parameters: list[str]) -> exp.Expr:
+    """Return the tree of one statement. InvalidRequestException for what Athena does not parse."""
     try:
         trees = [tree for tree in sqlglot.parse(text, read=DIALECT) if tree is not None]
     except ParseError as problem:
-        raise _malformed(problem) from None
+        raise malformed(problem) from None
     except (TokenError, RecursionError) as problem:
         raise invalid_request(f"line 1:1: {problem}", "MALFORMED_QUERY") from None
     if len(trees) != 1:
         raise invalid_request("Only one sql statement is allowed. Got: " + text[:1000], "MALFORMED_QUERY")
     [tree] = trees
-    # sqlglot takes one word, or two, for a column and its alias.
-    if isinstance(tree, (exp.Column, exp.Alias)):
-        raise invalid_request(
-            f"line 1:1: mismatched input '{text.split(maxsplit=1)[0][:100]}'", "MALFORMED_QUERY"
-        )
-    if not isinstance(tree, exp.Query) or any(True for _ in tree.find_all(exp.Into)):
-        word = " ".join(text.split()[:2]).upper()[:100]
-        raise invalid_request(f"emrbox runs SELECT statements only, not yet {word}", "MALFORMED_QUERY")
-    _fill(list(tree.find_all(exp.Placeholder, bfs=False)), parameters)
+    fill(list(tree.find_all(exp.Placeholder, bfs=False)), parameters)
     return tree
 
 
-def _malformed(problem: ParseError) -> AwsError:
+def select_of(tree: exp.Expr | None) -> Select:
+    """Return the SELECT that a tree is. InvalidRequestException for all else."""
+    if not isinstance(tree, (exp.Query, exp.Values)) or any(True for _ in tree.find_all(exp.Into)):
+        found = "<EOF>" if tree is None else tree.sql(DIALECT).split(maxsplit=1)[0][:100]
+        raise invalid_request(f"line 1:1: mismatched input '{found}'. Expecting: <query>", "MALFORMED_QUERY")
+    if isinstance(tree, exp.Values):
+        tree = exp.select("*").from_(tree)
+    return Select(tree)
+
+
+def malformed(problem: ParseError) -> AwsError:
+    """Return what Athena says of a statement that cannot be parsed."""
     first = problem.errors[0]
     line, column, at = first.get("line", 1), first.get("col", 1), first.get("highlight", "")
     text = f"line {line}:{column}: mismatched input '{at}'. {first.get('description', '')}"
     return invalid_request(text, "MALFORMED_QUERY")
 
 
-def _fill(places: list[exp.Expr], parameters: list[str]) -> None:
-    """Put execution parameters, which are literals in SQL, in the places of `?`."""
+def fill(places: list[exp.Expr], parameters: list[str]) -> None:
+    """Put execution parameters, which are literals in SQL, in the places of `?`.
+
+    Raises InvalidRequestException.
+    """
     if len(places) != len(parameters):
         text = f"Incorrect number of parameters: expected {len(places)} but found {len(parameters)}"
         raise invalid_request(text)

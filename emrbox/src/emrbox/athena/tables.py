@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from emrbox.athena.callers import ABSENT, DENIED, split_location
 from emrbox.athena.problems import QueryError
+from emrbox.athena.refusals import metastore_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,10 +92,8 @@ def _partitions(clients: Clients, database: str, name: str) -> list[Partition]:
 
 def _refusal(problem: ClientError, reference: Reference) -> QueryError:
     error = problem.response["Error"]
-    if error["Code"] in DENIED:
-        return QueryError(f"Insufficient permissions to execute the query. {error['Message']}")
     if error["Code"] != "EntityNotFoundException":
-        return QueryError(f"HIVE_METASTORE_ERROR: {error['Message']}")
+        return metastore_error(problem)
     if error["Message"].startswith("Database"):
         return QueryError(
             f"SCHEMA_NOT_FOUND: {reference.place}: Schema '{reference.database}' does not exist"
@@ -138,7 +137,7 @@ def fetch(clients: Clients, reference: Reference, table: Table, folder: Path) ->
         for (key, _), value in zip(table.keys, partition.values, strict=True):
             place /= f"{key}={quote(value, safe='')}"
         place.mkdir(parents=True, exist_ok=True)
-        for bucket, key, size in _objects(clients, partition.location):
+        for bucket, key, size in objects_below(clients, partition.location):
             path = place / f"{len(files)}{'.gz' if key.endswith('.gz') else ''}"
             try:
                 body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"]
@@ -151,7 +150,7 @@ def fetch(clients: Clients, reference: Reference, table: Table, folder: Path) ->
     return files, total
 
 
-def _objects(clients: Clients, location: str) -> list[tuple[str, str, int]]:
+def objects_below(clients: Clients, location: str) -> list[tuple[str, str, int]]:
     """Return bucket, key and size of the objects below a location, as Hive sees them."""
     try:
         bucket, prefix = split_location(location)

@@ -23,9 +23,13 @@ CONFIGURATION = frozenset(
         "PublishCloudWatchMetricsEnabled",
         "RequesterPaysEnabled",
         "EngineVersion",
+        "BytesScannedCutoffPerQuery",
     }
 )
-UPDATES = (CONFIGURATION - {"ResultConfiguration"}) | {"ResultConfigurationUpdates"}
+UPDATES = (CONFIGURATION - {"ResultConfiguration"}) | {
+    "ResultConfigurationUpdates",
+    "RemoveBytesScannedCutoffPerQuery",
+}
 RESULT_UPDATES = frozenset({"OutputLocation", "RemoveOutputLocation"})
 
 
@@ -60,13 +64,23 @@ class WorkGroup:
             "EngineVersion": self.configuration["EngineVersion"],
         }
 
+    @property
+    def cutoff_bytes(self) -> int | None:
+        """How many bytes a query may scan."""
+        found: int | None = self.configuration.get("BytesScannedCutoffPerQuery")
+        return found
+
+    @property
+    def enforces_location(self) -> bool:
+        """Whether results go where the group says, whatever a request says."""
+        own = self.configuration["ResultConfiguration"].get("OutputLocation")
+        return bool(own and self.configuration["EnforceWorkGroupConfiguration"])
+
     def output_location(self, request: Document) -> str | None:
         """Return where results of a StartQueryExecution go: as it says, unless the group enforces its own."""
         own = self.configuration["ResultConfiguration"].get("OutputLocation")
         asked: str | None = request.get("ResultConfiguration", {}).get("OutputLocation")
-        if own and self.configuration["EnforceWorkGroupConfiguration"]:
-            return str(own)
-        return asked or own
+        return str(own) if self.enforces_location else asked or own
 
 
 class WorkGroups:
@@ -118,6 +132,8 @@ class WorkGroups:
         location = group.configuration["ResultConfiguration"].get("OutputLocation")
         location = None if results.get("RemoveOutputLocation") else results.get("OutputLocation", location)
         group.configuration["ResultConfiguration"] = {"OutputLocation": location} if location else {}
+        if updates.pop("RemoveBytesScannedCutoffPerQuery", False):
+            group.configuration.pop("BytesScannedCutoffPerQuery", None)
         group.configuration.update(updates)
         group.description = request.get("Description", group.description)
         group.enabled = request.get("State", group.summary["State"]) == "ENABLED"

@@ -116,9 +116,9 @@ def test_a_query_that_cannot_run_fails_with_athenas_code(
 
 
 @pytest.mark.parametrize(
-    "query", ["SELEC 1", "SELECT FROM WHERE", "SELECT 1; SELECT 2", "DROP TABLE orders", ""]
+    "query", ["SELEC 1", "SELECT FROM WHERE", "SELECT 1; SELECT 2", "TRUNCATE orders", ""]
 )
-def test_what_is_no_select_is_refused_at_the_start(account: AthenaAccount, query: str) -> None:
+def test_what_is_no_statement_is_refused_at_the_start(account: AthenaAccount, query: str) -> None:
     with pytest.raises(ClientError) as problem:
         account.run(query or " ")
     assert problem.value.response["Error"]["Code"] == "InvalidRequestException"
