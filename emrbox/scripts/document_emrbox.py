@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.loaders import Loader
+
+from emrbox.athena.coverage import NO_STATEMENTS, STATEMENTS
+from emrbox.athena.coverage import OPERATIONS as ATHENA_OPERATIONS
 from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
 from emrbox.emr.api.launch_members import INSTANCES, TOP
@@ -62,6 +66,19 @@ def operations() -> str:
         table(("Operation", "Is", "What it does here", "Source"), rows)
         + f"\n{counts}"
         + table(("Not available", "Refused with `… is not available in this region`"), lines)
+    )
+
+
+def athena_operations() -> str:
+    """Return Athena's operations and statements."""
+    model = Loader().load_service_model("athena", "service-2")["operations"]
+    rows = [(f"`{name}`", f"{text}.") for name, text in ATHENA_OPERATIONS.items()]
+    missing = ", ".join(f"`{name}`" for name in sorted(set(model) - set(ATHENA_OPERATIONS)))
+    return (
+        table(("Operation", "What it does here"), rows)
+        + f"\n{len(rows)} of {len(model)} operations are there. Refused by name: {missing}.\n\n"
+        + table(("Statement", "What it takes here"), [(n, f"{text}.") for n, text in STATEMENTS.items()])
+        + f"\nRefused by name: {NO_STATEMENTS}.\n"
     )
 
 
@@ -191,6 +208,7 @@ TABLES = {
     "own_api": own_api,
     "commands": commands,
     "operations": operations,
+    "athena_operations": athena_operations,
     "launch_members": launch_members,
     "states": state_tables,
     "faults": faults,

@@ -37,7 +37,8 @@ class Execution:
     columns: list[Document] = field(default_factory=list)
     written_rows: int = 0  # by CTAS, INSERT INTO and UNLOAD
     manifest: str | None = None  # the address of the list of objects that they have written
-    reused: Execution | None = None  # whose result is this one's, too
+    candidate: Execution | None = None  # whose result this one may have
+    reused: Execution | None = None  # whose result this one has
     submitted: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: datetime | None = None
     ended: datetime | None = None

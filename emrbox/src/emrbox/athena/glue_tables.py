@@ -76,7 +76,6 @@ def create_external_table(text: str) -> tuple[str | None, Document, bool]:
 
 def _apply(found: exp.Expr, table: Document, described: Document) -> None:
     """Apply one clause of CREATE EXTERNAL TABLE."""
-    serde = described["SerdeInfo"]
     match found:
         case exp.ExternalProperty():
             pass
@@ -86,6 +85,29 @@ def _apply(found: exp.Expr, table: Document, described: Document) -> None:
             table["PartitionKeys"] = [_column(one) for one in found.this.expressions]
         case exp.LocationProperty():
             described["Location"] = found.name
+        case exp.FileFormatProperty():
+            _apply_stored_as(found, described)
+        case exp.Property() if type(found) is exp.Property:
+            table["Parameters"] |= _pairs([found])
+        case _:
+            _apply_row_format(found, described["SerdeInfo"])
+
+
+def _apply_stored_as(found: exp.Expr, described: Document) -> None:
+    if isinstance(found.this, exp.InputOutputFormat):
+        described["InputFormat"] = found.this.args["input_format"].name
+        described["OutputFormat"] = found.this.args["output_format"].name
+        return
+    form = found.name.upper()
+    if form not in STORAGE:
+        raise refused(f"tables STORED AS {form}; it has {', '.join(STORAGE)}")
+    library, described["InputFormat"], described["OutputFormat"] = STORAGE[form]
+    if form != "TEXTFILE":
+        described["SerdeInfo"]["SerializationLibrary"] = library
+
+
+def _apply_row_format(found: exp.Expr, serde: Document) -> None:
+    match found:
         case exp.RowFormatSerdeProperty():
             if found.name not in FORMATS:
                 raise refused(f"tables with SerDe {found.name}; it has {', '.join(FORMATS)}")
@@ -95,27 +117,17 @@ def _apply(found: exp.Expr, table: Document, described: Document) -> None:
         case exp.SerdeProperties():
             serde["Parameters"] |= _pairs(found.expressions)
         case exp.RowFormatDelimitedProperty():
-            for clause, names in DELIMITED.items():
-                if found.args.get(clause) is not None:
-                    serde["Parameters"] |= dict.fromkeys(names, found.args[clause].name)
-        case exp.FileFormatProperty() if isinstance(found.this, exp.InputOutputFormat):
-            described["InputFormat"] = found.this.args["input_format"].name
-            described["OutputFormat"] = found.this.args["output_format"].name
-        case exp.FileFormatProperty():
-            form = found.name.upper()
-            if form not in STORAGE:
-                raise refused(f"tables STORED AS {form}; it has {', '.join(STORAGE)}")
-            library, described["InputFormat"], described["OutputFormat"] = STORAGE[form]
-            if form != "TEXTFILE":
-                serde["SerializationLibrary"] = library
-        case exp.Property():
-            table["Parameters"] |= _pairs([found])
+            given = {
+                clause: found.args[clause].name for clause in DELIMITED if found.args.get(clause) is not None
+            }
+            for clause, value in given.items():
+                serde["Parameters"] |= dict.fromkeys(DELIMITED[clause], value)
         case _:
             raise refused(f"{found.sql('hive')[:100]} in CREATE EXTERNAL TABLE")
 
 
 def _pairs(found: list[exp.Expr]) -> dict[str, str]:
-    return {one.name if one.name else one.this.name: one.args["value"].name for one in found}
+    return {one.name or one.this.name: one.args["value"].name for one in found}
 
 
 def _column(found: exp.Expr) -> Document:

@@ -38,8 +38,8 @@ class Job:
 
     @property
     def database(self) -> str:
-        """The database of names that have none."""
-        return str(self.execution.context.get("Database") or "default").lower()
+        """The database of names that have none; awswrangler gives it in backquotes."""
+        return str(self.execution.context.get("Database") or "default").strip("`").lower()
 
     def put(self, location: str, body: Any) -> None:
         """Write an object as the caller. Raises QueryError."""

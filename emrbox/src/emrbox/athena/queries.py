@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 import emrbox
-from emrbox.athena import tables
+from emrbox.athena import information_schema, reuse, tables
 from emrbox.athena.job import Job, Kind, Statement
 from emrbox.athena.problems import CancelledError, QueryError
 from emrbox.athena.refusals import metastore_error
@@ -23,7 +23,7 @@ from emrbox.athena.runner import RESULT
 if TYPE_CHECKING:
     from emrbox.athena.callers import Clients
     from emrbox.athena.executions import Execution
-    from emrbox.athena.sql import Select
+    from emrbox.athena.sql import Reference, Select
     from emrbox.athena.workgroups import WorkGroup
 
 Document = dict[str, Any]
@@ -57,6 +57,8 @@ def select_statement(select: Select) -> Statement:
     """Return SELECT as a statement: its rows go to a CSV file."""
 
     def run(job: Job) -> None:
+        if reuse.take(job, select):
+            return
         answer = read(job, select)
         job.execution.columns = answer["columns"]
         location = job.execution.result_location
@@ -74,23 +76,7 @@ def read(job: Job, select: Select, target: Document | None = None) -> Document:
     (see `emrbox.athena.runner`).
     """
     references = select.references(job.database)
-    views = []
-    for reference in references:
-        job.execution.require_running()
-        table = tables.find(job.clients, reference)
-        files, size = tables.fetch(job.clients, reference, table, job.folder)
-        views.append(
-            {
-                "name": reference.view,
-                "table": f"{reference.database}.{reference.table}",
-                "columns": table.columns,
-                "keys": table.keys,
-                "files": files,
-                "bytes": size,
-                "format": table.format,
-                "options": table.options,
-            }
-        )
+    views = [_view(job, reference) for reference in references]
     used = select.columns()
     work = {
         "sql": select.for_duckdb(references),
@@ -106,6 +92,26 @@ def read(job: Job, select: Select, target: Document | None = None) -> Document:
     if answer.get("is_over"):
         raise CancelledError("Query cancelled! : Bytes scanned limit was exceeded")
     return answer
+
+
+def _view(job: Job, reference: Reference) -> Document:
+    """Return what the runner needs to know of a table; its objects are copied to the job's folder."""
+    job.execution.require_running()
+    named = {"name": reference.view, "table": f"{reference.database}.{reference.table}"}
+    if reference.database == information_schema.NAME:
+        columns, rows = information_schema.view(job.clients, reference.table, reference.place)
+        return {**named, "columns": columns, "rows": rows}
+    table = tables.find(job.clients, reference)
+    files, size = tables.fetch(job.clients, reference, table, job.folder)
+    return {
+        **named,
+        "columns": table.columns,
+        "keys": table.keys,
+        "files": files,
+        "bytes": size,
+        "format": table.format,
+        "options": table.options,
+    }
 
 
 def _answer(execution: Execution, folder: Path, work: Document) -> Document:

@@ -2,8 +2,8 @@
 
 FOLDER holds the objects that the query may read; DuckDB opens no other file, loads no extension and has no
 network, and a statement cannot change that. The rows go to FOLDER/result.csv as Athena writes them; stdout is
-one JSON document: `columns` and `scanned_bytes`; what `write` returns if there is a `target`; `is_over` if more
-bytes would be read than `cutoff_bytes`; or `error`. Units: memory in MB, time in CPU seconds.
+one JSON document: `columns` and `scanned_bytes`; what `write` returns if there is a `target`; `is_over` if
+more bytes would be read than `cutoff_bytes`; or `error`. Units: memory in MB, time in CPU seconds.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def run(folder: Path, work: Document) -> Document:
         "temp_directory": "",
         "integer_division": True,
         "TimeZone": "UTC",
+        "python_enable_replacements": False,  # names of this program's variables are no tables
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "allowed_directories": [f"{folder}/"],
@@ -101,6 +102,13 @@ def _create_view(connection: duckdb.DuckDBPyConnection, view: Document, used: li
 
     Parquet: the compressed size of the columns that the query names, as Athena counts; else whole objects.
     """
+    if "rows" in view:
+        columns = [f"{quoted(name)} {kind}" for name, kind in view["columns"]]
+        connection.execute(f"CREATE TABLE {view['name']} ({', '.join(columns)})")
+        places = ", ".join("?" * len(columns))
+        if view["rows"]:
+            connection.executemany(f"INSERT INTO {view['name']} VALUES ({places})", view["rows"])
+        return 0
     keys = [f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in view["keys"]]
     if not view["files"]:
         typed = [

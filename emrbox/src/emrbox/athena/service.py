@@ -19,6 +19,7 @@ from emrbox.athena.pages import page
 from emrbox.athena.problems import invalid_request
 from emrbox.athena.queries import execute
 from emrbox.athena.results import get_query_results
+from emrbox.athena.reuse import candidate
 from emrbox.athena.statements import parse
 from emrbox.athena.workgroups import PRIMARY
 from emrbox.aws.auth import PARTITION
@@ -57,11 +58,11 @@ class AthenaService:
             own = self._accounts.setdefault((caller.account_id, caller.region), Executions())
         if operation in CATALOG:
             return self._on_catalog(operation, request, caller)
-        if operation in _WORKGROUPS:
+        if operation in WORKGROUPS:
             return _on_workgroup(operation, request, caller, own)
-        if operation not in _QUERIES:
+        if operation not in QUERIES:
             raise invalid_request(f"emrbox does not have {operation}")
-        return _QUERIES[operation](self, request, caller, own)
+        return QUERIES[operation](self, request, caller, own)
 
     def close(self) -> None:
         """End; queries that run are not waited for."""
@@ -106,6 +107,7 @@ class AthenaService:
                 output=output,
                 parameters=request.get("ExecutionParameters", []),
             )
+            execution.candidate = candidate(request, execution, own)
             earlier = own.add(execution, request.get("ClientRequestToken"))
         except AwsError:
             clients.close()
@@ -154,7 +156,7 @@ class AthenaService:
         return {"QueryExecutions": found, "UnprocessedQueryExecutionIds": others}
 
 
-_QUERIES: dict[str, Callable[[AthenaService, Document, Caller, Executions], Document]] = {
+QUERIES: dict[str, Callable[[AthenaService, Document, Caller, Executions], Document]] = {
     "StartQueryExecution": AthenaService.start,
     "GetQueryExecution": AthenaService.get,
     "GetQueryResults": AthenaService.results,
@@ -163,7 +165,7 @@ _QUERIES: dict[str, Callable[[AthenaService, Document, Caller, Executions], Docu
     "BatchGetQueryExecution": AthenaService.batch_get,
 }
 # Operations on workgroups -> the member that names one.
-_WORKGROUPS = {
+WORKGROUPS = {
     "CreateWorkGroup": "Name",
     "GetWorkGroup": "WorkGroup",
     "ListWorkGroups": "",
@@ -173,7 +175,7 @@ _WORKGROUPS = {
 
 
 def _on_workgroup(operation: str, request: Document, caller: Caller, own: Executions) -> Document:
-    member = _WORKGROUPS[operation]
+    member = WORKGROUPS[operation]
     name = f"workgroup/{request[member]}" if member else ""
     caller.require(f"athena:{operation}", _arn(caller, name))
     groups = own.workgroups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ FORMATS = {
     "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe": "text",
     "org.apache.hadoop.hive.serde2.OpenCSVSerde": "csv",
 }
+NESTED = re.compile(r"\[|\(.*[A-Za-z]")  # in DuckDB's types: lists, and structures and maps of others
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -77,6 +79,10 @@ def _described(found: Document) -> tuple[list[tuple[str, str]], str, Document]:
             f"HIVE_UNSUPPORTED_FORMAT: emrbox cannot read {name}: SerDe {library or 'not given'}"
         )
     columns = [(one["Name"].lower(), duckdb_type(one["Type"])) for one in storage.get("Columns", [])]
+    if FORMATS[library] != "parquet" and (nested := [name for name, kind in columns if NESTED.search(kind)]):
+        raise QueryError(
+            f"HIVE_UNSUPPORTED_FORMAT: emrbox cannot read column {nested[0]} from text: nested type"
+        )
     header = found.get("Parameters", {}).get("skip.header.line.count", "0")
     options = {**serde.get("Parameters", {}), "skip": int(header) if header.isdecimal() else 0}
     return columns, FORMATS[library], options

@@ -85,6 +85,18 @@ def test_delimited_text_and_csv_are_read_with_their_serde(account: AthenaAccount
     assert account.run("SELECT a FROM lines")["Statistics"]["DataScannedInBytes"] == 13
 
 
+def test_the_information_schema_is_the_catalogs(account: AthenaAccount) -> None:
+    query = "SELECT column_name, data_type, extra_info FROM information_schema.columns WHERE table_schema = "
+    assert account.rows(query + "'sales' ORDER BY ordinal_position")[1:] == [
+        *(["id", "bigint", None], ["price", "double", None], ["note", "varchar", None]),
+        ["month", "varchar", "partition key"],
+    ]
+    assert account.rows("SELECT schema_name FROM information_schema.schemata")[1:] == [["sales"]]
+    tables = "SELECT t.table_name, o.id FROM information_schema.tables t, orders o WHERE o.id = 1"
+    assert account.rows(tables)[1:] == [["orders", "1"]]
+    assert account.reason("SELECT * FROM information_schema.nothing").startswith("TABLE_NOT_FOUND")
+
+
 def test_parameters_take_the_places_of_question_marks(account: AthenaAccount) -> None:
     query = "SELECT id FROM orders WHERE month = ? AND id > ? ORDER BY id"
     assert account.rows(query, ExecutionParameters=["'2026-01'", "1"])[1:] == [["2"], ["3"]]
@@ -94,36 +106,32 @@ def test_parameters_take_the_places_of_question_marks(account: AthenaAccount) ->
         account.run(query, ExecutionParameters=["1", "(SELECT 1)"])
 
 
-@pytest.mark.parametrize(
-    ("query", "reason"),
-    [
-        ("SELECT * FROM nowhere.t", "SCHEMA_NOT_FOUND: line 1:15: Schema 'nowhere' does not exist"),
-        (
-            "SELECT * FROM nothing",
-            "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.sales.nothing' does not exist",
-        ),
-        ("SELECT nope FROM orders", "COLUMN_NOT_FOUND: line 1:1: Column 'nope' cannot be resolved"),
-        ("SELECT nofunction(id) FROM orders", "FUNCTION_NOT_FOUND"),
-        ("SELECT CAST(note AS integer) FROM orders", "INVALID_CAST_ARGUMENT"),
-        ("SELECT * FROM read_text('/etc/passwd')", "FUNCTION_NOT_FOUND"),
-        ('SELECT * FROM "/etc/passwd"', "TABLE_NOT_FOUND"),
-    ],
-)
-def test_a_query_that_cannot_run_fails_with_athenas_code(
-    account: AthenaAccount, query: str, reason: str
-) -> None:
-    assert account.reason(query).startswith(reason)
+ERRORS = [
+    ("SELECT * FROM nowhere.t", "SCHEMA_NOT_FOUND: line 1:15: Schema 'nowhere' does not exist"),
+    (
+        "SELECT * FROM nothing",
+        "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.sales.nothing' does not exist",
+    ),
+    ("SELECT nope FROM orders", "COLUMN_NOT_FOUND: line 1:1: Column 'nope' cannot be resolved"),
+    ("SELECT nofunction(id) FROM orders", "FUNCTION_NOT_FOUND"),
+    ("SELECT CAST(note AS integer) FROM orders", "INVALID_CAST_ARGUMENT"),
+    ("SELECT * FROM read_text('/etc/passwd')", "FUNCTION_NOT_FOUND"),
+    ('SELECT * FROM "/etc/passwd"', "TABLE_NOT_FOUND"),
+]
 
 
-@pytest.mark.parametrize(
-    "query", ["SELEC 1", "SELECT FROM WHERE", "SELECT 1; SELECT 2", "TRUNCATE orders", ""]
-)
-def test_what_is_no_statement_is_refused_at_the_start(account: AthenaAccount, query: str) -> None:
-    with pytest.raises(ClientError) as problem:
-        account.run(query or " ")
-    assert problem.value.response["Error"]["Code"] == "InvalidRequestException"
-    response: Any = problem.value.response
-    assert response["AthenaErrorCode"] == "MALFORMED_QUERY"
+def test_a_query_that_cannot_run_fails_with_athenas_code(account: AthenaAccount) -> None:
+    for query, reason in ERRORS:
+        assert account.reason(query).startswith(reason)
+
+
+def test_what_is_no_statement_is_refused_at_the_start(account: AthenaAccount) -> None:
+    for query in ("SELEC 1", "SELECT FROM WHERE", "SELECT 1; SELECT 2", "TRUNCATE orders", " "):
+        with pytest.raises(ClientError) as problem:
+            account.run(query)
+        assert problem.value.response["Error"]["Code"] == "InvalidRequestException"
+        response: Any = problem.value.response
+        assert response["AthenaErrorCode"] == "MALFORMED_QUERY"
 
 
 def test_data_that_is_no_parquet_fails_the_query(account: AthenaAccount) -> None:

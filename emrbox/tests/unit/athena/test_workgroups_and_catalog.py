@@ -55,8 +55,10 @@ def test_a_workgroup_is_made_shown_changed_and_deleted(account: AthenaAccount) -
 
 
 def test_what_emrbox_lacks_is_refused_by_its_name(account: AthenaAccount) -> None:
-    with pytest.raises(ClientError, match="BytesScannedCutoffPerQuery"):
-        account.athena.create_work_group(Name="team", Configuration={"BytesScannedCutoffPerQuery": 10**8})
+    with pytest.raises(ClientError, match="ExecutionRole"):
+        account.athena.create_work_group(
+            Name="team", Configuration={"ExecutionRole": "arn:aws:iam::123456789012:role/r"}
+        )
     with pytest.raises(ClientError, match="CreateNamedQuery"):
         account.athena.create_named_query(Name="n", Database="d", QueryString="SELECT 1")
 
