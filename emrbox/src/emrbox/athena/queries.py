@@ -90,6 +90,7 @@ def read(job: Job, select: Select, target: Document | None = None) -> Document:
     answer = _answer(job.execution, job.folder, work)
     job.execution.scanned_bytes = answer["scanned_bytes"]
     if answer.get("is_over"):
+        # The words are a guess.
         raise CancelledError("Query cancelled! : Bytes scanned limit was exceeded")
     return answer
 

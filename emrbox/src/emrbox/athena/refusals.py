@@ -33,7 +33,10 @@ def metastore_error(problem: ClientError) -> QueryError:
     """Return what Athena says of a query that Glue refused."""
     error = problem.response["Error"]
     if error["Code"] in DENIED:
-        return QueryError(f"Insufficient permissions to execute the query. {error['Message']}")
+        asked = problem.response["ResponseMetadata"].get("RequestId", "")
+        details = f"Error Code: {error['Code']}; Request ID: {asked}; Proxy: null"
+        text = f"{error['Message']} (Service: AmazonDataCatalog; Status Code: 400; {details})"
+        return QueryError(text)
     return QueryError(f"HIVE_METASTORE_ERROR: {error['Message']}")
 
 
@@ -46,5 +49,5 @@ def ddl_error(problem: ClientError) -> QueryError:
 
 
 def not_found(table: str) -> QueryError:
-    """Return what Athena says of a table that is not there."""
+    """Return what Athena says in DDL of a table that is not there. The words are a guess, after Hive's."""
     return QueryError(f"FAILED: SemanticException [Error 10001]: Table not found {table}")

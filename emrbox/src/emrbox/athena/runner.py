@@ -196,10 +196,11 @@ def error_of(problem: BaseException) -> str:
     if isinstance(problem, MemoryError):
         return "EXCEEDED_MEMORY_LIMIT: Query exceeded the memory limit"
     message = str(problem).partition("\n")[0]
-    quoted = message.split('"')
+    parts = message.split('"')
     absent = "not found" in message or "does not have a column" in message
-    if isinstance(problem, duckdb.BinderException) and absent and "column" in message and len(quoted) > 1:
-        return f"COLUMN_NOT_FOUND: line 1:1: Column '{quoted[1]}' cannot be resolved"
+    if isinstance(problem, duckdb.BinderException) and absent and "column" in message and len(parts) > 1:
+        unseen = "cannot be resolved or requester is not authorized to access requested resources"
+        return f"COLUMN_NOT_FOUND: line 1:1: Column '{parts[1]}' {unseen}"
     if isinstance(problem, duckdb.CatalogException) and "unction" in message:
         return f"FUNCTION_NOT_FOUND: line 1:1: {message.partition(': ')[2]}"
     code = next((code for kind, code in CODES if isinstance(problem, kind)), "SYNTAX_ERROR")

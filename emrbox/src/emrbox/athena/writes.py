@@ -32,6 +32,7 @@ Document = dict[str, Any]
 NOT_STORED = frozenset({"TIME", "TIMESTAMP WITH TIME ZONE"})  # Hive has no such types
 COMPRESSIONS = {"GZIP": "gzip", "SNAPPY": "snappy", "ZSTD": "zstd", "NONE": "uncompressed"}
 DEFAULT_COMPRESSION = "GZIP"  # guide, "Use compression in Athena", for Parquet
+# The words are a guess.
 CENTRAL_LOCATION = (
     "The Create Table As Select query failed because it was submitted with an 'external_location' property "
     "to an Athena Workgroup that enforces a centralized output location for all queries. Please remove the "
@@ -227,8 +228,9 @@ def _is_there(job: Job, database: str, name: str) -> bool:
 def _require_empty(job: Job, location: str, what: str) -> None:
     if objects_below(job.clients, location):
         raise QueryError(
-            f"HIVE_PATH_ALREADY_EXISTS: {what} already exists: {location}. You may need to manually clean "
-            "the data at this location before retrying. Athena will not delete data in your account."
+            f"HIVE_PATH_ALREADY_EXISTS: {what} already exists: {location.rstrip('/')}. You may need to "
+            f"manually clean the data at location '{job.execution.result_location}' before retrying. "
+            "Athena will not delete data in your account."
         )
 
 

@@ -166,5 +166,6 @@ def test_a_statement_may_what_its_caller_may_in_glue(account: AthenaAccount) -> 
         ("CREATE TABLE t AS SELECT 1 AS a", "glue:CreateTable"),
     ):
         reason = account.reason(statement, athena=someone)
-        assert reason.startswith("Insufficient permissions to execute the query. User: ")
-        assert action in reason
+        assert reason.startswith("User: ")
+        assert f"is not authorized to perform: {action} on resource: " in reason
+        assert "(Service: AmazonDataCatalog; Status Code: 400; Error Code: AccessDeniedException; " in reason
