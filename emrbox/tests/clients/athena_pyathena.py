@@ -30,7 +30,7 @@ def tables():
     objects = {
         "one_row": "1\n",
         "many_rows": "".join(f"{n}\n" for n in range(10000)),
-        "one_row_complex": COMPLEX_ROW,
+        "one_row_complex": "\t".join(COMPLEX_ROW) + "\n",
     }
     columns = {
         "one_row": "number_of_rows INT COMMENT 'some comment'",
