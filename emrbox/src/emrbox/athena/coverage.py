@@ -49,5 +49,5 @@ STATEMENTS: dict[str, str] = {
 NO_STATEMENTS = (
     "views; PREPARE and EXECUTE; EXPLAIN; Iceberg tables (CREATE TABLE, DELETE, UPDATE, MERGE, OPTIMIZE, "
     "VACUUM); other changes by ALTER; DESCRIBE EXTENDED and FORMATTED; SHOW TBLPROPERTIES and VIEWS; formats "
-    "ORC, JSON, Avro"
+    "ORC, JSON, Avro; partition projection; reading of tables with ESCAPED BY"
 )

@@ -78,6 +78,12 @@ def _described(found: Document) -> tuple[list[tuple[str, str]], str, Document]:
         raise QueryError(
             f"HIVE_UNSUPPORTED_FORMAT: emrbox cannot read {name}: SerDe {library or 'not given'}"
         )
+    for where, what in (
+        (found.get("Parameters", {}), "projection.enabled"),
+        (serde.get("Parameters", {}), "escape.delim"),
+    ):
+        if where.get(what, "false").lower() != "false":
+            raise QueryError(f"HIVE_UNSUPPORTED_FORMAT: emrbox does not have tables with {what}")
     columns = [(one["Name"].lower(), duckdb_type(one["Type"])) for one in storage.get("Columns", [])]
     if FORMATS[library] != "parquet" and (nested := [name for name, kind in columns if NESTED.search(kind)]):
         raise QueryError(

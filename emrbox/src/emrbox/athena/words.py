@@ -35,8 +35,9 @@ class Words:
         start = FIRST.match(text)
         first = start.end(1) if start else 0
         # sqlglot's tokenizer takes all that follows some first words, as SHOW, for one text.
+        self._text = text[first:]
         try:
-            self._tokens: list[Token] = Hive().tokenize(text[first:])
+            self._tokens: list[Token] = Hive().tokenize(self._text)
         except TokenError as problem:
             raise invalid_request(f"line 1:1: {problem}", "MALFORMED_QUERY") from None
         if self._tokens and self._tokens[-1].token_type is TokenType.SEMICOLON:
@@ -111,6 +112,11 @@ class Words:
         """Make sure that nothing follows."""
         if self._token() is not None:
             raise self._mismatch("<EOF>")
+
+    def rest(self) -> str:
+        """Return what follows as it is written, without the semicolon at its end."""
+        token = self._token()
+        return "" if token is None else self._text[token.start : self._tokens[-1].end + 1]
 
     def at_end(self) -> bool:
         """Return whether nothing follows."""

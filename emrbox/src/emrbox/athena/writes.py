@@ -178,9 +178,9 @@ def _parts_of_unload(text: str) -> tuple[str, str, str]:
                 words = Words(text[end:])
                 if first_words(text[end:])[0] != "TO":
                     break
-                location = words.string()
+                location, properties = words.string(), words.rest()
                 words.expect("WITH")
-                return text[start:end], location, text[text.upper().index("WITH", end) :].rstrip().rstrip(";")
+                return text[start:end], location, properties
     except TokenError as problem:
         raise invalid_request(f"line 1:1: {problem}", "MALFORMED_QUERY") from None
     raise invalid_request(

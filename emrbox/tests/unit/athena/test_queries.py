@@ -134,6 +134,17 @@ def test_what_is_no_statement_is_refused_at_the_start(account: AthenaAccount) ->
         assert response["AthenaErrorCode"] == "MALFORMED_QUERY"
 
 
+def test_a_table_that_emrbox_cannot_read_rightly_fails_the_query(account: AthenaAccount) -> None:
+    account.create_table("projected", {"a": "int"}, parameters={"projection.enabled": "true"})
+    account.create_table("escaped", {"a": "int"}, "text", serde={"escape.delim": "\\"})
+    account.create_table("nested", {"a": "array<int>"}, "text")
+    account.create_table("lines", {"a": "int"}, "org.openx.data.jsonserde.JsonSerDe")
+    for table in ("projected", "escaped", "nested", "lines"):
+        assert account.reason(" ".join(("SELECT * FROM", table))).startswith(
+            "HIVE_UNSUPPORTED_FORMAT: emrbox "
+        )
+
+
 def test_data_that_is_no_parquet_fails_the_query(account: AthenaAccount) -> None:
     account.create_table("broken", {"a": "int"})
     account.s3.put_object(Bucket="data", Key="broken/1", Body=b"no parquet at all")

@@ -96,16 +96,15 @@ def test_insert_into_adds_objects_and_partitions(account: AthenaAccount) -> None
 
 
 def test_unload_writes_objects_and_no_table(account: AthenaAccount) -> None:
-    query = (
-        "UNLOAD (SELECT id, ')' AS p FROM orders WHERE id > ?) TO 's3://data/out/' WITH (format = 'PARQUET')"
-    )
+    place = "TO 's3://data/with/out/' WITH (format = 'PARQUET');"
+    query = f"UNLOAD (SELECT id, ')' AS p FROM orders WHERE id > ?) {place}"
     execution = account.run(query, ExecutionParameters=["3"])
     assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
     manifest = execution["Statistics"]["DataManifestLocation"].removeprefix("s3://results/")
     text = account.s3.get_object(Bucket="results", Key=manifest)["Body"].read().decode()
-    assert [one.removeprefix("s3://data/") for one in text.split()] == keys(account, "data", "out/")
-    account.create_table("out", {"id": "bigint", "p": "string"})
-    assert account.rows("SELECT * FROM out ORDER BY 1")[1:] == [["4", ")"], ["5", ")"]]
+    assert [one.removeprefix("s3://data/") for one in text.split()] == keys(account, "data", "with/out/")
+    account.create_table("with", {"id": "bigint", "p": "string"})
+    assert account.rows('SELECT * FROM "with" ORDER BY 1')[1:] == [["4", ")"], ["5", ")"]]
     assert account.reason(query, ExecutionParameters=["3"]).startswith("HIVE_PATH_ALREADY_EXISTS")
 
 
