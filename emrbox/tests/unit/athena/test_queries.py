@@ -139,10 +139,13 @@ def test_a_table_that_emrbox_cannot_read_rightly_fails_the_query(account: Athena
     account.create_table("escaped", {"a": "int"}, "text", serde={"escape.delim": "\\"})
     account.create_table("nested", {"a": "array<int>"}, "text")
     account.create_table("lines", {"a": "int"}, "org.openx.data.jsonserde.JsonSerDe")
-    for table in ("projected", "escaped", "nested", "lines"):
-        assert account.reason(" ".join(("SELECT * FROM", table))).startswith(
-            "HIVE_UNSUPPORTED_FORMAT: emrbox "
-        )
+    for query in (
+        "SELECT * FROM projected",
+        "SELECT * FROM escaped",
+        "SELECT * FROM nested",
+        "SELECT * FROM lines",
+    ):
+        assert account.reason(query).startswith("HIVE_UNSUPPORTED_FORMAT: emrbox ")
 
 
 def test_data_that_is_no_parquet_fails_the_query(account: AthenaAccount) -> None:

@@ -96,8 +96,8 @@ def test_insert_into_adds_objects_and_partitions(account: AthenaAccount) -> None
 
 
 def test_unload_writes_objects_and_no_table(account: AthenaAccount) -> None:
-    place = "TO 's3://data/with/out/' WITH (format = 'PARQUET');"
-    query = f"UNLOAD (SELECT id, ')' AS p FROM orders WHERE id > ?) {place}"
+    select = "UNLOAD (SELECT id, ')' AS p FROM orders WHERE id > ?)"
+    query = f"{select} TO 's3://data/with/out/' WITH (format = 'PARQUET');"
     execution = account.run(query, ExecutionParameters=["3"])
     assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
     manifest = execution["Statistics"]["DataManifestLocation"].removeprefix("s3://results/")
