@@ -5,6 +5,7 @@ Athena's dialect is Trino's: Athena User Guide, "SQL reference for Athena".
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from emrbox.aws.errors import AwsError
 
 DIALECT = "athena"
+# It writes to the log each statement that it leaves unparsed, which is refused by its name anyway.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 # What may stand in a condition by which partitions are left out; all else is left to the query itself.
 _SIMPLE = (
     *(exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE),
