@@ -29,8 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
     found = Problems()
     examined = resolve.examine(asked, found)
     errors: list[KilnError] = list(found.found)
-    if not errors:
-        errors = _further(asked, examined, with_account=arguments.account)
+    if not errors and arguments.account:
+        errors = _of_account(asked, examined)
     if arguments.output == "json":
         _show_json(arguments, examined, errors)
     else:
@@ -50,16 +50,15 @@ def question(arguments: argparse.Namespace) -> resolve.Question:
     )
 
 
-def _further(asked: resolve.Question, examined: Examination, *, with_account: bool) -> list[KilnError]:
-    """Return what is wrong with the steps' names, and with an account what a launch lacks."""
+def _of_account(asked: resolve.Question, examined: Examination) -> list[KilnError]:
+    """Return what a launch lacks."""
     if examined.driver is None or examined.shape is None:
         return []
     try:
         selected = selection.make([], examined.driver.steps)
-        if with_account:
-            context = shared.context_of(examined.driver)
-            settings = (examined.driver, examined.shape)
-            preflight.check(preflight.Subject.of(asked, settings, context), selected)
+        context = shared.context_of(examined.driver)
+        settings = (examined.driver, examined.shape)
+        preflight.check(preflight.Subject.of(asked, settings, context), selected)
     except KilnError as error:
         return [error]
     return []

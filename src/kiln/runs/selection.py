@@ -123,7 +123,6 @@ def make(wanted: Sequence[str], steps: Sequence[StepSettings], part: Part = EVER
 
     Raises UsageError for an unknown action or step, or `terminate` before the end.
     """
-    _check_names(steps)
     last = phases.TERMINATE.name
     if not wanted:
         chosen = step_parts.pick(steps, part)
@@ -183,17 +182,3 @@ def _selected(action: str, steps: Sequence[StepSettings]) -> list[SelectedPhase]
 
 def _of_step(step: StepSettings) -> SelectedPhase:
     return SelectedPhase(phases.STEP, step)
-
-
-def _check_names(steps: Sequence[StepSettings]) -> None:
-    """Raise UsageError when an action could mean two things."""
-    names = [step.name for step in steps]
-    for step in steps:
-        if step.name in phases.ACTIONS or names.count(step.name) > 1:
-            why = "is an action's name" if step.name in phases.ACTIONS else "is used twice"
-            raise UsageError(f"steps: the step name {step.name} {why}", fix="rename the step")
-        if step.group in phases.ACTIONS or (step.group in names and step.group != step.name):
-            whose = "an action's name" if step.group in phases.ACTIONS else "another step's name"
-            raise UsageError(
-                f"steps: the group {step.group} of step {step.name} is {whose}", fix="rename the group"
-            )

@@ -30,6 +30,7 @@ from kiln.settings import (
     node_work,
     notification_rows,
     step_jars,
+    step_names,
     step_needs,
     template_errors,
     typed,
@@ -144,6 +145,8 @@ def _examined_steps(
         work = node_work.keys(driver, sources)
         for error in keep_alive.problems(driver, shape, work, at_keep_alive):
             found.add(error)
+    for error in step_names.problems(driver.steps, _places("steps", answer, sources)):
+        found.add(error)
     with found.collecting():
         step_needs.check(driver.steps, label, concurrency=shape.step_concurrency_level)
     with found.collecting():

@@ -47,12 +47,6 @@ def test_each_problem_is_a_line_with_its_fix(root: Path, capsys: pytest.CaptureF
     assert all("; fix: " in line for line in out)
 
 
-def test_steps_of_one_name_are_a_problem_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / pipeline_files.FILE).write_text(GOOD + "  - {name: load, command: [ls]}\n")
-    assert cli.main(COMMAND) == 2
-    assert "the step name load is used twice" in capsys.readouterr().out
-
-
 def test_programs_get_one_line_of_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / pipeline_files.FILE).write_text(GOOD)
     assert cli.main([*COMMAND, "-o", "json"]) == 0

@@ -46,19 +46,6 @@ def test_actions_that_make_no_sense_are_refused(actions: str, words: str) -> Non
     assert error.value.fix
 
 
-@pytest.mark.parametrize("bad", [("sd", "sd"), ("launch",), ("terminate",)])
-def test_step_names_are_unique_and_no_actions(bad: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="step name"):
-        selection.make([], [StepSettings(name=name, jar="j") for name in bad])
-
-
-@pytest.mark.parametrize("group", ["launch", "cdd"])
-def test_a_group_means_one_thing(group: str) -> None:
-    steps = [StepSettings(name="sd", group=group, jar="j"), StepSettings(name="cdd", jar="j")]
-    with pytest.raises(UsageError, match=f"the group {group} of step sd"):
-        selection.make([], steps)
-
-
 @pytest.mark.parametrize("said", ["", " ", ",", ", ,"])
 def test_a_list_without_an_action_is_not_the_whole_pipeline(said: str) -> None:
     with pytest.raises(UsageError, match="no action in it"):

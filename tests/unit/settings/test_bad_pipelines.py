@@ -91,6 +91,21 @@ BAD = {
     ),
     "command as text": Bad(f"{STEP}    command: ls -l\n", 3, "steps[0].command", "'ls -l': expected a list"),
     "step's name": Bad("steps:\n  - name: Load-All\n    jar: x\n", 2, "steps[0].name", "'Load-All'"),
+    "step with the name of an action": Bad(
+        "steps:\n  - name: terminate\n    jar: x\n", 2, "steps[0].name is terminate", "an action's name"
+    ),
+    "two steps of one name": Bad(
+        "steps:\n  - {name: a, jar: x}\n  - {name: a, jar: y}\n",
+        3, "steps[1].name is a", "as steps[0].name is",
+    ),
+    "group with the name of an action": Bad(
+        f"{STEP}    jar: x\n    group: launch\n", 4, "steps[0].group is launch", "an action's name"
+    ),
+    "group with the name of a step": Bad(
+        "steps:\n  - {name: a, jar: x, group: b}\n  - {name: b, jar: y}\n",
+        2, "steps[0].group is b", "a step's name",
+    ),
+    "variable of Ansible's": Bad("hosts: all\n", 1, "hosts", "unknown key"),
     "step that is not there": Bad(
         f"{STEP}    jar: x\n    needs: [laod]\n", 1, "steps[0] (load).needs", "laod"
     ),
