@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Airflow's own configuration, which may hold the passwords of its database and its keys.
-_AIRFLOWS_OWN = "AIRFLOW__"
+# Airflow's own configuration, connections and variables, which may hold passwords and keys.
+_AIRFLOWS_OWN = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
 
 _CALL = 'exec "$KILN_SCRIPT" run "$KILN_PIPELINE" "$KILN_ACTIONS" --env="$KILN_ENV" --output=json'
 _DATA = ' --date="$KILN_DATE" ${KILN_BRANCH:+--branch="$KILN_BRANCH"}'
@@ -60,5 +60,5 @@ def environment(root: Path, pipeline: str, actions: str, **more: str) -> dict[st
 
 
 def without_airflows_own(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that is not Airflow's, without Airflow's configuration."""
+    """Return the environment of a process that is not Airflow's, without what only Airflow needs."""
     return {name: value for name, value in variables.items() if not name.startswith(_AIRFLOWS_OWN)}

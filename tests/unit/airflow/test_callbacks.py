@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_the_message_is_asked_for_without_airflows_own_configuration(
+def test_the_message_is_asked_for_without_what_only_airflow_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, said = tmp_path / "kiln", tmp_path / "said"
     script.write_text(f'#!/bin/sh\n{{ echo "$@"; env; }} >{said}\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "canary")
+    for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_VAR_KEY"):
+        monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "kept")
     task = SimpleNamespace(env={"KILN_SCRIPT": str(script), "KILN_PIPELINE": "p"})
     instance = SimpleNamespace(task=task, run_id="r1", task_id="sd", try_number=2, log_url="http://log")
