@@ -42,6 +42,7 @@ class Drivers:
         self.aws = FakeAws(self.clock)
         self.reported: list[str] = []
         self.existing = ExistingCluster()
+        self.limits = LIMITS
         # The steps whose YARN applications were killed, as `CLUSTER RUN/STEP`.
         self.killed: list[str] = []
 
@@ -73,7 +74,7 @@ class Drivers:
         return execution.Execution(
             context=at_work.context,
             identity=identity,
-            limits=LIMITS,
+            limits=self.limits,
             selection=selection.make(selection.actions(actions), STEPS),
             ledger=at_work.ledger,
             playbooks=BeatingPlaybooks(playbooks, at_work.presence.beat_if_due),

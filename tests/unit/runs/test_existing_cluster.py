@@ -96,17 +96,19 @@ def test_a_signal_at_any_call_ends_the_runs_steps_and_nothing_else(number: int) 
     pytest.fail("a run makes more calls than this test tries")
 
 
-def test_a_deadline_ends_the_runs_step_and_nothing_else(aws: FakeAws) -> None:
+def test_a_deadline_ends_the_runs_step_and_its_application_and_nothing_else() -> None:
+    drivers = Drivers()
+    aws = drivers.aws
     cluster_id = launched(aws)
     other = neighbour(aws, cluster_id)
     aws.step_seconds = 7200.0
-    world = world_on(
-        aws, cluster_id, limits=msgspec.structs.replace(LIMITS, run_seconds=300, step_seconds=3600)
-    )
-    result = world.run()
+    drivers.existing = ExistingCluster(id=cluster_id)
+    drivers.limits = msgspec.structs.replace(LIMITS, run_seconds=300, step_seconds=3600)
+    result = drivers.run("r1")
     assert result.exit_code == ExitCode.DEADLINE
     (own,) = steps_of(aws, cluster_id)
     assert own.cancelled_at is not None
+    assert drivers.killed == [f"{cluster_id} local/model_building/r1/sd"]
     assert other.cancelled_at is None
     assert aws.live() == [cluster_id]
 
