@@ -1,4 +1,4 @@
-"""Daily runs on clusters without nodes: days two at a time; an end that AWS refuses twice.
+"""Daily runs on clusters without nodes: days two at a time by daily_transform's own file; a refused end.
 
 `make test` runs four days, `make soak` ten.
 """
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from account import LOCAL
-from hollow_checkout import HollowCheckout, HollowPipeline, step
+from hollow_checkout import HollowCheckout, HollowPipeline, OwnPipeline, step
 from hostile import often
 from local_world import CHECKOUT, HANG_SECONDS, Finished, clean_environment, finished
 from message_sinks import http_sink
@@ -28,7 +28,11 @@ NOT_TERMINATED, AT_ONCE = 20, 2
 # Run ids of another call of these tests in the same account are others.
 SUITE = uuid4().hex[:8]
 DAYS = [f"2026-11-{day:02}" for day in range(11, 11 + often(4, 10))]
-DAILY = HollowPipeline((step("transform"), step("check")), {}, {"kiln_parallel_runs": AT_ONCE})
+# `kept` has a cluster that does not end by itself.
+PIPELINES: dict[str, HollowPipeline | OwnPipeline] = {
+    "daily": OwnPipeline("daily_transform", settings={"kiln_parallel_runs": AT_ONCE}),
+    "kept": HollowPipeline((step("transform"),)),
+}
 
 
 def emrbox(*arguments: str) -> None:
@@ -44,9 +48,9 @@ def chat() -> Iterator[HttpSink]:
 
 @pytest.fixture(scope="module")
 def checkout(world: World, chat: HttpSink, tmp_path_factory: pytest.TempPathFactory) -> HollowCheckout:
-    """A checkout whose pipeline `daily` runs in the account of the tests and writes to the web server."""
+    """A checkout whose pipelines run in the account of the tests and write to the web server."""
     assert world.session
-    made = HollowCheckout(tmp_path_factory.mktemp("daily"), LOCAL, {"daily": DAILY})
+    made = HollowCheckout(tmp_path_factory.mktemp("daily"), LOCAL, PIPELINES)
     made.set_for_all({"kiln_notifications": [{"name": "chat", "kind": "webhook", "url": "vault_chat_url"}]})
     made.write_vault({"vault_chat_url": chat.url})
     return made
@@ -73,24 +77,30 @@ def test_days_run_two_at_a_time_each_on_a_cluster_of_its_own(world: World, check
     with ThreadPoolExecutor(AT_ONCE) as threads:
         ended = dict(zip(DAYS, threads.map(run, DAYS), strict=True))
     assert {day: one.code for day, one in ended.items()} == dict.fromkeys(DAYS, 0), ended
-    clusters = {one.result["cluster_id"] for one in ended.values()}
-    assert len(clusters) == len(DAYS)
-    states = [world.cluster_of(f"day-{day}-{SUITE}")["Status"]["State"] for day in DAYS]
-    assert states == ["TERMINATED"] * len(DAYS)
+    emr, glue = world.session.client("emr"), world.session.client("glue")
+    for day, one in ended.items():
+        status = world.cluster_of(f"day-{day}-{SUITE}")["Status"]
+        assert (status["State"], status["StateChangeReason"]["Code"]) == ("TERMINATED", "ALL_STEPS_COMPLETED")
+        listed = emr.list_steps(ClusterId=one.result["cluster_id"])["Steps"]
+        assert [step["Name"] for step in reversed(listed)] == ["transform", "check"]
+        (arguments,) = [step["Config"]["Args"] for step in listed if step["Name"] == "transform"]
+        assert arguments[arguments.index("--date") + 1] == day
+    partitions = glue.get_partitions(DatabaseName="kiln_local", TableName="clicks")["Partitions"]
+    assert set(DAYS) <= {one["Values"][0] for one in partitions}
 
 
 def test_an_end_that_aws_refuses_twice_is_sent_to_the_chat_and_the_reaper_ends_the_cluster(
     world: World, checkout: HollowCheckout, chat: HttpSink
 ) -> None:
     words = ("--env", "local", "--run-id", f"refused-{SUITE}")
-    launched = kiln(checkout, "run", "daily", "launch", *words)
+    launched = kiln(checkout, "run", "kept", "launch", *words)
     assert launched.code == 0, launched.said
     cluster_id = launched.result["cluster_id"]
     emrbox("fault", "add", "termination-refused")
     try:
         for _ in range(2):
             refused = kiln(
-                checkout, "run", "daily", "terminate", *words, "-e", "kiln_terminate_timeout_seconds=3"
+                checkout, "run", "kept", "terminate", *words, "-e", "kiln_terminate_timeout_seconds=3"
             )
             assert refused.code == NOT_TERMINATED, refused.said
     finally:

@@ -10,23 +10,28 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from checkout_copy import CHECKOUT, copy_checkout
 
 from kiln.settings import inventories
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-_SHAPE: dict[str, Any] = {
-    "emr_cluster_release_label": "emr-spark-8.0.0",
-    "emr_cluster_master_instance_type": "m5.xlarge",
-    "emr_cluster_core_instance_type": "m5.xlarge",
-    "emr_cluster_core_count": 2,
+_HOLLOW: dict[str, Any] = {
     "emr_cluster_tags": {"emrbox:hollow": "true"},
     # The tests move the clock of hollow clusters by hours.
     "emr_cluster_idle_timeout_seconds": 604_800,
     "emr_cluster_max_lifetime_seconds": 604_800,
     "kiln_attempt_delay_seconds": 1,
+}
+_SHAPE: dict[str, Any] = {
+    "emr_cluster_release_label": "emr-spark-8.0.0",
+    "emr_cluster_master_instance_type": "m5.xlarge",
+    "emr_cluster_core_instance_type": "m5.xlarge",
+    "emr_cluster_core_count": 2,
+    **_HOLLOW,
 }
 _DAG: dict[str, Any] = {
     "environment": "local",
@@ -61,10 +66,28 @@ class HollowPipeline:
         return json.dumps(whole, indent=1)
 
 
+@dataclass(frozen=True)
+class OwnPipeline:
+    """A pipeline of this checkout, with its own file, on hollow clusters: what is set besides."""
+
+    name: str
+    dag: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return the text of group_vars/<pipeline>.yml: that of this checkout, with more in it."""
+        text = (CHECKOUT / f"group_vars/{self.name}.yml").read_text()
+        kept = [line for line in text.splitlines() if not line.startswith("dag:")]
+        more = {**_HOLLOW, **self.settings, "dag": {**yaml.safe_load(text)["dag"], **_DAG, **self.dag}}
+        return "\n".join([*kept, *(f"{key}: {json.dumps(value)}" for key, value in more.items()), ""])
+
+
 class HollowCheckout:
     """The checkout. `account` is the folder with the local account's keys, `.kiln/local` of the other one."""
 
-    def __init__(self, root: Path, account: Path, pipelines: dict[str, HollowPipeline]) -> None:
+    def __init__(
+        self, root: Path, account: Path, pipelines: Mapping[str, HollowPipeline | OwnPipeline]
+    ) -> None:
         copy_checkout(root)
         self.root, self.dags = root, root / "dags"
         (root / ".venv").symlink_to(CHECKOUT / ".venv")
