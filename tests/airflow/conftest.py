@@ -6,6 +6,7 @@ the hollow clusters goes on beside the tests, one after the other.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +14,22 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from account import LOCAL
+from account import AWS_CONFIG, BUCKETS, LOCAL, PROFILE
 from airflow_api import AirflowApi
-from airflow_pipelines import BACKFILLED, BRIEFLY_HELD, LAST_DAY, MOST_DAYS, ONE_SLOT, PIPELINES, SCHEDULING
+from airflow_pipelines import (
+    BACKFILLED,
+    BRIEFLY_HELD,
+    ONE_SLOT,
+    PIPELINES,
+    SCHEDULING,
+    backfilled,
+    days_before_today,
+)
 from airflow_releases import AIRFLOW_3, RELEASES
 from airflow_settings import Home, free_port
 from airflow_world import POOL, AirflowWorld
 from checkout_copy import CHECKOUT
-from hollow_checkout import HollowCheckout
+from hollow_checkout import HollowCheckout, HollowPipeline, OwnPipeline
 from local import make_local_account
 from local_airflow import LocalAirflow
 from local_world import DATE, MESSAGES, SEED
@@ -37,18 +46,19 @@ if TYPE_CHECKING:
 RELEASE, DAYS = "--airflow", "--backfill-days"
 RUN_MARK, BACKFILL_MARK, CLOCK_MARK = "airflow_run", "airflow_backfill", "airflow_clock"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
+CONNECTION = json.dumps({"conn_type": "aws", "extra": {"profile_name": PROFILE}})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the release of Airflow, and the days of a backfill (half a minute each)."""
     parser.addoption(RELEASE, choices=list(RELEASES), default=AIRFLOW_3.name, help="release of Airflow")
-    parser.addoption(DAYS, type=int, default=3, help=f"days of the backfill, at most {MOST_DAYS}")
+    parser.addoption(DAYS, type=int, default=3, help="days of the backfill")
 
 
 @pytest.fixture(scope="session")
-def days(request: pytest.FixtureRequest) -> int:
-    """Return how many days a backfill has."""
-    return int(request.config.getoption(DAYS, 3))
+def days(request: pytest.FixtureRequest) -> list[str]:
+    """Return the days of a backfill, the first one first."""
+    return days_before_today(int(request.config.getoption(DAYS, 3)))
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +80,12 @@ def sinks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Smtp
 
 @pytest.fixture(scope="session")
 def hollow(
-    sinks: tuple[Path, SmtpSink, HttpSink], tmp_path_factory: pytest.TempPathFactory
+    days: list[str], sinks: tuple[Path, SmtpSink, HttpSink], tmp_path_factory: pytest.TempPathFactory
 ) -> HollowCheckout:
     """Return the checkout whose pipelines run on hollow clusters and send messages to the sinks."""
     trusted, smtp, web = sinks
-    made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, PIPELINES)
+    pipelines: dict[str, HollowPipeline | OwnPipeline] = {**PIPELINES, BACKFILLED: backfilled(days[0])}
+    made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, pipelines)
     (made.root / "mail.pem").write_bytes(trusted.read_bytes())
     mail = {"host": "127.0.0.1", "port": smtp.port, "ca_file": "mail.pem"}
     addresses = {"to": ["ops@example.com"], "sender": "kiln@example.com"}
@@ -99,7 +110,7 @@ def _of_marks(tests: Iterable[pytest.Item], name: str) -> list[Any]:
 @pytest.fixture(scope="session")
 def world(
     request: pytest.FixtureRequest,
-    days: int,
+    days: list[str],
     _emrbox_ends: None,
     hollow: HollowCheckout,
     sinks: tuple[Path, SmtpSink, HttpSink],
@@ -117,18 +128,23 @@ def world(
     with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as clock:
         # The account is made while Airflow starts.
         account = threads.submit(make_local_account, MESSAGES, SEED, DATE, {})
-        with LocalAirflow(release, home, settings=SCHEDULING[release.name]) as airflow:
+        # Airflow's own connection, for the wait for objects in S3.
+        connection = {"AWS_CONFIG_FILE": str(AWS_CONFIG), "AIRFLOW_CONN_AWS_DEFAULT": CONNECTION}
+        with LocalAirflow(release, home, settings=SCHEDULING[release.name], variables=connection) as airflow:
             for pool, slots in ((POOL, 8), (ONE_SLOT, 1)):
                 airflow.command("pools", "set", pool, str(slots), "tests")
             api = AirflowApi(airflow)
-            api.wait_for_dags("model_building", *(name for name in PIPELINES if name != BACKFILLED))
+            api.wait_for_dags("model_building", *PIPELINES)
             assert api.import_errors() == []
             session, _ = account.result()
             runs = _of_marks(request.session.items, RUN_MARK)
             for run in runs:
                 api.trigger(*run)
             for dag, at_once in _of_marks(request.session.items, BACKFILL_MARK):
-                api.begin_backfill(dag, f"2026-01-{MOST_DAYS - days + 1:02}", LAST_DAY, at_once)
+                for day in days:
+                    key = f"clicks/{day}/_SUCCESS"
+                    session.client("s3").put_object(Bucket=BUCKETS["data_bucket"], Key=key, Body=b"")
+                api.begin_backfill(dag, days[0], days[-1], at_once)
             box = Box(os.environ["AWS_ENDPOINT_URL"])
             kept = [(dag, run) for dag, run, *_ in runs if dag == BRIEFLY_HELD]
             made = AirflowWorld(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_world import AirflowWorld
 
 ENDED = "TERMINATED"
+TASKS = ("preflight", "launch", "transform", "check", "terminate", "verdict")
 
 
 def times(rows: Iterable[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
@@ -49,10 +50,21 @@ def test_two_runs_at_once_have_a_cluster_each_and_share_the_only_slot_of_their_p
 
 
 @pytest.mark.airflow_backfill(BACKFILLED, BACKFILL_AT_ONCE)
-def test_a_backfill_runs_two_days_at_a_time(world: AirflowWorld, days: int) -> None:
-    runs = world.api.wait_for_runs(BACKFILLED, days)
+def test_days_of_daily_transform_are_backfilled_two_at_a_time(world: AirflowWorld, days: list[str]) -> None:
+    runs = world.api.wait_for_runs(BACKFILLED, len(days))
     assert {run["state"] for run in runs} == {"success"}
+    assert sorted(run["logical_date"][:10] for run in runs) == days
     assert most_at_once(times(runs)) == BACKFILL_AT_ONCE
+    lives = []
     for run in runs:
+        tasks = world.api.states(BACKFILLED, run["dag_run_id"])
+        assert tasks == dict.fromkeys(("wait-for-1", *TASKS), "success")
         (cluster,) = world.clusters(BACKFILLED, run["dag_run_id"])
-        assert cluster["Status"]["State"] == ENDED
+        status = cluster["Status"]
+        assert (status["State"], status["StateChangeReason"]["Code"]) == (ENDED, "ALL_STEPS_COMPLETED")
+        lives.append((status["Timeline"]["CreationDateTime"], status["Timeline"]["EndDateTime"]))
+        assert world.steps(cluster["Id"]) == {"transform": "COMPLETED", "check": "COMPLETED"}
+    assert most_at_once(lives) <= BACKFILL_AT_ONCE
+    glue = world.session.client("glue")
+    partitions = glue.get_partitions(DatabaseName="kiln_local", TableName="clicks")["Partitions"]
+    assert set(days) <= {one["Values"][0] for one in partitions}

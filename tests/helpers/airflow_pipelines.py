@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hollow_checkout import HollowPipeline, step
+from hollow_checkout import HollowPipeline, OwnPipeline, step
 
 # An hour of the hollow clusters' clock, which a test moves to end these steps.
 HOUR = 3600
@@ -15,8 +16,7 @@ CAUSE = "java.lang.OutOfMemoryError: Java heap space"
 ONE_SLOT = "one_slot"
 # Its cluster is held, and idle, for less time than the clock is moved by.
 BRIEFLY_HELD, HOLD_SECONDS = "kept", 60
-MOST_DAYS, BACKFILL_AT_ONCE = 10, 2
-LAST_DAY = f"2026-01-{MOST_DAYS:02}"
+BACKFILL_AT_ONCE = 2
 _FAILING = step("cdd", "--exit-code", "1", "--message", CAUSE)
 _AT_ONCE = 4
 
@@ -44,16 +44,26 @@ PIPELINES = {
     BRIEFLY_HELD: _pipeline(step("sd"), settings={"kiln_hold_seconds": HOLD_SECONDS}),
     "crashes": _pipeline(step("sd", *_LONG), step("cdd", *_LONG), retries=3),
     "pairs": _pipeline(step("sd"), pool=ONE_SLOT),
-    "history": _pipeline(
-        # The day after the last one ends its interval; the next interval has not ended yet.
-        schedule=f"0 5 1-{MOST_DAYS + 1} 1 *",
-        start_date="2026-01-01",
-        max_active_runs=BACKFILL_AT_ONCE,
-    ),
 }
 
-# Its runs are those of a backfill: it stays paused until then.
-BACKFILLED = "history"
+# daily_transform's own file under another name: the DAGs of this checkout have one of that name. Its runs are
+# those of a backfill: it stays paused until then.
+BACKFILLED = "daily"
+
+
+def days_before_today(count: int) -> list[str]:
+    """Return the last days that are over, the first one first."""
+    today = datetime.now(UTC).date()
+    return [(today - timedelta(days=ago)).isoformat() for ago in range(count, 0, -1)]
+
+
+def backfilled(first: str) -> OwnPipeline:
+    """Return the pipeline whose DAG begins on a day. It catches up, but has no day twice."""
+    at_once = {"max_active_runs": BACKFILL_AT_ONCE, "wait_for_previous": "no"}
+    return OwnPipeline(
+        "daily_transform", {**at_once, "start_date": first}, {"kiln_parallel_runs": BACKFILL_AT_ONCE}
+    )
+
 
 # A scheduler begins the tasks of one that died again when that one has missed its heartbeats for 30 s; it
 # looks for such tasks by default every five minutes.
