@@ -22,8 +22,14 @@ DAILY, KEPT = (f"{name}-{uuid4().hex[:8]}" for name in ("daily", "kept"))
 TASK = ("--if-no-cluster", "launch")
 DATA = "kiln-local-data"
 DAY = f"daily/clicks/date={DATE}/"
-BAD_DAY = "2026-11-19"
+OTHER_DAY, BAD_DAY = "2026-11-19", "2026-11-18"
 HEADER = "time,user,page,seconds"
+# The job's exit code, and how its line goes on -> what the day's file holds.
+FAILING = {
+    (4, "no data of"): [],
+    (5, "1 of 2 rows of s3"): [HEADER, f"{BAD_DAY}T10:00:00,u,/x,1", "yesterday,u,/x,1"],
+    (6, "the columns of s3"): [f"{HEADER},country", f"{BAD_DAY}T10:00:00,u,/x,1,de"],
+}
 USERS: dict[str, Any] = {
     "name": "users",
     "spark": {"jar": f"s3://{DATA}/code/clicks.jar", "class": "com.example.clicks.PagesByUser"},
@@ -37,17 +43,28 @@ def kiln(world: World, actions: str, *more: str, run_id: str = KEPT, **variables
     return world.kiln("run", "daily_transform", actions, *which, "-e", json.dumps(small), *more)
 
 
-def upload(world: World, day: str, lines: list[str]) -> None:
-    body = "\n".join(lines).encode() + b"\n"
-    for name, content in {"part-1.csv": body, "_SUCCESS": b""}.items():
-        world.session.client("s3").put_object(Bucket=DATA, Key=f"clicks/{day}/{name}", Body=content)
+def upload(world: World, day: str, lines: list[str], name: str = "part-1.csv") -> None:
+    """Upload a file of a day, which says by an empty object that it is whole. Without lines: only that."""
+    found = {name: "\n".join(lines).encode() + b"\n"} if lines else {}
+    for key, content in {**found, "_SUCCESS": b""}.items():
+        world.session.client("s3").put_object(Bucket=DATA, Key=f"clicks/{day}/{key}", Body=content)
+
+
+def clicks(day: str, count: int, first: int = 0) -> list[str]:
+    return [
+        f"{day}T10:00:{number:02},u{number % 3},/p{number},{number}.5"
+        for number in range(first, first + count)
+    ]
+
+
+def objects_below(world: World, prefix: str) -> dict[str, bytes]:
+    return {key: body for key, body in world.objects(DATA).items() if key.startswith(prefix)}
 
 
 def rows_below(world: World, prefix: str) -> list[dict[str, Any]]:
-    found = {key: body for key, body in world.objects(DATA).items() if key.startswith(prefix)}
     return [
         row
-        for key, body in found.items()
+        for key, body in objects_below(world, prefix).items()
         if key.endswith(".parquet")
         for row in pq.read_table(io.BytesIO(body)).to_pylist()
     ]
@@ -65,8 +82,7 @@ def built_jar(folder: Path) -> Path:
 def test_a_day_is_transformed_checked_and_registered_and_what_fails_is_named(
     world: World, tmp_path: Path
 ) -> None:
-    lines = [f"{DATE}T10:00:{number:02},u{number % 3},/p{number},{number}.5" for number in range(30)]
-    upload(world, DATE, [HEADER, *lines])
+    upload(world, DATE, [HEADER, *clicks(DATE, 30)])
     # As the tasks of its DAG do: the cluster may have ended before the task of its last step begins.
     for actions in (("launch",), ("transform", *TASK), ("check", *TASK)):
         good = kiln(world, *actions, "--date", DATE, run_id=DAILY)
@@ -79,16 +95,34 @@ def test_a_day_is_transformed_checked_and_registered_and_what_fails_is_named(
     glue = world.session.client("glue")
     table = glue.get_table(DatabaseName="kiln_local", Name="clicks")["Table"]
     assert [one["Name"] for one in table["StorageDescriptor"]["Columns"]] == HEADER.split(",")
-    (partition,) = glue.get_partitions(DatabaseName="kiln_local", TableName="clicks")["Partitions"]
-    assert partition["StorageDescriptor"]["Location"] == f"s3://{DATA}/{DAY}"
+    day = glue.get_partition(DatabaseName="kiln_local", TableName="clicks", PartitionValues=[DATE])
+    assert day["Partition"]["StorageDescriptor"]["Location"] == f"s3://{DATA}/{DAY}"
 
-    upload(world, BAD_DAY, [f"{HEADER},country", f"{BAD_DAY}T10:00:00,u,/x,1,de"])
-    changed = kiln(world, "launch,transform", "--date", BAD_DAY)
-    assert changed.code == 14, changed.said
-    assert changed.result["cause"]["headline"].startswith(
-        "exited with status 6: daily_transform: the columns of s3"
-    )
-    assert f"clicks/date={BAD_DAY}" not in " ".join(world.objects(DATA))
+    for name, body in objects_below(world, DAY).items():
+        key = name.replace(DATE, OTHER_DAY)
+        world.session.client("s3").put_object(Bucket=DATA, Key=key, Body=body)
+    daily = objects_below(world, "daily/")
+    assert kiln(world, "launch").code == 0
+    for (status, words), lines in FAILING.items():
+        upload(world, BAD_DAY, lines)
+        bad = kiln(world, "transform", "--date", BAD_DAY)
+        assert bad.code == 14, bad.said
+        line = f"exited with status {status}: daily_transform: {words}"
+        assert bad.result["cause"]["headline"].startswith(line), bad.said
+        assert objects_below(world, "daily/") == daily
+
+    upload(world, DATE, [HEADER, *clicks(DATE, 6, first=30)], "late.csv")
+    late = kiln(world, "transform", "--date", DATE)
+    assert late.code == 0, late.said
+    assert len(rows_below(world, DAY)) == 36
+    changed = objects_below(world, "daily/")
+    other = {name: body for name, body in daily.items() if OTHER_DAY in name}
+    assert other
+    assert {name: body for name, body in changed.items() if OTHER_DAY in name} == other
+    upload(world, DATE, [HEADER, *clicks(DATE, 6, first=36)], "later.csv")
+    again = kiln(world, "transform", "--date", DATE)
+    assert (again.code, "begin a new run, or run it --again" in again.said) == (2, True), again.said
+    assert objects_below(world, "daily/") == changed
 
     failed = kiln(
         world,
@@ -100,7 +134,8 @@ def test_a_day_is_transformed_checked_and_registered_and_what_fails_is_named(
     assert failed.code == 14, failed.said
     assert failed.result["cause"]["kind"] == "data_check"
     assert failed.result["cause"]["headline"] == (
-        f"check_data: s3://{DATA}/{DAY} fails: column page is not declared; column seconds is not declared"
+        f"check_data: s3://{DATA}/{DAY} fails: column page is not declared; column seconds is not declared; "
+        f"36 rows and 0 set aside, but 42 in s3://{DATA}/clicks/{DATE}/"
     )
     assert (
         glue.get_table(DatabaseName="kiln_local", Name="clicks")["Table"]["StorageDescriptor"]
@@ -112,6 +147,6 @@ def test_a_day_is_transformed_checked_and_registered_and_what_fails_is_named(
     java = kiln(world, "users", "--date", DATE, steps=[USERS | {"spark": job}])
     assert java.code == 0, java.said
     users = sorted(rows_below(world, f"users/date={DATE}/"), key=lambda row: str(row["user"]))
-    assert users == [{"user": f"u{number}", "clicks": 10, "pages": 10} for number in range(3)]
+    assert users == [{"user": f"u{number}", "clicks": 12, "pages": 12} for number in range(3)]
 
     assert kiln(world, "terminate").code == 0

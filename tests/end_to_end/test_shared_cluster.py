@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from local_world import World
 
-CANCELLED, INTERRUPTED_BY_TERM = 15, 143
+CANCELLED, LATE, INTERRUPTED_BY_TERM = 15, 16, 143
 LINES = 100_000
 # Prints half of the lines, waits for an object, prints the rest, says so, and goes on until it is ended.
 JOB = f"""
@@ -100,8 +100,18 @@ def terminate_by_hand(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> i
     return driver.returncode
 
 
+def reach_the_deadline(hub: Hub, run_id: str, driver: subprocess.Popen[str]) -> int:
+    """Kill the driver, and run the step's action again with a deadline that the step cannot keep."""
+    os.killpg(driver.pid, signal.SIGKILL)
+    finished(driver)
+    late = finished(hub.start(run_id, job(run_id), "main", kiln_run_timeout_seconds=15))
+    assert "the run took longer than 15 s: step main" in late.said, late.said
+    return late.code
+
+
 STOPS = {
     cancel: CANCELLED,
+    reach_the_deadline: LATE,
     send_sigterm: INTERRUPTED_BY_TERM,
     terminate: -signal.SIGKILL,
     terminate_by_hand: -signal.SIGKILL,

@@ -60,12 +60,13 @@ class Hub:
         given = ("-e", json.dumps(extra)) if extra else ()
         return self.world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *given)
 
-    def start(self, run_id: str, step: dict[str, Any], **more: Any) -> subprocess.Popen[str]:
-        """Begin a whole run of one step on the cluster."""
+    def start(self, run_id: str, step: dict[str, Any], *actions: str, **more: Any) -> subprocess.Popen[str]:
+        """Begin a run of one step on the cluster: the whole of it, or some actions."""
         self.cluster_id()
         extra = {"emr_cluster_existing": {"tags": {"purpose": self._run_id}}, "steps": [step], **more}
         given = ("-e", json.dumps(NOTHING_ON_NODES | extra))
-        return self.world.start_kiln("run", "model_building", "--env", "local", "--run-id", run_id, *given)
+        run = ("run", "model_building", *actions, "--env", "local", "--run-id", run_id)
+        return self.world.start_kiln(*run, *given)
 
     def steps(self, run_id: str) -> list[tuple[str, str]]:
         """Return names and states of a run's steps as EMR has them."""
