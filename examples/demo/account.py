@@ -32,8 +32,9 @@ MODEL_REMOTE = LOCAL / "git" / "model_repo.git"
 
 PROFILE = "kiln_local"
 OPERATOR = "kiln-operator"
-# The operator of the local account bakes its images, too.
+# The operator of the local account bakes its images and makes its data-science instance, too.
 IMAGE_BAKER = "kiln-image-baker"
+DATA_SCIENCE_OPERATOR = "kiln-data-science-operator"
 KEY_PAIR = "kiln-local"
 BUCKETS = {
     "state_bucket": "kiln-local-state",
@@ -44,6 +45,13 @@ STATE_PREFIX = "kiln"  # of kiln_state_uri, group_vars/local/main.yml
 ENVIRONMENT = "local"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
 INSTANCE_ROLE = "EMR_EC2_DefaultRole"
+DATA_SCIENCE_ROLE = "kiln-data-science"
+# Role: its policy, and the policy of who may have it.
+ROLES = {
+    SERVICE_ROLE: ("service_role", "service_role_trust"),
+    INSTANCE_ROLE: ("instance_profile", "instance_profile_trust"),
+    DATA_SCIENCE_ROLE: ("data_science_profile", "instance_profile_trust"),
+}
 
 
 def box_environment() -> dict[str, str]:
@@ -78,24 +86,30 @@ def ensure(create: Callable[..., Any], exists_code: str, **arguments: Any) -> No
 
 
 def make_roles(session: boto3.Session, values: Mapping[str, str]) -> None:
-    """Make the EMR service role and the nodes' instance profile."""
+    """Make the EMR service role, and the instance profiles of nodes and of the data-science instance."""
     iam = session.client("iam")
-    for role, document in ((SERVICE_ROLE, "service_role"), (INSTANCE_ROLE, "instance_profile")):
-        trust = policy(f"{document}_trust", values)
-        ensure(iam.create_role, "EntityAlreadyExists", RoleName=role, AssumeRolePolicyDocument=trust)
+    for role, (document, trust) in ROLES.items():
+        allowed = policy(trust, values)
+        ensure(iam.create_role, "EntityAlreadyExists", RoleName=role, AssumeRolePolicyDocument=allowed)
         iam.put_role_policy(RoleName=role, PolicyName="kiln", PolicyDocument=policy(document, values))
-    ensure(iam.create_instance_profile, "EntityAlreadyExists", InstanceProfileName=INSTANCE_ROLE)
-    if not iam.get_instance_profile(InstanceProfileName=INSTANCE_ROLE)["InstanceProfile"]["Roles"]:
-        iam.add_role_to_instance_profile(InstanceProfileName=INSTANCE_ROLE, RoleName=INSTANCE_ROLE)
+    for role in (INSTANCE_ROLE, DATA_SCIENCE_ROLE):
+        ensure(iam.create_instance_profile, "EntityAlreadyExists", InstanceProfileName=role)
+        if not iam.get_instance_profile(InstanceProfileName=role)["InstanceProfile"]["Roles"]:
+            iam.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
 
 
 def make_operator(session: boto3.Session, values: Mapping[str, str]) -> None:
     """Make the user that Kiln acts as, with the policies of iam/ and keys in AWS_CONFIG (0600)."""
     iam = session.client("iam")
     ensure(iam.create_user, "EntityAlreadyExists", UserName=OPERATOR)
-    for name, role in ((OPERATOR, "operator"), (IMAGE_BAKER, "image_baker")):
+    policies = {
+        OPERATOR: "operator",
+        IMAGE_BAKER: "image_baker",
+        DATA_SCIENCE_OPERATOR: "data_science_operator",
+    }
+    for name, document in policies.items():
         arn = f"arn:aws:iam::{values['account_id']}:policy/{name}"
-        made = make_managed_policy(iam, arn, policy(role, values))
+        made = make_managed_policy(iam, arn, policy(document, values))
         iam.attach_user_policy(UserName=OPERATOR, PolicyArn=made)
     if operator_works(values["endpoint_url"]):
         return
@@ -227,6 +241,7 @@ def make_account() -> boto3.Session:
         "endpoint_url": os.environ["AWS_ENDPOINT_URL"],
         "service_role": SERVICE_ROLE,
         "instance_role": INSTANCE_ROLE,
+        "data_science_role": DATA_SCIENCE_ROLE,
     }
     make_roles(session, values)
     make_operator(session, values)

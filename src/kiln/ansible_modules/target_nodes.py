@@ -38,14 +38,8 @@ def prepared(
     """
     nodes = target_nodes.running(cluster, only)
     known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))
-    try:
-        notes = _pinned(known, {node["instance_id"]: node["name"] for node in nodes}, account)
-        named = known.names()
-    except OSError as error:
-        raise PreflightError(
-            f"{error.filename or folder}: host keys cannot be kept there: {error.strerror}",
-            fix="make kiln_state_dir a folder that this user can write",
-        ) from error
+    notes = pin(known, {node["instance_id"]: node["name"] for node in nodes}, account)
+    named = known.names()
     return {"nodes": [_host(node, groups, known, named) for node in nodes], "notes": notes}
 
 
@@ -62,6 +56,20 @@ def _host(
             "kiln_host_key_checking": known.checking(node["instance_id"], named),
         },
     }
+
+
+def pin(known: KnownHosts, nodes: Mapping[str, str], account: Account) -> list[str]:
+    """Pin the keys of nodes (address by instance id) that have none yet; return notes for people.
+
+    Raises PreflightError when the known_hosts file cannot be written.
+    """
+    try:
+        return _pinned(known, nodes, account)
+    except OSError as error:
+        raise PreflightError(
+            f"{error.filename or known.folder}: host keys cannot be kept there: {error.strerror}",
+            fix="make kiln_state_dir a folder that this user can write",
+        ) from error
 
 
 def _pinned(known: KnownHosts, nodes: Mapping[str, str], account: Account) -> list[str]:

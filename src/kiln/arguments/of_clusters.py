@@ -55,12 +55,16 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         commands, "ssh", "a shell on a node of a run's cluster, or one command there", texts.SSH
     )
     ssh.add_argument("--node", metavar="NAME|ID", default="master", help="default: master")
-    tunnel = command_line.add_for_run(commands, "tunnel", "the web pages of a run's cluster on this machine")
+    tunnel = command_line.add(
+        commands, "tunnel", "the web pages of what runs, on ports of this machine", texts.TUNNEL
+    )
+    tunnel.add_argument("pipeline", metavar="PIPELINE", nargs="?")
+    command_line.add_run_id(tunnel)
     tunnel.add_argument(
         "--port",
         metavar="LOCAL",
         type=values.port,
-        help="first of three ports here (default: the pages' own)",
+        help="first of the ports here, one a page (default: the pages' own, or free ones)",
     )
 
     command_line.add_for_run(

@@ -33,6 +33,15 @@ What follows -- is the command; its exit code is this command's.
   kiln ssh model_building --env stage
   kiln ssh model_building --env stage --node core-1 -- df -h /mnt"""
 
+TUNNEL = """\
+With a pipeline: the pages of its run's cluster. Without: JupyterLab and the dashboard of the environment's
+data-science instance, and the pages of the only live cluster. Open until Ctrl-C.
+
+  kiln tunnel --env stage
+  kiln tunnel model_building --env stage
+
+docs/operations/data_science.md, docs/operations/held_cluster.md"""
+
 VERIFY = """\
 Connects to every running node, and compares it with what the run has put on its nodes: OS packages, Python
 environment, release of the model repo, secrets. Changes nothing; exit 13 when a node differs.

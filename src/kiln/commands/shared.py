@@ -160,15 +160,18 @@ def _latest(effects: Effects, account: Account, environment: str, pipeline: str)
 
 def ssh_of(context: Context, access: Access, cluster_id: str) -> Any:
     """Return how the nodes of a cluster are reached; what is decided about host keys goes to stderr, once."""
+    return ssh_as(context, access, access.emr_cluster_ssh_user, cluster_id)
+
+
+def ssh_as(context: Context, access: Access, user: str, name: str) -> Any:
+    """Return how machines are reached as a user, with their host keys in the file `name`."""
     # Only for commands that reach nodes.
     from kiln.diagnosis import node_access  # noqa: PLC0415
 
     way = node_access.NodeAccess(
-        access.emr_cluster_ssh_user,
-        access.emr_cluster_private_key_file,
-        access.emr_cluster_ssh_proxy_command,
+        user, access.emr_cluster_private_key_file, access.emr_cluster_ssh_proxy_command
     )
-    return node_access.ssh_of(context, way, cluster_id, lambda line: terminal.err(f"kiln: {line}"))
+    return node_access.ssh_of(context, way, name, lambda line: terminal.err(f"kiln: {line}"))
 
 
 def killer(access: Callable[[], Access]) -> Kill:

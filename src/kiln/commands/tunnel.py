@@ -1,24 +1,25 @@
-"""`kiln tunnel`: the web pages of a run's cluster on this machine, until Ctrl-C or the end of the cluster."""
+"""`kiln tunnel`: the web pages of what runs on this machine, until Ctrl-C or until it has ended."""
 
 from __future__ import annotations
 
 import signal
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kiln.commands import live_cluster, shared
+from kiln.commands import tunnelled
 from kiln.diagnosis import tunnel
 from kiln.display import failure, terminal
-from kiln.emr import clusters, node_choice, states
-from kiln.emr.descriptions import end_of
 from kiln.errors import InterruptedRunError, ThrottledError, UnansweredError
-from kiln.settings.model import Access
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from kiln.aws.context import Context
+    from kiln.commands.tunnelled import Target
     from kiln.diagnosis.tunnel import Tunnel
 
 # Between two looks at the cluster: a person with a browser is no reason to ask EMR more often.
@@ -38,46 +39,59 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _open(arguments: argparse.Namespace, stop: Stop) -> int:
-    live = live_cluster.find(arguments, Access)
-    context = replace(live.context, stop=stop)
-    master = node_choice.chosen(context, live.cluster.id)
-    ports = tunnel.local_ports(arguments.port)
-    ssh = shared.ssh_of(context, live.account, live.cluster.id).knowing([master])
-    with tunnel.opened(context, ssh, master.private_ip_address, ports) as opened:
-        _show(arguments, live.cluster.id, ports)
-        return _watch(context, opened, live.cluster.id, live.account.kiln_poll_interval_seconds)
+    found = tunnelled.find(arguments)
+    context = replace(found.context, stop=stop)
+    pages = [page for target in found.targets for page in target.to.pages]
+    ports = tunnel.local_ports(pages, arguments.port)
+    with ExitStack() as stack:
+        opened, rows, rest = [], [], iter(ports)
+        for target in found.targets:
+            own = [next(rest) for _ in target.to.pages]
+            one = stack.enter_context(tunnel.opened(context, target.to, own))
+            opened.append((target, one))
+            rows += [_row(target, page, port) for page, port in zip(target.to.pages, own, strict=True)]
+        _show(arguments, found.targets, rows)
+        return _watch(context, opened, found.interval_seconds)
 
 
-def _show(arguments: argparse.Namespace, cluster_id: str, ports: list[int]) -> None:
-    pages: list[dict[str, Any]] = [
-        {
-            "name": page.name,
-            "port": page.port,
-            "address": f"http://127.0.0.1:{port}/",
-            "answers": tunnel.answers(port),
-        }
-        for page, port in zip(tunnel.PAGES, ports, strict=True)
-    ]
+def _row(target: Target, page: tunnel.Page, port: int) -> dict[str, Any]:
+    return {
+        "name": page.name,
+        "port": page.port,
+        "address": f"http://{tunnel.LOOPBACK}:{port}{page.path}",
+        "answers": tunnel.answers(port),
+        "of": target.id,
+    }
+
+
+def _show(arguments: argparse.Namespace, targets: Sequence[Target], rows: Sequence[dict[str, Any]]) -> None:
     if failure.wants_json(arguments):
-        terminal.out_json({"version": 1, "kind": "tunnel", "cluster_id": cluster_id, "pages": pages})
+        cluster_id = next((one.id for one in targets if one.is_cluster), "")
+        head = {"version": 1, "kind": "tunnel", "cluster_id": cluster_id}
+        terminal.out_json(head | {"pages": list(rows)})
         return
-    for page in pages:
-        note = "" if page["answers"] else f"  (nothing answers on port {page['port']} of the master)"
-        terminal.out_text(f"{page['name']:<22}{page['address']}{note}\n")
-    terminal.err(f"kiln: tunnel to the master of {cluster_id} is open; Ctrl-C closes it")
+    words = {one.id: one.words for one in targets}
+    tokens = {one.id: one.token() for one in targets if sys.stdout.isatty()}
+    for row in rows:
+        note = "" if row["answers"] else f"  (nothing answers on port {row['port']} of {words[row['of']]})"
+        token = tokens.get(row["of"]) if row["name"] == tunnel.JUPYTER.name else ""
+        terminal.out_text(f"{row['name']:<22}{row['address']}{f'?token={token}' if token else ''}{note}\n")
+    for one in targets:
+        terminal.err(f"kiln: tunnel to {one.words} is open; Ctrl-C closes it")
 
 
-def _watch(context: Context, opened: Tunnel, cluster_id: str, interval_seconds: float) -> int:
-    """Keep the tunnel open until the cluster ends. Raises InterruptedRunError on a signal."""
+def _watch(context: Context, opened: list[tuple[Target, Tunnel]], interval_seconds: float) -> int:
+    """Keep the tunnels open until one of their machines has ended. Raises InterruptedRunError on a signal."""
     while True:
         context.clock.wait(max(interval_seconds, _FEWEST_SECONDS), context.stop.event)
         context.stop.check()
-        try:
-            seen = clusters.seen(context, cluster_id)
-        except (ThrottledError, UnansweredError) as error:
-            terminal.err(f"kiln: {error.message}")
-            seen = None
-        if seen and seen.state not in states.CLUSTER_USABLE:
-            terminal.err(f"kiln: {end_of(seen)}: tunnel closed")
-            return 0
-        opened.check()
+        for target, one in opened:
+            try:
+                ended = target.ended(context)
+            except (ThrottledError, UnansweredError) as error:
+                terminal.err(f"kiln: {error.message}")
+                ended = ""
+            if ended:
+                terminal.err(f"kiln: {ended}: tunnel closed")
+                return 0
+            one.check()

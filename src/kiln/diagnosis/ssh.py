@@ -42,7 +42,12 @@ class Ssh(msgspec.Struct, frozen=True, kw_only=True):
 
     def knowing(self, nodes: Iterable[Instance]) -> Ssh:
         """Return how these nodes are reached, with their host keys pinned."""
-        ids = {one.private_ip_address: one.ec2_instance_id for one in nodes if one.ec2_instance_id}
+        return self.knowing_ids(
+            {one.private_ip_address: one.ec2_instance_id for one in nodes if one.ec2_instance_id}
+        )
+
+    def knowing_ids(self, ids: Mapping[str, str]) -> Ssh:
+        """Return how instances (id by address) are reached, with their host keys pinned."""
         with suppress(OSError):
             self.pin({instance_id: address for address, instance_id in ids.items()})
         return msgspec.structs.replace(self, instance_ids={**self.instance_ids, **ids})

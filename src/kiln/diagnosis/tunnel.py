@@ -1,4 +1,4 @@
-"""The web pages of a cluster's master on ports of this machine, through one ssh connection."""
+"""The web pages of a cluster's master or of another machine on ports of this one, through one ssh connection."""
 
 from __future__ import annotations
 
@@ -20,33 +20,47 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.diagnosis.ssh import Ssh
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _START_SECONDS, _ANSWER_SECONDS, _STOP_SECONDS = 30.0, 10.0, 5.0
 _TURN_SECONDS = 0.1
 _MOST_BYTES = 4096
 # A connection whose cluster is gone ends after three of these, in seconds.
 _ALIVE_SECONDS = 15
-_FIX = "check emr_cluster_private_key_file, emr_cluster_ssh_proxy_command, and the network to the master"
+_FIX = "check emr_cluster_private_key_file, emr_cluster_ssh_proxy_command, and the network to it"
 
 
 class Page(NamedTuple):
-    """A web page of the master, and its port there (docs/aws_facts.md 10)."""
+    """A web page: its port on its machine, and what follows the port in its address."""
 
     name: str
     port: int
+    path: str = "/"
 
 
+# Of a master (docs/aws_facts.md 10).
 PAGES = (Page("YARN ResourceManager", 8088), Page("Spark history server", 18080), Page("HDFS NameNode", 9870))
+# Of the data-science instance: roles/data_science_node has the port of JupyterLab; 8866 is Voila's own.
+JUPYTER = Page("JupyterLab", 8888, "/lab")
+DATA_SCIENCE_PAGES = (JUPYTER, Page("dashboard", 8866))
 
 
-def local_ports(first: int | None = None) -> list[int]:
+class Destination(NamedTuple):
+    """A machine: how it is reached, its address, the one at which its pages listen, the pages."""
+
+    ssh: Ssh
+    address: str
+    listens: str
+    pages: Sequence[Page]
+
+
+def local_ports(pages: Sequence[Page], first: int | None = None) -> list[int]:
     """Return a port of this machine for each page: from `first` on, else the page's own one if it is free.
 
     Raises UsageError when one of those that are asked for is in use.
     """
     if first is None:
-        return [_bound(page.port) or _bound(0) for page in PAGES]
-    wanted = [first + number for number in range(len(PAGES))]
+        return [_bound(page.port) or _bound(0) for page in pages]
+    wanted = [first + number for number in range(len(pages))]
     for port in wanted:
         if not _bound(port):
             raise UsageError(f"port {port} of this machine is in use", fix="choose another: --port LOCAL")
@@ -58,21 +72,21 @@ def _bound(port: int) -> int:
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind((_LOOPBACK, port))
+            trial.bind((LOOPBACK, port))
         except OSError:
             return 0
         return int(trial.getsockname()[1])
 
 
 @contextmanager
-def opened(context: Context, ssh: Ssh, address: str, ports: Sequence[int]) -> Iterator[Tunnel]:
-    """Forward these ports of this machine to the pages of the master for as long as the block lasts.
+def opened(context: Context, to: Destination, ports: Sequence[int]) -> Iterator[Tunnel]:
+    """Forward these ports of this machine to the pages of another for as long as the block lasts.
 
     Raises PreflightError, with what ssh says, when they cannot be opened.
     """
-    private.folder(ssh.known_hosts.folder)
+    private.folder(to.ssh.known_hosts.folder)
     with tempfile.TemporaryFile() as said:
-        command = _command(ssh, address, ports)
+        command = _command(to, ports)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -82,18 +96,18 @@ def opened(context: Context, ssh: Ssh, address: str, ports: Sequence[int]) -> It
             start_new_session=True,
         )
         try:
-            tunnel = Tunnel(process, said, address, command)
+            tunnel = Tunnel(process, said, to.address, command)
             _wait_until_open(context, tunnel, ports)
             yield tunnel
         finally:
             _end(process)
 
 
-def _command(ssh: Ssh, address: str, ports: Sequence[int]) -> list[str]:
+def _command(to: Destination, ports: Sequence[int]) -> list[str]:
     forwards = [
         word
-        for page, port in zip(PAGES, ports, strict=True)
-        for word in ("-L", f"{_LOOPBACK}:{port}:{address}:{page.port}")
+        for page, port in zip(to.pages, ports, strict=True)
+        for word in ("-L", f"{LOOPBACK}:{port}:{to.listens}:{page.port}")
     ]
     options = [
         "-N",
@@ -103,7 +117,7 @@ def _command(ssh: Ssh, address: str, ports: Sequence[int]) -> list[str]:
     ]
     # The kernel then ends ssh when this process is killed.
     guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    return [*guard, *ssh.command(address, first=options)]
+    return [*guard, *to.ssh.command(to.address, first=options)]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -152,12 +166,12 @@ class Tunnel(NamedTuple):
 
 def _is_open(port: int) -> bool:
     with socket.socket() as trial:
-        return trial.connect_ex((_LOOPBACK, port)) == 0
+        return trial.connect_ex((LOOPBACK, port)) == 0
 
 
 def answers(port: int) -> bool:
     """Return whether a web server answers at a port of this machine, whatever it says."""
-    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=_ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/")
         connection.getresponse()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kiln.clock import timestamp
-from kiln.emr import clusters, ec2_nodes, states, tags, waiting
+from kiln.emr import clusters, data_science, ec2_nodes, states, tags, waiting
 from kiln.errors import AwsError, DeadlineError, NotTerminatedError, ThrottledError
 from kiln.identity import CLUSTER_ID, MANAGED_BY
 
@@ -29,7 +29,7 @@ _ENDING = frozenset({"shutting-down", "terminated"})
 
 
 class Stray(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance with Kiln's tags. `reason` and `why`: why it is to be ended; empty when it stays."""
+    """An instance with Kiln's tags. `reason`: why it is to be ended, empty when it stays; `why` explains either."""
 
     instance: Ec2Instance
     reason: str = ""
@@ -73,6 +73,8 @@ def _judged(one: Stray, owner: Cluster | None, now: datetime, grace: timedelta) 
     expiry = tags.moment(one.instance.tags, tags.EXPIRES_AT)
     if expiry is not None and expiry <= now:
         return msgspec.structs.replace(one, reason="expired", why=f"expired at {timestamp(expiry)}")
+    if expiry is None and data_science.is_persistent(one.instance.tags):
+        return msgspec.structs.replace(one, why="persistent: playbooks/data_science.yml removes it")
     return one
 
 

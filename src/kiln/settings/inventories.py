@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Groups of the inventories, and names of actions.
 _RESERVED = frozenset(
     {"all", "ungrouped", "localhost", "pipelines", "nodes"}
-    | {"emr_master", "emr_core", "emr_task", "emr_target"}
+    | {"emr_master", "emr_core", "emr_task", "emr_target", "data_science"}
     | set(phases.ACTIONS)
 )
 
