@@ -12,8 +12,8 @@ short_description: Pin the SSH host key of a plain instance
 version_added: "0.2.0"
 description:
   - Runs on the control host. Pins the SSH host key of an instance that has none yet, from its console output
-    (GetConsoleOutput). Where EC2 has no key, ssh accepts it at the first contact. What was decided is recorded
-    and shown.
+    (GetConsoleOutput). Where EC2 has no key, ssh accepts it at the first contact. What was decided is
+    recorded and shown.
 options:
   file:
     description:

@@ -31,6 +31,7 @@ def make_operator(session: boto3.Session, environment: str) -> None:
         "endpoint_url": session.client("iam").meta.endpoint_url,
         "service_role": "service",
         "instance_role": "nodes",
+        "data_science_role": "notebooks",
     }
     account.make_operator(session, values)
 
@@ -42,7 +43,7 @@ def test_the_operator_has_a_managed_policy_that_each_set_up_brings_up_to_date(se
     assert iam.list_user_policies(UserName=user)["PolicyNames"] == []
     attached = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
     arns = {one["PolicyName"]: one["PolicyArn"] for one in attached}
-    assert arns.keys() == {account.OPERATOR, account.IMAGE_BAKER}
+    assert arns.keys() == {account.OPERATOR, account.IMAGE_BAKER, account.DATA_SCIENCE_OPERATOR}
     arn = arns[account.OPERATOR]
     default = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=arn, VersionId=default)["PolicyVersion"]["Document"]

@@ -34,6 +34,7 @@ VALUES = {
     "log_bucket": "logs",
     "service_role": "emr",
     "instance_role": "nodes",
+    "data_science_role": "notebooks",
 }
 REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 IMAGE = "ami-12c6146b"
@@ -66,7 +67,7 @@ class World:
         self.admin = cache(endpoint.client)
         self.numbers = itertools.count()
         iam = self.admin("iam")
-        for name in ("emr", "nodes", "admin"):
+        for name in ("emr", "nodes", "notebooks", "admin"):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
             iam.create_instance_profile(InstanceProfileName=name)
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
@@ -311,6 +312,7 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         lambda t, _: of_table(t) | {"PartitionValueList": ["x"], "PartitionInput": {"Values": ["x"]}},
     ),
     "ec2:StopInstances": ("ec2", "stop_instances", lambda i, _: {"InstanceIds": [i]}),
+    "ec2:StartInstances": ("ec2", "start_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:CreateImage": ("ec2", "create_image", lambda i, _: {"InstanceId": i, "Name": f"image-of-{i}"}),
     "ec2:DeregisterImage": ("ec2", "deregister_image", lambda i, _: {"ImageId": i}),
     "ec2:ModifyImageAttribute": (
@@ -324,6 +326,11 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
     "ec2:AuthorizeSecurityGroupIngress": (
         "ec2",
         "authorize_security_group_ingress",
+        lambda g, _: {"GroupId": g, "IpPermissions": INGRESS},
+    ),
+    "ec2:RevokeSecurityGroupIngress": (
+        "ec2",
+        "revoke_security_group_ingress",
         lambda g, _: {"GroupId": g, "IpPermissions": INGRESS},
     ),
     "s3:PutObject": ("s3", "put_object", lambda o, _: {"Bucket": o[0], "Key": o[1], "Body": b"y"}),

@@ -95,20 +95,26 @@ def _cluster(context: Context, account: Access, cluster_id: str) -> Target:
     master = node_choice.chosen(context, cluster_id)
     ssh = shared.ssh_of(context, account, cluster_id).knowing([master])
 
-    def ended(now: Context) -> str:
-        seen = clusters.seen(now, cluster_id)
+    to = Destination(ssh, master.private_ip_address, master.private_ip_address, tunnel.PAGES)
+    return Target(cluster_id, f"the master of {cluster_id}", to, end_of_cluster(cluster_id), is_cluster=True)
+
+
+def end_of_cluster(cluster_id: str) -> Callable[[Context], str]:
+    """Return what tells how a cluster has ended; nothing while it lives."""
+
+    def ended(context: Context) -> str:
+        seen = clusters.seen(context, cluster_id)
         return end_of(seen) if seen and seen.state not in states.CLUSTER_USABLE else ""
 
-    to = Destination(ssh, master.private_ip_address, master.private_ip_address, tunnel.PAGES)
-    return Target(cluster_id, f"the master of {cluster_id}", to, ended, is_cluster=True)
+    return ended
 
 
 def _instance(context: Context, account: Access, environment: str, one: Ec2Instance) -> Target:
     ssh = shared.ssh_as(context, account, data_science.USER, data_science.name_of(environment))
     ssh = ssh.knowing_ids({one.private_ip_address: one.id})
 
-    def ended(now: Context) -> str:
-        found = now.effects.find_instances({"instance-id": [one.id]})
+    def ended(context: Context) -> str:
+        found = context.effects.find_instances({"instance-id": [one.id]})
         return "" if any(seen.state == "running" for seen in found) else f"instance {one.id} runs no more"
 
     to = Destination(ssh, one.private_ip_address, tunnel.LOOPBACK, tunnel.DATA_SCIENCE_PAGES)

@@ -1,4 +1,4 @@
-"""The web pages of a cluster's master or of another machine on ports of this one, through one ssh connection."""
+"""The web pages of another machine, such as a master, on ports of this one, through one ssh connection."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _ENDING = frozenset({"shutting-down", "terminated"})
 
 
 class Stray(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance with Kiln's tags. `reason`: why it is to be ended, empty when it stays; `why` explains either."""
+    """An instance with Kiln's tags. `reason`: why it is to be ended, empty when it stays; `why`: more."""
 
     instance: Ec2Instance
     reason: str = ""

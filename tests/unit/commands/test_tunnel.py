@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import signal
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from fakes import START, FakeAws, FakeCluster, VirtualClock, shape
+from fakes import MASTER, START, FakeAws, FakeCluster, VirtualClock, shape
 
+from kiln import cli
+from kiln.aws.effects import Ec2Instance
+from kiln.commands import shared, tunnelled
 from kiln.commands import tunnel as command
-from kiln.diagnosis.tunnel import PAGES
+from kiln.commands.tunnelled import Target
+from kiln.diagnosis.child_output import Output
+from kiln.diagnosis.ssh import Ssh
+from kiln.diagnosis.tunnel import DATA_SCIENCE_PAGES, PAGES, Destination
 from kiln.emr.request import launch_request
 from kiln.errors import InterruptedRunError, PreflightError
+from kiln.host_keys.known_hosts import KnownHosts
+from kiln.settings import resolve
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kiln.aws.context import Context
     from kiln.identity import Identity
+
+
+NAMED = ["tunnel", "--env", "local"]
+NOWHERE = Destination(
+    Ssh(user="x", key_file="", known_hosts=KnownHosts(folder=Path("none"), cluster_id="x")),
+    *("10.0.0.9", "127.0.0.1", DATA_SCIENCE_PAGES),
+)
 
 
 class Opened:
@@ -38,7 +60,8 @@ def _cluster(aws: FakeAws, clock: VirtualClock, identity: Identity) -> None:
 
 
 def watch(context: Context, opened: Opened) -> int:
-    return command._watch(context, opened, "j-1", 1)  # type: ignore[arg-type]  # all that is used
+    target = Target("j-1", "the master of j-1", NOWHERE, tunnelled.end_of_cluster("j-1"), is_cluster=True)
+    return command._watch(context, [(target, opened)], 1)  # type: ignore[list-item]  # all that is used
 
 
 @pytest.mark.usefixtures("_cluster")
@@ -83,15 +106,137 @@ def test_a_signal_ends_the_wait(context: Context, aws: FakeAws) -> None:
         watch(replace(context, stop=stop), Opened())
 
 
-def test_the_addresses_are_shown_with_what_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+INSTANCE = Ec2Instance(
+    id="i-0notebooks",
+    state="running",
+    launched_at=START,
+    private_ip_address="10.0.0.9",
+    tags={"managed_by": "kiln", "environment": "local", "data_science": "persistent"},
+)
+
+
+class World:
+    """An environment whose tunnels are noted in place of being opened; Ctrl-C follows at once."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.aws = aws
+        self.opened: list[tuple[str, str, list[int]]] = []
+
+    @contextmanager
+    def open(self, context: Context, to: Destination, ports: list[int]) -> Iterator[Opened]:
+        assert len(ports) == len(to.pages)
+        self.opened.append((f"{to.ssh.user}@{to.address}", to.listens, [page.port for page in to.pages]))
+        context.stop.request(signal.SIGINT)
+        yield Opened()
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, context: Context, aws: FakeAws, tmp_path: Path) -> World:
+    made = World(aws)
+    account = SimpleNamespace(
+        kiln_state_uri="s3://state/kiln",
+        kiln_poll_interval_seconds=1,
+        emr_cluster_ssh_user="hadoop",
+        emr_cluster_private_key_file="",
+        emr_cluster_ssh_proxy_command="",
+    )
+    monkeypatch.setenv("KILN_CHECKOUT", str(tmp_path))
+    monkeypatch.setattr(resolve, "part", lambda *_: account)
+    monkeypatch.setattr(shared, "context_of", lambda _: context)
+    monkeypatch.setattr("kiln.diagnosis.tunnel.opened", made.open)
+    monkeypatch.setattr("kiln.diagnosis.tunnel.answers", lambda port: port == 8888)
+    monkeypatch.setattr("kiln.diagnosis.tunnel.local_ports", lambda pages, _: [page.port for page in pages])
+    return made
+
+
+def with_cluster(aws: FakeAws, identity: Identity, cluster_id: str) -> None:
+    aws.clusters[cluster_id] = FakeCluster(cluster_id, launch_request(identity, shape(), START), 0.0)
+    aws.nodes[cluster_id] = [MASTER]
+
+
+JUPYTER_TUNNEL = ("ec2-user@10.0.0.9", "127.0.0.1", [8888, 8866])
+MASTER_TUNNEL = ("hadoop@10.0.0.7", "10.0.0.7", [page.port for page in PAGES])
+
+
+def test_without_a_pipeline_the_instance_and_the_only_live_cluster_are_opened(
+    world: World, clock: VirtualClock, identity: Identity, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kiln.diagnosis.tunnel.answers", lambda port: port == 9000)
-    arguments = type("Arguments", (), {"output": None, "command": "tunnel"})()
-    command._show(arguments, "j-1", [9000, 9001, 9002])
-    first, *others = capsys.readouterr().out.splitlines()
-    assert first.split("  ")[0] == PAGES[0].name
-    assert first.endswith("http://127.0.0.1:9000/")
+    world.aws.instances[INSTANCE.id] = INSTANCE
+    with_cluster(world.aws, identity, "j-1")
+    clock.seconds = 100
+    assert cli.main(NAMED) == 0
+    assert world.opened == [JUPYTER_TUNNEL, MASTER_TUNNEL]
+    written = capsys.readouterr()
+    first, *others = written.out.splitlines()
+    assert first == f"{'JupyterLab':<22}http://127.0.0.1:8888/lab"
     assert [line.partition("(")[2] for line in others] == [
-        f"nothing answers on port {page.port} of the master)" for page in PAGES[1:]
+        "nothing answers on port 8866 of the data-science instance i-0notebooks)",
+        *(f"nothing answers on port {page.port} of the master of j-1)" for page in PAGES),
     ]
+    assert written.err.splitlines()[-1] == "kiln: tunnel closed"
+
+
+def test_of_several_clusters_none_is_chosen(
+    world: World, clock: VirtualClock, identity: Identity, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        with_cluster(world.aws, identity, f"j-{number}")
+    clock.seconds = 100
+    assert cli.main(NAMED) == 18
+    said = capsys.readouterr().err
+    assert "local has no data-science instance and 2 live clusters" in said
+    assert "kiln tunnel PIPELINE --env local" in said
+    world.aws.instances[INSTANCE.id] = INSTANCE
+    assert cli.main(NAMED) == 0
+    assert world.opened == [JUPYTER_TUNNEL]
+    assert "kiln: 2 clusters run: name one's pipeline for its pages" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("instances", "message"),
+    [
+        ({}, "local has no data-science instance and no live cluster"),
+        ({"i-1": "stopped"}, "the data-science instance i-1 is stopped"),
+        ({"i-1": "running", "i-2": "running"}, "local has several data-science instances: i-1, i-2"),
+    ],
+)
+def test_nothing_to_open_is_one_line_with_exit_18(
+    world: World, capsys: pytest.CaptureFixture[str], instances: dict[str, str], message: str
+) -> None:
+    for name, state in instances.items():
+        world.aws.instances[name] = msgspec.structs.replace(INSTANCE, id=name, state=state)
+    assert cli.main(NAMED) == 18
+    assert message in capsys.readouterr().err
+    assert world.opened == []
+
+
+@pytest.mark.usefixtures("world")
+def test_a_run_without_its_pipeline_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*NAMED, "--run-id", "r1"]) == 2
+    assert "--run-id needs a pipeline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("read", "shown"), [("abc123\n", "/lab?token=abc123"), ("\x1b[31m", "/lab"), (None, "/lab")]
+)
+def test_the_token_is_shown_on_a_terminal_only(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    read: str | None,
+    shown: str,
+) -> None:
+    world.aws.instances[INSTANCE.id] = INSTANCE
+    asked: list[Any] = []
+
+    def output(_: Ssh, *words: Any) -> Output | None:
+        asked.append(words)
+        return None if read is None else Output(read, is_cut=False)
+
+    monkeypatch.setattr(Ssh, "read", output)
+    assert cli.main([*NAMED, "-o", "json"]) == cli.main(NAMED) == 0
+    assert asked == []
+    assert "token" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(NAMED) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(f"http://127.0.0.1:8888{shown}")

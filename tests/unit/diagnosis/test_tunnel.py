@@ -72,8 +72,9 @@ def test_the_tunnel_forwards_each_page_of_the_master_and_ends_with_its_block(
     said = in_place_of_ssh(LISTENS, tmp_path, monkeypatch)
     # What listens here never answers.
     monkeypatch.setattr(tunnel, "_ANSWER_SECONDS", 0.1)
-    ports = tunnel.local_ports()
-    with tunnel.opened(real_time, ssh, "10.0.0.7", ports) as opened:
+    ports = tunnel.local_ports(tunnel.PAGES)
+    to = tunnel.Destination(ssh, "10.0.0.7", "10.0.0.8", tunnel.PAGES)
+    with tunnel.opened(real_time, to, ports) as opened:
         opened.check()
         process, *words = said.read_text().split()
         assert is_alive(int(process))
@@ -81,7 +82,7 @@ def test_the_tunnel_forwards_each_page_of_the_master_and_ends_with_its_block(
         assert "ExitOnForwardFailure=yes" in words
         forwards = [words[number + 1] for number, word in enumerate(words) if word == "-L"]
         assert forwards == [
-            f"127.0.0.1:{port}:10.0.0.7:{page.port}" for page, port in zip(tunnel.PAGES, ports, strict=True)
+            f"127.0.0.1:{port}:10.0.0.8:{page.port}" for page, port in zip(tunnel.PAGES, ports, strict=True)
         ]
         assert not any(map(tunnel.answers, ports))
     assert not is_alive(int(process))
@@ -91,9 +92,10 @@ def test_an_ssh_that_ends_is_an_error_with_its_last_line(
     ssh: Ssh, real_time: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_place_of_ssh(FAILS, tmp_path, monkeypatch)
+    to = tunnel.Destination(ssh, "10.0.0.7", "10.0.0.7", tunnel.PAGES)
     with (
         pytest.raises(PreflightError, match=r"exit code 255: hadoop@10.0.0.7: Permission denied") as error,
-        tunnel.opened(real_time, ssh, "10.0.0.7", tunnel.local_ports()),
+        tunnel.opened(real_time, to, tunnel.local_ports(tunnel.PAGES)),
     ):
         pytest.fail("it must not open")
     assert error.value.details == ("Warning: first",)
@@ -104,8 +106,8 @@ def test_ports_are_the_pages_own_ones_or_free_ones_or_those_asked_for() -> None:
         used = int(taken.getsockname()[1])
         for first in (used, used - 2):
             with pytest.raises(UsageError, match=f"port {used} of this machine is in use"):
-                tunnel.local_ports(first)
-    assert len(set(tunnel.local_ports())) == len(tunnel.PAGES)
+                tunnel.local_ports(tunnel.PAGES, first)
+    assert len(set(tunnel.local_ports(tunnel.PAGES))) == len(tunnel.PAGES)
 
 
 @pytest.fixture

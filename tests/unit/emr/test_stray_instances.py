@@ -33,3 +33,19 @@ def test_only_a_plain_instance_whose_expiry_has_passed_is_to_end(expires_at: str
     )
     (found,) = stray_instances.find(Context(aws=aws, clock=clock), "local", 900)
     assert (found.reason == "expired") == (expires_at == PAST and not cluster_id)
+
+
+def test_the_data_science_instance_stays_and_the_reaper_says_why() -> None:
+    clock = VirtualClock()
+    aws = FakeAws(clock)
+    tags = {"managed_by": "kiln", "environment": "local", "data_science": "persistent"}
+    for name, more in (("i-1", {}), ("i-2", {"expires_at": FUTURE}), ("i-3", {"expires_at": PAST})):
+        aws.instances[name] = Ec2Instance(
+            id=name, state="running", launched_at=START, private_ip_address="", tags=tags | more
+        )
+    found = stray_instances.find(Context(aws=aws, clock=clock), "local", 900)
+    assert [(one.instance.id, one.reason, one.why.partition(":")[0]) for one in found] == [
+        ("i-1", "", "persistent"),
+        ("i-2", "", ""),
+        ("i-3", "expired", "expired at " + PAST.partition(":")[0]),
+    ]
