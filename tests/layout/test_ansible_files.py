@@ -49,7 +49,7 @@ def test_a_playbook_is_a_table_of_contents(playbook: Path) -> None:
     first, *nodes = read(playbook)
     # Hosts are named by the control host's first play only: nothing works on a group that a tag could fill.
     assert first["hosts"] == "localhost"
-    assert {play["hosts"] for play in nodes} <= {"emr_target"}
+    assert {play["hosts"] for play in nodes} <= {"emr_target", "data_science"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -59,7 +59,7 @@ def test_the_control_host_and_its_groups_stand_in_every_inventory(environment: s
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
     }
-    assert set(group["children"]) == {"nodes", "pipelines"}
+    assert set(group["children"]) == {"nodes", "data_science", "pipelines"}
     assert set(group["children"]["nodes"]["children"]) == {"emr_master", "emr_core", "emr_task"}
 
 
