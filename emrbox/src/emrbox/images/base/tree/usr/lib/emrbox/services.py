@@ -45,7 +45,9 @@ def main(words: list[str]) -> int:
         return 1
     command, *units = names
     if command == "boot":
-        return max([_start(link.name) for link in sorted(_WANTED.glob("*.service"))], default=0)
+        # Debian's own links lead to units elsewhere.
+        ours = [link.name for link in sorted(_WANTED.glob("*.service")) if (_UNITS / link.name).is_file()]
+        return max(map(_start, ours), default=0)
     if command == "daemon-reload":  # units are read when they are started
         return 0
     if command == "list-unit-files":
