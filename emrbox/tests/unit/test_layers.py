@@ -41,7 +41,12 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+# What lies in an image's tree is a program of the nodes, no module.
+MODULES = {
+    module_name(file): file
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if "tree" not in file.relative_to(PACKAGE).parts
+}
 
 
 def package_of(module: str) -> str:
