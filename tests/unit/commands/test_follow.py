@@ -161,7 +161,9 @@ class Followed:
     def stored(self, key: str, text: str) -> None:
         self.aws.objects[f"s3://logs/emr/{self.cluster_id}/{key}.gz"] = gzip.compress(text.encode())
 
-    def begin(self, more: Callable[[], Sequence[Step] | None] | None = None) -> threading.Thread:
+    def begin(
+        self, more: Callable[[], Sequence[Step] | None] | None = None, containers: str = follow.DRIVER
+    ) -> threading.Thread:
         """Follow, in a thread."""
         pending = list(self.steps)
 
@@ -175,6 +177,7 @@ class Followed:
             ssh=self.node.ssh(),
             more=more or once,
             look=partial(steps.seen_by_id, self.context, self.cluster_id),
+            containers=containers,
         )
         thread = threading.Thread(target=follower.run, daemon=True)
         thread.start()
@@ -244,6 +247,23 @@ def test_the_drivers_container_is_followed_in_cluster_mode_and_no_other(
     assert taken(shown, 1) == [SUBMITTED.strip()]
     followed.node.log(f"{DRIVER}/stdout", "the driver\n")
     assert taken(shown, 1) == ["the driver"]
+    followed.end_steps()
+    thread.join(HANG_SECONDS)
+    assert shown.empty()
+
+
+def test_executors_are_followed_when_that_is_asked_for(
+    followed: Followed, shown: queue.SimpleQueue[str]
+) -> None:
+    step = followed.add("sd")
+    followed.log(step, "stderr", SUBMITTED)
+    for container in ("000001", "000002"):
+        file = f"containers/application_1_2/container_1_2_01_{container}/stdout"
+        followed.node.log(file, f"of {container}\n")
+    thread = followed.begin(containers=follow.EVERY_CONTAINER)
+    lines = taken(shown, 3)
+    assert lines[0] == SUBMITTED.strip()
+    assert [any(line.endswith(f"of {one}") for line in lines) for one in ("000001", "000002")] == [True, True]
     followed.end_steps()
     thread.join(HANG_SECONDS)
     assert shown.empty()
