@@ -24,6 +24,7 @@ OWN_ACTIONS = frozenset(
         "emr_step",
         "emr_target_nodes",
         "kiln_check",
+        "kiln_host_keys",
         "model_repo_archive",
         "model_repo_rollback",
         "node_image",
