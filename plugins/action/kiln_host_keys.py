@@ -23,11 +23,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible publishes no ty
         """Change nothing on AWS or on the instance; return `ssh_arguments` and `notes`."""
         result = dict(super().run(tmp, task_vars)) | {"changed": False}
         asked = self._task.args
-        account = target_nodes.Account(
-            region=str(asked["region"]),
-            profile=str(asked.get("profile") or ""),
-            aws_config_file=str(asked.get("aws_config_file") or ""),
-        )
+        account = target_nodes.Account.of(asked)
         try:
             found = host_keys.pinned(
                 Path(str(asked["file"])), str(asked["instance_id"]), str(asked["address"]), account

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def pinned(file: Path, instance_id: str, address: str, account: Account) -> dict[str, Any]:
     """Return ssh's arguments for an instance, and notes for people.
 
-    Raises PreflightError when the known_hosts file cannot be written.
+    Raises PreflightError when the known_hosts file cannot be read or written.
     """
     known = KnownHosts(folder=file.parent, cluster_id=file.name)
-    notes = target_nodes.pin(known, {instance_id: address}, account)
+    notes, _ = target_nodes.pin(known, {instance_id: address}, account)
     options = known.options(instance_id)
     return {"ssh_arguments": " ".join(f"-o {shlex.quote(option)}" for option in options), "notes": notes}

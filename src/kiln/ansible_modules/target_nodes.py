@@ -26,6 +26,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = ""
     aws_config_file: str = ""
 
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Account:
+        """Return that of an action's arguments."""
+        return cls(
+            region=str(arguments["region"]),
+            profile=str(arguments.get("profile") or ""),
+            aws_config_file=str(arguments.get("aws_config_file") or ""),
+        )
+
 
 def prepared(
     cluster: Mapping[str, Any], only: Iterable[str], groups: Sequence[str], folder: Path, account: Account
@@ -38,8 +47,7 @@ def prepared(
     """
     nodes = target_nodes.running(cluster, only)
     known = KnownHosts(folder=folder, cluster_id=str(cluster["id"]))
-    notes = pin(known, {node["instance_id"]: node["name"] for node in nodes}, account)
-    named = known.names()
+    notes, named = pin(known, {node["instance_id"]: node["name"] for node in nodes}, account)
     return {"nodes": [_host(node, groups, known, named) for node in nodes], "notes": notes}
 
 
@@ -58,13 +66,14 @@ def _host(
     }
 
 
-def pin(known: KnownHosts, nodes: Mapping[str, str], account: Account) -> list[str]:
-    """Pin the keys of nodes (address by instance id) that have none yet; return notes for people.
+def pin(known: KnownHosts, nodes: Mapping[str, str], account: Account) -> tuple[list[str], frozenset[str]]:
+    """Pin the keys of nodes (address by instance id) that have none yet.
 
-    Raises PreflightError when the known_hosts file cannot be written.
+    Return notes for people, and the ids of all instances that have a key then. Raises PreflightError when the
+    known_hosts file cannot be read or written.
     """
     try:
-        return _pinned(known, nodes, account)
+        return _pinned(known, nodes, account), known.names()
     except OSError as error:
         raise PreflightError(
             f"{error.filename or known.folder}: host keys cannot be kept there: {error.strerror}",

@@ -94,7 +94,6 @@ def _nothing(environment: str, number: int) -> ClusterNotFoundError:
 def _cluster(context: Context, account: Access, cluster_id: str) -> Target:
     master = node_choice.chosen(context, cluster_id)
     ssh = shared.ssh_of(context, account, cluster_id).knowing([master])
-
     to = Destination(ssh, master.private_ip_address, master.private_ip_address, tunnel.PAGES)
     return Target(cluster_id, f"the master of {cluster_id}", to, end_of_cluster(cluster_id), is_cluster=True)
 

@@ -51,9 +51,8 @@ def _problems(effects: Effects, driver: Driver, shape: ClusterShape) -> Iterator
                 f"{did_you_mean(name, applications)}",
                 fix=f"take it out there, or another release; {label} has {', '.join(sorted(applications))}",
             )
-    wanted = list(_instance_types(driver, shape))
     supported = effects.supported_instance_types(label)
-    for key, name in wanted:
+    for key, name in _instance_types(driver, shape):
         if name not in supported:
             yield UsageError(
                 f"{key} is {name}: {label} does not run on it in {driver.aws_region}"

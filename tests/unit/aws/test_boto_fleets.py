@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from botocore.stub import Stubber
 
-from kiln.aws.boto import Boto
 from kiln.aws.effects import Group
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from kiln.aws.boto import Boto
 
 CLUSTER = {"ClusterId": "j-1"}
 # The words of EMR, in turbot/steampipe-plugin-aws issue 1222.
@@ -41,40 +39,33 @@ def instance(number: int, fleet: str, state: str, **more: Any) -> dict[str, Any]
     return {"Id": f"ci-{number}", "InstanceFleetId": fleet, "Status": {"State": state}, **more}
 
 
-@pytest.fixture
-def aws(tmp_path: Path) -> Boto:
-    file = tmp_path / "config"
-    file.write_text("[profile test]\naws_access_key_id = x\naws_secret_access_key = y\n")
-    return Boto(region="us-east-1", profile="test", config_file=file)
-
-
-def test_fleets_are_read_as_groups_and_asked_for_directly_from_then_on(aws: Boto) -> None:
-    with Stubber(aws._emr) as emr:
+def test_fleets_are_read_as_groups_and_asked_for_directly_from_then_on(boto: Boto) -> None:
+    with Stubber(boto._emr) as emr:
         emr.add_client_error("list_instance_groups", **REFUSAL)
         emr.add_response("list_instance_fleets", FLEETS, CLUSTER)
         emr.add_response("list_instance_fleets", FLEETS, CLUSTER)
-        first, second = aws.list_instance_groups("j-1"), aws.list_instance_groups("j-1")
+        first, second = boto.list_instance_groups("j-1"), boto.list_instance_groups("j-1")
         emr.assert_no_pending_responses()
     assert first == second
     assert first[1] == Group(id="if-C", kind="CORE", state="RESIZING", requested=8, running=6)
 
 
-def test_nodes_of_fleets_have_their_kind_and_may_not_be_there_yet(aws: Boto) -> None:
+def test_nodes_of_fleets_have_their_kind_and_may_not_be_there_yet(boto: Boto) -> None:
     there = {"Ec2InstanceId": "i-0123456789abcdef0", "PrivateIpAddress": "10.0.0.1"}
     listed = [instance(1, "if-M", "RUNNING", **there), instance(2, "if-C", "AWAITING_FULFILLMENT")]
-    with Stubber(aws._emr) as emr:
+    with Stubber(boto._emr) as emr:
         emr.add_client_error("list_instance_groups", **REFUSAL)
         emr.add_response("list_instance_fleets", FLEETS, CLUSTER)
         emr.add_response("list_instances", {"Instances": listed}, CLUSTER)
-        master, awaited = aws.list_instances("j-1")
+        master, awaited = boto.list_instances("j-1")
     assert (master.group, master.private_ip_address, master.state) == ("MASTER", "10.0.0.1", "RUNNING")
     assert (awaited.group, awaited.private_ip_address, awaited.state) == ("CORE", "", "AWAITING_FULFILLMENT")
 
 
-def test_a_lost_node_of_a_fleet_is_reported_with_its_market(aws: Boto) -> None:
+def test_a_lost_node_of_a_fleet_is_reported_with_its_market(boto: Boto) -> None:
     lost = instance(3, "if-C", "TERMINATED", Market="SPOT")
     lost["Status"]["StateChangeReason"] = {"Code": "INSTANCE_FAILURE"}
-    with Stubber(aws._emr) as emr:
+    with Stubber(boto._emr) as emr:
         emr.add_response("list_instances", {"Instances": [lost]})
-        [found] = aws.list_lost_instances("j-1")
+        [found] = boto.list_lost_instances("j-1")
     assert (found.group_id, found.market) == ("if-C", "SPOT")

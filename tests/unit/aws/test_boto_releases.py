@@ -7,46 +7,38 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import Stubber
 
-from kiln.aws.boto import Boto
 from kiln.errors import AwsError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from kiln.aws.boto import Boto
 
 LABEL = {"ReleaseLabel": "emr-7.10.0"}
 
 
-@pytest.fixture
-def aws(tmp_path: Path) -> Boto:
-    file = tmp_path / "config"
-    file.write_text("[profile test]\naws_access_key_id = x\naws_secret_access_key = y\n")
-    return Boto(region="us-east-1", profile="test", config_file=file)
-
-
-def test_a_release_has_its_applications(aws: Boto) -> None:
+def test_a_release_has_its_applications(boto: Boto) -> None:
     listed = [{"Name": "Hadoop", "Version": "3.4.1"}, {"Name": "Spark", "Version": "3.5.6"}]
-    with Stubber(aws._emr) as emr:
+    with Stubber(boto._emr) as emr:
         emr.add_response("describe_release_label", LABEL | {"Applications": listed}, LABEL)
-        assert aws.release_applications("emr-7.10.0") == ("Hadoop", "Spark")
+        assert boto.release_applications("emr-7.10.0") == ("Hadoop", "Spark")
 
 
 @pytest.mark.parametrize("code", ["InvalidRequestException", "ValidationException"])
-def test_a_release_that_is_refused_is_none(aws: Boto, code: str) -> None:
-    with Stubber(aws._emr) as emr:
+def test_a_release_that_is_refused_is_none(boto: Boto, code: str) -> None:
+    with Stubber(boto._emr) as emr:
         emr.add_client_error("describe_release_label", code, "no", 400)
-        assert aws.release_applications("emr-7.10.0") is None
+        assert boto.release_applications("emr-7.10.0") is None
 
 
-def test_another_refusal_is_an_error(aws: Boto) -> None:
-    with Stubber(aws._emr) as emr:
+def test_another_refusal_is_an_error(boto: Boto) -> None:
+    with Stubber(boto._emr) as emr:
         emr.add_client_error("describe_release_label", "AccessDeniedException", "no", 400)
         with pytest.raises(AwsError):
-            aws.release_applications("emr-7.10.0")
+            boto.release_applications("emr-7.10.0")
 
 
-def test_the_instance_types_of_all_pages_count(aws: Boto) -> None:
-    with Stubber(aws._emr) as emr:
+def test_the_instance_types_of_all_pages_count(boto: Boto) -> None:
+    with Stubber(boto._emr) as emr:
         for marker, name, following in (({}, "m5.xlarge", "2"), ({"Marker": "2"}, "r5.xlarge", "")):
             page = {"SupportedInstanceTypes": [{"Type": name}]} | ({"Marker": following} if following else {})
             emr.add_response("list_supported_instance_types", page, LABEL | marker)
-        assert aws.supported_instance_types("emr-7.10.0") == {"m5.xlarge", "r5.xlarge"}
+        assert boto.supported_instance_types("emr-7.10.0") == {"m5.xlarge", "r5.xlarge"}
