@@ -236,4 +236,4 @@ def test_a_playbook_never_passes_on_no_nodes(ansible_copy: AnsibleCopy, endpoint
         "ansible-playbook", "playbooks/provision.yml", "-e", "pipeline=model_building"
     )
     assert nameless.returncode != 0
-    assert "No environment: name one by its inventory" in nameless.stdout
+    assert "no environment\nfix: name one by its inventory" in nameless.stdout

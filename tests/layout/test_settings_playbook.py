@@ -83,20 +83,6 @@ def test_what_only_the_account_knows_is_unset_until_it_is_filled_in(ansible_copy
             assert f"_{environment}.yml" in message or f"/{environment}/" in message, (key, message)
 
 
-def test_a_pipeline_that_the_environment_does_not_list_is_refused(ansible_copy: AnsibleCopy) -> None:
-    ansible_copy.write("group_vars/unlisted.yml", "steps: []\n")
-    for name in ("unlisted", "nodes", "local", "pipelines"):
-        refused = ansible_copy.run(
-            *("ansible-playbook", "-i", "inventory/local/hosts.yml", "playbooks/settings.yml"),
-            *("-e", f"pipeline={name}", "-e", "settings_file=x", "-e", '{"settings_keys": []}'),
-        )
-        assert refused.returncode != 0
-        said = " ".join(refused.stdout.split())
-        listed = ", ".join(ansible_copy.pipelines("local"))
-        assert f'Unknown pipeline "{name}". In local there are: {listed}.' in said
-        assert not (ansible_copy.root / "x").exists()
-
-
 def test_the_defaults_of_every_role_count_without_a_list_of_roles(ansible_copy: AnsibleCopy) -> None:
     ansible_copy.write("roles/another/defaults/main.yml", "another_size: '{{ kiln_environment }}-size'\n")
     ansible_copy.write("roles/another/tasks/main.yml", "- name: Fail\n  ansible.builtin.fail: {}\n")
