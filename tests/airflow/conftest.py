@@ -1,7 +1,8 @@
 """One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters.
 
-Runs begin before the first test and go on side by side; the tests name them by marks. What moves the clock of
-the hollow clusters goes on beside the tests, one after the other.
+Runs begin before the first test and go on side by side; the tests name them by marks. Functions that wait for
+a run and act upon it go on beside the tests, too; those that move the clock of the hollow clusters do so one
+after the other.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from message_sinks import HttpSink, SmtpSink
 
 RELEASE, DAYS = "--airflow", "--backfill-days"
-RUN_MARK, BACKFILL_MARK, CLOCK_MARK = "airflow_run", "airflow_backfill", "airflow_clock"
+RUN_MARK, BACKFILL_MARK = "airflow_run", "airflow_backfill"
+BESIDE_MARK, CLOCK_MARK = "airflow_beside", "airflow_clock"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
 CONNECTION = json.dumps({"conn_type": "aws", "extra": {"profile_name": PROFILE}})
 
@@ -131,8 +133,8 @@ def world(
         # Airflow's own connection, for the wait for objects in S3.
         connection = {"AWS_CONFIG_FILE": str(AWS_CONFIG), "AIRFLOW_CONN_AWS_DEFAULT": CONNECTION}
         with LocalAirflow(release, home, settings=SCHEDULING[release.name], variables=connection) as airflow:
-            for pool, slots in ((POOL, 8), (ONE_SLOT, 1)):
-                airflow.command("pools", "set", pool, str(slots), "tests")
+            for name, slots in ((POOL, 8), (ONE_SLOT, 1)):
+                airflow.command("pools", "set", name, str(slots), "tests")
             api = AirflowApi(airflow)
             api.wait_for_dags("model_building", *PIPELINES)
             assert api.import_errors() == []
@@ -150,6 +152,7 @@ def world(
             made = AirflowWorld(
                 airflow, api, box, session, session.client("emr"), hollow, *sinks[1:], before_clock=kept
             )
-            for (done,) in _of_marks(request.session.items, CLOCK_MARK):
-                made.on_clock[done] = clock.submit(done, made)
+            for mark, pool in ((BESIDE_MARK, threads), (CLOCK_MARK, clock)):
+                for (done,) in _of_marks(request.session.items, mark):
+                    made.beside[done] = pool.submit(done, made)
             yield made

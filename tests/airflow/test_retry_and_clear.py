@@ -1,11 +1,13 @@
-"""What people do with a run in the user interface: start it with any values, clear a task, mark it."""
+"""What people do with runs in the user interface: start two, with any values, clear a task, mark one."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from airflow_api import ApiError
+from airflow_world import times
 
 if TYPE_CHECKING:
     from airflow_world import AirflowWorld
@@ -43,33 +45,61 @@ def test_a_date_that_does_not_exist_fails_in_preflight_with_one_line(world: Airf
     assert world.clusters("plain", "no_such_day") == []
 
 
-@pytest.mark.airflow_run("plain", "cleared")
-def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
+def clear_a_step(world: AirflowWorld) -> str:
+    """Wait for the run, clear its step, wait again; return the first one of the run's two clusters."""
     assert world.api.wait_for_run("plain", "cleared") == "success"
     (first,) = world.clusters("plain", "cleared")
     world.api.clear("plain", "cleared", "sd")
     world.api.until(lambda: len(world.clusters("plain", "cleared")) > 1)
     assert world.api.wait_for_run("plain", "cleared") == "success"
-    (second,) = [one for one in world.clusters("plain", "cleared") if one["Id"] != first["Id"]]
+    return str(first["Id"])
+
+
+@pytest.mark.airflow_run("plain", "cleared")
+@pytest.mark.airflow_beside.with_args(clear_a_step)
+def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
+    first = world.after(clear_a_step)
+    (second,) = [one for one in world.clusters("plain", "cleared") if one["Id"] != first]
     assert world.steps(second["Id"]) == {"sd": "COMPLETED"}
     assert second["Status"]["State"] == ENDED
 
 
-@pytest.mark.airflow_run("stopped", "marked")
-def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(world: AirflowWorld) -> None:
+def test_two_runs_at_once_share_the_only_slot_of_their_pool(world: AirflowWorld) -> None:
+    world.after(clear_a_step)
+    runs = [world.api.tasks("plain", run) for run in ("poisoned", "cleared")]
+    limited = times([tasks[name] for tasks in runs for name in ("preflight", "launch", "sd")])
+    assert all(before[1] <= after[0] for before, after in pairwise(limited))
+
+
+def mark_as_success(world: AirflowWorld) -> str:
+    """Mark the run's step while it runs; return the cluster."""
     cluster = world.wait_for_step("stopped", "marked", "sd")
     world.api.set_state("stopped", "marked", "sd", "success")
+    return cluster
+
+
+@pytest.mark.airflow_run("stopped", "marked")
+@pytest.mark.airflow_beside.with_args(mark_as_success)
+def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(world: AirflowWorld) -> None:
+    cluster = world.after(mark_as_success)
     assert world.api.wait_for_run("stopped", "marked") == "success"
     assert world.steps(cluster) == {"sd": "CANCELLED", "cdd": "COMPLETED"}
     assert world.clusters("stopped", "marked", ENDED)
 
 
+def kill(world: AirflowWorld) -> str:
+    """Kill the run's step while it runs; return the cluster."""
+    cluster = world.wait_for_step("stopped", "killed", "sd")
+    world.api.set_state("stopped", "killed", "sd", "failed")
+    return cluster
+
+
 @pytest.mark.airflow_run("stopped", "killed")
+@pytest.mark.airflow_beside.with_args(kill)
 def test_a_step_that_is_killed_in_the_user_interface_is_cancelled_and_its_cluster_ends(
     world: AirflowWorld,
 ) -> None:
-    cluster = world.wait_for_step("stopped", "killed", "sd")
-    world.api.set_state("stopped", "killed", "sd", "failed")
+    cluster = world.after(kill)
     assert world.api.wait_for_run("stopped", "killed") == "failed"
     assert world.steps(cluster) == {"sd": "CANCELLED"}
     assert world.clusters("stopped", "killed", ENDED)

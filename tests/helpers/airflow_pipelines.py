@@ -35,15 +35,14 @@ def _pipeline(
 
 
 PIPELINES = {
-    "plain": _pipeline(step("sd")),
+    "plain": _pipeline(step("sd"), pool=ONE_SLOT),
     # The clock of its clusters is moved by hours while they are held.
     "broken": _pipeline(step("sd"), _FAILING, retries=0, settings={"kiln_hold_seconds": 604_800}),
-    "flaky": _pipeline(_FAILING, retries=1),
+    "flaky": _pipeline(step("sd"), _FAILING, retries=1),
     "stopped": _pipeline(step("sd", *_ENDLESS), step("cdd"), retries=0),
     "deferred": _pipeline(step("sd", "--seconds", str(10 * HOUR)), deferrable=True, poll_interval_seconds=5),
     BRIEFLY_HELD: _pipeline(step("sd"), settings={"kiln_hold_seconds": HOLD_SECONDS}),
     "crashes": _pipeline(step("sd", *_LONG), step("cdd", *_LONG), retries=3),
-    "pairs": _pipeline(step("sd"), pool=ONE_SLOT),
 }
 
 # daily_transform's own file under another name: the DAGs of this checkout have one of that name. Its runs are

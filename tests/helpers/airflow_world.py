@@ -9,6 +9,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from kiln.emr.tags import HELD_UNTIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     import boto3
@@ -52,14 +53,14 @@ class AirflowWorld:
     hollow: HollowCheckout
     smtp: SmtpSink
     webhook: HttpSink
-    # What moves the clock of the hollow clusters, and goes on beside the tests.
-    on_clock: dict[Callable[[AirflowWorld], Any], Future[Any]] = field(default_factory=dict)
+    # What goes on beside the tests.
+    beside: dict[Callable[[AirflowWorld], Any], Future[Any]] = field(default_factory=dict)
     # Runs, by DAG and id, whose clusters end when the clock moves: that waits for them.
     before_clock: Sequence[tuple[str, str]] = ()
 
     def after(self, done: Callable[[AirflowWorld], Found]) -> Found:
-        """Wait for the function that a test's mark `airflow_clock` names; return what it returns."""
-        found: Found = self.on_clock[done].result()
+        """Wait for the function that a test's mark names; return what it returns."""
+        found: Found = self.beside[done].result()
         return found
 
     def advance(self, seconds: float) -> None:
@@ -127,6 +128,13 @@ class AirflowWorld:
     def scheduler_pid(self) -> int:
         """Return the process id of the scheduler, whose children run the tasks."""
         return self.airflow.processes["scheduler"].pid
+
+
+def times(rows: Iterable[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
+    """Return when each run or task began and ended, the first one first."""
+    return sorted(
+        (datetime.fromisoformat(one["start_date"]), datetime.fromisoformat(one["end_date"])) for one in rows
+    )
 
 
 def _run_line(run: str) -> str:

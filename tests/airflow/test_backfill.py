@@ -1,28 +1,21 @@
-"""Runs of one DAG side by side: two that are started at once, and the days of a backfill."""
+"""The days of a backfill, side by side as many as asked for."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from airflow_pipelines import BACKFILL_AT_ONCE, BACKFILLED
+from airflow_world import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from airflow_world import AirflowWorld
 
 ENDED = "TERMINATED"
 TASKS = ("preflight", "launch", "transform", "check", "terminate", "verdict")
-
-
-def times(rows: Iterable[dict[str, Any]]) -> list[tuple[datetime, datetime]]:
-    """Return when each began and ended, the first one first."""
-    return sorted(
-        (datetime.fromisoformat(one["start_date"]), datetime.fromisoformat(one["end_date"])) for one in rows
-    )
 
 
 def most_at_once(intervals: Iterable[tuple[datetime, datetime]]) -> int:
@@ -32,21 +25,6 @@ def most_at_once(intervals: Iterable[tuple[datetime, datetime]]) -> int:
         now += change
         most = max(most, now)
     return most
-
-
-@pytest.mark.airflow_run("pairs", "left")
-@pytest.mark.airflow_run("pairs", "right")
-def test_two_runs_at_once_have_a_cluster_each_and_share_the_only_slot_of_their_pool(
-    world: AirflowWorld,
-) -> None:
-    runs = ("left", "right")
-    assert [world.api.wait_for_run("pairs", run) for run in runs] == ["success", "success"]
-    for run in runs:
-        (cluster,) = world.clusters("pairs", run, ENDED)
-        assert world.steps(cluster["Id"]) == {"sd": "COMPLETED"}
-    limited = ("preflight", "launch", "sd")
-    tasks = [world.api.tasks("pairs", run)[name] for run in runs for name in limited]
-    assert all(before[1] <= after[0] for before, after in pairwise(times(tasks)))
 
 
 @pytest.mark.airflow_backfill(BACKFILLED, BACKFILL_AT_ONCE)
