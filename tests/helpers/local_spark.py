@@ -30,7 +30,8 @@ class Ended(NamedTuple):
 @functools.cache
 def spark_home() -> Path:
     """Return where emrbox's images have Spark; called first while the caller's own cache is in use."""
-    return next(iter(catalog.find().releases.values())) / "opt/emr/spark"
+    layers = next(iter(catalog.find().releases.values()))
+    return layers[-1] / "opt/emr/spark"
 
 
 def run(calls: Sequence[tuple[Path, Sequence[str]]], folder: Path) -> list[Ended]:

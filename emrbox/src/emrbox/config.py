@@ -29,12 +29,13 @@ class Images:
     """Finished trees in the cache. Nothing writes to them while a box runs."""
 
     base: Path
-    releases: Mapping[str, Path]  # release label -> the overlay layer that holds its Hadoop and Spark
+    # Release label -> its overlay layers, topmost first: archives of classes, Hadoop and Spark.
+    releases: Mapping[str, tuple[Path, ...]]
     rpm_repository: Path
 
     def layers(self, name: str) -> tuple[Path, ...]:
         """Return the overlay layers, topmost first, of BASE_IMAGE_NAME or of a release label."""
-        return (self.base,) if name == BASE_IMAGE_NAME else (self.releases[name], self.base)
+        return (self.base,) if name == BASE_IMAGE_NAME else (*self.releases[name], self.base)
 
 
 @dataclass(frozen=True)

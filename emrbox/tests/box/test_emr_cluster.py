@@ -21,6 +21,22 @@ rows = spark.read.csv("s3://emr-test/in/", header=True, inferSchema=True)
 rows.groupBy("key").agg(F.sum("value").alias("total")).write.parquet(sys.argv[1])
 print("total", spark.read.parquet(sys.argv[1]).agg(F.sum("total")).first()[0])
 spark.range(10).write.parquet("hdfs:///tmp/ten")
+
+def jvm_has_archive(_=None):
+    from pathlib import Path
+
+    process = Path("/proc/self").resolve()
+    while (process / "comm").read_text() != "java\\n":
+        process = Path("/proc", (process / "stat").read_text().rpartition(")")[2].split()[1])
+    return "/opt/emr/class_archives/spark.jsa" in (process / "maps").read_text()
+
+print("archives", jvm_has_archive(), spark.sparkContext.parallelize([0], 1).map(jvm_has_archive).collect())
+"""
+# Root on a node may not read the maps of other users' processes.
+COUNT_ARCHIVES = """
+for user in hdfs yarn; do
+  sudo -n -u $user grep -l /opt/emr/class_archives/hadoop.jsa /proc/[0-9]*/maps 2>&- | wc -l
+done
 """
 FAILING_JOB = """
 from pyspark.sql import SparkSession
@@ -114,7 +130,9 @@ def test_a_spark_job_in_cluster_mode_reads_and_writes_s3(account: Account, clust
     (application,) = step["AdditionalInfo"]["ResourceManagerApplicationIds"]
     containers = account.keys(f"{cluster}/containers/{application}/")
     driver = next(key for key in containers if key.endswith("_000001/stdout.gz"))
-    assert "total 12497500" in account.log(f"{cluster}/containers/{application}/{driver}")
+    said = account.log(f"{cluster}/containers/{application}/{driver}")
+    assert "total 12497500" in said
+    assert "archives True [True]" in said
     assert account.s3.list_objects_v2(Bucket=BUCKET, Prefix="out/_SUCCESS")["KeyCount"] == 1
 
 
@@ -132,6 +150,12 @@ def test_a_failing_spark_job_fails_its_step_and_its_traceback_is_in_s3(
     prefix = f"{cluster}/containers/{application}/"
     logs = [account.log(prefix + key) for key in account.keys(prefix) if key.endswith("_000001/stdout.gz")]
     assert "ValueError: the planted mistake" in logs[0]
+
+
+def test_daemons_map_the_archive_of_their_classes(account: Account, cluster: str) -> None:
+    step = account.run_step(cluster, "bash", "-c", COUNT_ARCHIVES)
+    name_node, resource_manager = account.log(f"{cluster}/steps/{step['Id']}/stdout.gz").split()
+    assert (name_node, resource_manager) == ("1", "1")
 
 
 def test_script_runner_fetches_the_script_and_its_exit_code_decides(account: Account, cluster: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def config(home: Path) -> BoxConfig:
-    images = Images(home / "base", {"emr-spark-8.0.0": home / "release"}, home / "rpm")
+    images = Images(home / "base", {"emr-spark-8.0.0": (home / "classes", home / "release")}, home / "rpm")
     return BoxConfig(home, 4566, IPv4Network("10.213.8.0/22"), "key", "secret", images)
 
 
@@ -32,7 +32,9 @@ def test_a_configuration_is_the_same_after_it_was_written_and_read(tmp_path: Pat
 def test_a_box_has_one_subnet_an_availability_zone(tmp_path: Path) -> None:
     made = config(tmp_path)
     assert list(map(str, made.subnets.values())) == [f"10.213.{n}.0/24" for n in (8, 9, 10, 11)]
-    assert made.images.layers("emr-spark-8.0.0") == (tmp_path / "release", tmp_path / "base")
+    assert made.images.layers("emr-spark-8.0.0") == tuple(
+        tmp_path / name for name in ("classes", "release", "base")
+    )
     assert image_id(BASE_IMAGE_NAME) != image_id("emr-spark-8.0.0")
 
 

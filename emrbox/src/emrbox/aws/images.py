@@ -73,9 +73,9 @@ class ImageLayers:
         """Return the layers of a new instance. An image of an EMR node has its release's layer already."""
         layers = self.of(ami_id)
         label = _releases_by_token.get(client_token or "")
-        if label is None or self._config.images.releases[label] in layers:
+        if label is None or set(self._config.images.releases[label]) <= set(layers):
             return layers
-        return (self._config.images.releases[label], *layers)
+        return (*self._config.images.releases[label], *layers)
 
     def of(self, ami_id: str) -> tuple[Path, ...]:
         """Return an image's layers, topmost first; KeyError for an image that emrbox did not make."""

@@ -37,7 +37,7 @@ def to_json(config: BoxConfig) -> bytes:
         "admin_access_key_id": config.admin_access_key_id,
         "admin_secret_access_key": config.admin_secret_access_key,
         "base": str(images.base),
-        "releases": {label: str(path) for label, path in images.releases.items()},
+        "releases": {label: [str(path) for path in paths] for label, paths in images.releases.items()},
         "rpm_repository": str(images.rpm_repository),
     }
     return json.dumps(document).encode() + b"\n"
@@ -48,7 +48,7 @@ def from_json(line: bytes) -> BoxConfig:
     document: dict[str, Any] = json.loads(line)
     images = Images(
         base=Path(document["base"]),
-        releases={label: Path(path) for label, path in document["releases"].items()},
+        releases={label: tuple(map(Path, paths)) for label, paths in document["releases"].items()},
         rpm_repository=Path(document["rpm_repository"]),
     )
     return BoxConfig(
@@ -118,7 +118,8 @@ def _serve(config: BoxConfig, listening: socket.socket) -> None:
     from emrbox.images.cache import hold  # noqa: PLC0415  # as said above
     from emrbox.nodes import network  # noqa: PLC0415  # as said above
 
-    hold((config.images.base, *config.images.releases.values(), config.images.rpm_repository))
+    releases = [layer for layers in config.images.releases.values() for layer in layers]
+    hold((config.images.base, *releases, config.images.rpm_repository))
     network.make_bridge(config)
     network.write_names(config, config.box_layer / "etc/hosts")
     for_nodes = socket.create_server((str(config.gateway), 80), backlog=256)

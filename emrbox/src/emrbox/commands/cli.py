@@ -172,7 +172,7 @@ def _images(arguments: argparse.Namespace) -> int:
         catalog.build(lambda line: print(f"emrbox: {line}\n", end="", flush=True))  # noqa: T201  # output
     if arguments.action == "prune":
         catalog.prune(_say)
-    for recipe in catalog.recipes():
+    for recipe in catalog.recipes().all():
         if arguments.action == "list":
             _say(f"{recipe.kind:28} {'built' if recipe.is_built else 'missing':8} {recipe.path}")
     return 0

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from emrbox.errors import BoxError
 from emrbox.images.cache import Recipe, digest
 from emrbox.images.command import run
 from emrbox.images.trees import lay_over
@@ -31,6 +32,12 @@ _SPARK_FOLDERS = {
 }
 # Kubernetes, other systems' native code, a second shell, Windows: nothing of it runs on a node.
 _SPARK_NOT_NEEDED = ("kubernetes-", "spark-kubernetes", "osx", "windows", "aarch", "connect-repl/", ".cmd")
+_LAST_LINE = 'exec "${CMD[@]}"\n'
+_JARS_FIRST = """\
+if [[ ${CMD[1]} == -cp && ${CMD[2]} == "${SPARK_CONF_DIR:-none}"* ]]; then
+  CMD[2]="$SPARK_JARS_DIR/*:${CMD[2]}"
+fi
+"""
 _S3_GROUPS = "software.amazon.awssdk,software.amazon.eventstream,org.reactivestreams"
 _TOOLS = ("hadoop-streaming", "hadoop-distcp", "hadoop-mapreduce-examples")
 
@@ -93,6 +100,18 @@ def _fetch_spark(home: Path) -> None:
                 if content is not None and target is not None:
                     _write(home / target, content, member.mode)
     compileall.compile_dir(home / "python/pyspark", quiet=2)
+    _put_jars_first(home / "bin/spark-class")
+
+
+def _put_jars_first(script: Path) -> None:
+    """Let the class path of spark-submit in cluster mode begin with Spark's jars (class_archives.py).
+
+    In client mode spark.driver.extraClassPath does that.
+    """
+    text = script.read_text()
+    if text.count(_LAST_LINE) != 1:
+        raise BoxError(f"{script.name} of this Spark does not end with {_LAST_LINE.strip()}")
+    script.write_text(text.replace(_LAST_LINE, _JARS_FIRST + _LAST_LINE))
 
 
 def _write(file: Path, content: IO[bytes], mode: int) -> None:
