@@ -46,6 +46,7 @@ ENVIRONMENT = "local"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
 INSTANCE_ROLE = "EMR_EC2_DefaultRole"
 DATA_SCIENCE_ROLE = "kiln-data-science"
+DATA_SCIENCE_WORKGROUP = "primary"  # Athena's, in each account
 # Role: its policy, and the policy of who may have it.
 ROLES = {
     SERVICE_ROLE: ("service_role", "service_role_trust"),
@@ -242,6 +243,7 @@ def make_account() -> boto3.Session:
         "service_role": SERVICE_ROLE,
         "instance_role": INSTANCE_ROLE,
         "data_science_role": DATA_SCIENCE_ROLE,
+        "data_science_workgroup": DATA_SCIENCE_WORKGROUP,
     }
     make_roles(session, values)
     make_operator(session, values)

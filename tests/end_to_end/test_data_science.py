@@ -10,23 +10,28 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import dashboard_page
 import pytest
+import study_tables
 from account import BUCKETS, DATA_SCIENCE_ROLE, KEY_PAIR, PRIVATE_KEY
+from chromium import Chromium
 from local_world import CHECKOUT, HANG_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local_world import World
 
-# An environment of 95 packages is built, and the instance is made, started again and removed: minutes.
+# Two environments of 100 packages are built, and the instance is made, started again and removed: minutes.
 pytestmark = pytest.mark.slow
 
-# JupyterLab and boto3 alone: what else notebooks have is installed the same way, and takes minutes.
-REQUIREMENTS = ".kiln/local/notebook_requirements.txt"
-SETTINGS = ("-e", f"data_science_node_python_requirements={REQUIREMENTS}")
+# JupyterLab and Voila without what else notebooks have: an older state of the lock file.
+OLDER = ".kiln/local/notebook_requirements.txt"
+DATABASE = "kiln_local"
 THERE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 JUPYTER, DASHBOARD = 8888, 8866
+UNITS = ("kiln-jupyter.service", "kiln-dashboard.service")
 
 
 def part_of_lock_file(*roots: str) -> str:
@@ -45,7 +50,7 @@ def part_of_lock_file(*roots: str) -> str:
 
 
 def play(world: World, *arguments: str) -> str:
-    done = world.playbook("data_science", *SETTINGS, *arguments)
+    done = world.playbook("data_science", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -93,6 +98,14 @@ class Made:
             timeout=HANG_SECONDS,
         )
 
+    def services(self) -> dict[str, str]:
+        """Return the first process of each service."""
+        shown = self.run(f"systemctl show --property MainPID --value {' '.join(UNITS)}").stdout.split()
+        return dict(zip(UNITS, shown, strict=True))
+
+    def token(self) -> str:
+        return self.run("sudo cat /opt/kiln/notebooks/token").stdout.strip()
+
     def notebook(self, program: str) -> subprocess.CompletedProcess[str]:
         """Run Python as a notebook does: the service's user, environment and variables."""
         unit = "/etc/systemd/system/kiln-jupyter.service"
@@ -113,12 +126,31 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(world: World) -> Iterator[Made]:
-    (CHECKOUT / REQUIREMENTS).write_text(part_of_lock_file("jupyterlab", "boto3"))
-    assert "changed=0" not in play(world, "--check").partition("PLAY RECAP")[2]
+def study(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tables for the dashboard; the folder of their files."""
+    files = tmp_path_factory.mktemp("study")
+    study_tables.write(files)
+    study_tables.put(world.session, files, BUCKETS["data_bucket"], DATABASE)
+    yield files
+    study_tables.remove(world.session, BUCKETS["data_bucket"], DATABASE)
+
+
+@pytest.fixture(scope="module")
+def made(world: World, study: Path) -> Iterator[Made]:
+    assert study.is_dir()
+    (CHECKOUT / OLDER).write_text(part_of_lock_file("jupyterlab", "boto3", "voila"))
+    older = ("-e", f"data_science_node_python_requirements={OLDER}")
+    assert "changed=0" not in play(world, *older, "--check").partition("PLAY RECAP")[2]
     assert left(world) == {"instances": [], "groups": [], "volumes": []}, "check mode makes nothing"
+    play(world, *older)
+    made = Made(world)
+    before = made.services()
+    # Another lock file: the environment is built anew and both services are restarted with it, once.
     play(world)
-    yield Made(world)
+    after = made.services()
+    assert {unit: after[unit] != pid for unit, pid in before.items()} == dict.fromkeys(UNITS, True)
+    assert (changed(play(world)), made.services()) == ({"0"}, after)
+    yield made
     # Here and not in a test, so that tests pass in any order.
     absent = ("-e", "data_science_node_state=absent")
     play(world, *absent, "--check")
@@ -133,6 +165,13 @@ def made(world: World) -> Iterator[Made]:
     assert "local has no data-science instance and no live cluster" in refused.said
 
 
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chromium]:
+    started = Chromium(tmp_path)
+    yield started
+    started.close()
+
+
 class Tunnel:
     """`kiln tunnel` while it is open."""
 
@@ -143,8 +182,8 @@ class Tunnel:
         assert line, self.child.communicate(timeout=HANG_SECONDS)[1]
         self.pages = {page["port"]: page for page in json.loads(line)["pages"]}
 
-    def get(self, path: str, token: str = "") -> int:
-        place = urlsplit(self.pages[JUPYTER]["address"])
+    def get(self, path: str, token: str = "", port: int = JUPYTER) -> int:
+        place = urlsplit(self.pages[port]["address"])
         connection = http.client.HTTPConnection(place.netloc, timeout=HANG_SECONDS)
         connection.request("GET", path, headers={"Authorization": f"token {token}"} if token else {})
         status = connection.getresponse().status
@@ -172,9 +211,9 @@ def test_a_second_run_changes_nothing_and_would_change_nothing(made: Made) -> No
 
 
 def test_jupyterlab_answers_through_the_tunnel_to_its_token_only(made: Made, tunnel: Tunnel) -> None:
-    token = made.run("sudo cat /opt/kiln/notebooks/token").stdout.strip()
+    token = made.token()
     assert len(token) == 64
-    assert (tunnel.pages[JUPYTER]["answers"], tunnel.pages[DASHBOARD]["answers"]) == (True, False)
+    assert (tunnel.pages[JUPYTER]["answers"], tunnel.pages[DASHBOARD]["answers"]) == (True, True)
     assert token not in json.dumps(tunnel.pages)
     assert tunnel.get("/api/contents", token) == 200
     assert tunnel.get("/api/contents") == 403
@@ -182,13 +221,24 @@ def test_jupyterlab_answers_through_the_tunnel_to_its_token_only(made: Made, tun
     assert tunnel.get(f"/api/contents?token={token[:-1]}") == 403
 
 
+def test_the_dashboard_shows_the_tables_within_seconds_to_its_token_only(
+    made: Made, tunnel: Tunnel, study: Path, browser: Chromium
+) -> None:
+    token = made.token()
+    times = dashboard_page.opened(browser, f"{tunnel.pages[DASHBOARD]['address']}?token={token}")
+    assert times.first_paint < 3, times
+    dashboard_page.check(browser, study)
+    assert tunnel.get("/", token, DASHBOARD) == 200
+    assert tunnel.get("/", port=DASHBOARD) == 302
+    assert tunnel.get("/", "0" * 64, DASHBOARD) == 302
+
+
 def test_another_address_gets_nothing_but_ssh(made: Made) -> None:
     assert made.answers_from_outside(22)
-    assert not made.answers_from_outside(JUPYTER)
-    listening = made.run("ss -Hltn").stdout
-    assert {line.split()[3] for line in listening.splitlines() if f":{JUPYTER}" in line} == {
-        f"127.0.0.1:{JUPYTER}"
-    }
+    listening = made.run("ss -Hltn").stdout.splitlines()
+    for port in (JUPYTER, DASHBOARD):
+        assert not made.answers_from_outside(port)
+        assert {line.split()[3] for line in listening if f":{port} " in line} == {f"127.0.0.1:{port}"}
 
 
 def test_the_security_group_opens_one_port_to_one_network_and_stays_so(made: Made) -> None:
@@ -237,7 +287,7 @@ def test_notebooks_have_no_root_and_the_rights_of_the_instances_role(made: Made)
         *("jupyter", "400"),
         *("root", "755"),
     ]
-    token = made.run("sudo cat /opt/kiln/notebooks/token").stdout.strip()
+    token = made.token()
     assert token not in made.run("ps -efww; sudo cat /var/log/services/*").stdout
     s3 = "import boto3; s3 = boto3.client('s3')"
     bucket = BUCKETS["data_bucket"]
@@ -271,5 +321,6 @@ def test_a_stopped_instance_is_started_by_the_playbook_and_jupyterlab_comes_back
     # On the control host it has started the instance; on the instance it has found the service active.
     assert re.findall(r"changed=(\d)", play(made.world).partition("PLAY RECAP")[2]) == ["0", "1"]
     opened = Tunnel(made.world)
-    assert opened.get("/api/contents", made.run("sudo cat /opt/kiln/notebooks/token").stdout.strip()) == 200
+    assert opened.get("/api/contents", made.token()) == 200
+    assert opened.get("/", made.token(), DASHBOARD) == 200
     opened.close()

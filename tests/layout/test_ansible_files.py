@@ -115,6 +115,7 @@ def test_secrets_are_mapped_once_and_to_nothing_else() -> None:
 
 PLACEHOLDERS = {
     *("account_id", "region", "service_role", "instance_role", "data_science_role"),
+    "data_science_workgroup",
     *("state_bucket", "state_prefix", "environment", "log_bucket", "data_bucket"),
 }
 

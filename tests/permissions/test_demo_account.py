@@ -32,6 +32,7 @@ def make_operator(session: boto3.Session, environment: str) -> None:
         "service_role": "service",
         "instance_role": "nodes",
         "data_science_role": "notebooks",
+        "data_science_workgroup": "notebooks",
     }
     account.make_operator(session, values)
 

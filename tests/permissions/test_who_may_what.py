@@ -35,6 +35,7 @@ VALUES = {
     "service_role": "emr",
     "instance_role": "nodes",
     "data_science_role": "notebooks",
+    "data_science_workgroup": "notebooks",
 }
 REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 IMAGE = "ami-12c6146b"
@@ -175,6 +176,17 @@ class World:
         self.admin("glue").create_table(DatabaseName=database, TableInput={"Name": name})
         return database, name
 
+    def workgroup(self, thing: dict[str, Any]) -> tuple[str, str]:
+        """Return a workgroup's name, and an execution that somebody has started in it."""
+        with suppress(self.admin("athena").exceptions.InvalidRequestException):
+            self.admin("athena").create_work_group(Name=thing["name"])
+        query = {
+            "QueryString": "SELECT 1",
+            "ResultConfiguration": {"OutputLocation": "s3://data/athena_results/"},
+        }
+        started = self.admin("athena").start_query_execution(WorkGroup=thing["name"], **query)
+        return str(thing["name"]), str(started["QueryExecutionId"])
+
 
 MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "none": lambda *_: None,
@@ -192,6 +204,7 @@ MAKERS: dict[str, Callable[[World, dict[str, Any]], Any]] = {
     "log_group": World.log_group,
     "database": World.database,
     "table": World.table,
+    "workgroup": World.workgroup,
 }
 EVENTS = [{"timestamp": int(time.time() * 1000), "message": "x"}]
 # Action -> service, boto3's method, and the request for a thing and the row's `with`.
@@ -296,6 +309,7 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         lambda t, _: {"DatabaseName": t[0], "TableInput": {"Name": t[1]}},
     ),
     "glue:GetPartition": ("glue", "get_partition", lambda t, _: of_table(t) | {"PartitionValues": ["x"]}),
+    "glue:GetPartitions": ("glue", "get_partitions", lambda t, _: of_table(t)),
     "glue:DeletePartition": (
         "glue",
         "delete_partition",
@@ -311,6 +325,15 @@ CALLS: dict[str, tuple[str, str, Callable[[Any, Tags], dict[str, Any]]]] = {
         "update_partition",
         lambda t, _: of_table(t) | {"PartitionValueList": ["x"], "PartitionInput": {"Values": ["x"]}},
     ),
+    "athena:StartQueryExecution": (
+        "athena",
+        "start_query_execution",
+        lambda w, _: {"WorkGroup": w[0], "QueryString": "SELECT 1"},
+    ),
+    "athena:GetQueryExecution": ("athena", "get_query_execution", lambda w, _: {"QueryExecutionId": w[1]}),
+    "athena:GetQueryResults": ("athena", "get_query_results", lambda w, _: {"QueryExecutionId": w[1]}),
+    "athena:StopQueryExecution": ("athena", "stop_query_execution", lambda w, _: {"QueryExecutionId": w[1]}),
+    "athena:UpdateWorkGroup": ("athena", "update_work_group", lambda w, _: {"WorkGroup": w[0]}),
     "ec2:StopInstances": ("ec2", "stop_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:StartInstances": ("ec2", "start_instances", lambda i, _: {"InstanceIds": [i]}),
     "ec2:CreateImage": ("ec2", "create_image", lambda i, _: {"InstanceId": i, "Name": f"image-of-{i}"}),

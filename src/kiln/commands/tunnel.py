@@ -74,7 +74,7 @@ def _show(arguments: argparse.Namespace, targets: Sequence[Target], rows: Sequen
     tokens = {one.id: one.token() for one in targets if sys.stdout.isatty()}
     for row in rows:
         note = "" if row["answers"] else f"  (nothing answers on port {row['port']} of {words[row['of']]})"
-        token = tokens.get(row["of"]) if row["name"] == tunnel.JUPYTER.name else ""
+        token = tokens[row["of"]] if tokens else ""
         terminal.out_text(f"{row['name']:<22}{row['address']}{f'?token={token}' if token else ''}{note}\n")
     for one in targets:
         terminal.err(f"kiln: tunnel to {one.words} is open; Ctrl-C closes it")

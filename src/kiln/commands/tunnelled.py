@@ -35,8 +35,8 @@ class Target(NamedTuple):
     is_cluster: bool = False
 
     def token(self) -> str:
-        """Return the token of its JupyterLab; nothing when it has none or it cannot be read."""
-        if tunnel.JUPYTER not in self.to.pages:
+        """Return the token of its pages; nothing when they have none or it cannot be read."""
+        if self.to.pages != tunnel.DATA_SCIENCE_PAGES:
             return ""
         read = self.to.ssh.read(
             self.to.address, f"sudo -n cat {data_science.TOKEN_FILE}", _TOKEN_BYTES, _TOKEN_SECONDS

@@ -39,9 +39,8 @@ class Page(NamedTuple):
 
 # Of a master (docs/aws_facts.md 10).
 PAGES = (Page("YARN ResourceManager", 8088), Page("Spark history server", 18080), Page("HDFS NameNode", 9870))
-# Of the data-science instance: roles/data_science_node has the port of JupyterLab; 8866 is Voila's own.
-JUPYTER = Page("JupyterLab", 8888, "/lab")
-DATA_SCIENCE_PAGES = (JUPYTER, Page("dashboard", 8866))
+# Of the data-science instance: the services of roles/data_science_node. Both want its token.
+DATA_SCIENCE_PAGES = (Page("JupyterLab", 8888, "/lab"), Page("dashboard", 8866))
 
 
 class Destination(NamedTuple):
