@@ -1,0 +1,3 @@
+"""What the team's dashboard shows."""
+
+ANSWER = 42
