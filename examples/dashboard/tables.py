@@ -10,7 +10,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import pandas as pd
@@ -20,8 +20,10 @@ from pyathena.error import Error
 from pyathena.pandas.cursor import PandasCursor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
 _PROBLEMS = (BotoCoreError, ClientError, Error)
@@ -38,26 +40,42 @@ class Tables:
         """Take credentials and region from the SDK's usual chain."""
         self._database, self._folder = database, folder
         self._glue, self._s3 = boto3.client("glue"), boto3.client("s3")
+        self._made: tuple[list[str], Any] | None = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def read(self, queries: Mapping[str, str]) -> dict[str, pd.DataFrame]:
         """Return the result of each table's query, all asked at once.
 
-        Raises TableError when a table is not there, may not be read, or has files that do not fit it.
+        Raises TableError when a table is not there, may not be read, has no rows, or files of another form.
         """
         with ThreadPoolExecutor(len(queries)) as pool:
             return dict(zip(queries, pool.map(self._read, queries, queries.values()), strict=True))
 
-    def fetch(self, queries: Mapping[str, str]) -> None:
-        """Query ahead what can be read now; what cannot is reported when it is read."""
-        with suppress(TableError):
-            self.read(queries)
+    def made(self, queries: Mapping[str, str], make: Callable[..., T]) -> T:
+        """Return what `make` makes of the results. What it has made of the same data is kept.
+
+        Raises TableError as `read` does, and what `make` raises.
+        """
+        found = self.read(queries)
+        versions = [frame.attrs["version"] for frame in found.values()]
+        if self._made is None or self._made[0] != versions:
+            self._made = (versions, make(*found.values()))
+        made: T = self._made[1]
+        return made
+
+    def make_ahead(self, queries: Mapping[str, str], make: Callable[..., object]) -> None:
+        """Do the same before it is asked for. What fails is tried again, and reported, when it is."""
+        with suppress(Exception):
+            self.made(queries, make)
 
     def _read(self, table: str, query: str) -> pd.DataFrame:
         try:
-            return self._kept_or_queried(table, query)
+            frame = self._kept_or_queried(table, query)
         except _PROBLEMS as problem:
             raise TableError(f"{self._database}.{table}: {problem}") from problem
+        if frame.empty:
+            raise TableError(f"{self._database}.{table} has no rows")
+        return frame
 
     def _kept_or_queried(self, table: str, query: str) -> pd.DataFrame:
         version = self._version(table)

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import socket
 import subprocess
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import urllib3
 import yaml
 from chromium import Chromium
 from endpoint import empty_moto, emr, endpoint
-from waiting import wait_until
+from waiting import HANG_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,13 +113,13 @@ class Page:
                 stderr=log,
                 start_new_session=True,
             )
-        # What a kernel has read before anybody comes: from then on the page is quick.
-        cache = Path(study.environment["HOME"]) / ".cache/kiln_dashboard"
-        wait_until(partial(self._has_fetched, cache))
+        wait_until(self._answers)
 
-    def _has_fetched(self, cache: Path) -> bool:
+    def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
-        return len(list(cache.glob("*.parquet"))) == len(study_tables.COLUMNS)
+        with suppress(urllib3.exceptions.NewConnectionError):
+            return self.get("/")[0] == 302
+        return False
 
     def url(self, token: str = "") -> str:
         return f"http://127.0.0.1:{self.port}/" + (f"?token={token}" if token else "")
@@ -127,7 +127,12 @@ class Page:
     def get(self, path: str, address: str = "127.0.0.1", **headers: str) -> tuple[int, str]:
         """Return status and body of an answer, redirects not followed."""
         answer = urllib3.request(
-            "GET", f"http://{address}:{self.port}{path}", headers=headers, redirect=False, retries=False
+            "GET",
+            f"http://{address}:{self.port}{path}",
+            headers=headers,
+            redirect=False,
+            retries=False,
+            timeout=HANG_SECONDS,
         )
         return answer.status, answer.data.decode()
 

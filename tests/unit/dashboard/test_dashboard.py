@@ -14,16 +14,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.processes
 
+SECONDS = 3.0  # to the last picture
 
-def test_the_page_is_there_within_seconds_and_has_the_numbers_of_the_files(
+
+def test_the_page_is_there_within_seconds_for_its_token_only_and_has_the_numbers_of_the_files(
     page: Any, browser: Chromium
 ) -> None:
-    times = dashboard_page.opened(browser, page.url(page.token))
-    assert times.first_paint < 3, times
-    dashboard_page.check(browser, page.study.files)
-
-
-def test_nobody_without_the_token_gets_anything_and_no_other_address(page: Any) -> None:
     for path in ("/", f"/?token={page.token[:-1]}", "/api/kernels/x", "/voila/files/tables.py"):
         status, body = page.get(path)
         assert (status in {302, 403}, "XO" in body) == (True, False), path
@@ -32,6 +28,10 @@ def test_nobody_without_the_token_gets_anything_and_no_other_address(page: Any) 
     with pytest.raises(urllib3.exceptions.NewConnectionError):
         page.get("/", address="127.0.0.2", Authorization=f"token {page.token}")
     assert page.token not in page.log.read_text()
+    # Two kernels were started together: by now both have come to where they wait for a visitor.
+    times = dashboard_page.opened(browser, page.url(page.token))
+    assert max(times) < SECONDS, times
+    dashboard_page.check(browser, page.study.files)
 
 
 READ = """
