@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 CHECKOUT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 # Prints each file of the node with what a change of it would change. Left out: what is no file of the node,
-# what a login writes, Ansible's temporary files, and what readers of packages write.
+# what a login writes, Ansible's temporary files, what readers of packages write, and what notebooks write.
 _LIST_FILES = """
 import json, os, stat
 left_out = {"/proc", "/sys", "/dev", "/run", "/var/log", "/home/ec2-user/.ansible"}
 left_out |= {"/var/cache/dnf", "/var/lib/dnf", "/var/lib/rpm/rpmdb.sqlite-shm"}
+left_out |= {"/home/jupyter"}
 found = {}
 for folder, folders, files in os.walk("/"):
     paths = [os.path.join(folder, name) for name in folders + files]
