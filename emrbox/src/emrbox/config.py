@@ -24,6 +24,11 @@ def image_id(name: str) -> str:
     return "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
 
 
+def host_address(network: IPv4Network) -> IPv4Address:
+    """Return the address of a box's network from which its host reaches the nodes."""
+    return network[2]
+
+
 @dataclass(frozen=True)
 class Images:
     """Finished trees in the cache. Nothing writes to them while a box runs."""
@@ -67,8 +72,8 @@ class BoxConfig:
 
     @property
     def host_address(self) -> IPv4Address:
-        """The host's end of the one veth between the box and its host."""
-        return self.network[2]
+        """The host's end of the veth between the box and its host; without one, it is the bridge's, too."""
+        return host_address(self.network)
 
     @property
     def subnets(self) -> dict[str, IPv4Network]:

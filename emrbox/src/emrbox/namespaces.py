@@ -120,8 +120,9 @@ def in_new_network(work: Callable[[], T]) -> T:
 def in_those_of(process: int, flags: int, work: Callable[[], T]) -> T:
     """Run `work` in a thread that is in another process's namespaces; `process` is a pidfd, `flags` which.
 
-    Other threads stay where they are. With CLONE_NEWNS `work` sees the other's files: it must import nothing
-    and execute nothing before it is confined. With CLONE_NEWPID what it starts is in that namespace.
+    `process` may also be a descriptor of one namespace, and `flags` its kind. Other threads stay where
+    they are. With CLONE_NEWNS `work` sees the other's files: it must import nothing and execute nothing
+    before it is confined. With CLONE_NEWPID what it starts is in that namespace.
     """
 
     def enter() -> None:

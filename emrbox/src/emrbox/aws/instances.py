@@ -18,6 +18,7 @@ from moto.ec2.exceptions import (
     InvalidAMIIdError,
     InvalidInstanceTypeError,
     InvalidKeyPairNameError,
+    InvalidSecurityGroupNotFoundError,
     InvalidSnapshotInUse,
     UnvailableAMIIdError,
 )
@@ -28,6 +29,7 @@ from moto.iam.models import iam_backends
 from emrbox.aws.auth import PARTITION
 from emrbox.aws.images import ImageLayers
 from emrbox.aws.metadata import public_key_line
+from emrbox.aws.security_groups import GroupFilters
 from emrbox.config import REGION, BoxConfig
 from emrbox.errors import BoxError
 from emrbox.nodes.network import mac_address
@@ -73,6 +75,7 @@ class RealInstances:
         self.backend: Any = ec2_backends[account_id][REGION]
         self.images = ImageLayers(config, self.backend)
         self._registry = registry
+        self._filters = GroupFilters(self.backend, config.gateway)
         self._launches: dict[str, Reservation] = {}  # by client token
         self._launching = launching  # of all accounts: they share the network's addresses
         self._states = threading.RLock()  # an instance that is ended while it boots must not run again
@@ -103,23 +106,22 @@ class RealInstances:
             if profile and index:  # moto gives the profile to the first one only, after this
                 self.backend.associate_iam_instance_profile(instance_id=instance.id, **profile)
             if not instance.security_groups:
-                instance.security_groups = self._groups(request)
+                # Of its first interface, where moto keeps the VPC's default group, too.
+                instance.security_groups = list(instance.nics[0].group_set)
             instance.nics[0].mac_address = mac_address(str(instance.private_ip))
             _set(instance, PENDING)
             # Here, not in the background: who ends the instance at once must find its node.
             self._in_background(self._boot, instance, self._node(instance, self._role_name(profile), token))
         return reservation
 
-    def _groups(self, request: dict[str, Any]) -> list[Any]:
-        """Return the groups of the first interface, which are those of the instance; moto leaves them out."""
-        first: dict[str, Any] = next(iter(request.get("nics") or []), {})
-        return [self.backend.get_security_group_from_id(one) for one in first.get("Groups", [])]
-
     def _check(self, request: dict[str, Any]) -> None:
         """Refuse what moto would accept."""
         key_name = request.get("key_name")
         if key_name and key_name not in self.backend.key_pairs:
             raise InvalidKeyPairNameError({key_name})
+        for group in request.get("security_group_names") or []:
+            if self.backend.get_security_group_by_name_or_id(group) is None:
+                raise InvalidSecurityGroupNotFoundError(group)
         template = request.get("launch_template")
         if request.get("image_id"):
             self._check_image(request["image_id"])
@@ -172,8 +174,13 @@ class RealInstances:
         node.on_exit = lambda: self._ended_by_itself(instance)
         return node
 
+    def filter_nodes(self) -> None:
+        """Filter each node's network as the security groups are now; returns when it is so."""
+        self._filters.refresh(self._registry.nodes())
+
     def _boot(self, instance: Instance, node: Node) -> None:
         try:
+            self.filter_nodes()
             node.start()
         except (BoxError, OSError) as problem:
             if instance.state != PENDING[0]:
@@ -220,6 +227,7 @@ class RealInstances:
                 node.stop()
         self._registry.remove(instance.id, f"{instance.id} was terminated")
         _set(instance, TERMINATED)
+        self.filter_nodes()  # before another instance gets the address
         self.backend.get_subnet(instance.subnet_id).del_subnet_ip(instance.private_ip)
 
     def stop_instances(self, original: Callable[..., Any], instance_ids: list[str]) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from emrbox.config import host_address
 from emrbox.errors import BoxError
 from emrbox.nodes import network
 
@@ -27,19 +27,25 @@ _NEEDED_GB = 2
 
 def check(home: Path) -> None:
     """Raise BoxError when a box cannot run here."""
-    probe = subprocess.run(
-        ["unshare", "--mount", "--net", "--pid", "--fork", "true"], capture_output=True, check=False
-    )
-    if probe.returncode:
-        said = probe.stderr.decode(errors="replace").strip()
+    if said := _fails(["unshare", "--mount", "--net", "--pid", "--fork", "true"]):
         raise BoxError(
             f"this machine does not allow namespaces ({said}): a container without CAP_SYS_ADMIN? Use a VM"
         )
+    if shutil.which("nft", path=network.programs()["PATH"]) is None:
+        raise BoxError("nft is not here, by which nodes have security groups: apt-get install nftables")
+    if said := _fails(["unshare", "--net", "nft", "list", "ruleset"]):
+        raise BoxError(f"this machine's kernel has no nftables ({said}), and nodes need security groups")
     free_gb = shutil.disk_usage(home).free / 1e9
     if free_gb < _NEEDED_GB:
         raise BoxError(
             f"only {free_gb:.1f} GB free below {home}, {_NEEDED_GB} GB are needed: set EMRBOX_HOME"
         )
+
+
+def _fails(argv: list[str]) -> str:
+    """Return what a program says when it fails, else an empty string."""
+    tried = subprocess.run(argv, capture_output=True, check=False, env=network.programs())
+    return tried.stderr.decode(errors="replace").strip() or str(argv) if tried.returncode else ""
 
 
 def listen(preferred: int | None = None) -> socket.socket:
@@ -80,7 +86,10 @@ def join_host(home: Path, pid: int) -> tuple[str, IPv4Network]:
                 return "", candidate  # an ordinary user: only the box itself reaches the nodes
             raise
         network.ip(
-            [f"addr add {candidate[2]}/{candidate.prefixlen} dev {interface}", f"link set {interface} up"]
+            [
+                f"addr add {host_address(candidate)}/{candidate.prefixlen} dev {interface}",
+                f"link set {interface} up",
+            ]
         )
         return interface, candidate
     raise BoxError(f"no free /22 in {_ALL_NETWORKS}: this machine has routes or addresses in all of them")
@@ -96,11 +105,10 @@ def candidates(home: Path) -> Iterator[tuple[int, IPv4Network]]:
 
 
 def _host_networks() -> list[IPv4Network]:
-    environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
     found = []
     for what in (["addr"], ["route", "show", "table", "all"]):
         text = subprocess.run(
-            ["ip", "-json", "-4", *what], capture_output=True, check=True, env=environment
+            ["ip", "-json", "-4", *what], capture_output=True, check=True, env=network.programs()
         ).stdout
         for entry in json.loads(text or b"[]"):
             names = [f"{a['local']}/{a['prefixlen']}" for a in entry.get("addr_info", [])]

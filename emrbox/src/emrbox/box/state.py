@@ -8,9 +8,11 @@ import os
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emrbox.config import host_address
 from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class BoxState:
     port: int
     network: str
     interface: str
+
+    @property
+    def host_address(self) -> str:
+        """The address from which this machine reaches the nodes."""
+        return str(host_address(IPv4Network(self.network)))
 
     @property
     def is_alive(self) -> bool:

@@ -31,10 +31,12 @@ def connect(home: Path, host: str, port: int) -> None:
     `host` is an address, or a name as EC2 gives them (`ip-10-213-8-4.ec2.internal`), unknown here.
     """
     running = state.running(home)
+    source = None
     if not running.interface:
         namespaces.join(running.pid, ("user", "net"))
+        source = (running.host_address, 0)  # else the kernel takes the gateway's, which is the box itself
     try:
-        connection = socket.create_connection((_address(host), port), _CONNECT_SECONDS)
+        connection = socket.create_connection((_address(host), port), _CONNECT_SECONDS, source)
     except OSError as problem:
         raise BoxError(f"{host} port {port}: {problem.strerror or problem}") from problem
     connection.settimeout(None)

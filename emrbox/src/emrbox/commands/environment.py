@@ -54,4 +54,6 @@ def variables(home: Path) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # This machine, as nodes and the rules of their security groups see it.
+        "EMRBOX_HOST_CIDR": f"{running.host_address}/32",
     }

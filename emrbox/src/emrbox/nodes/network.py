@@ -12,7 +12,7 @@ from emrbox.config import AWS_HOST_NAME, REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 BRIDGE = "br0"
@@ -20,16 +20,21 @@ HOST_VETH = "host0"  # the host's veth, as the box names its own end
 METADATA_ADDRESS = "169.254.169.254"
 
 
+def programs() -> dict[str, str]:
+    """Return the environment in which programs of the host are found: a user's path lacks /usr/sbin."""
+    return {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+
 def ip(commands: Iterable[str]) -> None:
     """Run iproute2 commands (without the word `ip`) in the calling thread's network namespace."""
-    script = "\n".join(commands) + "\n"
-    # The path of an ordinary user lacks /usr/sbin.
-    environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-    result = subprocess.run(
-        ["ip", "-batch", "-"], input=script.encode(), capture_output=True, env=environment, check=False
-    )
+    run(["ip", "-batch", "-"], "\n".join(commands) + "\n")
+
+
+def run(argv: Sequence[str], script: str) -> None:
+    """Run a program of the host with its script on stdin. BoxError, with what it said, when it fails."""
+    result = subprocess.run(argv, input=script.encode(), capture_output=True, env=programs(), check=False)
     if result.returncode:
-        raise BoxError(f"ip: {result.stderr.decode(errors='replace').strip()}")
+        raise BoxError(f"{argv[0]}: {result.stderr.decode(errors='replace').strip()}")
 
 
 def make_bridge(config: BoxConfig) -> None:
@@ -40,7 +45,12 @@ def make_bridge(config: BoxConfig) -> None:
             f"link add {BRIDGE} type bridge forward_delay 0 stp_state 0",
             f"addr add {config.gateway}/{config.network.prefixlen} dev {BRIDGE}",
             f"link set {BRIDGE} up",
-            *([f"link set {HOST_VETH} master {BRIDGE} up"] if config.joined_to_host else []),
+            *(
+                [f"link set {HOST_VETH} master {BRIDGE} up"]
+                if config.joined_to_host
+                # `emrbox connect` comes from this address then, as the host's end of the veth does.
+                else [f"addr add {config.host_address}/32 dev {BRIDGE}"]
+            ),
         ]
     )
 

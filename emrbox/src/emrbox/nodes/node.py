@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from emrbox import namespaces
 from emrbox.errors import BoxError
-from emrbox.nodes import confinement, first_process, network, tree
+from emrbox.nodes import confinement, filters, first_process, network, tree
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class Node:
         self._holder: subprocess.Popen[bytes] | None = None  # `unshare`: parent of the node's first process
         self._watcher: threading.Thread | None = None
         self._listening: socket.socket | None = None
+        self.filter = filters.table((), (), config.gateway)  # until it is known what may pass: nothing
+        self._filter_lock = threading.Lock()
+        self._network: int | None = None  # a descriptor of its network namespace, while that is there
         self._wanted = False
         self._removed = False
         self._veth = f"v{spec.instance_id[-12:]}"  # interface names end at 15 characters
@@ -108,6 +111,9 @@ class Node:
         commands = network.node_commands(self._config, self.spec.address, self._veth)
 
         def in_its_network() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+            with self._filter_lock:
+                filters.load(self.filter)
+                self._network = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             network.ip(commands)
             listening = socket.create_server((network.METADATA_ADDRESS, 80), backlog=64)
             with (self.folder / "console.log").open("ab") as console:
@@ -131,10 +137,24 @@ class Node:
         )
         self._watcher.start()
 
+    def let_through(self, transaction: str) -> None:
+        """Filter its network by this table (`filters.table`) from now on. BoxError when nft refuses it."""
+        with self._filter_lock:
+            if transaction == self.filter:
+                return
+            if self._network is not None:
+                in_network = namespaces.CLONE_NEWNET
+                namespaces.in_those_of(self._network, in_network, lambda: filters.load(transaction))
+            self.filter = transaction
+
     def _watch(self, holder: subprocess.Popen[bytes], listening: socket.socket) -> None:
         """Wait for the end of this boot; boot again after a reboot, else call `on_exit` if unasked for."""
         code = holder.wait()
         self._metadata.remove(listening)
+        with self._filter_lock:
+            if self._network is not None:
+                os.close(self._network)
+                self._network = None
         network.detach(self._veth)
         with self._lock:
             if not self._wanted or self._holder is not holder:
