@@ -78,23 +78,19 @@ class Box:
         if not ec2.describe_key_pairs()["KeyPairs"]:
             ec2.import_key_pair(KeyName="test", PublicKeyMaterial=(self.keys / "id.pub").read_bytes())
         request = {"ImageId": image, "KeyName": "test", "InstanceType": "m5.xlarge", **request}
-        self.let_ssh_in("default")
+        self.open_ports("default", 22)
         answer = ec2.run_instances(MinCount=count, MaxCount=count, **request)
         ids = [instance["InstanceId"] for instance in answer["Instances"]]
         wait_until(lambda: {self.instance(i)["State"]["Name"] for i in ids} == {"running"})
         return [self.instance(i) for i in ids]
 
-    def let_ssh_in(self, *group_names: str) -> None:
-        """Open port 22 of groups of the default VPC to this machine; nothing else does."""
-        ec2 = self.client("ec2")
-        for name in group_names:
+    def open_ports(self, group_name: str, *ports: int, cidr: str = "") -> None:
+        """Let this machine, or `cidr`, reach ports of a group of the default VPC: nothing else does."""
+        ec2, source = self.client("ec2"), cidr or self.environment["EMRBOX_HOST_CIDR"]
+        for port in ports:
             with suppress(ec2.exceptions.ClientError):  # it is open already
                 ec2.authorize_security_group_ingress(
-                    GroupName=name,
-                    IpProtocol="tcp",
-                    FromPort=22,
-                    ToPort=22,
-                    CidrIp=self.environment["EMRBOX_HOST_CIDR"],
+                    GroupName=group_name, IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp=source
                 )
 
     def instance(self, instance_id: str) -> dict[str, Any]:

@@ -142,6 +142,7 @@ def test_two_boxes_do_not_meet(make_box: Callable[[], Any]) -> None:
     assert one.status()["endpoint"] != other.status()["endpoint"]
     assert one.status()["network"] != other.status()["network"]
     [here], [there] = one.launch(), other.launch()
+    other.open_ports("default", 22, cidr="0.0.0.0/0")  # it is not the security group that keeps them apart
     assert one.ssh(here, "hostname") != other.ssh(there, "hostname")
     reached = one.ssh(
         here, f"timeout 2 bash -c '</dev/tcp/{there['PrivateIpAddress']}/22' && echo yes || echo no"

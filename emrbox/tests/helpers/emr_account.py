@@ -35,6 +35,7 @@ SERVICE_ROLE = {
 }
 NODES_ROLE = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 BUCKET = "emr-test"
+EMR_GROUPS, SSH, YARN = ("ElasticMapReduce-master", "ElasticMapReduce-slave"), 22, 8088
 
 
 class Account:
@@ -47,6 +48,10 @@ class Account:
         self.make_role("nodes", "ec2.amazonaws.com", NODES_ROLE)
         self.iam.create_instance_profile(InstanceProfileName="nodes")
         self.iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="nodes")
+        # The groups that EMR would make, before their first cluster: EMR adds its own rules to them.
+        for name in EMR_GROUPS:
+            self.ec2.create_security_group(GroupName=name, Description="made before the first cluster")
+            box.open_ports(name, SSH, YARN)
 
     def make_role(self, name: str, principal: str, policy: dict[str, Any]) -> None:
         trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}

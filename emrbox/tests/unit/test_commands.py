@@ -96,8 +96,9 @@ def test_a_shell_that_has_keys_and_endpoints_of_its_own_loses_them_for_the_box(t
         text=True,
         check=True,
     ).stdout
-    found = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith("AWS_"))
+    found = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith(("AWS_", "EMRBOX_")))
     assert found == {**variables(tmp_path), "AWS_PAGER": "less"}
+    assert found["EMRBOX_HOST_CIDR"] == "10.0.0.2/32"
     assert not [name for name in found if "KEY" in name]
 
 

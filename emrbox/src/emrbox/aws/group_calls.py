@@ -110,10 +110,12 @@ def _check(protocol: str, first: Any, last: Any) -> None:
             ports = int(first), int(last)
         except (TypeError, ValueError):
             ports = (ALL - 1, ALL - 1)
-        most = LAST_PORT if protocol in WITH_PORTS else _LAST_TYPE
-        is_ordered = protocol in ICMP or ports[0] <= ports[1]
-        if not is_ordered or not all(ALL <= port <= most for port in ports):
-            text = f"Invalid value '{first}-{last}' for portRange of {protocol}: each is {ALL} to {most}."
+        if protocol in ICMP:
+            is_right = all(ALL <= one <= _LAST_TYPE for one in ports)
+        else:
+            is_right = ports == (ALL, ALL) or 0 <= ports[0] <= ports[1] <= LAST_PORT
+        if not is_right:
+            text = f"Invalid value '{first}-{last}' for the ports, or type and code, of {protocol}."
             raise EC2ClientError("InvalidParameterValue", text)
 
 

@@ -1,0 +1,238 @@
+"""Security groups let through what their rules say, from the moment at which the call that changes them returns.
+
+What a rule means for packets is tested without a box, in tests/unit/nodes/test_filters.py. Run by an ordinary
+user, the same tests try a box without root.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from waiting import HANG_SECONDS, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.box
+
+WEB, TOOL = 8080, 8081
+SERVE = "for port in {ports}; do setsid python3 -m http.server $port </dev/null >/dev/null 2>&1 & done"
+ENDPOINT = "curl -s -o /dev/null --max-time 2 http://aws.emrbox.internal && echo answers || true"
+
+
+class Group:
+    """A security group of the default VPC."""
+
+    def __init__(self, box: Any, name: str) -> None:
+        self.ec2 = box.client("ec2")
+        self.id = str(self.ec2.create_security_group(GroupName=name, Description="of a test")["GroupId"])
+
+    def rule(self, port: int, source: str) -> dict[str, Any]:
+        """Return a rule for a CIDR, or for the members of a group."""
+        by_group = {"UserIdGroupPairs": [{"GroupId": source}]}
+        ends = by_group if source.startswith("sg-") else {"IpRanges": [{"CidrIp": source}]}
+        return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **ends}
+
+    def allow(self, port: int, source: str) -> None:
+        self.ec2.authorize_security_group_ingress(GroupId=self.id, IpPermissions=[self.rule(port, source)])
+
+    def revoke(self, port: int, source: str) -> None:
+        self.ec2.revoke_security_group_ingress(GroupId=self.id, IpPermissions=[self.rule(port, source)])
+
+
+class Place:
+    """Three instances: a server, with a group of its own, and two that ask it."""
+
+    def __init__(self, box: Any) -> None:
+        self.box, self.ec2 = box, box.client("ec2")
+        self.host = box.environment["EMRBOX_HOST_CIDR"]
+        self.servers, self.askers = Group(box, "servers"), Group(box, "askers")
+        self.servers.allow(22, self.host)
+        [self.server] = box.launch(SecurityGroupIds=[self.servers.id])
+        self.asker, self.stranger = box.launch(2)
+        box.ssh(self.server, SERVE.format(ports=f"{WEB} {TOOL}"))
+        listening = f"ss -Hltn | grep -c -e :{WEB} -e :{TOOL} || true"
+        wait_until(lambda: box.ssh(self.server, listening) == "2\n")
+        self.address = str(self.server["PrivateIpAddress"])
+
+    def from_host(self, port: int = WEB) -> bool:
+        return "HTTP" in self.connect(port)
+
+    def connect(self, port: int, request: str = "HEAD / HTTP/1.0\r\n\r\n") -> str:
+        argv = [sys.executable, "-m", "emrbox", "connect", self.address, str(port)]
+        try:
+            done = subprocess.run(
+                argv,
+                env={"PATH": "/usr/bin:/bin", "EMRBOX_HOME": str(self.box.home)},
+                input=request,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:  # dropped, as on EC2, and not refused
+            return ""
+        return done.stdout
+
+    def from_node(self, node: dict[str, Any], *ports: int) -> set[int]:
+        """Return which of the server's ports answer to another instance."""
+        ask = f"curl -s -o /dev/null --max-time 2 http://{self.address}:$port && echo $port"
+        asked = f"for port in {' '.join(map(str, ports))}; do ({ask}) & done; wait"
+        return set(map(int, self.box.ssh(node, asked).split()))
+
+    def groups(self, instance: dict[str, Any], *group_ids: str) -> None:
+        self.ec2.modify_instance_attribute(InstanceId=instance["InstanceId"], Groups=list(group_ids))
+
+
+@pytest.fixture(scope="module")
+def place(box: Any) -> Place:
+    return Place(box)
+
+
+@pytest.fixture
+def as_before(place: Place) -> Iterator[None]:
+    yield
+    default = place.stranger["SecurityGroups"][0]["GroupId"]
+    place.groups(place.asker, default)
+    place.groups(place.server, place.servers.id)
+    [servers] = place.ec2.describe_security_groups(GroupIds=[place.servers.id])["SecurityGroups"]
+    place.ec2.revoke_security_group_ingress(GroupId=place.servers.id, IpPermissions=servers["IpPermissions"])
+    place.servers.allow(22, place.host)
+
+
+def test_what_no_rule_opens_answers_nobody(place: Place) -> None:
+    assert place.server["SecurityGroups"] == [{"GroupId": place.servers.id, "GroupName": "servers"}]
+    assert not place.from_host()
+    assert place.from_node(place.stranger, 22, WEB, TOOL) == set()
+    assert place.box.ssh(place.server, f"curl -sI http://localhost:{WEB} | head -1").startswith("HTTP")
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_rule_opens_one_port_to_one_source_at_once_and_its_end_closes_it(place: Place) -> None:
+    place.servers.allow(WEB, place.host)
+    assert place.from_host()
+    assert not place.from_host(TOOL)
+    place.servers.allow(WEB, f"{place.asker['PrivateIpAddress']}/32")
+    assert place.from_node(place.asker, WEB, TOOL) == {WEB}
+    assert place.from_node(place.stranger, WEB, TOOL) == set()
+    place.servers.revoke(WEB, place.host)
+    assert not place.from_host()
+
+
+@pytest.mark.usefixtures("as_before")
+def test_rules_for_a_group_follow_its_instances(place: Place) -> None:
+    place.servers.allow(WEB, place.askers.id)
+    assert place.from_node(place.asker, WEB) == set()
+    place.groups(place.asker, place.askers.id, place.asker["SecurityGroups"][0]["GroupId"])
+    assert place.from_node(place.asker, WEB) == {WEB}
+    place.askers.allow(22, place.host)
+    [new] = place.box.launch(SecurityGroupIds=[place.askers.id])
+    assert place.from_node(new, WEB) == {WEB}
+    place.ec2.terminate_instances(InstanceIds=[new["InstanceId"]])
+    wait_until(lambda: place.box.state(new["InstanceId"]) == "terminated")
+    interface = place.asker["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    default = place.asker["SecurityGroups"][0]["GroupId"]
+    place.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[default])
+    shown = place.box.instance(place.asker["InstanceId"])
+    assert [one["GroupId"] for one in shown["SecurityGroups"]] == [default]
+    assert place.from_node(place.asker, WEB) == set()
+
+
+@pytest.mark.usefixtures("as_before")
+def test_several_groups_let_in_what_any_of_them_does(place: Place) -> None:
+    more = Group(place.box, "more")
+    more.allow(TOOL, "0.0.0.0/0")
+    place.groups(place.server, place.servers.id, more.id)
+    assert place.from_node(place.stranger, WEB, TOOL) == {TOOL}
+    with pytest.raises(ClientError, match="DependencyViolation"):
+        place.ec2.delete_security_group(GroupId=more.id)
+    place.groups(place.server, place.servers.id)
+    place.ec2.delete_security_group(GroupId=more.id)
+    assert place.from_node(place.stranger, TOOL) == set()
+    with pytest.raises(ClientError, match=r"InvalidGroup\.NotFound"):
+        place.groups(place.server, more.id)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_an_open_connection_outlives_its_rule_unless_everybody_had_it(place: Place) -> None:
+    command = [sys.executable, "-m", "emrbox", "connect", place.address, str(WEB)]
+    for source, answer in ((place.host, True), ("0.0.0.0/0", False)):
+        place.servers.allow(WEB, source)
+        with subprocess.Popen(
+            command,
+            env={"PATH": "/usr/bin:/bin", "EMRBOX_HOME": str(place.box.home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as opened:
+            assert opened.stdin is not None
+            opened.stdin.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n")
+            opened.stdin.flush()
+            established = f"ss -Htn state established sport = :{WEB} | grep -c . || true"
+            wait_until(lambda: place.box.ssh(place.server, established) == "1\n")
+            place.servers.revoke(WEB, source)
+            assert not place.from_host()
+            try:
+                said, _ = opened.communicate(b"\r\n", timeout=HANG_SECONDS if answer else 2)
+                assert answer
+                assert said.startswith(b"HTTP")
+            except subprocess.TimeoutExpired:
+                assert not answer
+                opened.kill()
+        wait_until(lambda: place.box.ssh(place.server, f"{established}") in {"0\n", "1\n"})
+        place.box.ssh(place.server, f"sudo ss -K sport = :{WEB} >/dev/null 2>&1 || true")
+
+
+def test_without_egress_a_node_reaches_nothing_but_metadata_and_answers(place: Place) -> None:
+    alone = Group(place.box, "alone")
+    alone.allow(22, place.host)
+    [node] = place.box.launch(SecurityGroupIds=[alone.id])
+    assert place.box.ssh(node, ENDPOINT) == "answers\n"
+    everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    place.ec2.revoke_security_group_egress(GroupId=alone.id, IpPermissions=[everything])
+    assert place.box.ssh(node, ENDPOINT) == ""
+    metadata = "curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/meta-data/"
+    assert place.box.ssh(node, metadata) == "401"
+    lists = place.ec2.describe_managed_prefix_lists()["PrefixLists"]
+    [s3] = [one["PrefixListId"] for one in lists if one["PrefixListName"].endswith(".s3")]
+    to_s3 = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": s3}]}
+    place.ec2.authorize_security_group_egress(GroupId=alone.id, IpPermissions=[to_s3])
+    assert place.box.ssh(node, ENDPOINT) == "answers\n"
+
+
+@pytest.mark.usefixtures("as_before")
+def test_rules_hold_after_a_stop_and_a_reboot(place: Place) -> None:
+    place.servers.allow(WEB, place.host)
+    instance_id = place.server["InstanceId"]
+    place.ec2.stop_instances(InstanceIds=[instance_id])
+    wait_until(lambda: place.box.state(instance_id) == "stopped")
+    place.servers.revoke(WEB, place.host)
+    place.servers.allow(TOOL, place.host)
+    place.ec2.start_instances(InstanceIds=[instance_id])
+    wait_until(lambda: place.box.state(instance_id) == "running")
+    place.box.ssh(place.server, SERVE.format(ports=f"{WEB} {TOOL}"))
+    wait_until(lambda: place.from_host(TOOL))
+    assert not place.from_host(WEB)
+
+
+@pytest.mark.parametrize("protocol", ["tpc", "256", "-2", ""])
+def test_a_rule_that_no_filter_has_is_refused(place: Place, protocol: str) -> None:
+    with pytest.raises(ClientError, match=r"Unknown protocol|InvalidParameter|MissingParameter"):
+        place.ec2.authorize_security_group_ingress(
+            GroupId=place.servers.id, IpProtocol=protocol, FromPort=1, ToPort=1, CidrIp="10.0.0.0/8"
+        )
+
+
+@pytest.mark.parametrize("ports", [(2, 1), (-1, 22), (0, 65536)])
+def test_ports_that_no_filter_has_are_refused(place: Place, ports: tuple[int, int]) -> None:
+    with pytest.raises(ClientError, match="Invalid value"):
+        place.ec2.authorize_security_group_ingress(
+            GroupId=place.servers.id,
+            IpProtocol="tcp",
+            FromPort=ports[0],
+            ToPort=ports[1],
+            CidrIp="10.0.0.0/8",
+        )
