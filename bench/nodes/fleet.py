@@ -45,6 +45,7 @@ class Fleet:
         self.key.write_text(made["KeyMaterial"])
         self._account.client("s3").create_bucket(Bucket=BUCKET)
         self._make_role()
+        self._let_ssh_in()
         images = self._ec2.describe_images(Filters=[{"Name": "name", "Values": ["al2023-ami-*"]}])["Images"]
         self._image = max(images, key=lambda image: image["CreationDate"])["ImageId"]
         (builder,) = self._launch(1)
@@ -126,6 +127,13 @@ class Fleet:
             timeout=_MOST_SECONDS,
         )
         self.known_hosts.write_text(scanned.stdout)
+
+    def _let_ssh_in(self) -> None:
+        # This machine has an address of the box's network, which is the default VPC's.
+        (vpc,) = self._ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        self._ec2.authorize_security_group_ingress(
+            GroupName="default", IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp=vpc["CidrBlock"]
+        )
 
     def _make_role(self) -> None:
         """Let nodes read and write the bucket, as a cluster's nodes may."""

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,8 @@ LOCAL = CHECKOUT / ".kiln" / "local"
 AWS_CONFIG = LOCAL / "aws" / "config"
 PRIVATE_KEY = LOCAL / "id_ed25519"
 MODEL_REMOTE = LOCAL / "git" / "model_repo.git"
+# group_vars/local/main.yml reads from here whom the groups that Kiln makes let in.
+HOST_CIDR_FILE = LOCAL / "host_cidr"
 
 PROFILE = "kiln_local"
 OPERATOR = "kiln-operator"
@@ -47,6 +50,10 @@ SERVICE_ROLE = "EMR_DefaultRole_V2"
 INSTANCE_ROLE = "EMR_EC2_DefaultRole"
 DATA_SCIENCE_ROLE = "kiln-data-science"
 DATA_SCIENCE_WORKGROUP = "primary"  # Athena's, in each account
+# EMR makes the first two with its first cluster if they are not there (Management Guide, "Working with Amazon
+# EMR-managed security groups"), and lets only nodes reach nodes. The third is that of plain instances.
+EMR_GROUPS = ("ElasticMapReduce-master", "ElasticMapReduce-slave")
+SSH_GROUPS = (*EMR_GROUPS, "default")
 # Role: its policy, and the policy of who may have it.
 ROLES = {
     SERVICE_ROLE: ("service_role", "service_role_trust"),
@@ -61,7 +68,7 @@ def box_environment() -> dict[str, str]:
         [CHECKOUT / ".venv/bin/emrbox", "env"], check=True, capture_output=True, text=True
     ).stdout
     # Its PATH is for shells: they fill in their own.
-    return dict(word.split("=", 1) for word in shlex.split(printed) if word.startswith("AWS_"))
+    return dict(word.split("=", 1) for word in shlex.split(printed) if word.startswith(("AWS_", "EMRBOX_")))
 
 
 def administrator() -> boto3.Session:
@@ -189,6 +196,31 @@ def make_key_pair(session: boto3.Session) -> None:
     ensure(ec2.import_key_pair, "InvalidKeyPair.Duplicate", KeyName=KEY_PAIR, PublicKeyMaterial=public)
 
 
+def make_network(session: boto3.Session, host_cidr: str) -> None:
+    """Let this machine reach port 22 of clusters and instances, and nobody else."""
+    ec2 = session.client("ec2")
+    # EMR's managed policies, and iam/service_role.json, change the rules of groups with this tag only.
+    tags = [{"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}]
+    for name in EMR_GROUPS:
+        ensure(
+            ec2.create_security_group,
+            "InvalidGroup.Duplicate",
+            GroupName=name,
+            Description="EMR's group, made before its first cluster",
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )
+    for name in SSH_GROUPS:
+        let_in(ec2, name, 22, {"IpRanges": [{"CidrIp": host_cidr}]})
+    HOST_CIDR_FILE.write_text(host_cidr + "\n")
+
+
+def let_in(ec2: EC2Client, group_name: str, port: int, source: Any) -> None:
+    """Open a TCP port of a group of the default VPC to `source`, the other half of an IpPermission."""
+    rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **source}
+    authorize = ec2.authorize_security_group_ingress
+    ensure(authorize, "InvalidPermission.Duplicate", GroupName=group_name, IpPermissions=[rule])
+
+
 def make_model_remote() -> str:
     """Commit examples/model_repo to branch main of a bare repository, as a team would; return the commit."""
     environment = {
@@ -250,6 +282,7 @@ def make_account() -> boto3.Session:
     make_buckets(session)
     upload_jobs(session)
     make_key_pair(session)
+    make_network(session, os.environ["EMRBOX_HOST_CIDR"])
     make_model_remote()
     return session
 

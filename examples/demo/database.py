@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from account import CHECKOUT, KEY_PAIR, LOCAL, PRIVATE_KEY
+from account import CHECKOUT, EMR_GROUPS, HOST_CIDR_FILE, KEY_PAIR, LOCAL, PRIVATE_KEY, ensure, let_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import boto3
 
 NAME = "model-database"
+POSTGRESQL, SSH = 5432, 22
 # group_vars/model_building_local.yml reads the address from here.
 HOST_FILE = LOCAL / "database_host"
 KNOWN_HOSTS = LOCAL / "database_known_hosts"
@@ -33,6 +34,17 @@ def running_instance(ec2: Any) -> dict[str, Any] | None:
     return None
 
 
+def make_group(ec2: Any) -> None:
+    """Make the instance's security group: nodes of clusters reach PostgreSQL, this machine SSH."""
+    ensure(
+        ec2.create_security_group, "InvalidGroup.Duplicate", GroupName=NAME, Description="The team's database"
+    )
+    let_in(ec2, NAME, SSH, {"IpRanges": [{"CidrIp": HOST_CIDR_FILE.read_text().strip()}]})
+    nodes = ec2.describe_security_groups(GroupNames=list(EMR_GROUPS))["SecurityGroups"]
+    for group in nodes:
+        let_in(ec2, NAME, POSTGRESQL, {"UserIdGroupPairs": [{"GroupId": group["GroupId"]}]})
+
+
 def launch(ec2: Any) -> dict[str, Any]:
     """Launch the instance from the newest Amazon Linux image."""
     images = ec2.describe_images(Filters=[{"Name": "name", "Values": ["al2023-ami-*"]}])["Images"]
@@ -41,6 +53,7 @@ def launch(ec2: Any) -> dict[str, Any]:
         ImageId=newest["ImageId"],
         InstanceType="t3.small",
         KeyName=KEY_PAIR,
+        SecurityGroups=[NAME],
         MinCount=1,
         MaxCount=1,
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": NAME}]}],
@@ -51,6 +64,7 @@ def launch(ec2: Any) -> dict[str, Any]:
 def make_database(session: boto3.Session, organisations: Path, log: Path) -> str:
     """Launch and provision the database unless it runs already, load the tables, return its address."""
     ec2 = session.client("ec2")
+    make_group(ec2)
     instance = running_instance(ec2)
     if instance is None:
         instance = launch(ec2)

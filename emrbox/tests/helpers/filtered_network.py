@@ -96,14 +96,8 @@ class Network:
         return namespaces.in_those_of(self.places[name], namespaces.CLONE_NEWNET, work)
 
     def filter(self, ingress: list[Any], egress: list[Any]) -> None:
-        both = [
-            [
-                Rule(protocol, first, last, tuple(map(ip_network, networks)))
-                for protocol, first, last, networks in rules
-            ]
-            for rules in (ingress, egress)
-        ]
-        self.within("node", lambda: load(table(*both, IPv4Address("10.9.0.1"))))
+        text = table(rules(ingress), rules(egress), IPv4Address("10.9.0.1"))
+        self.within("node", lambda: load(text))
 
     def try_it(self, source: str, target: str, kind: str, port: int) -> bool:
         number = ADDRESSES[target]
@@ -131,6 +125,10 @@ class Network:
             return self.connections[name].recv(16) == b"x"
         except OSError:
             return False
+
+
+def rules(written: list[Any]) -> list[Rule]:
+    return [Rule(*rule, tuple(map(ip_network, networks))) for *rule, networks in written]
 
 
 def tcp(address: str, port: int) -> bool:
