@@ -32,6 +32,7 @@ DATABASE = "kiln_local"
 THERE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 JUPYTER, DASHBOARD = 8888, 8866
 MODULES = ("jupyterlab", "voila")
+ANSWER_SECONDS = 10.0
 
 
 def part_of_lock_file(*roots: str) -> str:
@@ -118,13 +119,16 @@ class Made:
 
     def answers_from_outside(self, port: int) -> bool:
         """Return whether a connection from another address gets anything."""
-        connected = subprocess.run(
-            [CHECKOUT / ".venv/bin/emrbox", "connect", self.address, str(port)],
-            check=False,
-            input=b"GET /api HTTP/1.0\r\n\r\n",
-            capture_output=True,
-            timeout=HANG_SECONDS,
-        )
+        try:
+            connected = subprocess.run(
+                [CHECKOUT / ".venv/bin/emrbox", "connect", self.address, str(port)],
+                check=False,
+                input=b"GET /api HTTP/1.0\r\n\r\n",
+                capture_output=True,
+                timeout=ANSWER_SECONDS,
+            )
+        except subprocess.TimeoutExpired:  # what a security group keeps out is dropped
+            return False
         return bool(connected.stdout)
 
 
@@ -247,7 +251,11 @@ def test_another_address_gets_nothing_but_ssh(made: Made) -> None:
 def test_the_security_group_opens_one_port_to_one_network_and_stays_so(made: Made) -> None:
     (group,) = left(made.world)["groups"]
     assert [one["GroupId"] for one in made.described["SecurityGroups"]] == [group["GroupId"]]
-    made.world.session.client("ec2").authorize_security_group_ingress(
+    assert made.answers_from_outside(22)
+    ec2 = made.world.session.client("ec2")
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    assert not made.answers_from_outside(22)
+    ec2.authorize_security_group_ingress(
         GroupId=group["GroupId"],
         IpPermissions=[
             {
@@ -258,7 +266,9 @@ def test_the_security_group_opens_one_port_to_one_network_and_stays_so(made: Mad
             }
         ],
     )
+    assert not made.answers_from_outside(JUPYTER), "its loopback keeps others out, too"
     assert changed(play(made.world)) == {"0", "1"}
+    assert made.answers_from_outside(22)
     (rule,) = left(made.world)["groups"][0]["IpPermissions"]
     assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 22, 22)
     (source,) = rule["IpRanges"]

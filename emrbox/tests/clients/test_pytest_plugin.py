@@ -99,6 +99,11 @@ def test_instances_of_two_accounts_share_the_network_and_nothing_else(
         ec2.get_waiter("instance_running").wait(
             InstanceIds=[instance_id], WaiterConfig={"Delay": 1, "MaxAttempts": 180}
         )
+        # This machine has an address of the box's network, which is the default VPC's.
+        network = ec2.describe_vpcs()["Vpcs"][0]["CidrBlock"]
+        ec2.authorize_security_group_ingress(
+            GroupName="default", IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp=network
+        )
         reservations = ec2.describe_instances()["Reservations"]
         assert [i["InstanceId"] for r in reservations for i in r["Instances"]] == [instance_id]
         found.append(reservations[0]["Instances"][0]["PrivateIpAddress"])

@@ -128,7 +128,7 @@ class Network:
 
 
 def rules(written: list[Any]) -> list[Rule]:
-    return [Rule(*rule, tuple(map(ip_network, networks))) for *rule, networks in written]
+    return [Rule(what, first, last, tuple(map(ip_network, ends))) for what, first, last, ends in written]
 
 
 def tcp(address: str, port: int) -> bool:

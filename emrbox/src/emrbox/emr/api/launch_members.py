@@ -76,8 +76,8 @@ TOP: dict[str, Member] = {
     "VisibleToAllUsers": Member(Use.NO_EFFECT, "kept and shown"),
 }
 INSTANCES: dict[str, Member] = {
-    "AdditionalMasterSecurityGroups": _on("given to the primary node; groups filter nothing"),
-    "AdditionalSlaveSecurityGroups": _on("given to the other nodes; groups filter nothing"),
+    "AdditionalMasterSecurityGroups": _on("given to the primary node"),
+    "AdditionalSlaveSecurityGroups": _on("given to the other nodes"),
     "Ec2KeyName": _on("in authorized_keys of user hadoop"),
     "Ec2SubnetId": _on("where nodes are launched"),
     "Ec2SubnetIds": _on("of fleets: one is chosen"),
@@ -90,7 +90,7 @@ INSTANCES: dict[str, Member] = {
     "KeepJobFlowAliveWhenNoSteps": _on("whether the cluster ends after its steps"),
     "MasterInstanceType": _on("the simple form"),
     "Placement": _on("a zone; several of fleets"),
-    "ServiceAccessSecurityGroup": _on("checked and let in on nodes; groups filter nothing"),
+    "ServiceAccessSecurityGroup": _on("checked, and let in on nodes"),
     "SlaveInstanceType": _on("the simple form"),
     "TerminationProtected": _on("TerminateJobFlows and EC2 refuse to end it"),
     "UnhealthyNodeReplacement": _on("core nodes that are unhealthy for 45 minutes are replaced"),

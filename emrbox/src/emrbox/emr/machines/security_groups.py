@@ -1,6 +1,6 @@
 """The security groups of a cluster's nodes, made and filled as EMR does it: with the service role.
 
-Recorded only: the box's network carries everything between its nodes, whatever the rules say.
+EC2 lets through what they say (aws/security_groups.py): nodes reach each other, and nobody else reaches them.
 Source: docs/aws_facts.md 2.11.
 """
 
