@@ -23,7 +23,7 @@ def box_of_this_process(home: Path, interface: str = "emrbox1") -> None:
     started = state.start_time(os.getpid())
     assert started is not None
     state.save(
-        home, state.BoxState(os.getpid(), started, state.boot_id(), "http://x", 1, "10.213.8.0/22", interface)
+        home, state.BoxState(os.getpid(), started, state.boot_id(), "http://x", 1, "127.0.0.0/22", interface)
     )
 
 
@@ -75,13 +75,18 @@ def test_a_node_is_found_by_its_name_too(tmp_path: Path, name: str) -> None:
         connect.connect(tmp_path, name, 1)
 
 
-def test_a_box_without_a_veth_is_stepped_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_without_a_veth_is_stepped_into_and_the_host_has_its_own_address_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box_of_this_process(tmp_path, interface="")
     joined: list[object] = []
     monkeypatch.setattr(namespaces, "join", lambda *where: joined.append(where))
-    with pytest.raises(BoxError, match="refused"):
-        connect.connect(tmp_path, "127.0.0.1", 1)
+    peers: list[str] = []
+    monkeypatch.setattr(connect, "_relay", lambda made, *_: peers.append(made.getsockname()[0]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect.connect(tmp_path, "127.0.0.1", server.getsockname()[1])
     assert joined == [(os.getpid(), ("user", "net"))]
+    assert peers == ["127.0.0.2"]  # of the box's network, and not the gateway's
 
 
 def test_without_root_and_uidmap_the_package_is_named(
