@@ -45,13 +45,18 @@ class Rule:
     networks: tuple[Network, ...]
 
     @property
-    def has_connections(self) -> bool:
-        """Whether TCP or UDP are among what it lets through; EC2 tracks all other protocols always."""
-        return self.protocol in (EVERY_PROTOCOL, *WITH_PORTS)
+    def with_ports(self) -> tuple[str, ...]:
+        """Which of TCP and UDP it may let through; EC2 tracks all other protocols always."""
+        return tuple(one for one in WITH_PORTS if self.protocol in (EVERY_PROTOCOL, one))
 
-    def opens_everything(self, everybody: Network) -> bool:
-        """Whether it lets TCP and UDP of all ports through, from or to everybody."""
-        return self.protocol == EVERY_PROTOCOL and everybody in self.networks
+    @property
+    def has_all_ports(self) -> bool:
+        """Whether it is for every port."""
+        return (self.first, self.last) in {(ALL, ALL), (0, LAST_PORT)}
+
+    def opens(self, protocol: str, everybody: Network) -> bool:
+        """Whether it lets all ports of a protocol through, from or to everybody."""
+        return protocol in self.with_ports and self.has_all_ports and everybody in self.networks
 
 
 def table(ingress: Sequence[Rule], egress: Sequence[Rule], gateway: IPv4Address) -> str:
@@ -101,8 +106,9 @@ def _lines(rules: Sequence[Rule], opposite: Sequence[Rule], end: str) -> Iterato
                 yield f"{_FAMILY[version]} {end} {{ {joined} }} {packets} accept"
                 continue
             known = packets if rule.protocol == EVERY_PROTOCOL else f"meta nfproto ipv{version} {packets}"
-            if rule.has_connections and any(one.opens_everything(everybody) for one in opposite):
-                yield f"{known} meta l4proto {{ tcp, udp }} ct state new ct mark set {UNTRACKED}"
+            for protocol in rule.with_ports:
+                if any(one.opens(protocol, everybody) for one in opposite):
+                    yield f"{known} meta l4proto {protocol} ct state new ct mark set {UNTRACKED}"
             yield f"{known} accept"
 
 
@@ -123,7 +129,7 @@ def _packets(rule: Rule, version: int) -> str | None:
         if rule.first == ALL:
             return f"meta l4proto {name}"
         return f"{kind} type {rule.first}" + (f" {kind} code {rule.last}" if rule.last != ALL else "")
-    if rule.protocol in WITH_PORTS and (rule.first, rule.last) not in {(ALL, ALL), (0, LAST_PORT)}:
+    if rule.protocol in WITH_PORTS and not rule.has_all_ports:
         ports = str(rule.first) if rule.first == rule.last else f"{rule.first}-{rule.last}"
         return f"{rule.protocol} dport {ports}"
     return f"meta l4proto {rule.protocol}"

@@ -108,11 +108,15 @@ def test_a_connection_that_everybody_may_open_and_answer_ends_with_its_rule() ->
         ["filter", [], OUT],
         ["use", "in"],
         ["use", "out"],
-        ["filter", to_all, [["tcp", 80, 80, EVERYBODY]]],
+        ["filter", to_all, [["tcp", 0, 65535, EVERYBODY]]],
+        ["open", "tcp out", "host", "node", 22],
+        ["filter", [], OUT],
+        ["use", "tcp out"],
+        ["filter", to_all, [["tcp", 80, 80, EVERYBODY], ["udp", -1, -1, EVERYBODY]]],
         ["open", "tracked", "host", "node", 22],
         ["filter", [], OUT],
         ["use", "tracked"],
-    ) == [True, True, True, False, True, True, True]
+    ) == [True, True, True, False, True, True, False, True, True]
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "icmp", "icmpv6", "58", "47", "0", "255", "-1"])
