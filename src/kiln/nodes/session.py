@@ -222,6 +222,12 @@ class Session:
         lines = [line.strip() for line in self._said.decode(errors="replace").splitlines() if line.strip()]
         return results.shown("; ".join(lines[-2:]))
 
+    def _unanswered(self) -> str:
+        """Return what to look at when nothing has answered: a security group drops, and refuses nothing."""
+        if self._has_begun or "timed out" not in self._words().lower():
+            return ""
+        return f"{self._words()}: do the node's security groups let this machine reach port 22?"
+
     def _at(self) -> str:
         done = len(self._items)
         return f", at {self._work.labels[done]}" if self._has_begun and done < len(self._work.labels) else ""
@@ -231,7 +237,7 @@ class Session:
         unreachable = not problem and not self._has_begun and code == _SSH_FAILED
         if not problem and not self._has_ended and not has_failed:
             refused = known_hosts.problem(self._words(), self._connection.options)
-            problem = refused or self._words() or f"exit code {code}"
+            problem = refused or self._unanswered() or self._words() or f"exit code {code}"
             problem = f"the connection was lost{self._at()}: {problem}" if self._has_begun else problem
         if not problem and not has_failed and len(self._items) < len(self._work.labels):
             problem = "it ended before all items were applied"

@@ -43,6 +43,14 @@ def by_ssh(node: NodeWorld, name: str, before: str = "", **changes: Any) -> conn
     return connection(name, kind="ssh", address=name, executable=str(program), **changes)
 
 
+def test_a_node_that_does_not_answer_names_its_security_groups(node: NodeWorld) -> None:
+    node.limits = Limits(connect_seconds=0)
+    words = "ssh: connect to host far port 22: Connection timed out"
+    (ended,) = node.apply(file(node), nodes=(by_ssh(node, "far", f"echo '{words}' >&2; exit 255"),))
+    assert ended.state == "unreachable"
+    assert ended.problem == f"{words}: do the node's security groups let this machine reach port 22?"
+
+
 def test_a_node_that_refuses_is_unreachable_and_the_others_are_done(node: NodeWorld) -> None:
     dead = by_ssh(node, "dead", "echo 'ssh: connect to host dead port 22: No route to host' >&2; exit 255")
     ended = node.apply(file(node), nodes=(dead, by_ssh(node, "well")))
