@@ -44,9 +44,9 @@ class GroupFilters:
             instances = {one.id: one for held in reservations for one in held.instances}
             wanted = self._tables([one for one in instances.values() if one.state != _ENDED])
             changed = [
-                (node, transaction)
+                (node, wanted_table)
                 for node in nodes
-                if (transaction := wanted.get(node.spec.instance_id)) and node.filter != transaction
+                if (wanted_table := wanted.get(node.spec.instance_id)) and node.filter != wanted_table
             ]
             if len(changed) == 1:
                 changed[0][0].let_through(changed[0][1])

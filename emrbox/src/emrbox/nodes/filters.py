@@ -60,14 +60,12 @@ class Rule:
 
 
 def table(ingress: Sequence[Rule], egress: Sequence[Rule], gateway: IPv4Address) -> str:
-    """Return the transaction that puts a table with these rules in the place of the one before.
+    """Return the table with these rules.
 
     `gateway` is the box itself: AWS, which comes in whatever the rules say.
     """
     return "\n".join(
         [
-            f"table inet {TABLE}",  # so that there is one to delete
-            f"delete table inet {TABLE}",
             f"table inet {TABLE} {{",
             *_chain("ingress", "input", [f"ip saddr {gateway} accept", *_lines(ingress, egress, "saddr")]),
             *_chain("egress", "output", _lines(egress, ingress, "daddr")),
@@ -77,9 +75,13 @@ def table(ingress: Sequence[Rule], egress: Sequence[Rule], gateway: IPv4Address)
     )
 
 
-def load(transaction: str) -> None:
-    """Do a transaction in the calling thread's network namespace. BoxError when nft refuses it."""
-    network.run(["nft", "-f", "-"], transaction)
+def load(text: str, *, is_first: bool = False) -> None:
+    """Filter the calling thread's network namespace by a `table`. BoxError when nft refuses it.
+
+    It comes in the place of the one before in one transaction; for the first one the kernel does not wait.
+    """
+    before = "" if is_first else f"table inet {TABLE}\ndelete table inet {TABLE}\n"
+    network.run(["nft", "-f", "-"], before + text)
 
 
 def _chain(name: str, hook: str, lines: Iterable[str]) -> Iterator[str]:

@@ -112,7 +112,7 @@ class Node:
 
         def in_its_network() -> tuple[socket.socket, subprocess.Popen[bytes]]:
             with self._filter_lock:
-                filters.load(self.filter)
+                filters.load(self.filter, is_first=True)
                 self._network = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             network.ip(commands)
             listening = socket.create_server((network.METADATA_ADDRESS, 80), backlog=64)
@@ -137,15 +137,15 @@ class Node:
         )
         self._watcher.start()
 
-    def let_through(self, transaction: str) -> None:
+    def let_through(self, table: str) -> None:
         """Filter its network by this table (`filters.table`) from now on. BoxError when nft refuses it."""
         with self._filter_lock:
-            if transaction == self.filter:
+            if table == self.filter:
                 return
             if self._network is not None:
                 in_network = namespaces.CLONE_NEWNET
-                namespaces.in_those_of(self._network, in_network, lambda: filters.load(transaction))
-            self.filter = transaction
+                namespaces.in_those_of(self._network, in_network, lambda: filters.load(table))
+            self.filter = table
 
     def _watch(self, holder: subprocess.Popen[bytes], listening: socket.socket) -> None:
         """Wait for the end of this boot; boot again after a reboot, else call `on_exit` if unasked for."""
