@@ -5,6 +5,7 @@ All of an account is computed again after each change, and only the tables that 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from emrbox.nodes.node import Node
 
 _AT_ONCE = 16  # a load waits for the kernel more than it computes
-_ENDED = "terminated"
+_ENDING, _ENDED = "shutting-down", "terminated"
 AWS = "AWS"  # owner of its prefix lists, as moto writes it
 NUMBERED = {"1": "icmp", "6": "tcp", "17": "udp"}  # moto keeps either
 Members = dict[str, list[Network]]  # a group's id -> its instances' private addresses
@@ -36,10 +37,16 @@ class GroupFilters:
         self._backend = backend
         self._gateway = gateway
         self._lock = threading.Lock()  # tables are loaded in the order in which they were computed
+        self._calls = itertools.count(1)
+        self._last_call = self._answered = 0  # all calls up to the second were answered by one refresh
 
     def refresh(self, nodes: Iterable[Node]) -> None:
         """Filter those of `nodes` that are this account's; returns when it is so. BoxError if one is not."""
+        call = self._last_call = next(self._calls)
         with self._lock:
+            if call <= self._answered:  # twenty instances that end together need few refreshes
+                return
+            answered = self._last_call
             reservations = list(self._backend.reservations.values())
             instances = {one.id: one for held in reservations for one in held.instances}
             wanted = self._tables([one for one in instances.values() if one.state != _ENDED])
@@ -53,6 +60,7 @@ class GroupFilters:
             elif changed:
                 with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="filters") as pool:
                     list(pool.map(lambda one: one[0].let_through(one[1]), changed))
+            self._answered = answered
 
     def _tables(self, instances: Sequence[Instance]) -> dict[str, str]:
         """Return each instance's table by its id; it is written once for all with the same groups."""
@@ -67,7 +75,8 @@ class GroupFilters:
             key = tuple(group.id for group in groups)
             if key not in written:
                 written[key] = self._table(groups, members)
-            found[instance.id] = written[key]
+            if instance.state != _ENDING:  # what ends soon needs no new table
+                found[instance.id] = written[key]
         return found
 
     def _table(self, groups: Iterable[SecurityGroup], members: Members) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from ipaddress import IPv4Address
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.ec2.models.security_groups import SecurityGroupRule
+from waiting import wait_until
 
 from emrbox.aws.security_groups import AWS, GroupFilters
 
@@ -46,6 +48,9 @@ class Account:
         ports = None if port is None else str(port)
         given = {"ip_range": None, **source}
         return SecurityGroupRule(self.backend, protocol, "a", ports, ports, **given)
+
+    def calls(self) -> int:
+        return self._filters._last_call
 
     def tables(self) -> list[str]:
         nodes: Any = self.nodes
@@ -86,6 +91,41 @@ def test_only_tables_that_differ_are_loaded() -> None:
     account.groups["a"].egress_rules.append(account.rule("-1", None, ip_range={"CidrIpv6": "fd00::/8"}))
     account.tables()
     assert [node.loads for node in account.nodes] == [2, 2, 1]
+
+
+def test_an_instance_that_is_ending_keeps_its_table_and_its_place_in_others() -> None:
+    account = Account("a", "b")
+    account.groups["a"].ingress_rules.append(account.rule("udp", 53, source_group={"GroupId": "b"}))
+    account.tables()
+    account.instances[1].state = "shutting-down"
+    account.groups["b"].ingress_rules.append(account.rule("tcp", 22, ip_range={"CidrIp": "0.0.0.0/0"}))
+    first, second = account.tables()
+    assert "10.0.0.1/32" in first
+    assert "22" not in second
+
+
+def test_changes_during_a_refresh_are_answered_by_one_more() -> None:
+    account, loading, go_on = Account("a"), threading.Event(), threading.Event()
+    load = account.nodes[0].let_through
+
+    def slowly(table: str) -> None:
+        loading.set()
+        go_on.wait()
+        load(table)
+
+    account.nodes[0].let_through = slowly  # type: ignore[method-assign]
+    threads = [threading.Thread(target=account.tables) for _ in range(6)]
+    threads[0].start()
+    loading.wait()
+    for port, thread in enumerate(threads[1:], 1):
+        account.groups["a"].ingress_rules.append(account.rule("tcp", port, ip_range={"CidrIp": "10.0.0.0/8"}))
+        thread.start()
+    wait_until(lambda: account.calls() == len(threads))
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert account.nodes[0].loads == 2
+    assert account.nodes[0].filter.count("tcp dport") == 5
 
 
 @pytest.mark.parametrize(
