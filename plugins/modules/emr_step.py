@@ -297,6 +297,12 @@ options:
             description: Columns without those of the partition, name to type, as in `bigint`.
             type: dict
             required: true
+          partitions:
+            description: >-
+              Keys of the partitions below `path`, name to type: each folder name=value with files in it
+              becomes one.
+            type: dict
+            default: {}
       # End of what scripts/document_options.py writes.
   model_repo_name:
     description: >-

@@ -45,6 +45,7 @@ class Commands(Drivers):
             "kiln_run_timeout_seconds": 3600,
             "kiln_step_timeout_seconds": 600,
             "kiln_after_failure": "terminate",
+            "kiln_after_success": "terminate",
             "kiln_hold_seconds": 1800,
             "kiln_attempts": 1,
             "kiln_attempt_delay_seconds": 0,

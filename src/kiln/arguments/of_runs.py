@@ -63,11 +63,18 @@ def _options_of_runs(command: argparse.ArgumentParser) -> None:
         help="while another command works on this very run, wait for it: a retry in Airflow whose first try "
         "lost its worker",
     )
-    command.add_argument(
+    holds = command.add_mutually_exclusive_group()
+    holds.add_argument(
+        "--hold",
+        metavar="DURATION",
+        type=values.hold,
+        help="keep the cluster of a whole run for that long, such as 10m or 2h, however the run ends",
+    )
+    holds.add_argument(
         "--hold-on-failure",
         metavar="DURATION",
         type=values.hold,
-        help="keep the cluster of a failed whole run for that long, such as 30m or 2h, to debug it",
+        help="the same only when the run fails, to debug it",
     )
     command.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
 

@@ -12,7 +12,7 @@ from kiln.aws import forms
 from kiln.aws.effects import CatalogPartition, CatalogTable, Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MANAGED = {"managed_by": "kiln"}
 _PARQUET = {
@@ -28,7 +28,7 @@ def table_input(table: CatalogTable) -> dict[str, Any]:
         "Name": table.name,
         "TableType": "EXTERNAL_TABLE",
         "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **_MANAGED},
-        "PartitionKeys": [{"Name": name, "Type": "string"} for name in table.partition_keys],
+        "PartitionKeys": _written(table.partition_keys),
         "StorageDescriptor": _storage(table.columns, table.location),
     }
 
@@ -43,10 +43,14 @@ def partition_input(partition: CatalogPartition) -> dict[str, Any]:
 
 def _storage(columns: Columns, location: str) -> dict[str, Any]:
     return {
-        "Columns": [{"Name": name, "Type": kind} for name, kind in columns],
+        "Columns": _written(columns),
         "Location": location,
         **_PARQUET,
     }
+
+
+def _written(columns: Columns) -> list[dict[str, str]]:
+    return [{"Name": name, "Type": kind} for name, kind in columns]
 
 
 @forms.whole
@@ -59,8 +63,8 @@ def table(answer: Mapping[str, Any], database: str) -> CatalogTable:
         database=database,
         name=forms.text(raw["Name"]),
         location=_folder(storage),
-        columns=_columns(storage),
-        partition_keys=tuple(forms.text(one["Name"]) for one in raw.get("PartitionKeys") or ()),
+        columns=_columns(storage.get("Columns")),
+        partition_keys=_columns(raw.get("PartitionKeys")),
         is_managed=all(parameters.get(name) == value for name, value in _MANAGED.items()),
     )
 
@@ -75,7 +79,7 @@ def partition(answer: Mapping[str, Any], database: str, table: str) -> CatalogPa
         table=table,
         values=tuple(forms.text(one) for one in raw["Values"]),
         location=_folder(storage),
-        columns=_columns(storage),
+        columns=_columns(storage.get("Columns")),
     )
 
 
@@ -83,7 +87,5 @@ def _folder(storage: Mapping[str, Any]) -> str:
     return f"{forms.text(storage.get('Location')).rstrip('/')}/"
 
 
-def _columns(storage: Mapping[str, Any]) -> Columns:
-    return tuple(
-        (forms.text(one["Name"]), forms.text(one.get("Type"))) for one in storage.get("Columns") or ()
-    )
+def _columns(found: Sequence[Mapping[str, Any]] | None) -> Columns:
+    return tuple((forms.text(one["Name"]), forms.text(one.get("Type"))) for one in found or ())

@@ -197,8 +197,8 @@ class CatalogTable(Value, frozen=True, kw_only=True):
     name: str
     location: str
     columns: Columns
-    # Names of the columns that partitions have; all of them are text.
-    partition_keys: tuple[str, ...] = ()
+    # Those that each partition has one value of.
+    partition_keys: Columns = ()
     is_managed: bool = False
 
 

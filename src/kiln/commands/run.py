@@ -96,15 +96,18 @@ def _branch(name: str | None) -> tuple[str, ...]:
 
 
 def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return --hold-on-failure as the settings that it stands for."""
-    if arguments.hold_on_failure is None:
+    """Return --hold and --hold-on-failure as the settings that they stand for."""
+    seconds = arguments.hold or arguments.hold_on_failure
+    if seconds is None:
         return ()
+    option = "--hold" if arguments.hold else "--hold-on-failure"
     if wanted:
         raise UsageError(
-            "--hold-on-failure is for whole runs: single actions keep their cluster",
+            f"{option} is for whole runs: single actions keep their cluster",
             fix=paths.command("hold", arguments.pipeline, "--env", arguments.env, "--for", "30m"),
         )
-    return ("kiln_after_failure=keep", f"kiln_hold_seconds={arguments.hold_on_failure}")
+    after_success = ("kiln_after_success=keep",) if arguments.hold else ()
+    return ("kiln_after_failure=keep", *after_success, f"kiln_hold_seconds={seconds}")
 
 
 def _preflight(session: Session, question: resolve.Question) -> int:

@@ -257,25 +257,30 @@ class Execution:
 
     def _ends(self, error: KilnError | None) -> bool:
         """Return whether this command ends the run's clusters now; else they stay, or are held."""
-        if error is None or self.selection.only_ends:
+        if self.selection.only_ends:
             return self.selection.ends
+        if error is None:
+            seconds = self.limits.success_hold_seconds if self.selection.whole else 0
+            return self.selection.ends and not self._is_held(seconds)
         if isinstance(error, InterruptedRunError):
             return self.selection.ends or self.work.in_launch
         if self._is_refused or isinstance(error, FencedError):
             # Nothing of this command's, or another one goes on with it.
             return False
-        if not self.selection.ends:
-            return False
-        cluster_id = self.result.cluster_id
-        if not self.limits.hold_seconds or cluster_id is None:
-            return True
-        self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
-        return caught(lambda: self._hold(cluster_id)) is not None
+        return self.selection.ends and not self._is_held(self.limits.hold_seconds)
 
-    def _hold(self, cluster_id: str) -> None:
+    def _is_held(self, seconds: int) -> bool:
+        """Hold the cluster for that long, unless it is 0; return whether it is held."""
+        cluster_id = self.result.cluster_id
+        if not seconds or cluster_id is None:
+            return False
+        self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
+        return caught(lambda: self._hold(cluster_id, seconds)) is None
+
+    def _hold(self, cluster_id: str, seconds: int) -> None:
         context = self.scope.context
         cluster = clusters.shown(context, cluster_id)
-        held = holding.hold(context, cluster, self.limits.hold_seconds, self.scope.ledger)
+        held = holding.hold(context, cluster, seconds, self.scope.ledger)
         self.result.held_until = held.until
         for line in held.lines:
             self.reporter.line(line)

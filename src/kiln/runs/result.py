@@ -60,7 +60,7 @@ class Result(msgspec.Struct, kw_only=True):
     cause: dict[str, str] | None = None
     cluster_id: str | None = None
     cluster_state: str | None = None
-    # Until when the cluster of the failed run is kept for debugging.
+    # Until when the cluster is kept for debugging.
     held_until: str = ""
     seconds: float = 0.0
     # Attempts before the last one.

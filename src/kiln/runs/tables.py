@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from kiln.aws.effects import CatalogPartition, CatalogTable
 from kiln.errors import AwsError, StepFailedError
 from kiln.failure_classes import FailureClass
+from kiln.settings import glue_tables
 from kiln.settings.glue_tables import folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kiln.aws.effects import Effects
+    from kiln.aws.effects import Columns, Effects
     from kiln.settings.glue_tables import Table
     from kiln.settings.model import StepSettings
 
@@ -61,17 +62,26 @@ def _register(effects: Effects, table: Table) -> list[str]:
         _check_change(found, wanted)
         effects.update_table(wanted)
         lines.append(f"table {table.database}.{table.name}: its columns are now those of the settings")
-    return lines + _register_partition(effects, table, wanted)
+    for path in _partitions(effects, table):
+        lines += _register_partition(effects, path, wanted)
+    return lines
+
+
+def _partitions(effects: Effects, table: Table) -> list[str]:
+    """Return the folders of the partitions that the table has to have."""
+    if table.partitions:
+        objects = effects.list_objects(f"{table.path.rstrip('/')}/")
+        return glue_tables.below(table, (one.uri for one in objects))
+    return [table.path] if folders(table.path).partition else []
 
 
 def _wanted(table: Table) -> CatalogTable:
-    location, partition = folders(table.path)
     return CatalogTable(
         database=table.database,
         name=table.name,
-        location=location,
+        location=folders(table.path).location,
         columns=tuple((name.lower(), kind) for name, kind in table.columns.items()),
-        partition_keys=tuple(partition),
+        partition_keys=glue_tables.keys(table),
         is_managed=True,
     )
 
@@ -85,8 +95,8 @@ def _check_change(found: CatalogTable, wanted: CatalogTable) -> None:
         what = f"it is for {found.location}, and the step's files are at {wanted.location}"
     elif found.partition_keys != wanted.partition_keys:
         what = (
-            f"it is partitioned by {', '.join(found.partition_keys) or 'nothing'}, "
-            f"and the step's path by {', '.join(wanted.partition_keys) or 'nothing'}"
+            f"it is partitioned by {_shown(found.partition_keys)}, "
+            f"and the step's files by {_shown(wanted.partition_keys)}"
         )
     else:
         return
@@ -97,15 +107,17 @@ def _check_change(found: CatalogTable, wanted: CatalogTable) -> None:
     )
 
 
-def _register_partition(effects: Effects, table: Table, whole: CatalogTable) -> list[str]:
-    values = tuple(folders(table.path).partition.values())
-    if not values:
-        return []
+def _shown(keys: Columns) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in keys) or "nothing"
+
+
+def _register_partition(effects: Effects, path: str, whole: CatalogTable) -> list[str]:
+    values = tuple(folders(path).partition.values())
     wanted = CatalogPartition(
         database=whole.database,
         table=whole.name,
         values=values,
-        location=f"{table.path.rstrip('/')}/",
+        location=f"{path.rstrip('/')}/",
         columns=whole.columns,
     )
     found = effects.get_partition(whole.database, whole.name, values)

@@ -20,6 +20,10 @@ ColumnType = Annotated[
         title="a type such as string, bigint, double, timestamp, decimal(10,2) or array<string>",
     ),
 ]
+PartitionType = Annotated[
+    str,
+    Meta(pattern=rf"^(?:{_PLAIN_TYPES})\Z", title="a type of one value, such as string, int or date"),
+]
 # Glue keeps names of columns in small letters, and Athena wants them quoted with other signs than these.
 ColumnName = Annotated[
     str,

@@ -282,6 +282,7 @@ class Driver(Access, frozen=True, kw_only=True):
     emr_cluster_existing: ExistingCluster = ExistingCluster()
     emr_cluster_image: str = "none"
     kiln_after_failure: Literal["terminate", "keep"] = "terminate"
+    kiln_after_success: Literal["terminate", "keep"] = "terminate"
     kiln_hold_seconds: HoldSeconds = 1800
     kiln_attempts: Annotated[int, Meta(ge=1, le=20)] = 2
     kiln_attempt_delay_seconds: Count = 60

@@ -24,7 +24,7 @@ TABLE = CatalogTable(
     name="clicks",
     location="s3://data/clicks/",
     columns=(("time", "timestamp"), ("price", "decimal(10,2)")),
-    partition_keys=("date", "hour"),
+    partition_keys=(("date", "string"), ("hour", "int")),
     is_managed=True,
 )
 PARTITION = CatalogPartition(

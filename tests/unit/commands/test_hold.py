@@ -56,16 +56,24 @@ def test_an_ended_cluster_cannot_be_held(aws: FakeAws, capsys: pytest.CaptureFix
 def test_a_duration_out_of_range_is_one_clear_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ["hold", "p", "--env", "local", f"--for={text}"],
+        ["run", "p", "--env", "local", f"--hold={text}"],
         ["run", "p", "--env", "local", f"--hold-on-failure={text}"],
     ):
         assert cli.main(words) == 2
         assert "no duration from 60s to 7d" in capsys.readouterr().err
 
 
-def test_hold_on_failure_stands_for_two_settings_of_a_whole_run() -> None:
-    arguments = parser.parser().parse_args(["run", "p", "--env", "local", "--hold-on-failure", "2h"])
-    assert run._hold(arguments, []) == ("kiln_after_failure=keep", "kiln_hold_seconds=7200")
-    with pytest.raises(UsageError, match="whole runs"):
+@pytest.mark.parametrize(
+    ("option", "kept"),
+    [
+        ("--hold", ("kiln_after_failure=keep", "kiln_after_success=keep")),
+        ("--hold-on-failure", ("kiln_after_failure=keep",)),
+    ],
+)
+def test_a_hold_stands_for_settings_of_a_whole_run(option: str, kept: tuple[str, ...]) -> None:
+    arguments = parser.parser().parse_args(["run", "p", "--env", "local", option, "2h"])
+    assert run._hold(arguments, []) == (*kept, "kiln_hold_seconds=7200")
+    with pytest.raises(UsageError, match=f"^{option} is for whole runs"):
         run._hold(arguments, ["sd"])
     without = parser.parser().parse_args(["run", "p", "--env", "local"])
     assert run._hold(without, []) == ()

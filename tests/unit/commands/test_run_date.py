@@ -51,6 +51,7 @@ class Driver:
             kiln_alternatives=(),
             kiln_most_node_hours=0,
             kiln_after_failure="terminate",
+            kiln_after_success="terminate",
             model_repo_url="",
             emr_cluster_existing=ExistingCluster(),
             kiln_cloudwatch_logs=CloudwatchLogs(),

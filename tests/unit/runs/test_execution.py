@@ -127,6 +127,25 @@ def test_a_failed_run_keeps_its_cluster_when_the_pipeline_says_so() -> None:
     assert world.run().cluster_state == "WAITING"
 
 
+def test_a_run_that_succeeds_keeps_its_cluster_when_the_pipeline_says_so() -> None:
+    world = World(limits=msgspec.structs.replace(LIMITS, success_hold_seconds=1800))
+    held = world.run()
+    assert (held.exit_code, held.verdict, held.cluster_state) == (0, "succeeded", "WAITING")
+    assert held.held_until
+    assert world.run("terminate").cluster_state == "TERMINATED"
+
+
+def test_a_hold_of_successes_ends_the_cluster_of_a_failed_run() -> None:
+    world = World(limits=msgspec.structs.replace(LIMITS, success_hold_seconds=1800))
+    world.aws.step_outcomes["sd"] = "FAILED"
+    assert world.run().cluster_state == "TERMINATED"
+
+
+def test_an_end_that_is_asked_for_by_name_comes_in_spite_of_a_hold() -> None:
+    world = World("launch,sd,terminate", limits=msgspec.structs.replace(LIMITS, success_hold_seconds=1800))
+    assert world.run().cluster_state == "TERMINATED"
+
+
 def test_a_single_action_keeps_the_cluster_for_the_task_that_ends_it() -> None:
     world = World("launch,provision,deploy")
     assert (world.run().verdict, world.aws.live()) == ("running", ["j-0001"])

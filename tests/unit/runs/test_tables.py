@@ -49,7 +49,7 @@ def test_a_run_makes_database_table_and_partition_after_its_step() -> None:
         name="clicks",
         location="s3://data/daily/clicks/",
         columns=(("time", "timestamp"), ("page", "string")),
-        partition_keys=("date",),
+        partition_keys=(("date", "string"),),
         is_managed=True,
     )
     (partition,) = here.aws.partitions.values()
@@ -74,6 +74,63 @@ def test_another_day_adds_its_partition_and_the_same_day_changes_nothing() -> No
     before = len(aws.calls)
     assert not tables.register(aws, [other], lambda _: None)
     assert aws.calls[before:] == ["GetDatabase", "GetTable", "GetPartition"]
+
+
+SURFACES = {
+    "database": "kiln_local",
+    "name": "surfaces",
+    "path": "s3://data/surfaces/",
+    "columns": {"x": "double"},
+}
+
+
+def filled(*folders: str) -> FakeAws:
+    aws = FakeAws(VirtualClock())
+    for folder in folders:
+        aws.put_object(f"s3://data/surfaces/{folder}part.parquet", b"1", replaces=None)
+    return aws
+
+
+def test_each_folder_below_the_table_becomes_a_partition_once() -> None:
+    aws = filled("neurons=5/", "neurons=30/")
+    wanted = step(SURFACES | {"partitions": {"neurons": "int"}})
+    said: list[str] = []
+    assert tables.register(aws, [wanted], said.append)
+    assert aws.tables["kiln_local", "surfaces"].partition_keys == (("neurons", "int"),)
+    assert {one.values: one.location for one in aws.partitions.values()} == {
+        ("5",): "s3://data/surfaces/neurons=5/",
+        ("30",): "s3://data/surfaces/neurons=30/",
+    }
+    assert said[-2:] == [f"table kiln_local.surfaces: partition {neurons} made" for neurons in (30, 5)]
+    before = len(aws.partitions)
+    assert not tables.register(aws, [wanted], said.append)
+    aws.put_object("s3://data/surfaces/neurons=60/part.parquet", b"1", replaces=None)
+    assert tables.register(aws, [wanted], said.append)
+    assert len(aws.partitions) == before + 1
+
+
+def test_keys_of_the_path_come_before_those_of_the_folders_below_it() -> None:
+    aws = filled("date=2026-11-20/hour=05/", "date=2026-11-21/hour=05/")
+    path = "s3://data/surfaces/date=2026-11-20/"
+    tables.register(aws, [step(SURFACES | {"path": path, "partitions": {"hour": "int"}})], lambda _: None)
+    assert aws.tables["kiln_local", "surfaces"].partition_keys == (("date", "string"), ("hour", "int"))
+    assert [one.values for one in aws.partitions.values()] == [("2026-11-20", "05")]
+
+
+@pytest.mark.parametrize(
+    "folder", ["", "other/", "size=5/", "neurons=5/more=1/", "more/neurons=5/", "neurons=/"]
+)
+def test_files_in_other_folders_are_of_no_partition(folder: str) -> None:
+    aws = filled(folder)
+    tables.register(aws, [step(SURFACES | {"partitions": {"neurons": "int"}})], lambda _: None)
+    assert not aws.partitions
+
+
+def test_a_folder_that_holds_a_mark_only_is_no_partition() -> None:
+    aws = FakeAws(VirtualClock())
+    aws.put_object("s3://data/surfaces/neurons=5/_SUCCESS", b"", replaces=None)
+    tables.register(aws, [step(SURFACES | {"partitions": {"neurons": "int"}})], lambda _: None)
+    assert not aws.partitions
 
 
 def test_a_run_that_is_complete_registers_what_an_earlier_command_could_not() -> None:
@@ -118,7 +175,10 @@ def test_columns_follow_the_settings() -> None:
             {"location": "s3://other/"},
             "it is for s3://other/, and the step's files are at s3://data/daily/clicks/",
         ),
-        ({"partition_keys": ("hour",)}, "it is partitioned by hour, and the step's path by date"),
+        (
+            {"partition_keys": (("date", "int"),)},
+            "it is partitioned by date int, and the step's files by date string",
+        ),
         ({"partition_keys": ()}, "it is partitioned by nothing"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hostile import many, texts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,22 @@ def test_any_path_is_a_table_and_a_partition_or_is_refused(parts: list[str], end
     assert all(name == name.lower() and value for name, value in partition.items())
 
 
-def checked(path: str) -> None:
-    row = {"database": "d", "name": "t", "path": path, "columns": {"c": "int"}}
+@pytest.mark.parametrize(
+    ("path", "partitions", "words"),
+    [
+        ("s3://b/t/", {"c": "int"}, "has the column c twice"),
+        ("s3://b/t/date=1/", {"date": "date"}, "has the column date twice"),
+        ("s3://b/t/", {"Hour": "int"}, "a name of small letters, digits and _"),
+        ("s3://b/t/", {"hour": "array<int>"}, "a type of one value"),
+    ],
+)
+def test_partitions_that_no_table_can_have_are_refused(
+    path: str, partitions: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        checked(path, **partitions)
+
+
+def checked(path: str, **partitions: str) -> None:
+    row = {"database": "d", "name": "t", "path": path, "columns": {"c": "int"}, "partitions": partitions}
     glue_tables.check([typed.convert(row, Table, label="f.yml")], "steps[0] (s)")
