@@ -66,6 +66,7 @@ soak: test_setup ## the long versions of tests: 10,000 hostile values at each bo
 	@$(BIN)/pytest -q -m slow emrbox/tests/box
 	@$(BIN)/python scripts/run_molecule.py
 	@$(BIN)/pytest -q tests/airflow --backfill-days 10
+	@$(BIN)/pytest -q -m slow tests/end_to_end
 	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{daily_runs,diagnose,killed_drivers,lock_take_over}.py
 
 docs: setup ## write the generated references anew

@@ -8,10 +8,15 @@ can be repeated at will.
 from __future__ import annotations
 
 import configparser
+import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
+import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -179,9 +184,42 @@ def make_buckets(session: boto3.Session) -> None:
 
 
 def upload_jobs(session: boto3.Session) -> None:
-    """Put the jobs of daily_transform into S3, as a team's CI does."""
-    for file in sorted((CHECKOUT / "examples/daily_transform").glob("*.py")):
-        session.client("s3").upload_file(str(file), BUCKETS["data_bucket"], f"code/{file.name}")
+    """Put the jobs of daily_transform and mlp_study into S3, as a team's CI does."""
+    found = {f"code/{file.name}": file for file in (CHECKOUT / "examples/daily_transform").glob("*.py")}
+    for file in (*(CHECKOUT / "examples/mlp_study").glob("*.*"), *study_wheels()):
+        folder = "wheels/" if file.suffix in {".whl", ".txt"} else ""
+        found[f"code/mlp_study/{folder}{file.name}"] = file
+    for key, file in found.items():
+        session.client("s3").upload_file(str(file), BUCKETS["data_bucket"], key)
+
+
+def study_wheels() -> list[Path]:
+    """Return what the bootstrap action of mlp_study installs: wheels, fetched once, and requirements.txt."""
+    lock = CHECKOUT / "requirements/mlp_study.txt"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kiln/wheels"
+    folder = cache / f"mlp_study-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=cache, prefix=".mlp_study-"))
+        try:
+            fetch_wheels(lock, unfinished)
+            # Another checkout may have been faster.
+            with suppress(OSError):
+                unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return sorted(folder.iterdir())
+
+
+def fetch_wheels(lock: Path, folder: Path) -> None:
+    """Fetch the wheels of a lock file for the nodes, by hash, and put the lock file beside them."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    locked = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(lock)]
+    nodes = ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64"]
+    subprocess.run(
+        [*pip, *locked, *nodes, "--platform", "manylinux_2_27_x86_64", "--dest", str(folder)], check=True
+    )
+    shutil.copy(lock, folder / "requirements.txt")
 
 
 def make_key_pair(session: boto3.Session) -> None:

@@ -88,6 +88,8 @@ def test_a_pipeline_has_a_name_of_its_own_and_its_variables(pipeline: str) -> No
 @pytest.mark.parametrize("pipeline", sorted(ALL_PIPELINES))
 def test_no_step_is_named_as_an_action(pipeline: str) -> None:
     steps = read(CHECKOUT / "group_vars" / f"{pipeline}.yml")["steps"]
+    if isinstance(steps, str):
+        pytest.skip("made by a template: tests/unit/pipelines asks Ansible, and Kiln checks what it answers")
     names = {step["name"] for step in steps} | {step.get("group", step["name"]) for step in steps}
     assert names & set(phases.ACTIONS) == set()
 
