@@ -75,7 +75,7 @@ class RealInstances:
         self.backend: Any = ec2_backends[account_id][REGION]
         self.images = ImageLayers(config, self.backend)
         self._registry = registry
-        self._filters = GroupFilters(self.backend, config.gateway)
+        self._filters = GroupFilters(self.backend, registry.nodes, config.gateway)
         self._launches: dict[str, Reservation] = {}  # by client token
         self._launching = launching  # of all accounts: they share the network's addresses
         self._states = threading.RLock()  # an instance that is ended while it boots must not run again
@@ -176,7 +176,7 @@ class RealInstances:
 
     def filter_nodes(self) -> None:
         """Filter each node's network as the security groups are now; returns when it is so."""
-        self._filters.refresh(self._registry.nodes())
+        self._filters.refresh()
 
     def _boot(self, instance: Instance, node: Node) -> None:
         try:

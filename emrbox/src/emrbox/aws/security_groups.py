@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from emrbox.nodes.filters import ALL, EVERY_PROTOCOL, Network, Rule, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Address
 
     from moto.ec2.models.instances import Instance
@@ -31,28 +31,30 @@ Members = dict[str, list[Network]]  # a group's id -> its instances' private add
 
 
 class GroupFilters:
-    """Keeps the filters of one account's nodes as its security groups are."""
+    """Keeps the filters of one account's nodes as its security groups are. `nodes` returns those of all."""
 
-    def __init__(self, backend: Any, gateway: IPv4Address) -> None:
+    def __init__(self, backend: Any, nodes: Callable[[], Iterable[Node]], gateway: IPv4Address) -> None:
         self._backend = backend
+        self._nodes = nodes
         self._gateway = gateway
         self._lock = threading.Lock()  # tables are loaded in the order in which they were computed
         self._calls = itertools.count(1)
         self._last_call = self._answered = 0  # all calls up to the second were answered by one refresh
 
-    def refresh(self, nodes: Iterable[Node]) -> None:
-        """Filter those of `nodes` that are this account's; returns when it is so. BoxError if one is not."""
+    def refresh(self) -> None:
+        """Filter this account's nodes as its groups are now; returns when it is so. BoxError if not."""
         call = self._last_call = next(self._calls)
         with self._lock:
             if call <= self._answered:  # twenty instances that end together need few refreshes
                 return
+            # Read before what it answers: instances, nodes and rules of these calls are there by now.
             answered = self._last_call
             reservations = list(self._backend.reservations.values())
             instances = {one.id: one for held in reservations for one in held.instances}
             wanted = self._tables([one for one in instances.values() if one.state != _ENDED])
             changed = [
                 (node, wanted_table)
-                for node in nodes
+                for node in self._nodes()
                 if (wanted_table := wanted.get(node.spec.instance_id)) and node.filter != wanted_table
             ]
             if len(changed) == 1:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from ipaddress import IPv4Address
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.ec2.models.security_groups import SecurityGroupRule
 from waiting import wait_until
 
 from emrbox.aws.security_groups import AWS, GroupFilters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Node:
@@ -42,7 +45,10 @@ class Account:
         ]
         self.backend.reservations = {"r-1": SimpleNamespace(instances=self.instances)}
         self.nodes = [Node(number) for number in range(len(groups_of))]
-        self._filters = GroupFilters(self.backend, IPv4Address("10.0.3.1"))
+        self._filters = GroupFilters(self.backend, self._nodes_now, IPv4Address("10.0.3.1"))
+
+    def _nodes_now(self) -> Any:
+        return list(self.nodes)
 
     def rule(self, protocol: str, port: int | None, **source: Any) -> SecurityGroupRule:
         ports = None if port is None else str(port)
@@ -53,8 +59,7 @@ class Account:
         return self._filters._last_call
 
     def tables(self) -> list[str]:
-        nodes: Any = self.nodes
-        self._filters.refresh(nodes)
+        self._filters.refresh()
         return [node.filter for node in self.nodes]
 
 
@@ -104,8 +109,9 @@ def test_an_instance_that_is_ending_keeps_its_table_and_its_place_in_others() ->
     assert "22" not in second
 
 
-def test_changes_during_a_refresh_are_answered_by_one_more() -> None:
-    account, loading, go_on = Account("a"), threading.Event(), threading.Event()
+def in_a_slow_refresh(account: Account) -> Callable[[], None]:
+    """Begin a refresh that loads the first node's table; return what lets it go on, and waits for its end."""
+    loading, go_on = threading.Event(), threading.Event()
     load = account.nodes[0].let_through
 
     def slowly(table: str) -> None:
@@ -114,14 +120,42 @@ def test_changes_during_a_refresh_are_answered_by_one_more() -> None:
         load(table)
 
     account.nodes[0].let_through = slowly  # type: ignore[method-assign]
-    threads = [threading.Thread(target=account.tables) for _ in range(6)]
-    threads[0].start()
+    thread = threading.Thread(target=account.tables)
+    thread.start()
     loading.wait()
-    for port, thread in enumerate(threads[1:], 1):
+
+    def end() -> None:
+        go_on.set()
+        thread.join()
+
+    return end
+
+
+def test_an_instance_that_comes_while_others_wait_for_their_turn_is_filtered_when_its_call_returns() -> None:
+    account = Account("a", "a", "a")
+    later = [account.nodes.pop(), account.nodes.pop()][::-1]
+    end = in_a_slow_refresh(account)
+    threads = []
+    for node in later:
+        account.nodes.append(node)
+        threads.append(threading.Thread(target=account.tables))
+        threads[-1].start()
+        wait_until(lambda: account.calls() == 1 + len(threads))
+    end()
+    for thread in threads:
+        thread.join()
+    assert [node.loads for node in account.nodes] == [1, 1, 1]
+
+
+def test_changes_during_a_refresh_are_answered_by_one_more() -> None:
+    account = Account("a")
+    end = in_a_slow_refresh(account)
+    threads = [threading.Thread(target=account.tables) for _ in range(5)]
+    for port, thread in enumerate(threads, 1):
         account.groups["a"].ingress_rules.append(account.rule("tcp", port, ip_range={"CidrIp": "10.0.0.0/8"}))
         thread.start()
-    wait_until(lambda: account.calls() == len(threads))
-    go_on.set()
+    wait_until(lambda: account.calls() == 1 + len(threads))
+    end()
     for thread in threads:
         thread.join()
     assert account.nodes[0].loads == 2
