@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from kiln.errors import DeadlineError
+from kiln.errors import DeadlineError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ T = TypeVar("T")
 GROWTH = 1.3
 SLOWEST = 2.0  # times the first interval
 JITTER = 0.2
+# At the deadline an answer counts that is no older: a last call that came too late for the quota is no cause.
+RECENT_SECONDS = 60.0
 
 
 class Interval:
@@ -61,16 +64,24 @@ def until(  # ruff's suggestion is Python 3.12 syntax
     when that may have changed, and lets it poll less often while one process polls for all of a host.
 
     `poll` gets a context with this wait's deadline: throttling and lost answers are dealt with there, in
-    kiln.aws.retrying. Raises DeadlineError after `timeout_seconds`, InterruptedRunError on a signal, and what
-    `poll` raises.
+    kiln.aws.retrying. Raises DeadlineError after `timeout_seconds`, ThrottledError when AWS has not answered
+    for long by then, InterruptedRunError on a signal, and what else `poll` raises.
     """
     clock, interval = context.clock, Interval(context, interval_seconds)
     bounded, started = context.within(timeout_seconds), clock.monotonic()
+    late = DeadlineError(f"{what} took longer than {bounded.ends_at - started:.0f} s")
     seen: T | None = None
+    answered_at = -math.inf
     with watching(context, watched) as wait:
         while True:
             context.stop.check()
-            now = poll(bounded)
+            try:
+                now = poll(bounded)
+            except ThrottledError:
+                if bounded.ends_at - answered_at > RECENT_SECONDS:
+                    raise
+                raise late from None
+            answered_at = clock.monotonic()
             changed, seen = now != seen, now
             if changed and on_change is not None:
                 on_change(now)
@@ -78,7 +89,7 @@ def until(  # ruff's suggestion is Python 3.12 syntax
                 return now
             left = bounded.ends_at - clock.monotonic()
             if left <= 0:
-                raise DeadlineError(f"{what} took longer than {bounded.ends_at - started:.0f} s")
+                raise late
             if wait is not None and watched is not None:
                 wait.about(watched())
             pause(context, wait, interval.next(changed=changed), left, changed=changed)

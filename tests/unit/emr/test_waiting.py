@@ -74,6 +74,15 @@ def test_throttling_to_the_deadline_is_reported_as_such(
     assert 400 <= clock.seconds < 402
 
 
+def test_throttling_that_begins_shortly_before_the_deadline_leaves_it_the_cause(
+    context: Context, aws: FakeAws, clock: VirtualClock
+) -> None:
+    fail_between(aws, clock, "throttled", (380, 1e9))
+    with pytest.raises(DeadlineError, match="the test took longer than 400 s"):
+        until_done(context, clock, 1000, timeout_seconds=400)
+    assert 400 <= clock.seconds < 402
+
+
 def test_no_answer_at_all_ends_a_wait_before_its_deadline(
     context: Context, aws: FakeAws, clock: VirtualClock
 ) -> None:
