@@ -33,8 +33,9 @@ _SPARK_FOLDERS = {
 # Kubernetes, other systems' native code, a second shell, Windows: nothing of it runs on a node.
 _SPARK_NOT_NEEDED = ("kubernetes-", "spark-kubernetes", "osx", "windows", "aarch", "connect-repl/", ".cmd")
 _LAST_LINE = 'exec "${CMD[@]}"\n'
+# Spark's own class path begins with a folder that is there in its builds only, and that of configuration.
 _JARS_FIRST = """\
-if [[ ${CMD[1]} == -cp && ${CMD[2]} == "${SPARK_CONF_DIR:-none}"* ]]; then
+if [[ ${CMD[1]} == -cp && ${CMD[2]#"hive-jackson/*:"} == "${SPARK_CONF_DIR:-none}"* ]]; then
   CMD[2]="$SPARK_JARS_DIR/*:${CMD[2]}"
 fi
 """
