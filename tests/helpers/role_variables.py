@@ -72,13 +72,15 @@ def _flat(folder: Path, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, A
 
 
 def read_by(role: Path, entry: str) -> set[str]:
-    """Return the variables from outside that an entry point reads; those of vars/ are followed."""
+    """Return the variables from outside that an entry point reads; those of vars/ and templates are followed."""
     internal = yaml.safe_load(file.read_text()) if (file := role / "vars/main.yml").exists() else {}
     found: set[str] = set()
     made: set[str] = set()
     for task in tasks_of(role / "tasks", entry):
         given = {key: task[key] for key in task if key not in LABELS | ABOUT_ITS_RESULT}
         after = {key: task[key] for key in task if key in ABOUT_ITS_RESULT}
+        if template := task.get("ansible.builtin.template"):
+            given["template"] = (role / "templates" / template["src"]).read_text()
         read = set(names_in(given)) | set(names_in(after)) - {task.get("register", "")}
         read = _expanded(read, internal)
         found |= read - made - set(task.get("vars", ()))

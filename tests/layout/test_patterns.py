@@ -15,7 +15,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("file", "pattern"),
     [
-        ("roles/pipeline/tasks/main.yml", identity.RUN_ID.pattern),
         ("roles/model_repo/tasks/declare.yml", names.FOLDER.pattern),
         *(
             (str(path.relative_to(CHECKOUT)), identity.CLUSTER_ID.pattern)

@@ -134,7 +134,12 @@ def test_variables_are_found_wherever_a_task_reads_them(tmp_path: Path) -> None:
 - name: Use it
   ansible.builtin.debug:
     msg: "{% set own = in_set %}{{ own }}{{ done.changed }}{{ hostvars.a.b }}"
+- name: Write
+  ansible.builtin.template:
+    src: page.j2
+    dest: /page
 """,
+        "templates/page.j2": "{{ in_template }}{{ item.title }}",
         "vars/main.yml": """
 __r_internal: "{{ __r_deeper }}"
 __r_deeper: "{{ in_vars }}"
@@ -145,7 +150,7 @@ __r_unused: "{{ not_read }}"
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert role_variables.read_by(tmp_path, "main") == {
-        *("in_when", "in_not", "in_loop", "in_that", "in_braces", "in_set", "in_vars", "made"),
+        *("in_when", "in_not", "in_loop", "in_that", "in_braces", "in_set", "in_vars", "in_template", "made"),
         "local",  # a task's vars are its own: another task reads it too
     }
 
