@@ -72,7 +72,7 @@ def _flat(folder: Path, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, A
 
 
 def read_by(role: Path, entry: str) -> set[str]:
-    """Return the variables from outside that an entry point reads; those of vars/ and templates are followed."""
+    """Return the variables from outside that an entry point reads; vars/ and templates are followed."""
     internal = yaml.safe_load(file.read_text()) if (file := role / "vars/main.yml").exists() else {}
     found: set[str] = set()
     made: set[str] = set()
