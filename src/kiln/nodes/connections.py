@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,15 +35,25 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: str = "/usr/bin/python3"
     as_root: bool = True
 
-    def command(self, token: str) -> list[str]:
-        """Return the command that starts the program on the node."""
+    def command(self, definition: Mapping[str, Any], token: str) -> list[str]:
+        """Return the command that applies the definition to the node."""
+        command = program.command(self.interpreter, definition, token, as_root=self.as_root)
         if self.kind.endswith("local"):
-            return program.command(self.interpreter, token, as_root=self.as_root)
-        line = program.shell_command(self.interpreter, token, as_root=self.as_root)
+            return command
         port = ["-p", self.port] if self.port else []
         key = ["-o", f'IdentityFile="{self.private_key_file}"'] if self.private_key_file else []
         user = ["-l", self.user] if self.user else []
-        return [self.executable, *self.options, *_FAST, *port, *key, *user, "--", self.address, line]
+        return [
+            self.executable,
+            *self.options,
+            *_FAST,
+            *port,
+            *key,
+            *user,
+            "--",
+            self.address,
+            f"exec {shlex.join(command)}",
+        ]
 
 
 def make(name: str, variables: Mapping[str, str], *, as_root: bool) -> Connection:

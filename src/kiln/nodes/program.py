@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiln.nodes import question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGE = "kiln.nodes.on_node"
 # In the order in which they need each other; the parents are empty there. What only changes need they import
@@ -41,12 +46,8 @@ def source(*, joins: bool = False) -> bytes:
     return json.dumps(modules).encode()
 
 
-def command(interpreter: str, token: str, *, as_root: bool) -> list[str]:
+def command(interpreter: str, definition: Mapping[str, Any], token: str, *, as_root: bool) -> list[str]:
     """Return the command of a node. -I: nothing of the caller's environment or folder is imported."""
-    arguments = [interpreter, "-IS", "-c", _START, str(len(source())), token]
+    start = [interpreter, "-IS", "-c", _START, str(len(source())), token]
+    arguments = question.command(start, definition, token)
     return ["sudo", "-n", "-H", "--", *arguments] if as_root else arguments
-
-
-def shell_command(interpreter: str, token: str, *, as_root: bool) -> str:
-    """Return the same as one line for the node's shell."""
-    return f"exec {shlex.join(command(interpreter, token, as_root=as_root))}"

@@ -102,7 +102,7 @@ class Session:
         self._outbox.put_nowait(program.source())
         self._outbox.put_nowait(msgspec.json.encode(self._work.definition) + b"\n")
         process = await asyncio.create_subprocess_exec(
-            *self._connection.command(token),
+            *self._connection.command(self._work.definition, token),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

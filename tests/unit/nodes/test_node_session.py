@@ -30,6 +30,7 @@ SSH = """#!/bin/sh
 while [ $# -gt 1 ]; do shift; done
 eval "$1"
 """
+DEFINITION = {"check": False, "folder": "", "items": []}
 
 
 def file(node: NodeWorld) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def test_an_address_is_never_taken_for_an_option_of_ssh(text: str) -> None:
         assert isinstance(error, UsageError)
         assert error.message.isprintable()
         return
-    command = made[0].command("token")
+    command = made[0].command(DEFINITION, "token")
     assert command[command.index("--") + 1] == (text or "n")
     assert not command[command.index("--") + 1].startswith("-")
 
@@ -198,7 +199,7 @@ def test_an_address_is_never_taken_for_an_option_of_ssh(text: str) -> None:
 def test_options_of_the_user_come_before_kiln_s_own() -> None:
     """Of two values for one option ssh takes the first."""
     own = {"ssh_common_args": "-o KexAlgorithms=mine -o 'ProxyCommand=ssh -W %h:%p bastion'"}
-    command = connections.make("n", VARIABLES | own, as_root=True).command("token")
+    command = connections.make("n", VARIABLES | own, as_root=True).command(DEFINITION, "token")
     assert command.index("KexAlgorithms=mine") < command.index("KexAlgorithms=^curve25519-sha256")
     assert "ProxyCommand=ssh -W %h:%p bastion" in command
     assert command[-1].startswith("exec sudo -n -H -- /usr/bin/python3 -IS -c ")

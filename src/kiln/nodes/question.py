@@ -1,0 +1,51 @@
+"""A question to the node's shell, asked before the program: is everything there already?
+
+Most of the time it is, and the shell answers for the program, whose start in Python takes several times the
+processor. Each test is that of the item's module in on_node/.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from kiln.nodes.on_node.environment import MARKER
+from kiln.nodes.on_node.release import LAST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Then the program asks, which sends a heartbeat meanwhile.
+_RPM_SECONDS = 10
+_SCRIPT = "if {tests}; then printf '%s %s\\n' {answers}; else exec \"$@\"; fi"
+
+
+def command(program: Sequence[str], definition: Mapping[str, Any], token: str) -> list[str]:
+    """Return the command that asks and runs the program when something is missing.
+
+    It is the program's alone where the shell cannot tell: it does not see what a file of secrets must hold.
+    """
+    tests = [_test(item) for item in definition["items"]]
+    if not tests or None in tests:
+        return list(program)
+    said = [*({"item": number} for number in range(len(tests))), {"end": True}]
+    answers = " ".join(f"{token} {shlex.quote(json.dumps(one))}" for one in said)
+    script = _SCRIPT.format(tests=" && ".join(str(test) for test in tests), answers=answers)
+    return ["/bin/sh", "-c", script, "sh", *program]
+
+
+def _test(item: Mapping[str, Any]) -> str | None:
+    """Return the command that succeeds when an item is there, for the shell; None: it cannot tell."""
+    if item["kind"] == "packages":
+        names = shlex.join(item["names"])
+        asked = f"timeout {_RPM_SECONDS} rpm -q --whatprovides -- {names} >/dev/null 2>&1"
+        return asked if names else "true"
+    if item["kind"] == "environment":
+        return f"[ -f {shlex.quote(item['path'] + '/' + MARKER)} ]"
+    if item["kind"] == "release":
+        root, commit = item["root"], item["commit"]
+        last, current = shlex.quote(f"{root}/releases/{commit}/{LAST}"), shlex.quote(f"{root}/current")
+        holds = f"printf %s {shlex.quote(commit)} | cmp -s - {last}"
+        return f'{holds} && [ "$(readlink {current})" = {shlex.quote("releases/" + commit)} ]'
+    return None
