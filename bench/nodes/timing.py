@@ -26,7 +26,11 @@ class Command(NamedTuple):
 
 
 def measured(command: Command, folder: Path, log: Path) -> Sample:
-    """Run a command in a folder to its end. RuntimeError with the end of its output when it fails."""
+    """Run a command in a folder to its end. RuntimeError with the end of its output when it fails.
+
+    What others have written is put on the disk before, so that nobody waits for that.
+    """
+    os.sync()
     with log.open("wb") as output:
         started = time.monotonic()
         process = subprocess.Popen(
