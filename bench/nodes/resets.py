@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 # With what they brought along, and what dnf knows of its repositories: a new node knows nothing.
 _PACKAGES = (*PACKAGES, "libjq1", "libonig5")
-# Moved, not removed: for up to six minutes ext4 gives no new file the inode of a removed one, and looks at each
-# of them whenever a file is made (fs/ext4/ialloc.c, recently_deleted). Unpacking 48,000 files took 4 s, and 24 s
-# after as many had been removed.
+# Moved, not removed: for up to six minutes ext4 gives no new file the inode of a removed one, and looks at
+# each of them whenever a file is made (fs/ext4/ialloc.c, recently_deleted). Unpacking 48,000 files took 4 s,
+# and 24 s after as many had been removed.
 _ASIDE = 'mkdir -p /var/tmp/before; mv {folders} "$(mktemp -d -p /var/tmp/before)" 2>/dev/null; true'
 _LINES = {
     "packages": f"rpm -e {' '.join(_PACKAGES)} 2>/dev/null; rm -rf /var/cache/dnf",
