@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from kiln.errors import UsageError
 from kiln.settings import (
     files,
@@ -61,7 +59,7 @@ def role_options(root: Path) -> dict[str, str]:
     """Return option name -> Ansible type for everything that the roles' argument_specs declare."""
     found: dict[str, str] = {}
     for path in sorted((root / "roles").glob("*/meta/argument_specs.yml")):
-        specs = (yaml.safe_load(path.read_text()) or {}).get("argument_specs", {})
+        specs = yaml_files.role_file(path).get("argument_specs", {})
         for entry in specs.values():
             for name, option in (entry.get("options") or {}).items():
                 found[name] = option.get("type", "str")
@@ -72,7 +70,7 @@ def role_defaults(root: Path) -> set[str]:
     """Return the names that have a value in a role's defaults."""
     found: set[str] = set()
     for path in (root / "roles").glob("*/defaults/main.yml"):
-        found |= set(yaml.safe_load(path.read_text()) or {})
+        found |= set(yaml_files.role_file(path))
     return found
 
 

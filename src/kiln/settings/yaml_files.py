@@ -22,8 +22,8 @@ class Tagged(str):
     __slots__ = ()
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that passes Ansible's tags by."""
+class _Loader(yaml.CSafeLoader):
+    """libyaml's loader, which takes a tenth of the time of Python's, and passes Ansible's tags by."""
 
 
 _Loader.add_multi_constructor("!", lambda _loader, suffix, _node: Tagged(suffix))
@@ -39,6 +39,11 @@ class Parsed(NamedTuple):
     content: Any
     lines: dict[str, int]
     repeated: list[UsageError]
+
+
+def role_file(path: Path) -> dict[str, Any]:
+    """Return the mapping that a file of this checkout's roles holds; an empty one where there is nothing."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506  # a safe loader
 
 
 def read_yaml(path: Path, label: str, *, secret: bool = False) -> Any:

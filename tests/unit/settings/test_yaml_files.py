@@ -54,7 +54,13 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
 @given(value=documents())
 def test_any_document_has_the_lines_of_its_keys(value: Any) -> None:
     text = yaml.safe_dump({"top": value})
-    found = yaml_files.parsed(text, "f.yml")
+    read: list[yaml_files.Parsed] = []
+    error = caught(lambda: read.append(yaml_files.parsed(text, "f.yml")))
+    if error is not None:  # half of a surrogate pair: libyaml, and so Ansible, takes none
+        assert "invalid Unicode character escape" in str(error)
+        assert "\\uD" in text
+        return
+    (found,) = read
     assert found.lines["top"] == 1
     assert all(1 <= line <= len(text.splitlines()) for line in found.lines.values())
 
