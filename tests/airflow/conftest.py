@@ -133,9 +133,9 @@ def world(
         # Airflow's own connection, for the wait for objects in S3.
         connection = {"AWS_CONFIG_FILE": str(AWS_CONFIG), "AIRFLOW_CONN_AWS_DEFAULT": CONNECTION}
         with LocalAirflow(release, home, settings=SCHEDULING[release.name], variables=connection) as airflow:
-            for name, slots in ((POOL, 8), (ONE_SLOT, 1)):
-                airflow.command("pools", "set", name, str(slots), "tests")
             api = AirflowApi(airflow)
+            for name, slots in ((POOL, 8), (ONE_SLOT, 1)):
+                api.make_pool(name, slots)
             api.wait_for_dags("model_building", *PIPELINES)
             assert api.import_errors() == []
             session, _ = account.result()

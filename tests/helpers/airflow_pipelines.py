@@ -64,9 +64,9 @@ def backfilled(first: str) -> OwnPipeline:
     )
 
 
-# A scheduler begins the tasks of one that died again when that one has missed its heartbeats for 30 s; it
-# looks for such tasks by default every five minutes.
-_SCHEDULER_LOSS = {"orphaned_tasks_check_interval": "5"}
+# A scheduler begins the tasks of one that died again when that one has missed its heartbeats for a time (by
+# default 30 s); it looks for such tasks by default every five minutes.
+_SCHEDULER_LOSS = {"orphaned_tasks_check_interval": "5", "scheduler_health_check_threshold": "15"}
 
 # By release: section -> option -> value.
 SCHEDULING = {
