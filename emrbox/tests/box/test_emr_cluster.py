@@ -183,6 +183,13 @@ def test_s3_dist_cp_copies_between_s3_and_hdfs(account: Account, cluster: str) -
     files = {one["Key"] for one in there if not one["Key"].endswith("/")}
     assert files == {"to/a b.csv", "to/day=1/c.csv"}
     assert account.s3.get_object(Bucket=BUCKET, Key="to/day=1/c.csv")["Body"].read() == b"day=1/c.csv"
+    (job,) = step["AdditionalInfo"]["ResourceManagerApplicationIds"]
+    job = job.replace("application_", "job_")
+    keys = account.keys(f"{cluster}/hadoop-mapreduce/history/")
+    day = f"{step['Status']['Timeline']['EndDateTime']:%Y/%m/%d}"
+    assert f"{day}/000000/{job}_conf.xml.gz" in keys
+    [written] = [key for key in keys if f"/{job}-" in key]
+    assert b"JOB_FINISHED" in account.raw_log(f"{cluster}/hadoop-mapreduce/history/{written}")  # Avro
     left = account.run_step(cluster, "hadoop", "fs", "-ls", "-R", "/copied")
     shown = account.log(f"{cluster}/steps/{left['Id']}/stdout.gz")
     assert "/copied/day=1/d.log" in shown
@@ -211,8 +218,31 @@ def test_terminating_leaves_no_instance_and_the_daemons_logs_in_s3(account: Acco
     status = account.until(cluster, "TERMINATED")["Status"]
     assert status["StateChangeReason"]["Code"] == "USER_REQUEST"
     assert {i["State"]["Name"] for i in account.instances(cluster)} == {"terminated"}
-    applications = {key.split("/applications/")[1].split("/")[0] for key in account.keys(f"{cluster}/node/")}
-    assert applications == {"hadoop-hdfs", "hadoop-yarn"}
+    for role, daemons in (("MASTER", ("namenode", "resourcemanager")), ("CORE", ("datanode", "nodemanager"))):
+        found = account.emr.list_instances(ClusterId=cluster, InstanceGroupTypes=[role])["Instances"]
+        for instance in found:
+            check_node_logs(account, f"{cluster}/node/{instance['Ec2InstanceId']}/", instance, daemons)
+
+
+def check_node_logs(
+    account: Account, folder: str, instance: dict[str, Any], daemons: tuple[str, str]
+) -> None:
+    """A node's daemons, its instance controller, its provisioning and a snapshot of it are in S3."""
+    (hdfs, yarn), name = daemons, instance["PrivateDnsName"]
+    host = name.partition(".")[0]
+    keys = account.keys(folder)
+    assert f"applications/hadoop-hdfs/hadoop-hdfs-{hdfs}-{host}.log.gz" in keys
+    assert f"applications/hadoop-yarn/hadoop-yarn-{yarn}-{host}.log.gz" in keys
+    assert f"run: {hdfs}, {yarn}\n" in account.log(f"{folder}daemons/instance-controller.log.gz")
+    [puppet] = [key for key in keys if key.startswith("provision-node/apps-phase/0/")]
+    lines = account.log(folder + puppet).splitlines()
+    assert any(line.endswith("emrbox (notice): Wrote /etc/hadoop/conf/core-site.xml") for line in lines)
+    assert any(line.endswith(f"Started {hdfs}, {yarn}") for line in lines)
+    [report] = [key for key in keys if key.startswith("provision-node/reports/0/")]
+    assert f"/{name}/" in report
+    assert "status: changed\n" in account.log(folder + report)
+    snapshots = [key for key in keys if key.startswith("daemons/instance-state/instance-state.log-")]
+    assert "-Dhadoop.log.dir=/var/log/hadoop-hdfs" in account.log(folder + min(snapshots))
 
 
 def test_a_failing_bootstrap_action_ends_the_cluster_with_errors(account: Account) -> None:
@@ -229,6 +259,8 @@ def test_a_failing_bootstrap_action_ends_the_cluster_with_errors(account: Accoun
     (instance,) = account.instances(cluster_id)
     log = account.log(f"{cluster_id}/node/{instance['InstanceId']}/bootstrap-actions/1/stdout.gz")
     assert log.startswith("planned\nroot\n")
+    log = account.log(f"{cluster_id}/node/{instance['InstanceId']}/bootstrap-actions/master.log.gz")
+    assert "failed to start. bootstrap action 1 failed with non-zero exit code." in log
 
 
 def test_a_cluster_of_one_node_ends_with_errors_when_it_is_shut_down(account: Account) -> None:

@@ -96,8 +96,10 @@ class Account:
         return dict(wait_until(ended))
 
     def log(self, key: str) -> str:
-        body = self.s3.get_object(Bucket=BUCKET, Key=f"logs/{key}")["Body"].read()
-        return gzip.decompress(body).decode()
+        return self.raw_log(key).decode()
+
+    def raw_log(self, key: str) -> bytes:
+        return gzip.decompress(self.s3.get_object(Bucket=BUCKET, Key=f"logs/{key}")["Body"].read())
 
     def keys(self, prefix: str) -> set[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"logs/{prefix}")

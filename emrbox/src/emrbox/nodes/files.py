@@ -33,6 +33,7 @@ _TRIES = 100  # the kernel asks to try again when folders are renamed meanwhile
 _FOLDERS_AT_MOST = 100  # that are made for one path, links included
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
 _ID = re.compile(r"[0-9]{1,9}:[0-9]{1,9}")
 MOST_BYTES = 1_000_000
 MOST_FILES = 10_000
@@ -100,6 +101,18 @@ class Tree:
                 os.unlink(temporary, dir_fd=folder)
                 raise
         return file
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add to the end of a regular file, which may not be a link; `write` it if it is not there."""
+        above, name = _split(path)
+        with _closing(self._folder(above)) as folder:
+            try:
+                descriptor = _openat2(folder, name, _APPEND, _BENEATH)
+            except FileNotFoundError:
+                self.write(path, data)
+                return
+            with _file(descriptor, path, "ab") as file:
+                write_all(file, data)
 
     def make_folder(self, path: str, owner: str = "root", mode: int = 0o755) -> None:
         """Make a folder, or give an existing one this owner and mode; folders above it are owned by root."""
@@ -224,12 +237,12 @@ def _openat2(top: int, path: str, flags: int, how: int) -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
 
 
-def _file(descriptor: int, path: str) -> IO[bytes]:
+def _file(descriptor: int, path: str, mode: str = "rb") -> IO[bytes]:
     """Return a descriptor as a file, unless it is something else."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a file", path)
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, mode)
 
 
 @contextlib.contextmanager

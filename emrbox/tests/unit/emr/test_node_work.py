@@ -2,68 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import subprocess
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from folder_node import NOW, member
 
 from emrbox.emr.api.launch_request import new_cluster, new_step
 from emrbox.emr.life.clock import SystemClock
 from emrbox.emr.life.layer import StartFailureError
-from emrbox.emr.life.model import ON_DEMAND, BootstrapAction, Group, Instance, Status, TypeConfig
-from emrbox.emr.life.states import GroupState, InstanceState
-from emrbox.emr.machines import log_pusher
+from emrbox.emr.life.model import BootstrapAction
+from emrbox.emr.machines import log_layout
 from emrbox.emr.machines.bootstrap import run_bootstrap_actions
 from emrbox.emr.machines.configurations import files
-from emrbox.emr.machines.node_access import Member
+from emrbox.emr.machines.node_logs import NodeLogs
 from emrbox.emr.machines.real_nodes import RealNodes
 from emrbox.emr.machines.step_process import StepProcess
-from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from emrbox.emr.machines.node_access import Member
 
-T = TypeVar("T")
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-class FolderNode:
-    """A node's file tree in a folder; its processes run here."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.files = Tree(root)
-        (root / "etc").mkdir(exist_ok=True)
-        users = (f"{name}:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n" for name in ("root", "hadoop"))
-        (root / "etc/passwd").write_text("".join(users))
-
-    def popen(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
-        cwd = self.root / str(streams.pop("cwd", "/")).lstrip("/")
-        streams.pop("user", None)
-        streams.pop("env", None)
-        return subprocess.Popen(argv, cwd=cwd, start_new_session=True, **streams)
-
-    def inside(self, work: Callable[[], T], which: int) -> T:
-        raise NotImplementedError
-
-    def go_on(self) -> None:
-        """Nothing is held here."""
-
-    def run(self, argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(argv, capture_output=True, check=False)
+LOGS = NodeLogs(SystemClock())
 
 
-def member(root: Path, role: str = "MASTER") -> Member:
-    one = TypeConfig("m5.xlarge")
-    group = Group("ig-1", role, role, [one], {ON_DEMAND: 1}, Status(GroupState.RUNNING, NOW))
-    status = Status(InstanceState.RUNNING, NOW)
-    instance = Instance("ci-1", f"i-{role.lower()}", "10.0.0.1", "ip.internal", one, ON_DEMAND, status)
-    return Member(group, instance, FolderNode(root))
+def keys(one: Member) -> list[str]:
+    return [log.key for log in log_layout.logs_of(one, *log_layout.SOURCES)]
 
 
 def start(
@@ -81,7 +46,7 @@ def start(
         kills.append,
         failed_jobs=lambda names: [name for name in names if name.endswith("13")],
     )
-    return run, root / log_pusher.STEPS_FOLDER.lstrip("/") / step.id
+    return run, root / log_layout.STEPS_FOLDER.lstrip("/") / step.id
 
 
 def test_a_step_fails_whose_hadoop_jobs_have_failed_though_its_process_has_not(tmp_path: Path) -> None:
@@ -143,15 +108,15 @@ def test_bootstrap_actions_run_in_order_with_their_arguments(tmp_path: Path) -> 
     script.write_text('#!/bin/sh\necho "$1"\n')
     script.chmod(0o755)
     actions = [BootstrapAction("a", str(script), ("one",)), BootstrapAction("b", str(script), ("two",))]
-    run_bootstrap_actions(actions, [member(tmp_path)], lambda: None)
-    logs = tmp_path / log_pusher.BOOTSTRAP_FOLDER.lstrip("/")
+    run_bootstrap_actions(actions, [member(tmp_path)], lambda: None, LOGS)
+    logs = tmp_path / log_layout.BOOTSTRAP_FOLDER.lstrip("/")
     assert [(logs / n / "stdout").read_text() for n in "12"] == ["one\n", "two\n"]
 
 
 def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> None:
     action = BootstrapAction("a", "/bin/false")
     with pytest.raises(StartFailureError) as failure:
-        run_bootstrap_actions([action], [member(tmp_path)], lambda: None)
+        run_bootstrap_actions([action], [member(tmp_path)], lambda: None, LOGS)
     text = "On the master instance (i-master), bootstrap action 1 returned a non-zero return code"
     assert failure.value.ending.reason.message == text
     page = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/"
@@ -168,13 +133,13 @@ def test_a_failing_bootstrap_action_is_worded_as_emr_does(tmp_path: Path) -> Non
         "ErrorMessage": text,
     }
     with pytest.raises(StartFailureError, match=r"On 1 slave instance \(including i-core\)"):
-        run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None)
+        run_bootstrap_actions([action], [member(tmp_path, "CORE")], lambda: None, LOGS)
 
 
 def test_a_folder_that_is_removed_while_it_is_listed_breaks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    containers = tmp_path / log_pusher.CONTAINERS_FOLDER.lstrip("/")
+    containers = tmp_path / log_layout.CONTAINERS_FOLDER.lstrip("/")
     for number, name in enumerate(("gone", "kept")):
         (containers / f"application_1_{number}" / name).mkdir(parents=True)
         (containers / f"application_1_{number}" / name / "stdout").touch()
@@ -188,8 +153,7 @@ def test_a_folder_that_is_removed_while_it_is_listed_breaks_nothing(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", scan)
-    found = [key for key, _ in log_pusher._files(member(tmp_path))]
-    assert found == ["containers/application_1_1/kept/stdout"]
+    assert keys(member(tmp_path)) == ["containers/application_1_1/kept/stdout"]
 
 
 def test_a_step_s_logs_are_its_own_even_when_it_puts_something_else_in_their_place(tmp_path: Path) -> None:
@@ -204,33 +168,7 @@ def test_a_step_s_logs_are_its_own_even_when_it_puts_something_else_in_their_pla
     assert failure.message is None
     assert secret.read_text() == "ValueError: of the host"
     assert (logs / "controller").is_symlink()
-    assert list(log_pusher._files(member(root))) == []
-
-
-def test_a_log_is_pushed_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_pusher, "MOST_BYTES", 1000)
-    one = member(tmp_path)
-    one.node.files.write(f"{log_pusher.STEPS_FOLDER}/s-1/stdout", b"x" * 5000)
-    [(_, log)] = log_pusher._files(one)
-    assert gzip.decompress(log_pusher._compressed(log)) == b"x" * 1000
-
-
-def test_logs_are_laid_out_as_emr_does(tmp_path: Path) -> None:
-    for path in (
-        "hadoop/steps/s-1/controller",
-        "bootstrap-actions/1/stdout",
-        "hadoop-yarn/hadoop-yarn-resourcemanager-x.log",
-        "hadoop-yarn/containers/application_1/container_1/stdout",
-    ):
-        file = tmp_path / "mnt/var/log" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    assert [key for key, _ in log_pusher._files(member(tmp_path))] == [
-        "steps/s-1/controller",
-        "containers/application_1/container_1/stdout",
-        "node/i-master/bootstrap-actions/1/stdout",
-        "node/i-master/applications/hadoop-yarn/hadoop-yarn-resourcemanager-x.log",
-    ]
+    assert keys(member(root)) == []
 
 
 class Bucket:
@@ -251,7 +189,7 @@ def real_nodes(emr: Any, tmp_path: Path) -> Any:
     nodes = RealNodes(cluster, machines, "http://nowhere", SystemClock())
     nodes._members = [member(tmp_path)]
     nodes._logs._client = Bucket()
-    folder = tmp_path / log_pusher.STEPS_FOLDER.lstrip("/") / "s-1"
+    folder = tmp_path / log_layout.STEPS_FOLDER.lstrip("/") / "s-1"
     folder.mkdir(parents=True)
     for name in (b"\xff.log", b"stdout"):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
@@ -259,8 +197,7 @@ def real_nodes(emr: Any, tmp_path: Path) -> Any:
 
 
 def test_a_log_whose_name_is_no_text_is_pushed_under_an_escaped_one(real_nodes: Any) -> None:
-    [master] = real_nodes._members
-    real_nodes._logs.push_step(master, [master], "s-1")
+    real_nodes._push_step("s-1")
     names = [key.rpartition("/")[2] for key in real_nodes._logs._client.keys]
     assert names == ["stdout.gz", "\\udcff.log.gz"]
 
@@ -282,19 +219,6 @@ def test_instances_are_ended_when_their_last_logs_cannot_be_pushed(
     else:
         real_nodes.shut_down()
     assert ended == ([(instances,)] if some else [()])
-
-
-@pytest.mark.parametrize(
-    ("uri", "place"),
-    [
-        ("s3://b/logs", ("b", "logs/")),
-        ("s3n://b/logs/", ("b", "logs/")),
-        ("s3://b", ("b", "")),
-        (None, ("", "")),
-    ],
-)
-def test_a_log_uri_names_a_bucket_and_a_prefix(uri: str | None, place: tuple[str, str]) -> None:
-    assert log_pusher._location(uri) == place
 
 
 def test_configurations_reach_the_files_and_the_groups_win_over_the_clusters() -> None:

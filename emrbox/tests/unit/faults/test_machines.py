@@ -6,7 +6,7 @@ import gzip
 import subprocess
 import threading
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +23,7 @@ from emrbox.emr.life.drivers import ClockDriver
 from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.wrapped_layer import WrappedLayer
 from emrbox.emr.machines import log_pusher
+from emrbox.emr.machines.log_layout import Log
 from emrbox.errors import BoxError
 from emrbox.faults.book import FaultBook
 from emrbox.faults.cluster_faults import ClusterFaults
@@ -164,13 +165,12 @@ def test_late_logs_appear_later_as_they_were(tmp_path: Path, monkeypatch: pytest
 
     timers: list[Timer] = []
     monkeypatch.setattr(threading, "Timer", Timer)
-    pusher, bucket = log_pusher.LogPusher(cluster(), "http://x", lambda: 60), Bucket()
+    now = partial(datetime.now, UTC)
+    pusher, bucket = log_pusher.LogPusher(cluster(), "http://x", now, lambda: 60), Bucket()
     pusher._client = bucket
     file = tmp_path / "stderr"
     file.write_bytes(b"said")
-    node: Any = SimpleNamespace(files=Tree(tmp_path))
-    [found] = node.files.files("/")
-    pusher._push(iter([("steps/s-1/stderr", log_pusher._Log(node, "/", found))]))
+    pusher.push([Log("steps/s-1/stderr", 4, 0.0, partial(Tree(tmp_path).open_below, "/", "stderr"))])
     file.unlink()
     assert bucket.put == {}
     [timer] = timers

@@ -189,3 +189,18 @@ def test_no_path_and_no_link_leads_out_of_the_tree(
     assert b"of the host" not in (answer if isinstance(answer, bytes) else b"")
     assert snapshot(outside) == {"secret": b"of the host"}
     assert sorted(place.name for place in scratch.iterdir()) == ["outside", "root"]
+
+
+def test_lines_are_added_to_a_file_and_never_through_a_link_or_to_a_pipe(root: Path, tmp_path: Path) -> None:
+    tree, outside = Tree(root), tmp_path / "outside"
+    for line in (b"1", b"2"):
+        tree.append("/log/x", line)
+    assert (root / "log/x").read_bytes() == b"12"
+    assert (root / "log/x").stat().st_mode & 0o777 == 0o644
+    outside.write_text("mine")
+    (root / "log/link").symlink_to(outside)
+    os.mkfifo(root / "log/pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(OSError, match=name):
+            tree.append(f"/log/{name}", b"3")
+    assert outside.read_text() == "mine"

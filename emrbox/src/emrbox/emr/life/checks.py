@@ -32,7 +32,7 @@ class Checks:
         self._leaving = leaving
         self._idleness = _Idleness(context)
         self._health = Health(context)
-        self._last_push = context.now
+        self._next_push = self._following(context.now)
         self._is_pushing = False
 
     def run(self) -> None:
@@ -71,16 +71,28 @@ class Checks:
         if (due := self._idleness.due()) is not None:
             found.append(due)
         found += self._health.moments()
-        if pace.logs is not None and not self._is_pushing:
-            found.append(self._last_push + timedelta(seconds=pace.logs))
+        if self._next_push is not None and not self._is_pushing:
+            found.append(self._next_push)
         return found
 
     def _push_logs(self) -> None:
-        pace, now = self._context.layer.pace, self._context.now
-        is_due = pace.logs is not None and now - self._last_push >= timedelta(seconds=pace.logs)
-        if is_due and not self._is_pushing:
-            self._is_pushing, self._last_push = True, now
+        now = self._context.now
+        if self._next_push is not None and now >= self._next_push and not self._is_pushing:
+            self._is_pushing, self._next_push = True, self._following(now)
             self._context.procedures.begin(self._push())
+
+    def _following(self, now: datetime) -> datetime | None:
+        """Return when logs are pushed next; None is never.
+
+        At whole multiples of the interval since midnight: logs are cut by the hour, and snapshots of nodes
+        are taken by its quarters.
+        """
+        interval = self._context.layer.pace.logs
+        if interval is None:
+            return None
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        pushes = (now - midnight) // timedelta(seconds=interval)
+        return midnight + (pushes + 1) * timedelta(seconds=interval)
 
     def _push(self) -> Procedure[None]:
         try:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 from emrbox.emr.life import endings
 from emrbox.emr.life.endings import DOWNLOAD_FAILED, FailedNode
 from emrbox.emr.life.layer import Checkpoint, StartFailureError
+from emrbox.emr.machines.log_layout import BOOTSTRAP_FOLDER
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member, on_all
 from emrbox.emr.machines.processes import kill_tree
 
@@ -16,39 +17,50 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emrbox.emr.life.model import BootstrapAction
+    from emrbox.emr.machines.node_logs import NodeLogs
 
-LOGS = "/mnt/var/log/bootstrap-actions"
 POLL_SECONDS = 0.05
 
 
 def run_bootstrap_actions(
-    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
+    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint, logs: NodeLogs
 ) -> None:
     """Run all actions on all nodes. Raises StartFailureError when one fails.
 
     Guess: EMR gives up when too many nodes have failed, and here one is too many while a cluster starts.
     """
     for number, action in enumerate(actions, 1):
-        if failed := _failed(number, action, members, check):
+        if failed := _failed(number, action, members, check, logs):
             nodes = [_failed_node(member, code) for member, code in failed]
             raise StartFailureError(endings.by_bootstrap_action(number, action, nodes))
+    _complete(actions, members, logs)
 
 
 def bootstrap_late_nodes(
-    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint
+    actions: Sequence[BootstrapAction], members: Sequence[Member], check: Checkpoint, logs: NodeLogs
 ) -> list[Member]:
     """Run all actions on nodes that were added later. Returns those that got through."""
     for number, action in enumerate(actions, 1):
-        failed = {member.instance.id for member, _ in _failed(number, action, members, check)}
+        failed = {member.instance.id for member, _ in _failed(number, action, members, check, logs)}
         members = [member for member in members if member.instance.id not in failed]
+    _complete(actions, members, logs)
     return list(members)
 
 
 def _failed(
-    number: int, action: BootstrapAction, members: Sequence[Member], check: Checkpoint
+    number: int, action: BootstrapAction, members: Sequence[Member], check: Checkpoint, logs: NodeLogs
 ) -> list[tuple[Member, int]]:
     codes = on_all(lambda member: _run(member, number, action, check), members)
-    return [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
+    failed = [(member, code) for member, code in zip(members, codes, strict=True) if code != 0]
+    for member, code in failed:  # EMR's own words (seen)
+        why = "was not fetched" if code == DOWNLOAD_FAILED else "failed with non-zero exit code"
+        logs.bootstrap(member, f"failed to start. bootstrap action {number} {why}.", "ERROR")
+    return failed
+
+
+def _complete(actions: Sequence[BootstrapAction], members: Sequence[Member], logs: NodeLogs) -> None:
+    for member in members if actions else ():
+        logs.bootstrap(member, "all bootstrap actions complete")
 
 
 def _failed_node(member: Member, code: int) -> FailedNode:
@@ -56,7 +68,7 @@ def _failed_node(member: Member, code: int) -> FailedNode:
 
 
 def _run(member: Member, number: int, action: BootstrapAction, check: Checkpoint) -> int:
-    folder = f"{LOGS}/{number}"
+    folder = f"{BOOTSTRAP_FOLDER}/{number}"
     work = f"/mnt/var/lib/bootstrap-actions/{number}"
     files = member.node.files
     for made in (folder, "/mnt/var/lib/bootstrap-actions", work):

@@ -24,12 +24,13 @@ from emrbox.emr.life.layer import Checkpoint, StartFailureError
 from emrbox.emr.life.load import Load
 from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.states import ReasonCode
-from emrbox.emr.machines.log_pusher import LOG_ROOT
+from emrbox.emr.machines.log_layout import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 from emrbox.emr.machines.processes import kill_tree
+from emrbox.emr.machines.webhdfs import WebHdfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 300.0
@@ -38,6 +39,7 @@ STOP_SECONDS = 20.0
 HTTP_TIMEOUT_SECONDS = 10.0
 MOST_ANSWER_BYTES = 16_000_000  # a step may answer in a daemon's place
 PLAIN_MODE = "755"
+HDFS_GROUP = "hdfsadmingroup"
 CONTAINERS_OVER_SECONDS = 30.0
 # The NodeManager's states of an application whose containers may still write.
 CONTAINERS_LIVE = frozenset({"NEW", "INITING", "RUNNING", "FINISHING_CONTAINERS_WAIT"})
@@ -109,6 +111,7 @@ class Daemons:
         self._master_member = next(member for member in members if member.is_master)
         self._master = self._master_member.instance.private_ip
         self._excluded: set[str] = set()
+        self._hdfs = WebHdfs(self._master, self._address_of)
 
     def start(self) -> None:
         """Start every daemon; returns at once."""
@@ -156,8 +159,17 @@ class Daemons:
                 raise _failure(members[0], "the daemons were not ready in time")
             time.sleep(LOOK_SECONDS)
 
-    def restart(self, member: Member, changed: Iterable[str], present: Sequence[Member]) -> None:
-        """Restart the daemons of a node that read one of these files; return when all of `present` work."""
+    def restart(
+        self,
+        member: Member,
+        changed: Iterable[str],
+        present: Sequence[Member],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Restart the daemons of a node that read one of these files; return when all of `present` work.
+
+        `note` gets a line for each daemon.
+        """
         wanted = {daemon for name in changed for daemon in READERS.get(name, ())}
         old = [one for one in self._processes if one[0].node is member.node and one[1] in wanted]
         if not old:
@@ -166,6 +178,7 @@ class Daemons:
         for _, daemon, process in old:
             _stop(process)
             started.append((member, daemon, _start(member, _AGAIN.get(daemon, daemon))))
+            note(f"Restarted {daemon.name}")
         self._processes = [one for one in self._processes if one not in old] + started
         self._wait_joined(present, started, lambda: None)
 
@@ -233,6 +246,11 @@ class Daemons:
         with ThreadPoolExecutor(max_workers=len(refreshes)) as pool:
             list(pool.map(refresh, refreshes))
 
+    def _address_of(self, name: str) -> str:
+        """Return a node's address by its DNS name; another host's name as it is."""
+        found = {m.instance.private_dns: m.instance.private_ip for m in self._members}
+        return found.get(name, name)
+
     def _nodes(self) -> list[dict[str, Any]]:
         answer = _get(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")
         nodes = answer["nodes"] if answer else None
@@ -298,6 +316,11 @@ class Daemons:
                     break
                 time.sleep(LOOK_SECONDS)
 
+    @property
+    def hdfs(self) -> WebHdfs:
+        """HDFS's files."""
+        return self._hdfs
+
     def _writable(self) -> bool:
         return self._namenode("NameNodeInfo").get("Safemode") == ""
 
@@ -311,20 +334,10 @@ class Daemons:
         """Make HDFS's folders by WebHDFS: the command line would start a JVM for each. False: ask again."""
         try:
             for path, owner, mode in HDFS_FOLDERS:
-                self._put(path, f"op=MKDIRS&permission={mode}")
-                if owner != NAMENODE.user:
-                    self._put(path, f"op=SETOWNER&owner={owner}&group=hdfsadmingroup")
-                if mode != PLAIN_MODE:
-                    self._put(path, f"op=SETPERMISSION&permission={mode}")
+                self._hdfs.make_folder(path, owner, HDFS_GROUP, mode)
         except OSError:
             return False
         return True
-
-    def _put(self, path: str, query: str) -> None:
-        url = f"http://{self._master}:{NAMENODE_HTTP_PORT}/webhdfs/v1{path}?user.name=hdfs&{query}"
-        request = urllib.request.Request(url, method="PUT")  # an address of this box
-        with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
-            pass
 
 
 def _check_alive(processes: Iterable[Started]) -> None:
@@ -365,7 +378,7 @@ def _failure(member: Member, what: str) -> StartFailureError:
 
 def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
     host = member.instance.private_dns.partition(".")[0]
-    name = f"hadoop-{daemon.user}-{daemon.name}-{host}.log"
+    name = f"{daemon.log_folder}-{daemon.name}-{host}.log"
     log = f"{LOG_ROOT}/{daemon.log_folder}/{name}"
     environment = {
         **NODE_ENVIRONMENT,

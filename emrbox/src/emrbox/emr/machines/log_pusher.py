@@ -1,4 +1,4 @@
-"""Logs from nodes to the log URI, gzipped, in EMR's layout (docs/aws_facts.md 3.2), by the nodes' role."""
+"""Logs to the log URI, gzipped, in EMR's layout (docs/aws_facts.md 3.2), by the nodes' role."""
 
 from __future__ import annotations
 
@@ -14,44 +14,50 @@ from emrbox.emr.ids import role_arn
 from emrbox.emr.machines.clients import client_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from emrbox.emr.life.model import Cluster
-    from emrbox.emr.machines.node_access import MachineNode, Member
-    from emrbox.nodes.files import Found
+    from emrbox.emr.machines.log_layout import Log
 
 LOG = logging.getLogger(__name__)
-LOG_ROOT = "/mnt/var/log"
-STEPS_FOLDER = f"{LOG_ROOT}/hadoop/steps"
-BOOTSTRAP_FOLDER = f"{LOG_ROOT}/bootstrap-actions"
-CONTAINERS_FOLDER = f"{LOG_ROOT}/hadoop-yarn/containers"
-APPLICATIONS = ("hadoop-hdfs", "hadoop-yarn", "hadoop-mapreduce", "spark")
 MOST_BYTES = 100_000_000  # of one log: what is longer is cut
 CHUNK_BYTES = 1_000_000
 GZIP = 16 + zlib.MAX_WBITS
+HOUR = "%Y-%m-%d-%H"
 
 
 @dataclass(frozen=True)
-class _Log:
-    """A file below a folder of a node."""
+class _Pushed:
+    """What stands in S3 of a log: its bytes from `start` to `size`, as they were in an hour."""
 
-    node: MachineNode
-    folder: str
-    file: Found
+    start: int
+    size: int
+    changed: float
+    hour: str
 
 
 class LogPusher:
     """Copies what has changed since the last time. A cluster without a log URI has no logs in S3.
 
-    `late` returns for each file the seconds after which it appears there; 0 is at once.
+    A log that goes on growing in another hour is cut: what stood in `name.gz` is `name.YYYY-MM-DD-HH.gz` from
+    then on, by the hour in which it was pushed, and `name.gz` has what has come since. `late` returns for
+    each file the seconds after which it appears there; 0 is at once.
     """
 
-    def __init__(self, cluster: Cluster, endpoint_url: str, late: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        endpoint_url: str,
+        now: Callable[[], datetime],
+        late: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._now = now
         self._late = late
         self._cluster = cluster
         self._endpoint_url = endpoint_url
         self._bucket, self._prefix = _location(cluster.log_uri)
-        self._pushed: dict[str, tuple[float, int]] = {}
+        self._pushed: dict[str, _Pushed] = {}
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -59,47 +65,49 @@ class LogPusher:
         """Return the s3:// address of a key below the cluster's logs, or None without a log URI."""
         return f"s3://{self._bucket}/{self._prefix}{self._cluster.id}/{key}" if self._bucket else None
 
-    def push(self, members: Sequence[Member]) -> None:
-        """Push everything that has changed."""
-        self._push((key, file) for member in members for key, file in _files(member))
-
-    def push_step(self, master: Member, members: Sequence[Member], step_id: str) -> None:
-        """Push one step's files and every container's."""
-        wanted = f"steps/{step_id}/"
-        self._push((k, f) for k, f in _step_files(master) if k.startswith(wanted))
-        self._push((k, f) for member in members if member.works for k, f in _container_files(member))
-
-    def _push(self, files: Iterator[tuple[str, _Log]]) -> None:
+    def push(self, logs: Iterable[Log]) -> None:
+        """Push those of some logs that have changed; one that cannot be pushed does not keep the others."""
         if not self._bucket:
             return
         with self._lock:
-            for name, log in files:
+            for log in logs:
                 # A node's file names are bytes; those that are no text reach S3 escaped.
-                key = name.encode(errors="backslashreplace").decode()
+                key = log.key.encode(errors="backslashreplace").decode()
                 try:
-                    self._push_file(key, log)
+                    self._push_log(key, log)
                 except (BotoCoreError, ClientError, OSError) as problem:
                     LOG.warning("log %s of %s was not pushed: %s", key, self._cluster.id, problem)
 
-    def _push_file(self, key: str, log: _Log) -> None:
-        version = (log.file.changed, log.file.size)
-        if self._pushed.get(key) == version:
+    def _push_log(self, key: str, log: Log) -> None:
+        hour, before = self._now().strftime(HOUR), self._pushed.get(key)
+        if before and (before.size, before.changed) == (log.size, log.changed):
             return
+        start = 0
+        if before and log.size >= before.size:  # a smaller one is another file
+            start = before.start
+            if log.is_rotated and before.hour != hour and log.size > before.size > start:
+                self._put(f"{key}.{before.hour}", log, start, before.size)
+                start = before.size
+        self._put(key, log, start, log.size)
+        self._pushed[key] = _Pushed(start, log.size, log.changed, hour)
+
+    def _put(self, key: str, log: Log, start: int, end: int) -> None:
+        """Put a part of a log. What is packed on the node already stays as it is."""
+        is_packed = key.endswith(".gz")
+        name = f"{self._prefix}{self._cluster.id}/{key}{'' if is_packed else '.gz'}"
+        body = _part(log, start, end, None if is_packed else zlib.compressobj(1, wbits=GZIP))
+        if seconds := self._late():
+            timer = threading.Timer(seconds, self._send, (name, body))
+            timer.daemon = True
+            timer.start()
+        else:
+            self._send(name, body)
+
+    def _send(self, name: str, body: bytes) -> None:
         if self._client is None:
             arn = role_arn(self._cluster.role_name, self._cluster.account_id)
             session = self._cluster.primary.ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
-        body = _compressed(log)
-        if seconds := self._late():
-            timer = threading.Timer(seconds, self._put, (key, body))
-            timer.daemon = True
-            timer.start()
-        else:
-            self._put(key, body)
-        self._pushed[key] = version
-
-    def _put(self, key: str, body: bytes) -> None:
-        name = f"{self._prefix}{self._cluster.id}/{key}.gz"
         self._client.put_object(Bucket=self._bucket, Key=name, Body=body)
 
 
@@ -108,45 +116,13 @@ def _location(log_uri: str | None) -> tuple[str, str]:
     return bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
-def _compressed(log: _Log) -> bytes:
-    packing = zlib.compressobj(1, wbits=GZIP)
-    packed, left = [], MOST_BYTES
-    with log.node.files.open_below(log.folder, log.file.path) as file:
+def _part(log: Log, start: int, end: int, packing: Any) -> bytes:
+    """Return the bytes of a log from `start` to `end`, at most MOST_BYTES, packed if `packing` is given."""
+    parts, left = [], min(end - start, MOST_BYTES)
+    with log.open() as file:
+        if start:
+            file.seek(start)
         while left and (chunk := file.read(min(CHUNK_BYTES, left))):
-            packed.append(packing.compress(chunk))
+            parts.append(packing.compress(chunk) if packing else chunk)
             left -= len(chunk)
-    return b"".join([*packed, packing.flush()])
-
-
-def _files(member: Member) -> Iterator[tuple[str, _Log]]:
-    if member.is_master:
-        yield from _step_files(member)
-    yield from _container_files(member)
-    node = f"node/{member.instance.ec2_id}"
-    for log in _below(member, BOOTSTRAP_FOLDER):
-        yield f"{node}/bootstrap-actions/{_last_two(log)}", log
-    for application in APPLICATIONS:
-        for log in _below(member, f"{LOG_ROOT}/{application}"):
-            if "/" not in log.file.path:
-                yield f"{node}/applications/{application}/{log.file.path}", log
-
-
-def _step_files(master: Member) -> Iterator[tuple[str, _Log]]:
-    for log in _below(master, STEPS_FOLDER):
-        yield f"steps/{_last_two(log)}", log
-
-
-def _container_files(member: Member) -> Iterator[tuple[str, _Log]]:
-    for log in _below(member, CONTAINERS_FOLDER):
-        if log.file.path.count("/") >= 2:  # noqa: PLR2004  # application, container, file
-            yield f"containers/{log.file.path}", log
-
-
-def _last_two(log: _Log) -> str:
-    """Return a file's folder and name."""
-    return "/".join(f"{log.folder}/{log.file.path}".split("/")[-2:])
-
-
-def _below(member: Member, folder: str) -> Iterator[_Log]:
-    for file in member.node.files.files(folder):
-        yield _Log(member.node, folder, file)
+    return b"".join([*parts, packing.flush()] if packing else parts)

@@ -13,6 +13,8 @@ from emrbox.emr.machines.configurations import files as configuration_files
 from emrbox.emr.machines.on_node import s3_dist_cp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emrbox.emr.life.model import Cluster
     from emrbox.emr.machines.node_access import Member
 
@@ -94,16 +96,16 @@ def write_info(cluster: Cluster, member: Member) -> None:
         member.node.files.write(f"{INFO_FOLDER}/{name}.json", json.dumps(document, indent=2).encode())
 
 
-def install_applications(cluster: Cluster, member: Member) -> None:
-    """Make the release's software usable on one node."""
-    _link_software(member)
-    write_configurations(cluster, member)
+def install_applications(cluster: Cluster, member: Member, note: Callable[[str], None]) -> None:
+    """Make the release's software usable on one node. `note` gets a line for each thing that is done."""
+    _link_software(member, note)
+    write_configurations(cluster, member, note)
     if member.is_master:
         member.node.files.write(EXCLUDED_HOSTS, b"")
-    _make_folders(member)
+    _make_folders(member, note)
 
 
-def write_configurations(cluster: Cluster, member: Member) -> set[str]:
+def write_configurations(cluster: Cluster, member: Member, note: Callable[[str], None]) -> set[str]:
     """Write a node's configuration files. Returns the names of those that were not there, or were others."""
     master = cluster.primary.private_dns
     cores = cluster.core_count_at_start
@@ -114,10 +116,11 @@ def write_configurations(cluster: Cluster, member: Member) -> set[str]:
         if files.status(path) is None or files.read(path) != content.encode():
             files.write(path, content.encode(), mode=0o644)
             changed.add(path.rpartition("/")[2])
+            note(f"Wrote {path}")
     return changed
 
 
-def _link_software(member: Member) -> None:
+def _link_software(member: Member, note: Callable[[str], None]) -> None:
     files = member.node.files
     links = {
         "/usr/lib/hadoop": "/opt/emr/hadoop",
@@ -127,28 +130,37 @@ def _link_software(member: Member) -> None:
     }
     for link, target in links.items():
         files.link(link, target)
-    for command in HADOOP_COMMANDS:
-        files.write(f"/usr/bin/{command}", HADOOP_WRAPPER.format(command=command).encode(), mode=0o755)
-    for command in SPARK_COMMANDS:
-        files.write(f"/usr/bin/{command}", SPARK_WRAPPER.format(command=command).encode(), mode=0o755)
-    files.write("/usr/bin/hadoop-streaming", STREAMING_WRAPPER.encode(), mode=0o755)
-    files.write("/usr/bin/s3-dist-cp", Path(s3_dist_cp.__file__).read_bytes(), mode=0o755)
+        note(f"Linked {link} to {target}")
+    commands = {
+        **{name: HADOOP_WRAPPER.format(command=name) for name in HADOOP_COMMANDS},
+        **{name: SPARK_WRAPPER.format(command=name) for name in SPARK_COMMANDS},
+        "hadoop-streaming": STREAMING_WRAPPER,
+        "s3-dist-cp": Path(s3_dist_cp.__file__).read_text(),
+    }
+    for name, text in commands.items():
+        files.write(f"/usr/bin/{name}", text.encode(), mode=0o755)
+    note(f"Wrote the commands {', '.join(commands)} in /usr/bin")
     files.make_folder(HADOOP_CONF)
     files.make_folder(SPARK_CONF)
 
 
-def _make_folders(member: Member) -> None:
+def _make_folders(member: Member, note: Callable[[str], None]) -> None:
     """Make folders for what runs here. Containers run as hadoop, so the NodeManager does too."""
     files = member.node.files
     for stale in STATE_FOLDERS:  # an image of an EMR node brings that node's
         files.clear(stale)
-    files.make_folder("/mnt/var/log/hadoop/steps", "hadoop")
-    files.make_folder("/mnt/var/lib/hadoop/steps", "hadoop")
-    files.make_folder("/mnt/var/log/spark", "hadoop", 0o777)
+    wanted: list[tuple[str, str, int]] = [
+        ("/mnt/var/log/hadoop/steps", "hadoop", 0o755),
+        ("/mnt/var/lib/hadoop/steps", "hadoop", 0o755),
+        ("/mnt/var/log/spark", "hadoop", 0o777),
+    ]
     if member.is_master:
-        files.make_folder("/mnt/namenode", "hdfs", 0o700)
+        wanted.append(("/mnt/namenode", "hdfs", 0o700))
     if member.stores_data:
-        files.make_folder("/mnt/hdfs", "hdfs", 0o700)
+        wanted.append(("/mnt/hdfs", "hdfs", 0o700))
     if member.works:
-        files.make_folder("/mnt/yarn", "hadoop")
-        files.make_folder("/mnt/var/log/hadoop-yarn/containers", "hadoop")
+        wanted.append(("/mnt/yarn", "hadoop", 0o755))
+        wanted.append(("/mnt/var/log/hadoop-yarn/containers", "hadoop", 0o755))
+    for path, owner, mode in wanted:
+        files.make_folder(path, owner, mode)
+        note(f"Made {path} of {owner}, mode {mode:o}")

@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emrbox.emr.life.decisions import newest_first
 from emrbox.emr.life.layer import Pace, StepOutcome
 from emrbox.emr.machines.bootstrap import bootstrap_late_nodes, run_bootstrap_actions
 from emrbox.emr.machines.capacity import Capacity
-from emrbox.emr.machines.daemons import Daemons
+from emrbox.emr.machines.daemons import Daemons, daemons_of
+from emrbox.emr.machines.instance_state import InstanceState
+from emrbox.emr.machines.job_history import job_history
+from emrbox.emr.machines.log_layout import CONTAINERS, SOURCES, STEPS, logs_of
 from emrbox.emr.machines.log_pusher import LogPusher
 from emrbox.emr.machines.node_access import Machines, Member, on_all
+from emrbox.emr.machines.node_logs import NodeLogs
+from emrbox.emr.machines.provision_log import provisioning
 from emrbox.emr.machines.provisioning import (
     install_applications,
     write_aws_config,
@@ -23,7 +29,7 @@ from emrbox.emr.machines.provisioning import (
 from emrbox.emr.machines.step_process import StepProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.life.layer import Checkpoint
@@ -58,7 +64,9 @@ class RealNodes:
         self._machines = machines
         self._clock = clock
         self._capacity = Capacity(cluster, endpoint_url, clock)
-        self._logs = LogPusher(cluster, endpoint_url, logs_late)
+        self._logs = LogPusher(cluster, endpoint_url, clock.now, logs_late)
+        self._node_logs = NodeLogs(clock)
+        self._state = InstanceState(clock)
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
         self._unhealthy: set[str] = set()
@@ -92,18 +100,32 @@ class RealNodes:
         for member in members:
             write_aws_config(member)
             write_info(self._cluster, member)
+            self._node_logs.begin(member)
+            self._node_logs.controller(member, f"is the {member.group.role} node of {self._cluster.id}")
 
     def bootstrap(self, check: Checkpoint) -> None:
         """Run the bootstrap actions."""
-        run_bootstrap_actions(self._cluster.bootstrap_actions, self._members, check)
+        run_bootstrap_actions(self._cluster.bootstrap_actions, self._members, check, self._node_logs)
 
     def provision(self, check: Checkpoint) -> None:
         """Install Hadoop and Spark, start the daemons, wait for them."""
-        on_all(lambda member: install_applications(self._cluster, member), self._members)
-        check()
-        self._daemons = Daemons(self._members)
-        self._daemons.start()
-        self._daemons.wait_ready(check)
+        with self._provisioning(self._members) as install:
+            on_all(install, self._members)
+            check()
+            self._daemons = Daemons(self._members)
+            self._daemons.start()
+            self._daemons.wait_ready(check)
+
+    @contextmanager
+    def _provisioning(self, members: Sequence[Member]) -> Iterator[Callable[[Member], None]]:
+        """Give what installs the applications on one of these nodes; their logs tell how it went."""
+        with provisioning(members, self._clock) as logs:
+            yield lambda member: install_applications(self._cluster, member, logs[member.instance.id].note)
+            for member in members:
+                names = ", ".join(daemon.name for daemon in daemons_of(member))
+                logs[member.instance.id].note(f"Started {names}")
+                self._node_logs.controller(member, f"applications are provisioned, and run: {names}")
+        self._state.take(members, self._clock.now())
 
     def boot_more(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
         """Return when sshd answers on every one of these nodes."""
@@ -114,20 +136,24 @@ class RealNodes:
     def join(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> list[Instance]:
         """Bootstrap the nodes, install Hadoop and Spark, let them join. Returns those that were not fit."""
         members = self._members_of(group, instances)
-        fit = bootstrap_late_nodes(self._cluster.bootstrap_actions, members, check)
-        on_all(lambda member: install_applications(self._cluster, member), fit)
-        check()
-        if self._daemons is not None and fit:
-            self._daemons.add(fit, check)
+        fit = bootstrap_late_nodes(self._cluster.bootstrap_actions, members, check, self._node_logs)
+        with self._provisioning(fit) as install:
+            on_all(install, fit)
+            check()
+            if self._daemons is not None and fit:
+                self._daemons.add(fit, check)
         self._members = [*self._members, *fit]
         return [m.instance for m in members if m not in fit]
 
     def reconfigure(self, group: Group) -> None:
         """Write the new files and restart the daemons that read those which have changed, node by node."""
-        for member in [member for member in self._members if member.group is group]:
-            changed = write_configurations(self._cluster, member)
-            if self._daemons is not None:
-                self._daemons.restart(member, changed, self._members)
+        members = [member for member in self._members if member.group is group]
+        with provisioning(members, self._clock, group.reconfiguration.version) as logs:
+            for member in members:
+                note = logs[member.instance.id].note
+                changed = write_configurations(self._cluster, member, note)
+                if self._daemons is not None:
+                    self._daemons.restart(member, changed, self._members, note)
 
     def _members_of(self, group: Group, instances: Sequence[Instance]) -> list[Member]:
         return [Member(group, i, self._machines.get(i.ec2_id)) for i in instances]
@@ -163,7 +189,8 @@ class RealNodes:
 
     def start_step(self, step: Step, report: Callable[[StepOutcome], None]) -> StepProcess:
         """Start a step on the master."""
-        process = self._step_process(step)
+        process, master = self._step_process(step), self._master
+        self._node_logs.controller(master, f"step {step.id} has been started")
 
         def wait() -> None:
             try:
@@ -171,6 +198,7 @@ class RealNodes:
             except Exception as problem:
                 LOG.exception("step %s of %s could not be waited for", step.id, self._cluster.id)
                 outcome = StepOutcome.of_problem(problem)
+            self._node_logs.controller(master, f"step {step.id} ended with exit code {outcome.exit_code}")
             report(outcome)
 
         threading.Thread(target=wait, name=f"emr-{step.id}", daemon=True).start()
@@ -183,7 +211,9 @@ class RealNodes:
             if self._daemons is not None:
                 for application_id in application_ids:
                     self._daemons.wait_containers_over(application_id)
-            self._logs.push_step(master, self._members, step.id)
+            self._push_step(step.id)
+            if application_ids:
+                self._push_job_history()
 
         def kill_applications(application_ids: Sequence[str]) -> None:
             if self._daemons is not None:
@@ -233,8 +263,30 @@ class RealNodes:
         self._capacity.tag(set_tags, remove_keys)
 
     def push_logs(self) -> None:
-        """Copy what is new in the logs to the log URI."""
-        self._logs.push(self._members)
+        """Copy what is new in the logs to the log URI, with a new snapshot of each node when one is due."""
+        self._state.take_due(self._members)
+        self._push(self._members)
+
+    def _push(self, members: Sequence[Member]) -> None:
+        self._logs.push(log for member in members for log in logs_of(member, *SOURCES))
+        self._push_job_history()
+
+    def _push_step(self, step_id: str) -> None:
+        """Push one step's files and every container's."""
+        steps = logs_of(self._master, STEPS)
+        self._logs.push(log for log in steps if log.key.startswith(f"{STEPS.place}/{step_id}/"))
+        working = [member for member in self._members if member.works]
+        self._logs.push(log for member in working for log in logs_of(member, CONTAINERS))
+
+    def _push_job_history(self) -> None:
+        """Push the history of the jobs that are over, if there is a NameNode to ask for it."""
+        master = self._master.instance
+        if self._daemons is None or master.status.ended or master.ec2_id in self._capacity.lost():
+            return
+        try:
+            self._logs.push(job_history(self._daemons.hdfs))
+        except (OSError, ValueError, KeyError) as problem:  # HDFS has ended, or a step answers in its place
+            LOG.warning("the history of jobs of %s was not read: %s", self._cluster.id, problem)
 
     def may_shut_down(self) -> bool:
         """Nothing holds them."""
@@ -248,7 +300,7 @@ class RealNodes:
     def _push_last_logs(self, members: Sequence[Member]) -> None:
         """Push logs, if that works: whatever fails here, the nodes are ended next."""
         try:
-            self._logs.push(members)
+            self._push(members)
         except Exception:
             LOG.exception("the last logs of %s were not pushed", self._cluster.id)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.emr.life.layer import StepOutcome
 from emrbox.emr.life.model import FailureDetails, Step
-from emrbox.emr.machines.log_pusher import STEPS_FOLDER
+from emrbox.emr.machines.log_layout import STEPS_FOLDER
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 from emrbox.emr.machines.processes import kill_tree
 from emrbox.nodes.files import write_all
