@@ -139,7 +139,7 @@ def test_delays_are_of_the_order_of_real_clusters_and_the_same_for_the_same_seed
         return float((timeline["ReadyDateTime"] - timeline["CreationDateTime"]).total_seconds())
 
     first = ready_after()
-    assert 180 <= first <= 300
+    assert 240 <= first <= 420  # docs/aws_facts.md 8
     assert ready_after() == first
     with pytest.raises(ValueError, match="profile"):
         emr.hollow.delays.change({"profile": "quick"})
