@@ -1,4 +1,4 @@
-"""Write the tables of docs/emrbox.md from emrbox's own: commands, operations, states, faults, guesses.
+"""Write the tables of docs/emrbox.md from emrbox's own: commands, operations, states, events, faults.
 
 `--check` writes nothing and fails when the page is not what would be written.
 """
@@ -19,7 +19,8 @@ from emrbox.athena.coverage import OPERATIONS as ATHENA_OPERATIONS
 from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
 from emrbox.emr.api.launch_members import INSTANCES, TOP
-from emrbox.emr.life import states
+from emrbox.emr.life import events as emr_events
+from emrbox.emr.life import notices, states
 from emrbox.faults.kinds.table import KINDS
 
 if TYPE_CHECKING:
@@ -113,6 +114,18 @@ def state_tables() -> str:
 
 def _names(found: set[Any]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(found))
+
+
+def events() -> str:
+    """Return the kinds of events that EMR has."""
+    source = _source("docs/aws_facts.md 5.2, 5.3")
+    rows = [(f"`{kind}`", severity, "", when, source) for kind, severity, when in emr_events.STATE_CHANGES]
+    rows += [
+        (f"`{one.detail_type.format('…')}`", one.severity, one.code and f"`{one.code}`", one.when, one.source)
+        for one in notices.KINDS
+    ]
+    missing = ", ".join(f"`{name}`" for name in notices.NOT_SENT)
+    return table(("Event", "Severity", "eventCode", "When", "Source"), rows) + f"\nNot sent: {missing}.\n"
 
 
 def faults() -> str:
@@ -211,6 +224,7 @@ TABLES = {
     "athena_operations": athena_operations,
     "launch_members": launch_members,
     "states": state_tables,
+    "events": events,
     "faults": faults,
     "guesses": guesses,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emrbox.athena.service import AthenaService
 from emrbox.aws.accounts import Accounts
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from emrbox.config import BoxConfig
     from emrbox.emr.life.layer import NodeLayer
-    from emrbox.emr.life.model import Cluster, HasStatus, Watcher
+    from emrbox.emr.life.model import Cluster, Subject, Watcher
     from emrbox.emr.life.states import State
     from emrbox.emr.machines.node_access import Machines
 
@@ -109,14 +109,14 @@ def create_emr(
         engine = Engine(cluster, layer, ThreadJobs(cluster), hollow.delays.pick)
         return ThreadDriver(cluster, engine, clock)
 
-    def publish(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
+    def publish(cluster: Cluster, subject: Subject, before: State | None, now: datetime) -> None:
         event = event_of(cluster, subject, before, now)
         if event is not None:
             bus.publish(event)
 
     watchers: list[Watcher] = [publish]
 
-    def watch(cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime) -> None:
+    def watch(cluster: Cluster, subject: Subject, before: State | None, now: datetime) -> None:
         for watcher in watchers:
             watcher(cluster, subject, before, now)
 

@@ -18,6 +18,7 @@ from emrbox.faults.book import FaultBook
 from emrbox.faults.faulty_nodes import FaultyNodes
 
 HOLLOW = [{"Key": "emrbox:hollow", "Value": "true"}]
+INSUFFICIENT = "EC2 provisioning - Insufficient Instance Capacity"
 MINUTE = 60
 
 
@@ -126,6 +127,10 @@ class FleetEmr:
         fleet = next(group for group in cluster.groups if group.role == role)
         self.hollow.lose(cluster, fleet.present[:1], "")
         self.clock.advance(0)
+
+    def details(self, kind: str) -> list[dict[str, Any]]:
+        """Return the details of the events of a kind."""
+        return [event["detail"] for event in self.events if event["detail-type"] == kind]
 
     def fleet_events(self, cluster_id: str, role: str = "CORE") -> list[dict[str, Any]]:
         details = [e["detail"] for e in self.events if e["detail-type"] == "EMR Instance Fleet State Change"]
@@ -332,6 +337,27 @@ def test_a_fleet_grows_and_shrinks_by_units(emr: FleetEmr) -> None:
     assert (last["state"], last["severity"], last["provisionedOnDemandCapacity"]) == ("RUNNING", "INFO", "4")
 
 
+def test_a_start_that_lacks_capacity_is_reported_again_and_again(emr: FleetEmr) -> None:
+    emr.no_capacity(role="CORE", available=1)
+    cluster_id = emr.launch(fleet("CORE", on_demand=2, spot=2))
+    emr.clock.advance(5 * MINUTE)
+    found = emr.details("EMR Instance Fleet Provisioning")
+    assert len(found) > 3
+    assert {(d["severity"], d["eventCode"], d["instanceFleetType"]) for d in found} == {
+        ("WARN", INSUFFICIENT, "CORE")
+    }
+    who = f"{cluster_id} (test) for instance fleet {emr.fleet(cluster_id)['Id']}"
+    of_type = "capacity for instance types [m5.xlarge]"
+    assert (
+        f"create your Amazon EMR cluster {who}. Amazon EC2 has insufficient On-Demand {of_type} and "
+        f"insufficient Spot {of_type} in Availability Zone [us-east-1a]."
+    ) in found[-1]["message"]
+    emr.faults.clear()
+    emr.clock.advance(5 * MINUTE)
+    assert emr.state(cluster_id) == "WAITING"
+    assert emr.details("EMR Instance Fleet Status Notification") == []
+
+
 def test_a_resize_waits_for_capacity_until_its_time_out_and_then_stops(emr: FleetEmr) -> None:
     cluster_id = emr.launch(fleet("CORE", 1), fleet("TASK", spot=1))
     emr.no_capacity(market="SPOT")
@@ -345,6 +371,14 @@ def test_a_resize_waits_for_capacity_until_its_time_out_and_then_stops(emr: Flee
     event = emr.fleet_events(cluster_id, "TASK")[-1]
     assert event["severity"] == "WARN"
     assert "has reached the timeout and stopped. The resize started at" in event["message"]
+    asked, stuck = emr.details("EMR Instance Fleet Status Notification")
+    assert "was initiated by user at" in asked["message"]
+    assert (stuck["severity"], "is stuck for the following reason" in stuck["message"]) == ("WARNING", True)
+    *short, timed_out = emr.details("EMR Instance Fleet Resize")
+    assert len(short) > 2  # as long as it goes on
+    assert {detail["eventCode"] for detail in short} == {INSUFFICIENT}
+    assert "insufficient Spot capacity for instance types [m5.xlarge] in Availability" in short[0]["message"]
+    assert (timed_out["eventCode"], timed_out["instanceFleetType"]) == ("Spot Provisioning timeout", "TASK")
     emr.faults.clear()
     emr.clock.advance(3600)
     assert emr.units(cluster_id, "TASK") == (0, 1)  # it is not tried again by itself

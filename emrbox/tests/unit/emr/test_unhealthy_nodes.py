@@ -25,6 +25,26 @@ def test_yarn_is_asked_for_the_health_of_nodes_every_minute(emr: Any) -> None:
     assert machines.ended == []
     emr.clock.advance(3 * MINUTES)
     assert (machines.decommissioned, machines.ended) == (["i-core0"], ["i-core0"])
+    found, replacing = (
+        event["detail"] for event in emr.events if event["detail-type"] == "EMR Unhealthy Node Replacement"
+    )
+    assert (found["severity"], found["instanceGroupType"]) == ("WARN", "CORE")
+    assert found["message"].endswith(
+        "are unhealthy. They will be replaced if they are unhealthy for 45 minutes."
+    )
+    assert "to replace the unhealthy core instances [i-core0] of instance group" in replacing["message"]
+
+
+def test_unhealthy_nodes_that_stay_are_reported_as_such(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    emr.call("SetUnhealthyNodeReplacement", JobFlowIds=[cluster_id], UnhealthyNodeReplacement=False)
+    emr.machines[cluster_id].sick_by_yarn = {"i-core0", "i-core1"}
+    emr.clock.advance(50 * MINUTES)
+    kind = "EMR Unhealthy Node Replacement"
+    [event] = [event["detail"]["message"] for event in emr.events if event["detail-type"] == kind]
+    assert "core instances [i-core0, i-core1] of instance group" in event
+    assert event.endswith("They will not be replaced.")
 
 
 @pytest.fixture

@@ -8,12 +8,15 @@ from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr import ids
 from emrbox.emr.api import collection_type, scaling_validation, validation
 from emrbox.emr.api.launch_request import new_group
-from emrbox.emr.life import decisions, states
+from emrbox.emr.life import decisions, notices, states
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP
 from emrbox.emr.life.reconfiguring import configure, merged
 from emrbox.emr.life.resizing import want
+from emrbox.emr.life.states import GroupState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from emrbox.emr.life.model import Cluster, Group
     from emrbox.emr.life.store import Store
 
@@ -75,7 +78,7 @@ def modify_instance_groups(store: Store, request: Document) -> Document:
         for group, change in zip(groups, changes, strict=True):
             count = _count_after(group, change)
             _apply(group, change)
-            _reconfigure(group, change)
+            _reconfigure(cluster, group, change, store.now(cluster))
             want(cluster, group, {group.market: count}, store.now(cluster))
         cluster.wake()
     return {}
@@ -140,7 +143,7 @@ def _apply(group: Group, change: Document) -> None:
         group.shrink_policy = policy
 
 
-def _reconfigure(group: Group, change: Document) -> None:
+def _reconfigure(cluster: Cluster, group: Group, change: Document, now: datetime) -> None:
     """Let a group's configurations be others. That they replace those before unless it says so is a guess."""
     if "Configurations" not in change:
         return
@@ -149,3 +152,6 @@ def _reconfigure(group: Group, change: Document) -> None:
         record.applied = old
     record.version += 1
     configure(group, merged(old, new) if change.get("ReconfigurationType") == "MERGE" else new)
+    cluster.notify(notices.CHANGE_ASKED, group, now, version=record.version)
+    if group.status.state is GroupState.RESIZING:
+        cluster.notify(notices.CHANGE_BLOCKED, group, now, version=record.version)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.emr.life import auto_scaling, decisions
 from emrbox.emr.life.model import Reason
-from emrbox.emr.life.resizing import want
+from emrbox.emr.life.resizing import AUTOMATIC_SCALING, want
 from emrbox.emr.life.states import PolicyState, ReasonCode
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ class AutoScaler:
         size = max(size, min(decisions.least_units(self._cluster, group), group.requested_count))
         if size != group.requested_count:
             self._activities[group.id] = auto_scaling.cool_down(rule)
-            want(self._cluster, group, {group.market: size}, now)
+            want(self._cluster, group, {group.market: size}, now, by=AUTOMATIC_SCALING)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.layer import NodeLayer
-    from emrbox.emr.life.model import Cluster, HasStatus, Instance, Reason, S
+    from emrbox.emr.life.model import Cluster, Group, HasStatus, Instance, Reason, S
+    from emrbox.emr.life.notices import Kind
 
 T = TypeVar("T")
 
@@ -57,6 +58,10 @@ class Context:
         for instance in instances:
             if instance.status.state is not InstanceState.TERMINATED:
                 self.move(instance, state, reason)
+
+    def notify(self, kind: Kind, group: Group, **words: object) -> None:
+        """Report what is no new state, now."""
+        self.cluster.notify(kind, group, self.now, **words)
 
     def do(self, name: str, call: Callable[[], T]) -> Procedure[T]:
         """Make a call on the machines as a job. Returns or raises what the call does."""

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.config import REGION
 from emrbox.emr.life.event_times import at, minutes
-from emrbox.emr.life.fleet_events import fleet_detail
+from emrbox.emr.life.fleet_events import fleet_detail, fleet_members
+from emrbox.emr.life.group_events import group_detail, group_members
 from emrbox.emr.life.model import AutoScaling, Cluster, Group, Step
+from emrbox.emr.life.notices import Notice
 from emrbox.emr.life.scaling_events import policy_detail
-from emrbox.emr.life.states import ClusterState, GroupState, ReasonCode, State, StepState
+from emrbox.emr.life.states import ClusterState, ReasonCode, State, StepState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from emrbox.emr.life.model import HasStatus
+    from emrbox.emr.life.model import Subject
 
 Document = dict[str, Any]
 SOURCE = "aws.emr"
@@ -29,6 +31,14 @@ STEP_CHANGE = "EMR Step Status Change"
 GROUP_CHANGE = "EMR Instance Group State Change"
 FLEET_CHANGE = "EMR Instance Fleet State Change"
 POLICY_CHANGE = "EMR Auto Scaling Policy State Change"
+# Kind, severities, and when there is one; those of what is no new state are in notices.py.
+STATE_CHANGES = (
+    (CLUSTER_CHANGE, "INFO, CRITICAL", "STARTING, the choice of a subnet, RUNNING, WAITING, the end"),
+    (STEP_CHANGE, "INFO, WARN, ERROR", "every state of a step"),
+    (GROUP_CHANGE, "INFO, ERROR, CRITICAL", "RESIZING, RECONFIGURING, RUNNING after these, SUSPENDED"),
+    (FLEET_CHANGE, "INFO, WARN, ERROR", "RUNNING, RESIZING, a resize that has stopped, SUSPENDED"),
+    (POLICY_CHANGE, "has none", "PENDING, ATTACHED, DETACHED, FAILED"),
+)
 # Reasons that make the end of a cluster CRITICAL even when it ends "without errors".
 CRITICAL_REASONS = frozenset(
     {
@@ -67,10 +77,10 @@ STEP_MESSAGES = {
 }
 
 
-def event_of(
-    cluster: Cluster, subject: HasStatus[Any], before: State | None, now: datetime
-) -> Document | None:
+def event_of(cluster: Cluster, subject: Subject, before: State | None, now: datetime) -> Document | None:
     """Return EventBridge's whole event for the state that `subject` has just entered; None if there is none.
+
+    A notice is reported as it is.
 
     `before` is the state before, None for what has just been made. Called under the cluster's lock.
     """
@@ -81,9 +91,11 @@ def event_of(
     elif isinstance(subject, Group) and subject.fleet:
         detail, kind = fleet_detail(cluster, subject, before, now), FLEET_CHANGE
     elif isinstance(subject, Group):
-        detail, kind = _group_detail(cluster, subject, before, now), GROUP_CHANGE
+        detail, kind = group_detail(cluster, subject, before, now), GROUP_CHANGE
     elif isinstance(subject, AutoScaling):
         detail, kind = policy_detail(cluster, subject, now), POLICY_CHANGE
+    elif isinstance(subject, Notice):
+        detail, kind = _notice_detail(cluster, subject, now), subject.detail_type
     else:
         return None
     if detail is None:
@@ -99,6 +111,16 @@ def event_of(
         "resources": [],
         "detail": detail,
     }
+
+
+def _notice_detail(cluster: Cluster, notice: Notice, now: datetime) -> Document:
+    members = fleet_members if notice.group.fleet else group_members
+    detail = {
+        **members(cluster, notice.group),
+        "severity": notice.kind.severity,
+        "message": notice.message(cluster, at(now)),
+    }
+    return {**detail, "eventCode": notice.kind.code} if notice.kind.code else detail
 
 
 def _cluster_detail(cluster: Cluster, before: State | None, now: datetime) -> Document | None:
@@ -171,44 +193,3 @@ def _step_detail(cluster: Cluster, step: Step, now: datetime) -> Document:
         "state": str(step.status.state),
         "message": message,
     }
-
-
-def _group_detail(cluster: Cluster, group: Group, before: State | None, now: datetime) -> Document | None:
-    message = _group_message(cluster, group, before, now)
-    if message is None:
-        return None
-    failed = group.status.state in {GroupState.SUSPENDED, GroupState.ARRESTED}
-    detail = {
-        "market": group.market,
-        "severity": "ERROR" if failed else "INFO",
-        "requestedInstanceCount": str(group.requested_count),
-        "instanceType": group.type.name,
-        "instanceGroupType": group.role,
-        "instanceGroupId": group.id,
-        "clusterId": cluster.id,
-        "runningInstanceCount": str(group.running_count),
-        "state": str(group.status.state),
-        "message": message,
-    }
-    bid = group.type.bid_price
-    return detail if bid is None else {**detail, "bidPrice": bid}
-
-
-def _group_message(cluster: Cluster, group: Group, before: State | None, now: datetime) -> str | None:
-    where = f"instance group {group.id} in Amazon EMR cluster {cluster.id} ({cluster.name})"
-    resize = group.resize
-    if group.status.state is GroupState.RESIZING and resize:
-        return (
-            f"A resize for {where} started at {at(now)}. It is resizing from an instance count of "
-            f"{sum(resize.before.values())} to {sum(resize.wanted.values())}."
-        )
-    if group.status.state is GroupState.RUNNING and before is GroupState.RESIZING and resize:
-        return (
-            f"The resizing operation for {where} is complete. It now has an instance count of "
-            f"{group.running_count}. The resize started at {at(resize.started)} and took "
-            f"{minutes(resize.started, now)} minutes to complete."
-        )
-    if group.status.state is GroupState.SUSPENDED:  # a guess after ARRESTED's message
-        why = group.status.reason.message or "unknown"
-        return f"I{where[1:]} was suspended at {at(now)} for the following reason: {why}."
-    return None

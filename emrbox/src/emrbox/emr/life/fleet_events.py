@@ -18,19 +18,13 @@ if TYPE_CHECKING:
     from emrbox.emr.life.states import State
 
 
-def fleet_detail(
-    cluster: Cluster, fleet: Group, before: State | None, now: datetime
-) -> dict[str, Any] | None:
-    """Return the detail of the event for a fleet's new state; None if there is none.
+def fleet_members(cluster: Cluster, fleet: Group) -> dict[str, Any]:
+    """Return the members of every event of a fleet.
 
     That its numbers are texts, as in events of groups, is a guess.
     """
-    found = _fleet_message(cluster, fleet, before, now)
-    if found is None:
-        return None
-    severity, message = found
     return {
-        "severity": severity,
+        "severity": "INFO",
         "clusterId": cluster.id,
         "instanceFleetId": fleet.id,
         "instanceFleetType": fleet.role,
@@ -39,8 +33,18 @@ def fleet_detail(
         "provisionedOnDemandCapacity": str(fleet.provisioned(ON_DEMAND)),
         "provisionedSpotCapacity": str(fleet.provisioned(SPOT)),
         "state": str(fleet.status.state),
-        "message": message,
     }
+
+
+def fleet_detail(
+    cluster: Cluster, fleet: Group, before: State | None, now: datetime
+) -> dict[str, Any] | None:
+    """Return the detail of the event for a fleet's new state; None if there is none."""
+    found = _fleet_message(cluster, fleet, before, now)
+    if found is None:
+        return None
+    severity, message = found
+    return {**fleet_members(cluster, fleet), "severity": severity, "message": message}
 
 
 def _fleet_message(

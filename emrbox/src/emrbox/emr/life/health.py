@@ -10,12 +10,13 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from emrbox.emr.life import states
+from emrbox.emr.life import notices, states
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.context import Context
+    from emrbox.emr.life.notices import Kind
     from emrbox.emr.life.procedures import Procedure
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Health:
             self._is_sampling, self._last = True, context.now
             context.procedures.begin(self._sample())
         found = context.layer.unhealthy()
+        self._report(notices.UNHEALTHY, found - set(self._since), then=self._outlook())
         self._since = {ec2_id: self._since.get(ec2_id, context.now) for ec2_id in sorted(found)}
         self._replace()
 
@@ -66,5 +68,19 @@ class Health:
         for group in cluster.groups:
             if group.role == "CORE" and cluster.status.state in states.CLUSTER_READY:
                 present = {instance.ec2_id for instance in group.present}
-                due = {ec2_id for ec2_id, since in self._since.items() if since <= limit}
-                group.ids_to_replace = due & present
+                due = {ec2_id for ec2_id, since in self._since.items() if since <= limit} & present
+                self._report(notices.REPLACING, due - group.ids_to_replace)
+                group.ids_to_replace = due
+
+    def _outlook(self) -> str:
+        cluster = self._context.cluster
+        if not cluster.unhealthy_node_replacement or cluster.termination_protected:
+            return "They will not be replaced."
+        return f"They will be replaced if they are unhealthy for {UNHEALTHY_FOR.seconds // 60} minutes."
+
+    def _report(self, kind: Kind, ec2_ids: set[str], **words: str) -> None:
+        """Report what is with some nodes, group by group."""
+        for group in self._context.cluster.groups:
+            found = [i.ec2_id for i in group.present if i.ec2_id in ec2_ids]
+            if found and group.role == "CORE":
+                self._context.notify(kind, group, instances=", ".join(sorted(found)), **words)

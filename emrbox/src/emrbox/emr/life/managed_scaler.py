@@ -9,7 +9,7 @@ from emrbox.emr import ids
 from emrbox.emr.life import decisions, managed_scaling
 from emrbox.emr.life.managed_scaling import Balance, Limits, Pool
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP, SPOT, Group, Status
-from emrbox.emr.life.resizing import want
+from emrbox.emr.life.resizing import MANAGED_SCALING, want
 from emrbox.emr.life.states import GroupState
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ class ManagedScaler:
             changes.setdefault(group_id, {})[market] = size
         for group_id, change in changes.items():
             group = next((g for g in self._cluster.groups if g.id == group_id), None) or self._new_group()
-            want(self._cluster, group, {**group.targets, **change}, self._context.now)
+            targets = {**group.targets, **change}
+            want(self._cluster, group, targets, self._context.now, by=MANAGED_SCALING)
 
     def _new_group(self) -> Group:
         core = next(group for group in self._cluster.groups if group.role == managed_scaling.CORE)

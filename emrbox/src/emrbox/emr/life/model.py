@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from emrbox.config import ACCOUNT_ID
 from emrbox.emr.life import states
+from emrbox.emr.life.notices import Notice
 from emrbox.emr.life.security import PublicAccess
 from emrbox.emr.life.states import (
     ActionOnFailure,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.clock import Clock
+    from emrbox.emr.life.notices import Kind
 
 LOG = logging.getLogger(__name__)
 S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState, PolicyState)
@@ -109,6 +111,9 @@ class HasStatus(Protocol[S]):
     @property
     def status(self) -> Status[S]:
         """Its state."""
+
+
+Subject = HasStatus[Any] | Notice  # of an event
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,7 @@ class Reconfiguration:
     tried: int = 0
     applied_version: int = 0
     applied: list[dict[str, Any]] | None = None  # None: none has changed since the launch
+    started: datetime | None = None  # the last one
 
 
 @dataclass
@@ -418,7 +424,11 @@ class Cluster:
         if subject.status.state != before:
             self.announce(subject, before, now)
 
-    def announce(self, subject: HasStatus[Any], before: states.State | None, now: datetime) -> None:
+    def notify(self, kind: Kind, group: Group, now: datetime, **words: object) -> None:
+        """Report what is no new state."""
+        self.announce(Notice(kind, group, words), None, now)
+
+    def announce(self, subject: Subject, before: states.State | None, now: datetime) -> None:
         """Call the watcher for a new state; `before` is None for what has just been made."""
         if self.watcher is None:
             return
@@ -445,4 +455,4 @@ class Cluster:
 NOT_RECORDS = frozenset({"clock", "watcher", "wake", "lock"})
 # Called for every state that is entered: cluster, what has it, its state before (None: just made), the time.
 # It is called under the cluster's lock and must neither wait nor raise.
-Watcher = Callable[[Cluster, HasStatus[Any], states.State | None, "datetime"], None]
+Watcher = Callable[[Cluster, Subject, states.State | None, "datetime"], None]

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from emrbox.emr import ids
-from emrbox.emr.life import allocation, endings
+from emrbox.emr.life import allocation, endings, notices
 from emrbox.emr.life.layer import NoCapacityError, StartFailureError
 from emrbox.emr.life.model import ON_DEMAND, SPOT, Instance, Purchase, Status
 from emrbox.emr.life.procedures import Until
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.context import Context
-    from emrbox.emr.life.model import Group, TypeConfig
+    from emrbox.emr.life.model import Group, Resize, TypeConfig
     from emrbox.emr.life.procedures import Procedure
 
 # Between tries for missing capacity, the longer it is missing. A guess: EMR only says that it goes on trying.
 LEAST_RETRY_SECONDS, MOST_RETRY_SECONDS = 30.0, 300.0
 TERMINATE = "TERMINATE_CLUSTER"
+NAMES = {ON_DEMAND: "On-Demand", SPOT: "Spot"}  # of markets, in messages
+OUT_OF_CAPACITY = "Amazon EC2 does not have enough capacity"
+Short = dict[str, list[str]]  # instance types by market
 
 
 class Purchasing:
@@ -36,6 +39,7 @@ class Purchasing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._cluster = context.cluster
+        self._stuck: dict[str, Resize] = {}  # the last resize of each fleet that had to wait
 
     def place(self) -> Procedure[None]:
         """Choose where the cluster is launched."""
@@ -67,14 +71,31 @@ class Purchasing:
 
         Raises StartFailureError.
         """
+        short: Short = {}
         if group.fleet is None:
             purchase = Purchase(group.type, group.market, group.lacks(group.market), group.market)
-            return (yield from self._launch(group, purchase))
+            try:
+                return (yield from self._launch(group, purchase))
+            except NoCapacityError:
+                self._report(group, {group.market: [group.type.name]})
+                raise
         bought: list[Instance] = []
         for market in group.targets:
             if not self._is_timed_out(group, market):
-                bought += yield from self._buy_types(group, market)
+                bought += yield from self._buy_types(group, market, short)
+        if short and group.is_short and self._context.is_live:
+            self._report(group, short)
         return bought
+
+    def _report(self, group: Group, short: Short) -> None:
+        """Report that EC2 has too little of some types, by market."""
+        kind = notices.SHORT_AT_START if group.resize is None else notices.SHORT_AT_RESIZE
+        found = [
+            f"insufficient {NAMES[market]} capacity for instance types [{', '.join(types)}]"
+            for market, types in short.items()
+        ]
+        zone = self._cluster.availability_zone
+        self._context.notify(kind, group, short=" and ".join(found), zone=zone)
 
     def is_stopped(self, group: Group) -> bool:
         """Whether a fleet's resize has reached its time-outs; it then stays so until something changes."""
@@ -83,6 +104,9 @@ class Purchasing:
             return False
         group.fleet.stopped = (dict(group.targets), group.standing)
         self.cancel(group.awaiting)
+        for market in lacking:
+            kind = notices.SPOT_TIMED_OUT if market == SPOT else notices.ON_DEMAND_TIMED_OUT
+            self._context.notify(kind, group, market=NAMES[market])
         return True
 
     def cancel(self, awaiting: Sequence[Instance]) -> None:
@@ -91,11 +115,18 @@ class Purchasing:
 
     def wait_for_capacity(self, group: Group) -> Procedure[None]:
         """Let time pass until a fleet's next try."""
-        since = group.resize.started if group.resize else self._context.now
+        resize = group.resize
+        if resize and self._stuck.get(group.id) is not resize:
+            self._stuck[group.id] = resize
+            self._context.notify(notices.RESIZE_STUCK, group, why=OUT_OF_CAPACITY)
+        since = resize.started if resize else self._context.now
         yield from self._pause(since, [self._resize_deadline(group, market) for market in group.targets])
 
-    def _buy_types(self, group: Group, fills: str) -> Procedure[list[Instance]]:
-        """Buy for the target of a market, type by type, until it is reached or no type has more."""
+    def _buy_types(self, group: Group, fills: str, short: Short) -> Procedure[list[Instance]]:
+        """Buy for the target of a market, type by type, until it is reached or no type has more.
+
+        `short` gets the types of which there were too few.
+        """
         market = ON_DEMAND if group.fleet and group.fleet.switched else fills
         zone, room = self._cluster.availability_zone, self._context.layer.room
         types = allocation.in_order(group, market, zone, room)
@@ -111,6 +142,7 @@ class Purchasing:
                     bought += got
                     if len(got) < count:
                         left.remove(one)
+                        short.setdefault(market, []).append(one.name)
                 if not self._context.is_live:
                     return bought  # whoever asked ends them
         self._await(group, fills, market, types[0])

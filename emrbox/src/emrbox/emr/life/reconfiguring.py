@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from emrbox.emr.life import notices
+from emrbox.emr.life.event_times import minutes
 from emrbox.emr.life.layer import InterruptedByEndError
 from emrbox.emr.life.model import Reason
 from emrbox.emr.life.states import GroupState, ReasonCode
@@ -36,6 +38,7 @@ class Reconfiguring:
             is_due = group.reconfiguration.version > group.reconfiguration.tried
             if is_due and group.status.state is GroupState.RUNNING and group.id not in self._busy:
                 self._busy.add(group.id)
+                group.reconfiguration.started = self._context.now
                 self._context.move(group, GroupState.RECONFIGURING)
                 self._context.procedures.begin(self._run(group))
 
@@ -56,7 +59,11 @@ class Reconfiguring:
 
     def _revert(self, group: Group, version: int, why: str) -> Procedure[None]:
         """Go back to what the nodes had. That a group whose nodes refuse that too is SUSPENDED is a guess."""
-        reason = Reason(ReasonCode.INTERNAL_ERROR, why)
+        reason, change = Reason(ReasonCode.INTERNAL_ERROR, why), group.reconfiguration
+        if self._context.is_live:
+            took = minutes(change.started or self._context.now, self._context.now)
+            self._context.notify(notices.CHANGE_FAILED, group, minutes=took, version=version, why=why)
+            self._context.notify(notices.CHANGE_REVERTING, group, last=change.applied_version)
         if group.reconfiguration.version == version:  # nothing else is asked for meanwhile
             configure(group, group.reconfiguration.applied or [])
         try:

@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from emrbox.emr.life import decisions, endings, states
+from emrbox.emr.life import decisions, endings, notices, states
 from emrbox.emr.life.layer import InterruptedByEndError, StartFailureError
 from emrbox.emr.life.model import Reason, Resize
 from emrbox.emr.life.purchasing import Purchasing
@@ -29,13 +29,21 @@ LOG = logging.getLogger(__name__)
 TRIES = 3
 
 
-def want(cluster: Cluster, group: Group, targets: Units, now: datetime) -> None:
+# Who asks for another size, in an event's words. A guess: the guide says only "Entity".
+USER, AUTOMATIC_SCALING, MANAGED_SCALING = "user", "automatic scaling", "managed scaling"
+
+
+def want(cluster: Cluster, group: Group, targets: Units, now: datetime, *, by: str = USER) -> None:
     """Change what a group or fleet wants; one that was suspended tries again. Under the cluster's lock.
 
     A fleet's time-outs begin again.
     """
     is_suspended = group.status.state is GroupState.SUSPENDED
-    group.targets = targets
+    is_new, group.targets = targets != group.targets, targets
+    if is_new and group.status.state is not GroupState.PROVISIONING:
+        cluster.notify(notices.RESIZE_ASKED, group, now, by=by)
+    if is_new and group.status.state is GroupState.RECONFIGURING:
+        cluster.notify(notices.RESIZE_BLOCKED, group, now, count=group.requested_count)
     if group.fleet:
         group.fleet.stopped = None
     if is_suspended or (group.fleet and group.status.state is GroupState.RESIZING):
