@@ -175,4 +175,9 @@ def test_groups_are_reconfigured_and_their_daemons_read_the_new_files(account: A
         nodes = json.load(answer)["nodes"]["node"]
     assert [node["availMemoryMB"] for node in nodes if node["state"] == "RUNNING"] == [2048]
     assert run(account, cluster, "hdfs getconf -confKey emrbox.tried") == "master\n"
+    reports = "cd /mnt/var/log/provision-node/reports && ls && zcat 1/*/*/* | grep message:"
+    first, second, *lines = run(account, cluster, reports).splitlines()
+    assert (first, second) == ("0", "1")
+    assert "  message: 'Wrote /etc/hadoop/conf/yarn-site.xml'" in lines
+    assert "  message: 'Restarted resourcemanager'" in lines
     assert run(account, cluster, "hdfs dfs -cat '/tmp/[1-4]' | wc -c") == f"{4 * 2**20}\n"

@@ -26,7 +26,7 @@ class FolderNode:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files = Tree(root)
-        (root / "etc").mkdir(exist_ok=True)
+        (root / "etc").mkdir(parents=True, exist_ok=True)
         users = (f"{name}:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n" for name in ("root", "hadoop"))
         (root / "etc/passwd").write_text("".join(users))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,6 +201,17 @@ def test_a_log_whose_name_is_no_text_is_pushed_under_an_escaped_one(real_nodes: 
     real_nodes._push_step("s-1")
     names = [key.rpartition("/")[2] for key in real_nodes._logs._client.keys]
     assert names == ["stdout.gz", "\\udcff.log.gz"]
+
+
+def test_the_logs_of_a_late_node_that_fails_its_bootstrap_action_are_pushed(
+    real_nodes: Any, tmp_path: Path
+) -> None:
+    late = member(tmp_path / "late", "CORE")
+    real_nodes._cluster.bootstrap_actions = [BootstrapAction("a", "/bin/false")]
+    real_nodes._machines = SimpleNamespace(get=lambda _: late.node)
+    assert real_nodes.join(late.group, [late.instance], lambda: None) == [late.instance]
+    folder = f"logs/{real_nodes._cluster.id}/node/i-core/bootstrap-actions"
+    assert {f"{folder}/1/controller.gz", f"{folder}/master.log.gz"} <= set(real_nodes._logs._client.keys)
 
 
 @pytest.mark.parametrize("some", [True, False])

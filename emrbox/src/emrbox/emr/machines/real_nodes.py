@@ -143,7 +143,9 @@ class RealNodes:
             if self._daemons is not None and fit:
                 self._daemons.add(fit, check)
         self._members = [*self._members, *fit]
-        return [m.instance for m in members if m not in fit]
+        unfit = [member for member in members if member not in fit]
+        self._push_last_logs(unfit)
+        return [member.instance for member in unfit]
 
     def reconfigure(self, group: Group) -> None:
         """Write the new files and restart the daemons that read those which have changed, node by node."""
