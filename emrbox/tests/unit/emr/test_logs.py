@@ -200,11 +200,17 @@ def test_the_instance_controller_s_log_tells_what_was_done(tmp_path: Path, clock
     assert "all bootstrap actions" in (tmp_path / ROOT / "bootstrap-actions/master.log").read_text()
 
 
-def test_a_node_that_cannot_be_written_to_keeps_nobody_from_work(tmp_path: Path, clock: MovableClock) -> None:
+@pytest.mark.parametrize("without", ["folders", "root"])
+def test_a_node_that_cannot_be_written_to_keeps_nobody_from_work(
+    tmp_path: Path, clock: MovableClock, without: str
+) -> None:
     node = member(tmp_path)
-    (tmp_path / ROOT / "instance-controller/instance-controller.log").mkdir(parents=True)
-    (tmp_path / ROOT / "provision-node").write_text("no folder")
-    (tmp_path / ROOT / "instance-state").write_text("no folder")
+    if without == "root":
+        (tmp_path / "etc/passwd").write_text("")
+    else:
+        (tmp_path / ROOT / "instance-controller/instance-controller.log").mkdir(parents=True)
+        (tmp_path / ROOT / "provision-node").write_text("no folder")
+        (tmp_path / ROOT / "instance-state").write_text("no folder")
     NodeLogs(clock).controller(node, "lost")
     with provisioning([node], clock) as logs:
         logs[node.instance.id].note("lost")

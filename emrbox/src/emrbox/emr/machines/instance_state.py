@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from emrbox.emr.machines.log_layout import STATE_FOLDER
 from emrbox.emr.machines.node_access import on_all
+from emrbox.errors import BoxError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 INTERVAL = timedelta(minutes=15)
+TIMEOUT_SECONDS = 20.0
 # Title and command of each section. EMR's snapshots have more (iostat, dmesg, heaps of the JVMs).
 SECTIONS = (
     ("when is this", "date"),
@@ -65,9 +67,10 @@ class InstanceState:
 
 def _take(member: Member, path: str) -> None:
     try:
-        done = member.node.run(["sh", "-c", SCRIPT])
+        done = member.node.run(["sh", "-c", SCRIPT], timeout_seconds=TIMEOUT_SECONDS)
         member.node.files.write(path, done.stdout)
-    except (OSError, subprocess.SubprocessError) as problem:  # the node hangs, is full or has gone
+    # The node hangs, is full, has gone or has no root in /etc/passwd.
+    except (OSError, KeyError, BoxError, subprocess.SubprocessError) as problem:
         LOG.warning("no snapshot of %s: %s", member.instance.ec2_id, problem)
 
 

@@ -43,7 +43,8 @@ class NodeLogs:
         line = f"{_time(self._clock.now())} {level} emrbox: {member.instance.ec2_id}: {text}\n"
         try:
             member.node.files.append(path, line.encode(errors="replace"))
-        except OSError as problem:  # a full disk, or a step has put something else there
+        # A full disk, or a step has put something else there or taken root out of /etc/passwd.
+        except (OSError, KeyError) as problem:
             LOG.warning("%s of %s: %s", path, member.instance.ec2_id, problem)
 
 

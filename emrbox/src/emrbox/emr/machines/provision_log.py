@@ -62,7 +62,8 @@ class ProvisionLog:
     def _write(self, path: str, data: bytes) -> None:
         try:
             self._member.node.files.append(path, data)
-        except OSError as problem:  # a full disk, or a bootstrap action has put something else there
+        # A full disk, or a bootstrap action has put something else there or taken root out of /etc/passwd.
+        except (OSError, KeyError) as problem:
             LOG.warning("%s of %s: %s", path, self._member.instance.ec2_id, problem)
 
 
