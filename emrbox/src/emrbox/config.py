@@ -29,6 +29,17 @@ def host_address(network: IPv4Network) -> IPv4Address:
     return network[2]
 
 
+def emr_endpoint(endpoint: str) -> str:
+    """Return the address at which `aws emr create-default-roles` finds EMR, of a box with this endpoint.
+
+    That command takes the service's principal, `elasticmapreduce.amazonaws.com`, from the text of EMR's
+    address (awscli/customizations/emr/createdefaultroles.py): whatever has no dot, then EMR's host name. Here
+    the host name is the path, at which the box answers as at any other.
+    """
+    port = endpoint.rpartition(":")[2]
+    return f"http://localhost:{port}/{REGION}.elasticmapreduce.amazonaws.com"
+
+
 @dataclass(frozen=True)
 class Images:
     """Finished trees in the cache. Nothing writes to them while a box runs."""

@@ -25,15 +25,14 @@ class Cli:
         self.config = folder / "config"
         self.config.write_text("[default]\nregion = us-east-1\n")
 
-    def run(self, *words: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-        changed = {"AWS_CONFIG_FILE": str(self.config), "AWS_PAGER": "", **changes}
-        environment = {name: value for name, value in {**os.environ, **changed}.items() if value is not None}
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "AWS_CONFIG_FILE": str(self.config), "AWS_PAGER": ""}
         return subprocess.run(
             [AWS, *words], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
 
-    def __call__(self, *words: str, **changes: str | None) -> Any:
-        result = self.run(*words, **changes)
+    def __call__(self, *words: str) -> Any:
+        result = self.run(*words)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout) if result.stdout.strip() else None
 
@@ -61,10 +60,12 @@ def cli(account: Account, tmp_path: Path) -> Cli:
 
 def test_create_default_roles_makes_what_clusters_then_use(aws_account: Account, tmp_path: Path) -> None:
     cli = Cli(aws_account, tmp_path)
-    # The command reads the service's name from AWS's own endpoint, so only IAM is named.
-    made = cli("emr", "create-default-roles", "--iam-endpoint", aws_account.endpoint, AWS_ENDPOINT_URL=None)
+    made = cli.emr("create-default-roles")
     names = {entry["Role"]["RoleName"] for entry in made}
     assert names == {"EMR_EC2_DefaultRole", "EMR_DefaultRole", "EMR_AutoScaling_DefaultRole"}
+    [service_role] = [entry["Role"] for entry in made if entry["Role"]["RoleName"] == "EMR_DefaultRole"]
+    [statement] = service_role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "elasticmapreduce.amazonaws.com"}
     assert "service_role = EMR_DefaultRole" in cli.config.read_text()
     cluster_id = cli.create("--use-default-roles", "--instance-type", "m5.xlarge", "--instance-count", "1")
     assert cli.cluster(cluster_id)["ServiceRole"] == "EMR_DefaultRole"

@@ -85,9 +85,8 @@ def test_the_port_of_a_box_is_known_when_it_has_ended(tmp_path: Path) -> None:
 
 def test_a_shell_that_has_keys_and_endpoints_of_its_own_loses_them_for_the_box(tmp_path: Path) -> None:
     running_box(tmp_path)
-    own = dict.fromkeys(
-        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"], "other"
-    )
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    own = dict.fromkeys((*keys, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_EMR"), "other")
     script = "".join(f"{line}\n" for line in shell_lines(tmp_path, own)) + "env"
     shown = subprocess.run(
         ["sh", "-euc", script],

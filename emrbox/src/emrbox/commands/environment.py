@@ -12,7 +12,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from emrbox.box import ssh_client, state
-from emrbox.config import REGION
+from emrbox.config import REGION, emr_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,8 @@ _UNSET_PREFIX = "AWS_ENDPOINT_URL_"  # of one service
 def shell_lines(home: Path, shell: Mapping[str, str]) -> Iterator[str]:
     """Yield lines for `eval` in a POSIX shell that has these variables. BoxError when no box runs."""
     exported = variables(home)
-    if conflicting := [name for name in shell if name in _UNSET or name.startswith(_UNSET_PREFIX)]:
+    unset = [name for name in shell if name in _UNSET or name.startswith(_UNSET_PREFIX)]
+    if conflicting := set(unset) - set(exported):
         yield f"unset {' '.join(sorted(conflicting))}"
     for name, value in exported.items():
         yield f"export {name}={shlex.quote(value)}"
@@ -51,6 +52,7 @@ def variables(home: Path) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
         "AWS_PROFILE": "emrbox",
         "AWS_ENDPOINT_URL": running.endpoint,
+        "AWS_ENDPOINT_URL_EMR": emr_endpoint(running.endpoint),
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
