@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -180,6 +180,16 @@ def test_the_clock_goes_on_with_real_time_unless_it_is_frozen() -> None:
     assert clock.now() > still + timedelta(hours=1)
     with pytest.raises(ValueError, match="back"):
         clock.advance(-1)
+
+
+def test_the_clock_does_not_fall_behind_real_time_by_the_work_that_it_does() -> None:
+    clock = MovableClock(start := datetime.now(UTC))
+    began = time.monotonic()
+    for _ in range(3):
+        clock.call_at(start, lambda: time.sleep(0.05))
+        clock.advance(0)
+    passed = timedelta(seconds=time.monotonic() - began)
+    assert passed - timedelta(seconds=0.05) < clock.now() - start < passed + timedelta(seconds=5)
 
 
 def test_work_that_fails_does_not_stop_the_clock() -> None:

@@ -81,12 +81,14 @@ class MovableClock:
         with self._working:
             with self._changed:
                 was_frozen, self._frozen = self._frozen, True
-                self._moment, self._anchor = self._now_of(was_frozen), time.monotonic()
+                started = time.monotonic()
+                self._moment = self._now_of(was_frozen)
                 target = self._moment + timedelta(seconds=seconds)
             while (work := self._next_due(target)) is not None:
                 self._do(work)
             with self._changed:
-                self._moment, self._anchor = target, time.monotonic()
+                # The real time that the work took has passed here, too: else the clock would fall behind.
+                self._moment, self._anchor = target, started
                 self._frozen = was_frozen
                 self._notify()
 
