@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Response
 
-from emrbox.aws import inline_policies, managed_policies, permissions, s3
+from emrbox.aws import cloudformation, inline_policies, managed_policies, permissions, s3
 from emrbox.aws.account import seed_account
 from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.front.application import Application, AthenaApi, EmrApi, Site
@@ -88,6 +88,7 @@ def create_server(
 ) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
+    cloudformation.install()
     managed_policies.install()
     inline_policies.install()
     permissions.install()

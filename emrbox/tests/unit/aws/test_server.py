@@ -71,6 +71,20 @@ def test_what_emrbox_lacks_is_refused_and_never_a_server_error(endpoint: Any) ->
     assert code_of(lambda: emr.describe_cluster(ClusterId="j-1")) == "InvalidRequestException"
 
 
+@pytest.mark.parametrize("kind", ["AWS::EMR::Cluster", "AWS::Athena::WorkGroup"])
+def test_stacks_with_resources_that_their_own_service_would_not_know_are_refused(
+    endpoint: Any, kind: str
+) -> None:
+    queue = {"Type": "AWS::SQS::Queue"}
+    stacks = endpoint.client("cloudformation")
+    stacks.create_stack(StackName="good", TemplateBody=json.dumps({"Resources": {"queue": queue}}))
+    template = json.dumps({"Resources": {"mine": {"Type": kind, "Properties": {}}}})
+    with pytest.raises(ClientError, match=f"ValidationError.*{kind} is not available"):
+        stacks.create_stack(StackName="bad", TemplateBody=template)
+    with pytest.raises(ClientError, match=f"ValidationError.*{kind} is not available"):
+        stacks.update_stack(StackName="good", TemplateBody=template)
+
+
 def test_only_one_of_many_conditional_writes_wins(endpoint: Any) -> None:
     s3 = endpoint.client("s3")
     s3.create_bucket(Bucket="bucket")
