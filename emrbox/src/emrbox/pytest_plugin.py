@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
 # boto3 and what starts a box are imported when they are needed: every run of pytest loads this file.
 MARKER = "emrbox_nodes"
-SERVICE_ROLE, INSTANCE_PROFILE = "EMR_DefaultRole", "EMR_EC2_DefaultRole"
+INSTANCE_PROFILE = "EMR_EC2_DefaultRole"
+EMR, SCALING, EC2 = (f"{one}.amazonaws.com" for one in ("elasticmapreduce", "application-autoscaling", "ec2"))
+# Role -> who may assume it, and its policy, as `aws emr create-default-roles` has them.
 DEFAULT_ROLES = {
-    SERVICE_ROLE: ("elasticmapreduce.amazonaws.com", "AmazonElasticMapReduceRole"),
-    INSTANCE_PROFILE: ("ec2.amazonaws.com", "AmazonElasticMapReduceforEC2Role"),
+    "EMR_DefaultRole": ([EMR], "AmazonElasticMapReduceRole"),
+    "EMR_AutoScaling_DefaultRole": ([EMR, SCALING], "AmazonElasticMapReduceforAutoScalingRole"),
+    INSTANCE_PROFILE: ([EC2], "AmazonElasticMapReduceforEC2Role"),
 }
 
 
@@ -70,9 +74,7 @@ class Account:
 
     def session(self) -> Any:
         """Return a boto3 session; its clients need AWS_ENDPOINT_URL, which the fixture sets."""
-        import boto3  # noqa: PLC0415  # as said above
-
-        return boto3.session.Session(
+        return _session(
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=self.region,
@@ -83,10 +85,10 @@ class Account:
         return self.session().client(service, endpoint_url=self.endpoint)
 
     def create_default_roles(self) -> None:
-        """Make what `aws emr create-default-roles` makes: EMR_DefaultRole and EMR_EC2_DefaultRole."""
+        """Make the roles and the instance profile that `aws emr create-default-roles` makes."""
         iam = self.client("iam")
-        for name, (principal, policy) in DEFAULT_ROLES.items():
-            trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+        for name, (principals, policy) in DEFAULT_ROLES.items():
+            trust = {"Effect": "Allow", "Principal": {"Service": principals}, "Action": "sts:AssumeRole"}
             document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
             iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/service-role/{policy}")
@@ -105,6 +107,23 @@ class Account:
     def close(self) -> None:
         """End everything in the account and forget it."""
         self.box.post("accounts/close", account_id=self.account_id)
+
+
+@cache
+def _loader() -> Any:
+    """Return what reads botocore's models: once for all tests, and not in each test's session again."""
+    import botocore.loaders  # noqa: PLC0415  # as said above
+
+    return botocore.loaders.create_loader()
+
+
+def _session(**settings: str) -> Any:
+    import boto3  # noqa: PLC0415  # as said above
+    import botocore.session  # noqa: PLC0415  # as said above
+
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.session.Session(botocore_session=session, **settings)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,6 +169,6 @@ def aws_account(
         monkeypatch.delenv(name)
     for name, value in account.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
     yield account
     account.close()
