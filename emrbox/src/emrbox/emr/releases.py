@@ -14,8 +14,8 @@ from functools import cache
 from moto.utilities.utils import load_resource
 
 from emrbox.config import REGION
+from emrbox.emr import instance_types
 from emrbox.emr.application_versions import CHANGES, FIRST, LAST, SPARK_8
-from emrbox.emr.instance_types import INSTANCE_TYPES
 
 # The software of all nodes, whatever label their cluster has: other releases' is not public.
 SOFTWARE = "emr-spark-8.0.0"
@@ -24,6 +24,7 @@ SPARK_8_OS_RELEASE = "2023.12.20260629.0"
 UNKNOWN, ABSENT = "?", "-"
 _NUMBERED = re.compile(r"emr-(\d+)\.(\d+)\.(\d+)")
 _RESOURCES = "emr/resources"
+_LARGER_ROOT_FROM, _LEAST_ROOT_GB, _LEAST_ROOT_GB_BEFORE = (6, 10, 0), 15, 10
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,17 @@ def in_region(region: str) -> list[Release]:
 
 
 @cache
-def instance_types(label: str) -> frozenset[str]:
-    """Return the names of the instance types, of those that are here, on which a release runs."""
+def types_of(label: str) -> frozenset[str]:
+    """Return the names of the instance types on which a release runs, of those that EC2 still has."""
     supported = load_resource(f"{_RESOURCES}/instance-types-{label}.json")
-    return frozenset(supported) & frozenset(INSTANCE_TYPES)
+    return frozenset(supported) & frozenset(instance_types.by_name())
+
+
+def least_root_gb(label: str) -> int:
+    """Return the least size of the root volume, GiB, of a release that is here (docs/aws_facts.md 2.6)."""
+    match = _NUMBERED.fullmatch(label)
+    is_old = match is not None and tuple(map(int, match.groups())) < _LARGER_ROOT_FROM
+    return _LEAST_ROOT_GB_BEFORE if is_old else _LEAST_ROOT_GB
 
 
 ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})

@@ -12,17 +12,18 @@ VOLUME_TYPES = frozenset({"gp3", "gp2", "io1", "st1", "sc1", "standard"})
 SIZES_GB = range(1, 1025)
 LEAST_CORE_GB = 5
 THROUGHPUT_MIB = range(125, 1001)
-LEAST_ROOT_GB = 15  # of the releases that are here
+MOST_ROOT_GB = 100
 FIRST_DEVICE = "/dev/sdb"
 # Volumes that an instance type without disks of its own gets when none are asked for: count, size in GiB.
-DEFAULTS = {"large": (1, 32), "xlarge": (2, 32), "2xlarge": (4, 32), "4xlarge": (4, 64), "8xlarge": (4, 128)}
+DEFAULT_OF_LARGE, DEFAULT_OF_XLARGE, DEFAULT_COUNT, DEFAULT_GB_AN_XLARGE = (1, 32), (2, 32), 4, 16
 
 
 def block_devices(instance_type: str, ebs: Document) -> list[Document]:
     """Return EbsBlockDevices of a group: one entry a volume of each instance, with its device name."""
     configs = ebs.get("EbsBlockDeviceConfigs", [])
-    if not configs and instance_types.INSTANCE_TYPES[instance_type].ebs_only:
-        count, size = DEFAULTS[instance_type.partition(".")[2]]
+    known = instance_types.by_name()[instance_type]
+    if not configs and known.ebs_only:
+        count, size = _default(known.xlarges)
         configs = [
             {"VolumeSpecification": {"VolumeType": "gp2", "SizeInGB": size}, "VolumesPerInstance": count}
         ]
@@ -36,6 +37,13 @@ def block_devices(instance_type: str, ebs: Document) -> list[Document]:
         {"VolumeSpecification": specification, "Device": f"{FIRST_DEVICE[:-1]}{chr(letter + number)}"}
         for number, specification in enumerate(specifications)
     ]
+
+
+def _default(xlarges: int) -> tuple[int, int]:
+    """Return count and GiB of the default volumes; of sizes that the facts do not have, by the same rule."""
+    if xlarges > 1:
+        return DEFAULT_COUNT, DEFAULT_GB_AN_XLARGE * xlarges
+    return DEFAULT_OF_XLARGE if xlarges else DEFAULT_OF_LARGE
 
 
 def mappings(devices: list[Document]) -> list[Document]:

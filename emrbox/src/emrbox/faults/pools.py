@@ -58,7 +58,7 @@ class SpotPrices:
 
     def left(self, pool: Pool, asked: TypeConfig) -> float:
         """Return 0 if the price is above the bid, which is the on-demand price by default."""
-        on_demand = instance_types.INSTANCE_TYPES[asked.name].usd_per_hour
+        on_demand = instance_types.by_name()[asked.name].usd_per_hour
         bid = instance_types.bid(asked.name, asked.bid_price, asked.bid_percent)
         is_high = on_demand * self._percent / 100 > (on_demand if bid is None else float(bid))
         return 0 if pool.market == SPOT and is_high else math.inf

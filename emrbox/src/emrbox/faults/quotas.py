@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emrbox.aws.errors import AwsError, validation_error
-from emrbox.emr.instance_types import INSTANCE_TYPES
+from emrbox.emr import instance_types
 from emrbox.emr.life.model import SPOT
 from emrbox.emr.life.states import CLUSTER_LIVE
 
@@ -43,9 +43,9 @@ class Quotas:
 
     def instances_left(self, cluster: Cluster, purchase: Purchase) -> float:
         """Return how many of the instances of a purchase the account may still have."""
-        vcpus = INSTANCE_TYPES[purchase.type.name].vcpu
+        vcpus = instance_types.by_name()[purchase.type.name].vcpu
         used = sum(
-            INSTANCE_TYPES[instance.type.name].vcpu
+            instance_types.by_name()[instance.type.name].vcpu
             for one in self._of(cluster.account_id)
             for instance in one.present
             if instance.market == purchase.market

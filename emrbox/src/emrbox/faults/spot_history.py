@@ -16,7 +16,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.spot_instances import SpotInstances
 
 from emrbox.config import AVAILABILITY_ZONES, REGION
-from emrbox.emr.instance_types import INSTANCE_TYPES
+from emrbox.emr import instance_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ class SpotHistory:
         for since, rows in self._changes:
             set_here = [row["percent"] for row in rows if _fits(row, name, zone)]
             percent = max(set_here, default=USUAL_PERCENT)  # a bid has to reach every row that fits
-            price = INSTANCE_TYPES[name].usd_per_hour * percent / 100
+            price = instance_types.by_name()[name].usd_per_hour * percent / 100
             if not found or found[-1][1] != price:
                 found.append((since, price))
         return found
@@ -96,7 +96,7 @@ class SpotHistory:
         if products and not any(fnmatchcase(PRODUCT, one) for one in products):
             return []
         start, end = (_time(response._get_param(name)) for name in ("StartTime", "EndTime"))  # noqa: SLF001
-        types = [name for name in INSTANCE_TYPES if not asked or name in asked]
+        types = [name for name in instance_types.by_name() if not asked or name in asked]
         return self.entries(types, [one for one in zones if one in AVAILABILITY_ZONES], start, end)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from emrbox.aws.auth import Caller
 from emrbox.aws.errors import AwsError
-from emrbox.emr import application_versions, releases
+from emrbox.emr import application_versions, instance_types, releases, storage
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.store import Store
 
@@ -104,19 +104,61 @@ def test_a_hollow_cluster_shows_the_applications_of_its_release(emr: Any) -> Non
     ]
 
 
-def test_instance_types_are_those_of_the_release(emr: Any) -> None:
-    def names(label: str) -> set[str]:
-        found = emr.call("ListSupportedInstanceTypes", ReleaseLabel=label)["SupportedInstanceTypes"]
-        return {one["Type"] for one in found}
+def types_of(emr: Any, label: str) -> dict[str, Any]:
+    found, marker = [], None
+    while True:
+        answer = emr.call("ListSupportedInstanceTypes", ReleaseLabel=label, Marker=marker)
+        found += answer["SupportedInstanceTypes"]
+        if (marker := answer.get("Marker")) is None:
+            return {one["Type"]: one for one in found}
 
-    assert "m6i.xlarge" in names("emr-7.13.0") - names("emr-5.29.0")
-    assert "m5.xlarge" in names("emr-5.29.0")
+
+def test_instance_types_are_those_of_the_release(emr: Any) -> None:
+    assert {"m6i.xlarge", "m7g.xlarge"} <= set(types_of(emr, "emr-7.13.0")) - set(types_of(emr, "emr-5.29.0"))
+    assert {"m5.xlarge", "c1.medium"} <= set(types_of(emr, "emr-5.29.0"))
 
 
 def test_instance_types_have_every_member_of_the_model(emr: Any) -> None:
     model: Any = botocore.session.get_session().get_service_model("emr")
-    found = emr.call("ListSupportedInstanceTypes", ReleaseLabel="emr-7.13.0")["SupportedInstanceTypes"]
-    by_name = {one["Type"]: one for one in found}
-    assert {frozenset(one) for one in found} == {frozenset(model.shape_for("SupportedInstanceType").members)}
-    assert (by_name["m5.xlarge"]["StorageGB"], by_name["m5.xlarge"]["NumberOfDisks"]) == (0, 0)
-    assert (by_name["m5d.4xlarge"]["StorageGB"], by_name["m5d.4xlarge"]["NumberOfDisks"]) == (600, 2)
+    found = types_of(emr, "emr-7.13.0")
+    members = frozenset(model.shape_for("SupportedInstanceType").members)
+    assert {frozenset(one) for one in found.values()} == {members}
+    assert (found["m5.xlarge"]["StorageGB"], found["m5.xlarge"]["NumberOfDisks"]) == (0, 0)
+    assert (found["m5d.4xlarge"]["StorageGB"], found["m5d.4xlarge"]["NumberOfDisks"]) == (600, 2)
+    assert found["m7g.2xlarge"] == {
+        "Type": "m7g.2xlarge",
+        "MemoryGB": 32.0,
+        "StorageGB": 0,
+        "NumberOfDisks": 0,
+        "VCPU": 8,
+        "Is64BitsOnly": True,
+        "EbsOptimizedAvailable": True,
+        "EbsOptimizedByDefault": True,
+        "EbsStorageOnly": True,
+        "InstanceFamilyId": "m7g",
+        "Architecture": "AARCH64",
+    }
+
+
+def test_larger_types_get_larger_default_volumes_and_count_for_more_hours(emr: Any) -> None:
+    found = {name: storage.block_devices(name, {}) for name in types_of(emr, "emr-7.13.0")}
+    sizes = {name: [one["VolumeSpecification"]["SizeInGB"] for one in found[name]] for name in found}
+    assert sizes["m4.large"] == [32]
+    assert sizes["m5.xlarge"] == [32, 32]
+    assert (sizes["m5.2xlarge"], sizes["m5.24xlarge"], sizes["i3.xlarge"]) == ([32] * 4, [384] * 4, [])
+    units = {name: instance_types.by_name()[name].units_per_hour for name in found}
+    assert (units["m1.small"], units["m4.large"], units["m5.xlarge"], units["c5.9xlarge"]) == (1, 4, 8, 72)
+
+
+def test_nodes_have_one_cpu_architecture_and_clusters_without_nodes_all(emr: Any) -> None:
+    groups = [{"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}]
+    instances = {"InstanceGroups": groups, "KeepJobFlowAliveWhenNoSteps": True}
+    with pytest.raises(AwsError, match=r"m7g.xlarge \(AARCH64\) is not available .* emrbox:hollow"):
+        emr.launch(ReleaseLabel="emr-7.13.0", Instances=instances)
+    with pytest.raises(AwsError, match=r"'m7g.xlarge' is not supported"):
+        emr.launch(ReleaseLabel="emr-5.29.0", Instances=instances)
+    hollow = Hollow(clock=emr.clock)
+    hollow.scripts.all_launches = True
+    emr.store = emr.service._store = Store(emr.clock, emr._driver_of, str, hollow)
+    cluster_id = emr.launch(ReleaseLabel="emr-7.13.0", Instances=instances)
+    assert emr.until(cluster_id, "WAITING")["Id"] == cluster_id

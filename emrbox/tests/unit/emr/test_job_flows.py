@@ -31,6 +31,8 @@ def test_a_cluster_is_described_with_groups_steps_and_bootstrap_actions(emr: Any
     assert found["Steps"][0]["ExecutionStatusDetail"]["State"] == "RUNNING"
     groups = [(g["InstanceRole"], g["InstanceRunningCount"]) for g in found["Instances"]["InstanceGroups"]]
     assert groups == [("MASTER", 1), ("CORE", 2)]
+    times = ("CreationDateTime", "StartDateTime", "ReadyDateTime")
+    assert all(g[one] <= emr.clock.now() for g in found["Instances"]["InstanceGroups"] for one in times)
     assert (found["Instances"]["InstanceCount"], found["Instances"]["MasterInstanceId"]) == (3, "i-master0")
 
 

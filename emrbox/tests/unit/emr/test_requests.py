@@ -69,7 +69,9 @@ def core_with_volume(count: int = 1, **changes: Any) -> dict[str, Any]:
         ),
         ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(VolumeType="gp2")]}}, "gp3 only"),
         ({"Instances": {"InstanceGroups": [MASTER, core_with_volume(26)]}}, "At most 25 EBS volumes"),
-        ({"EbsRootVolumeSize": 14}, "at least 15 GiB"),
+        ({"EbsRootVolumeSize": 14}, "between 15 and 100 GiB"),
+        ({"EbsRootVolumeSize": 101}, "between 15 and 100 GiB"),
+        ({"ReleaseLabel": "emr-6.9.0", "EbsRootVolumeSize": 9}, "between 10 and 100 GiB"),
     ],
 )
 def test_run_job_flow_refuses(emr: Any, changes: dict[str, Any], message: str) -> None:

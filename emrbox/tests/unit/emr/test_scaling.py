@@ -247,6 +247,19 @@ def test_a_group_without_capacity_is_passed_over_and_tried_again(emr: HollowEmr)
     assert sum(running) == 1 + 10
 
 
+def test_the_clusters_id_stands_in_the_dimension_of_an_attached_policy(emr: HollowEmr) -> None:
+    cluster_id = emr.launch(AutoScalingRole="scaling")
+    asked = rules(scale_out(Dimensions=[{"Key": "JobFlowId", "Value": "${emr.clusterId}"}]))
+    answers = (
+        emr.put_rules(cluster_id, asked)["AutoScalingPolicy"],
+        emr.group(cluster_id)["AutoScalingPolicy"],
+    )
+    for answer in answers:
+        [rule] = answer["Rules"]
+        alarm = rule["Trigger"]["CloudWatchAlarmDefinition"]
+        assert alarm["Dimensions"] == [{"Key": "JobFlowId", "Value": cluster_id}]
+
+
 def test_fleets_are_scaled_by_units_in_both_markets(emr: HollowEmr) -> None:
     def fleet(role: str, on_demand: int, *types: str) -> dict[str, Any]:
         configs = [{"InstanceType": name} for name in types]

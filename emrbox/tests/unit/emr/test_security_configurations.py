@@ -74,6 +74,7 @@ def test_a_configuration_is_kept_as_it_was_given_until_it_is_deleted(emr: Any) -
         with pytest.raises(AwsError, match="with name 'safe' does not exist") as refusal:
             emr.call(operation, Name="safe")
         assert refusal.value.code == "InvalidRequestException"
+        assert refusal.value.document["ErrorCode"] == "ResourceNotFound"
 
 
 def test_a_list_has_pages_of_50(emr: Any) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request
-from emrbox.emr import releases
+from emrbox.emr import instance_types, releases
 from emrbox.emr.api import views
 from emrbox.emr.api.paging import page
-from emrbox.emr.instance_types import INSTANCE_TYPES
 
 if TYPE_CHECKING:
     from emrbox.emr.releases import Release
@@ -48,8 +47,8 @@ def describe_release_label(region: str, request: Document) -> Document:
 def list_supported_instance_types(region: str, request: Document) -> Document:
     """Return the instance types that a release runs on."""
     release = _release(region, request["ReleaseLabel"])
-    supported = releases.instance_types(release.label)
-    types = [one for one in INSTANCE_TYPES.values() if one.name in supported]
+    supported = releases.types_of(release.label)
+    types = [one for one in instance_types.by_name().values() if one.name in supported]
     shown, marker = page(types, request.get("Marker"), lambda one: one.name, size=TYPES_A_PAGE)
     documents = [
         {
@@ -59,12 +58,12 @@ def list_supported_instance_types(region: str, request: Document) -> Document:
             "StorageGB": t.disks[0] * t.disks[1],
             "NumberOfDisks": t.disks[0],
             "VCPU": t.vcpu,
-            "Is64BitsOnly": True,
-            "EbsOptimizedAvailable": True,
-            "EbsOptimizedByDefault": True,
+            "Is64BitsOnly": t.is_64_bits_only,
+            "EbsOptimizedAvailable": t.ebs_optimized != "unsupported",
+            "EbsOptimizedByDefault": t.ebs_optimized == "default",
             "EbsStorageOnly": t.ebs_only,
-            "InstanceFamilyId": t.name.partition(".")[0],
-            "Architecture": "X86_64",
+            "InstanceFamilyId": t.family,
+            "Architecture": t.architecture,
         }
         for t in shown
     ]

@@ -79,7 +79,8 @@ def list_instance_groups(clusters: Clusters, request: Document) -> Document:
     collection_type.require_groups(cluster, "ListInstanceGroups", "ListInstanceFleets")
     with cluster.lock:
         shown, marker = page(cluster.groups, request.get("Marker"), lambda group: group.id)
-        return views.present({"InstanceGroups": [views.group_document(g) for g in shown], "Marker": marker})
+        documents = [views.group_document(group, cluster.id) for group in shown]
+        return views.present({"InstanceGroups": documents, "Marker": marker})
 
 
 def list_instances(clusters: Clusters, request: Document) -> Document:

@@ -40,6 +40,7 @@ def add_instance_fleet(store: Store, request: Document) -> Document:
     with cluster.lock:
         _require_ready(cluster)
         fleet_validation.check_added_fleet(config, [group.role for group in cluster.groups])
+        fleet_validation.check_types_for(cluster, config["InstanceTypeConfigs"])
         fleet = new_fleet(config, store.now(cluster))
         cluster.groups.append(fleet)
         cluster.wake()
@@ -59,6 +60,7 @@ def modify_instance_fleet(store: Store, request: Document) -> Document:
         _require_ready(cluster)
         fleet = _fleet(cluster, change["InstanceFleetId"])
         fleet_validation.check_modified_fleet(fleet, change)
+        fleet_validation.check_types_for(cluster, change.get("InstanceTypeConfigs", []))
         _apply(fleet, change)
         want(cluster, fleet, _targets_after(fleet, change), store.now(cluster))
         cluster.wake()

@@ -14,7 +14,7 @@ from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP, ON_DEMAND, SPOT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from emrbox.emr.life.model import Group
+    from emrbox.emr.life.model import Cluster, Group
 
 MAXIMUM_TYPES, MAXIMUM_TYPES_WITH_STRATEGY = 5, 30
 LAUNCH_MINUTES, RESIZE_MINUTES = range(5, 1441), range(5, 10_081)
@@ -74,6 +74,14 @@ def check_modified_fleet(group: Group, change: Mapping[str, Any]) -> None:
         _as_invalid_request(lambda: _check_types(group.role, types, has_strategy))
         weights = _weights(types)
     _as_invalid_request(lambda: _check_units(group.role, units, weights))
+
+
+def check_types_for(cluster: Cluster, configs: Sequence[Mapping[str, Any]]) -> None:
+    """Check that a cluster's release and nodes run on these types. Raises InvalidRequestException."""
+    names = [config["InstanceType"] for config in configs]
+    _as_invalid_request(
+        lambda: validation.check_types(cluster.release_label, names, is_hollow=cluster.is_hollow)
+    )
 
 
 def _as_invalid_request(check: Any) -> None:

@@ -43,7 +43,8 @@ def add_instance_groups(store: Store, request: Document) -> Document:
             has_role=bool(cluster.request.get("AutoScalingRole")),
             is_managed=cluster.managed_scaling is not None,
         )
-        validation.check_types_of_release(cluster.release_label, [one["InstanceType"] for one in configs])
+        types = [one["InstanceType"] for one in configs]
+        validation.check_types(cluster.release_label, types, is_hollow=cluster.is_hollow)
         now = store.now(cluster)
         groups = [new_group(config, now) for config in configs]
         cluster.groups.extend(groups)

@@ -137,6 +137,7 @@ def _group(group: Group) -> Document:
             "State": str(group.status.state),
             "LastStateChangeReason": group.status.reason.message,
             "CreationDateTime": group.status.created,
+            "StartDateTime": group.status.created,
             "ReadyDateTime": group.status.ready,
             "EndDateTime": group.status.ended,
             "CustomAmiId": group.type.custom_ami_id,

@@ -48,7 +48,7 @@ TOP: dict[str, Member] = {
     "Configurations": _on("the files of docs/aws_facts.md 2.7"),
     "CustomAmiId": _on("images of the box"),
     "EbsRootVolumeIops": _shown("there are no root volumes"),
-    "EbsRootVolumeSize": _shown("15 GiB at least; there are no root volumes"),
+    "EbsRootVolumeSize": _shown("15 to 100 GiB, from 10 before emr-6.10.0; there are no root volumes"),
     "EbsRootVolumeThroughput": _shown("there are no root volumes"),
     "ExtendedSupport": _shown("a matter of money"),
     "Instances": _on("see below"),

@@ -74,7 +74,7 @@ def put_auto_scaling_policy(store: Store, request: Document) -> Document:
         before = group.auto_scaling
         group.auto_scaling = new_auto_scaling(group.id, policy, now, is_update=_is_attached(before))
         cluster.announce(group.auto_scaling, None, now)
-        answer = views.auto_scaling_document(group.auto_scaling)
+        answer = views.auto_scaling_document(group.auto_scaling, cluster.id)
         cluster.wake()
     return {
         "ClusterId": cluster.id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
-from emrbox.emr.life.auto_scaling import SAMPLE_SECONDS, alarm_of
+from emrbox.emr.life.auto_scaling import CLUSTER_ID_IN_POLICY, SAMPLE_SECONDS, alarm_of
 from emrbox.emr.life.load import METRICS
 from emrbox.emr.life.model import MAXIMUM_INSTANCES_IN_GROUP, ON_DEMAND
 
@@ -146,8 +146,8 @@ def _check_alarm(name: str, alarm: Mapping[str, Any]) -> None:
     if period * periods > MOST_ALARM_SECONDS:
         raise validation_error(f"Scaling rule {name}: Period times EvaluationPeriods is more than a day.")
     for dimension in alarm.get("Dimensions", []):
-        if (dimension.get("Key"), dimension.get("Value")) != ("JobFlowId", "${emr.clusterId}"):
+        if (dimension.get("Key"), dimension.get("Value")) != ("JobFlowId", CLUSTER_ID_IN_POLICY):
             raise validation_error(
-                f"Scaling rule {name}: dimensions other than JobFlowId = ${{emr.clusterId}} are not "
+                f"Scaling rule {name}: dimensions other than JobFlowId = {CLUSTER_ID_IN_POLICY} are not "
                 "available in this region."
             )

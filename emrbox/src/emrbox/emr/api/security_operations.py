@@ -17,6 +17,7 @@ from emrbox.emr.life.security import PublicAccess, SecurityConfiguration
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from emrbox.aws.errors import AwsError
     from emrbox.emr.life.security import SecuritySettings
 
 Document = dict[str, Any]
@@ -82,7 +83,7 @@ def describe_security_configuration(
     """Return a security configuration, its JSON as it was given."""
     found = settings.configurations.get(request["Name"])
     if found is None:
-        raise invalid_request(UNKNOWN.format(request["Name"][:100]))
+        raise _unknown(request["Name"])
     return {"Name": found.name, "SecurityConfiguration": found.text, "CreationDateTime": found.created}
 
 
@@ -103,7 +104,7 @@ def delete_security_configuration(
     """Forget a security configuration; clusters that were launched with it keep what it said."""
     with settings.lock:
         if settings.configurations.pop(request["Name"], None) is None:
-            raise invalid_request(UNKNOWN.format(request["Name"][:100]))
+            raise _unknown(request["Name"])
     return {}
 
 
@@ -124,3 +125,7 @@ def configuration_for_launch(
             f"{', '.join(missing)}; clusters without nodes (tag emrbox:hollow) take it."
         )
     return found
+
+
+def _unknown(name: str) -> AwsError:
+    return invalid_request(UNKNOWN.format(name[:100]), ErrorCode="ResourceNotFound")

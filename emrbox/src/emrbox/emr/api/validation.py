@@ -49,13 +49,13 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
             raise validation_error(f"{member} is not available in this region: emrbox has no {what}.")
     check_instances(request["Instances"], is_hollow=is_hollow)
     scaling_validation.check_launch(request)
-    check_types_of_release(request["ReleaseLabel"], _type_names(request["Instances"]))
+    check_types(request["ReleaseLabel"], _type_names(request["Instances"]), is_hollow=is_hollow)
     if request.get("CustomAmiId") and any("CustomAmiId" in one for one in _types(request["Instances"])):
         raise validation_error(
             "CustomAmiId can be given for the cluster or for instance groups and fleets, not for both."
         )
-    if request.get("EbsRootVolumeSize", storage.LEAST_ROOT_GB) < storage.LEAST_ROOT_GB:
-        raise validation_error(f"The EBS root volume size must be at least {storage.LEAST_ROOT_GB} GiB.")
+    if "EbsRootVolumeSize" in request:
+        _check_root_volume(request["EbsRootVolumeSize"], releases.least_root_gb(request["ReleaseLabel"]))
     check_configurations(request.get("Configurations", []))
     concurrency = request.get("StepConcurrencyLevel", 1)
     check_step_concurrency(concurrency)
@@ -84,6 +84,14 @@ def _check_release(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     _check_applications(label, [one.get("Name", "") for one in request.get("Applications", [])], is_hollow)
 
 
+def _check_root_volume(size: int, least: int) -> None:
+    """Check a size in GiB. The words are a guess."""
+    if not least <= size <= storage.MOST_ROOT_GB:
+        raise validation_error(
+            f"The EBS root volume size must be between {least} and {storage.MOST_ROOT_GB} GiB."
+        )
+
+
 def _check_applications(label: str, names: Iterable[str], is_hollow: bool) -> None:  # noqa: FBT001
     known = {name.lower() for name in releases.RELEASES[label].applications}
     installed = {name.lower() for name in releases.INSTALLED}
@@ -108,12 +116,18 @@ def _type_names(instances: Mapping[str, Any]) -> set[str]:
     return {name for name in (*simple, *(one["InstanceType"] for one in _types(instances))) if name}
 
 
-def check_types_of_release(label: str, names: Iterable[str]) -> None:
-    """Check that a release runs on these instance types. Raises ValidationException."""
-    supported = releases.instance_types(label)
+def check_types(label: str, names: Iterable[str], *, is_hollow: bool) -> None:
+    """Check that a release, and the nodes that are here, run on these types. Raises ValidationException."""
+    supported = releases.types_of(label)
     for name in sorted(names):
         if name not in supported:
             raise validation_error(f"Instance type '{name}' is not supported.")
+        architecture = instance_types.by_name()[name].architecture
+        if not is_hollow and architecture != instance_types.X86_64:
+            raise validation_error(
+                f"The instance type {name} ({architecture}) is not available in this region: nodes of emrbox "
+                f"are {instance_types.X86_64}; clusters without nodes (tag emrbox:hollow) take it."
+            )
 
 
 def check_instances(instances: Mapping[str, Any], *, is_hollow: bool) -> None:
@@ -225,7 +239,7 @@ def check_type(role: str, config: Mapping[str, Any]) -> None:
 
 
 def _check_instance_type(name: str) -> None:
-    if name not in instance_types.INSTANCE_TYPES:
+    if name not in instance_types.by_name():
         raise validation_error(f"Instance type '{name}' is not supported.")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
 from emrbox.emr import ids, instance_types, releases, storage
 from emrbox.emr.api import collection_type
 from emrbox.emr.life import states
+from emrbox.emr.life.auto_scaling import CLUSTER_ID_IN_POLICY
 from emrbox.emr.life.model import ON_DEMAND, SPOT
 from emrbox.emr.life.states import StepState
 
@@ -119,8 +121,9 @@ def step_document(step: Step) -> Document:
     )
 
 
-def group_document(group: Group) -> Document:
+def group_document(group: Group, cluster_id: str) -> Document:
     """One entry of ListInstanceGroups."""
+    scaling = group.auto_scaling
     return present(
         {
             "Id": group.id,
@@ -139,16 +142,17 @@ def group_document(group: Group) -> Document:
             "EbsBlockDevices": storage.block_devices(group.type.name, group.type.ebs),
             "EbsOptimized": group.type.ebs.get("EbsOptimized"),
             "ShrinkPolicy": group.shrink_policy,
-            "AutoScalingPolicy": group.auto_scaling and auto_scaling_document(group.auto_scaling),
+            "AutoScalingPolicy": scaling and auto_scaling_document(scaling, cluster_id),
             "CustomAmiId": group.type.custom_ami_id,
         }
     )
 
 
-def auto_scaling_document(scaling: AutoScaling) -> Document:
-    """AutoScalingPolicyDescription: the policy with its status."""
+def auto_scaling_document(scaling: AutoScaling, cluster_id: str) -> Document:
+    """AutoScalingPolicyDescription: the policy, in which the cluster's id stands, with its status."""
     status = {"State": str(scaling.status.state), "StateChangeReason": _reason(scaling.status.reason)}
-    return {"Status": status, **scaling.policy}
+    policy = json.dumps(scaling.policy).replace(CLUSTER_ID_IN_POLICY, cluster_id)
+    return {"Status": status, **json.loads(policy)}
 
 
 def _applied(group: Group) -> list[Document]:
@@ -279,6 +283,6 @@ def _normalized_hours(cluster: Cluster, now: datetime) -> int:
     for instance in cluster.instances:
         if instance.status.ready is not None:
             seconds = ((instance.status.ended or now) - instance.status.ready).total_seconds()
-            units = instance_types.INSTANCE_TYPES[instance.type.name].units_per_hour
+            units = instance_types.by_name()[instance.type.name].units_per_hour
             total += units * max(1, math.ceil(seconds / 3600))
     return total

@@ -53,4 +53,4 @@ def _idle(workers: list[Instance], containers: int) -> frozenset[str]:
 
 
 def _vcpu(instance: Instance) -> int:
-    return instance_types.INSTANCE_TYPES[instance.type.name].vcpu
+    return instance_types.by_name()[instance.type.name].vcpu

@@ -24,7 +24,7 @@ Key = Callable[["TypeConfig", float], Any]
 
 def _price(one: TypeConfig, _room: float) -> float:
     """EC2's lowest-price strategy goes by the price of a unit."""
-    return instance_types.INSTANCE_TYPES[one.name].usd_per_hour / one.weight
+    return instance_types.by_name()[one.name].usd_per_hour / one.weight
 
 
 def _priority(one: TypeConfig, _room: float) -> float:

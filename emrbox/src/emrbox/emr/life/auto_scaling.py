@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from emrbox.emr.life.load import Load
 
 SAMPLE_SECONDS = 300  # EMR's metrics in CloudWatch have a value every five minutes
+# EMR puts the cluster's id in its place (docs/aws_facts.md 2.5).
+CLUSTER_ID_IN_POLICY = "${emr.clusterId}"
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GREATER_THAN_OR_EQUAL": operator.ge,
     "GREATER_THAN": operator.gt,

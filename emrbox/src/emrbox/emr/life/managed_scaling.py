@@ -52,11 +52,11 @@ class Limits:
 
     def cost(self, group: Group) -> int:
         """Return how many units of the limits one unit of a group's or fleet's target is."""
-        return instance_types.INSTANCE_TYPES[group.type.name].vcpu if self.unit_type == VCPU else 1
+        return instance_types.by_name()[group.type.name].vcpu if self.unit_type == VCPU else 1
 
     def size_of(self, one: TypeConfig) -> int:
         """Return how many units of the limits an instance of this type is."""
-        return instance_types.INSTANCE_TYPES[one.name].vcpu if self.unit_type == VCPU else one.weight
+        return instance_types.by_name()[one.name].vcpu if self.unit_type == VCPU else one.weight
 
 
 @dataclass(frozen=True)

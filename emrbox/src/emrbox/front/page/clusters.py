@@ -94,7 +94,7 @@ def details(cluster: Cluster, now: datetime, submitted: Callable[[str], Sequence
             "Now": at,
             "Groups": [
                 {
-                    **(views.fleet_document(group) if group.fleet else views.group_document(group)),
+                    **_group_document(group, cluster.id),
                     "Instances": [
                         {
                             **views.instance_document(group, instance),
@@ -114,6 +114,10 @@ def details(cluster: Cluster, now: datetime, submitted: Callable[[str], Sequence
             ],
         }
     return dict(plain(document))
+
+
+def _group_document(group: Group, cluster_id: str) -> Document:
+    return views.fleet_document(group) if group.fleet else views.group_document(group, cluster_id)
 
 
 def _links(group: Group, instance: Instance) -> list[Document]:
