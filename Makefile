@@ -39,7 +39,7 @@ unit: setup ## tests without a box, with all invalid and malicious values: minut
 box: test_setup ## tests of emrbox with real nodes, and of Kiln's verdicts on hollow clusters: minutes
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow" emrbox/tests/box tests/on_box
 
-clients: test_setup ## other people's clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws, PyAthena, awswrangler
+clients: test_setup ## other people's clients on emrbox, unchanged: the AWS CLI, Airflow, mrjob, boto3, amazon.aws, PyAthena, awswrangler, and moto's own tests of EMR
 	@$(BIN)/pytest emrbox/tests/clients
 
 clients_quick: test_setup ## the same on hollow clusters: two minutes
