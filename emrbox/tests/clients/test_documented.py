@@ -1,4 +1,4 @@
-"""The commands of docs/emrbox.md, run unchanged in an empty folder and an empty box."""
+"""The commands of README.md and docs/emrbox.md, run unchanged in an empty folder and an empty box."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
     from emrbox.pytest_plugin import Box
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-PAGE = (CHECKOUT / "emrbox/docs/emrbox.md").read_text()
+PAGES = [(CHECKOUT / "emrbox" / name).read_text() for name in ("README.md", "docs/emrbox.md")]
+# What has become of the first page's cluster.
+OUTCOME = "aws emr list-clusters --query 'Clusters[].[Name,Status.StateChangeReason.Code]' --output text"
 PROGRAMS = (Path(sys.executable).parent, CHECKOUT / ".venvs/awscli/bin")
 
 
 def commands(title: str) -> str:
     """Return the commands below the comment that has this title."""
-    [found] = re.findall(rf"<!-- commands: {title};[^\n]*\n```\n(.*?)```", PAGE, re.DOTALL)
+    [found] = re.findall(rf"<!-- commands: {title};[^\n]*\n```\n(.*?)```", "".join(PAGES), re.DOTALL)
     return str(found)
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_page_work(emrbox: Box, emrbox_home: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_pages_work(emrbox: Box, emrbox_home: Path, tmp_path: Path) -> None:
     assert emrbox.get("health") == {"healthy": True}
-    script = commands("a first cluster") + commands("two hours in a second")
+    titles = ("three commands", "a first cluster", "two hours in a second")
+    script = "".join(map(commands, titles)) + OUTCOME
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -44,6 +47,7 @@ def test_the_commands_of_the_page_work(emrbox: Box, emrbox_home: Path, tmp_path:
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     said = finished.stdout
+    assert "hello\tALL_STEPS_COMPLETED\n" in said
     assert "sum 499500\n" in said
     assert re.search(r"application_\d+_0001 .* FINISHED\s+SUCCEEDED", said.replace("\t", " "))
     assert re.search(r"200 .*elasticmapreduce:RunJobFlow", said)

@@ -15,6 +15,7 @@ from emrbox.commands import cli, switches
 from emrbox.commands.environment import shell_lines, variables
 from emrbox.config import BASE_IMAGE_NAME, BoxConfig, Images, image_id
 from emrbox.errors import BoxError
+from emrbox.images import catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,6 +172,24 @@ def test_images_that_are_not_built_name_the_command(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(machine, "check", lambda _: None)
     with pytest.raises(BoxError, match="scripts/setup"):
         lifecycle.up(tmp_path / "home")
+
+
+def test_the_first_up_builds_the_images_and_a_running_box_needs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(machine, "check", lambda home: done.append(f"checked {home.name}"))
+    monkeypatch.setattr(catalog, "missing", lambda: ["base"])
+    monkeypatch.setattr(catalog, "build", lambda report: report("built"))
+    lifecycle.build_missing_images(tmp_path / "home", done.append)
+    assert [done[0], done[-1]] == ["checked home", "built"]
+    assert "images of nodes are built first" in done[1]
+    done.clear()
+    running_box(tmp_path)
+    lifecycle.build_missing_images(tmp_path, done.append)
+    monkeypatch.setattr(catalog, "missing", list)
+    lifecycle.build_missing_images(tmp_path / "another", done.append)
+    assert done == []
 
 
 def test_the_error_on_another_system_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

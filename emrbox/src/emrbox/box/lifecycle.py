@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emrbox.config import Images
+    from emrbox.images.cache import Report
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 60.0
@@ -35,6 +36,8 @@ def up(home: Path) -> BoxState:
     if not sys.platform.startswith("linux"):
         raise BoxError(f"emrbox needs Linux, this is {sys.platform}: use a Debian 12 virtual machine")
     if os.geteuid() != 0:
+        if state.find_running(home) is None:
+            catalog.find()  # the command would build what is missing, without a word to this program
         _by_command("up", home)
         return state.running(home)
     with state.locked(home):
@@ -50,6 +53,16 @@ def up(home: Path) -> BoxState:
             return _start(home, images)
         _wait_ready(home, running)
         return running
+
+
+def build_missing_images(home: Path, report: Report) -> None:
+    """Build what the first box of a user needs, minutes of work; nothing while a box runs."""
+    if state.find_running(home) is not None or not catalog.missing():
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    machine.check(home)
+    report("the images of nodes are built first; this is done once and takes some minutes")
+    catalog.build(report)
 
 
 def down(home: Path) -> bool:

@@ -28,10 +28,10 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="emrbox",
         description="A local AWS whose EMR clusters run for real, on nodes that are real, on this machine.",
-        epilog="The box's state is in .emrbox of the checkout, or in $EMRBOX_HOME.",
+        epilog=f"The box's state is in {box_home()}; another folder: $EMRBOX_HOME.",
     )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="start the box unless it runs; returns when it answers")
+    commands.add_parser("up", help="start the box unless it runs; builds missing images first")
     commands.add_parser("down", help="end the box and everything in it")
     status = commands.add_parser("status", help="what runs (exit code 3: no box)")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
@@ -115,10 +115,17 @@ def _say(text: str) -> None:
     print(text)  # noqa: T201  # a command line's output
 
 
-def _up(_: argparse.Namespace) -> int:
-    from emrbox.box.lifecycle import up  # noqa: PLC0415  # --help must be quick
+def _report(line: str) -> None:
+    # One write a line: two images are built at a time.
+    print(f"emrbox: {line}\n", end="", flush=True)  # noqa: T201  # a command line's output
 
-    running = up(box_home())
+
+def _up(_: argparse.Namespace) -> int:
+    from emrbox.box import lifecycle  # noqa: PLC0415  # --help must be quick
+
+    home = box_home()
+    lifecycle.build_missing_images(home, _report)
+    running = lifecycle.up(home)
     _say(
         f'emrbox: AWS endpoint {running.endpoint}, nodes in {running.network}; eval "$(emrbox env)" to use it'
     )
@@ -167,9 +174,7 @@ def _images(arguments: argparse.Namespace) -> int:
     from emrbox.images import catalog  # noqa: PLC0415  # --help must be quick
 
     if arguments.action == "build":
-        os.umask(0o022)  # nodes have users of their own, who read what is in an image
-        # One write a line: two images are built at a time.
-        catalog.build(lambda line: print(f"emrbox: {line}\n", end="", flush=True))  # noqa: T201  # output
+        catalog.build(_report)
     if arguments.action == "prune":
         catalog.prune(_say)
     for recipe in catalog.recipes().all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,9 +39,16 @@ def recipes() -> Recipes:
 
 def build(report: Report) -> None:
     """Build what is not there yet, side by side as far as one does not need the other."""
-    wanted = recipes()
-    if not all(recipe.is_built for recipe in wanted.all()):
+    if missing():
         host.check(cache_home())
+    before = os.umask(0o022)  # nodes have users of their own, who read what is in an image
+    try:
+        _build(recipes(), report)
+    finally:
+        os.umask(before)
+
+
+def _build(wanted: Recipes, report: Report) -> None:
     with ThreadPoolExecutor() as pool:
         software = [pool.submit(ensure, recipe, report) for _, recipe in wanted.releases.values()]
         ensure(wanted.base, report)
@@ -52,6 +60,11 @@ def build(report: Report) -> None:
         repository.result()
 
 
+def missing() -> list[str]:
+    """Return the names of what is not built yet."""
+    return [recipe.kind for recipe in recipes().all() if not recipe.is_built]
+
+
 def prune(report: Report) -> None:
     """Remove what other versions of the recipes have made."""
     cache.prune(recipes().all(), report)
@@ -59,10 +72,9 @@ def prune(report: Report) -> None:
 
 def find() -> Images:
     """Return the finished trees; BoxError that names the command when one is missing."""
-    wanted = recipes()
-    missing = [recipe.kind for recipe in wanted.all() if not recipe.is_built]
-    if missing:
+    if not_built := missing():
         command = "scripts/setup" if IS_CHECKOUT else "emrbox images build"
-        raise BoxError(f"not built yet: {', '.join(missing)}; run {command}")
+        raise BoxError(f"not built yet: {', '.join(not_built)}; run {command}")
+    wanted = recipes()
     releases = {label: tuple(layer.path for layer in layers) for label, layers in wanted.releases.items()}
     return Images(base=wanted.base.path, releases=releases, rpm_repository=wanted.rpm_repository.path)
