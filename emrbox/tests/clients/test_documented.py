@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/emrbox.md, run unchanged in an empty folder and an empty box."""
+"""What README.md and the pages in docs/ show, run unchanged in an empty folder and an empty box."""
 
 from __future__ import annotations
 
@@ -25,6 +25,26 @@ def commands(title: str) -> str:
     """Return the commands below the comment that has this title."""
     [found] = re.findall(rf"<!-- commands: {title};[^\n]*\n```\n(.*?)```", "".join(PAGES), re.DOTALL)
     return str(found)
+
+
+def test_the_first_test_of_the_page_passes(emrbox: Box, emrbox_home: Path, tmp_path: Path) -> None:
+    assert emrbox.get("health") == {"healthy": True}
+    page = (CHECKOUT / "emrbox/docs/testing.md").read_text()
+    files = dict(re.findall(r"<!-- file: (\S+);[^\n]*\n```python\n(.*?)```", page, re.DOTALL))
+    assert set(files) == {"nightly.py", "test_nightly.py"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env={**kept, "EMRBOX_HOME": str(emrbox_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "1 passed" in finished.stdout
 
 
 @pytest.mark.slow
