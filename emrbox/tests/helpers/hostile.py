@@ -107,6 +107,8 @@ SIGNS = (
 
 BAD = (*COMMANDS, *PLACES, *SIGNS)
 PLAIN = string.ascii_letters + string.digits + "_.:+=@-/ {}%$;'\""
+# Repeated up to so many times. 1,000 braces are beyond every limit on nesting; YAML takes the square of them.
+MOST_TIMES = {"a": 5000, "{{": 500, "é": 5000, "/": 5000}
 INNER_SHARE, LIST_SHARE = 0.7, 0.5
 
 
@@ -138,10 +140,14 @@ def _text(chance: random.Random, ordinary: Sequence[str] = ("a",)) -> str:
         lambda: "".join(chance.choices(PLAIN, k=chance.randint(0, 40))),
         lambda: "".join(chr(chance.randrange(0x300)) for _ in range(chance.randint(0, 20))),
         lambda: "".join(chr(chance.randrange(0x11_0000)) for _ in range(chance.randint(0, 20))),
-        lambda: chance.choice(("a", "{{", "é", "/")) * chance.randint(100, 5000),
+        lambda: _repeated(chance, chance.choice(tuple(MOST_TIMES))),
         lambda: "".join(chance.choice((*BAD, *ordinary)) for _ in range(chance.randint(1, 4))),
     )
     return chance.choices(kinds, weights=(6, 2, 3, 3, 3, 1, 6))[0]()
+
+
+def _repeated(chance: random.Random, piece: str) -> str:
+    return piece * chance.randint(100, MOST_TIMES[piece])
 
 
 def _document(chance: random.Random, depth: int) -> Any:
