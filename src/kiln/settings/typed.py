@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from datetime import date
+from functools import cache
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -29,6 +30,8 @@ from kiln.settings import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from msgspec.structs import FieldInfo
 
 T = TypeVar("T")
 
@@ -130,7 +133,7 @@ def _parts(kind: Any) -> tuple[Any, list[Meta]]:
 def _inner(value: Any, base: Any, place: str) -> list[tuple[Any, Any, str]] | None:
     """Return the values in a value with their types and places; None when it cannot be entered."""
     if isinstance(base, type) and issubclass(base, msgspec.Struct):
-        fields = {one.encode_name: one.type for one in msgspec.structs.fields(base)}
+        fields = {one.encode_name: one.type for one in _fields(base)}
         return _members(value, fields, place)
     if get_origin(base) is tuple and isinstance(value, list | tuple):
         item = get_args(base)[0]
@@ -139,6 +142,12 @@ def _inner(value: Any, base: Any, place: str) -> list[tuple[Any, Any, str]] | No
         _, item = get_args(base)
         return [(one, item, names.below(place, key)) for key, one in value.items()]
     return None
+
+
+@cache
+def _fields(model: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """Return a model's fields, for which msgspec evaluates its annotations each time that it is asked."""
+    return msgspec.structs.fields(model)
 
 
 def _wrong_names(value: Any, base: Any, place: str, *, lax: bool) -> Iterator[Problem]:
@@ -157,7 +166,7 @@ def _members(value: Any, fields: dict[str, Any], place: str) -> list[tuple[Any, 
 
 
 def _wrong_keys(value: dict[Any, Any], base: type[msgspec.Struct], place: str) -> Iterator[Problem]:
-    fields = msgspec.structs.fields(base)
+    fields = _fields(base)
     known = [one.encode_name for one in fields]
     where = f"{place} has" if place else "there is"
     for key in value:
