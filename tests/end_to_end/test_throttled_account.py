@@ -37,7 +37,7 @@ def use_up(world: World, operation: str) -> None:
 
 
 def test_the_commands_of_the_page_work_while_emr_throttles(world: World) -> None:
-    box = Client(world.session.client("emr").meta.endpoint_url)
+    box = Client(world.session.client("sts").meta.endpoint_url)
     box.post("faults", add={"kind": "throttle", "parameters": {"scale": 0.2}})
     try:
         for arguments in commands():
