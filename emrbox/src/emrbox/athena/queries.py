@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 LOG = logging.getLogger(__name__)
 # The default of a DML query: Athena User Guide, "Service Quotas".
-DEADLINE_SECONDS = 30 * 60
+DEADLINE_SECONDS = CPU_SECONDS = 30 * 60
 MEMORY_MB = 1024
+TIMEOUT = "Query timeout"
 
 
 def execute(execution: Execution, statement: Statement, clients: Clients, group: WorkGroup) -> None:
@@ -85,7 +87,7 @@ def read(job: Job, select: Select, target: Document | None = None) -> Document:
         "target": target,
         "cutoff_bytes": job.group.cutoff_bytes,
         "memory_mb": MEMORY_MB,
-        "cpu_seconds": DEADLINE_SECONDS,
+        "cpu_seconds": CPU_SECONDS,
     }
     answer = _answer(job.execution, job.folder, work)
     job.execution.scanned_bytes = answer["scanned_bytes"]
@@ -134,8 +136,10 @@ def _answer(execution: Execution, folder: Path, work: Document) -> Document:
             output, problems = process.communicate(json.dumps(work), timeout=DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise QueryError("Query timeout") from None
+            raise QueryError(TIMEOUT) from None
     execution.require_running()
+    if process.returncode == -signal.SIGXCPU:
+        raise QueryError(TIMEOUT)
     if process.returncode != 0:
         LOG.warning("Athena query %s: exit code %s: %s", execution.id, process.returncode, problems[-2000:])
         raise QueryError("EXCEEDED_MEMORY_LIMIT: Query exhausted resources at this scale factor")

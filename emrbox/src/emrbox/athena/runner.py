@@ -46,7 +46,8 @@ def main() -> None:
     work: Document = json.load(sys.stdin)
     # The address space is more than the memory: threads' stacks, the program itself.
     _limit(resource.RLIMIT_AS, (work["memory_mb"] + 2048) * 2**20)
-    _limit(resource.RLIMIT_CPU, work["cpu_seconds"])
+    # At the lower limit SIGXCPU ends the process, and tells why; at the upper one SIGKILL would.
+    resource.setrlimit(resource.RLIMIT_CPU, (work["cpu_seconds"], work["cpu_seconds"] + 1))
     _limit(resource.RLIMIT_NOFILE, 1024)
     try:
         answer = run(folder, work)

@@ -67,6 +67,14 @@ def test_a_query_that_takes_too_long_fails(account: AthenaAccount, monkeypatch: 
     assert account.reason(query) == "Query timeout"
 
 
+def test_a_query_that_uses_the_processor_too_long_fails_in_the_same_words(account: AthenaAccount) -> None:
+    # Two threads use up the time of the processor before that of the clock.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emrbox.athena.queries.CPU_SECONDS", 1)
+        query = ", ".join(["SELECT count(*) FROM orders", *(f"orders o{n}" for n in range(19))])
+        assert account.reason(query) == "Query timeout"
+
+
 def test_a_workgroup_limits_the_bytes_of_a_query(account: AthenaAccount) -> None:
     athena = account.athena
     account.create_table("lines", {"a": "string"}, "text")
