@@ -14,7 +14,7 @@ from emrbox.emr.default_configurations import (
 )
 from emrbox.emr.life import states
 from emrbox.emr.life.clock import MovableClock
-from emrbox.front.page.node_pages import host_of
+from emrbox.front.page.relay import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

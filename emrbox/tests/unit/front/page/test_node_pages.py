@@ -10,7 +10,8 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from emrbox.front.page.node_pages import NodePages, host_of, is_for_node
+from emrbox.front.page.node_pages import NodePages, is_for_node
+from emrbox.front.page.relay import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
