@@ -87,6 +87,12 @@ class BoxConfig:
         return host_address(self.network)
 
     @property
+    def service_addresses(self) -> tuple[IPv4Address, ...]:
+        """Addresses of machines that are AWS's own: of those that EC2 reserves in each subnet."""
+        reserved = [network[number] for network in self.subnets.values() for number in (1, 2, 3)]
+        return tuple(one for one in reserved if one not in (self.gateway, self.host_address))
+
+    @property
     def subnets(self) -> dict[str, IPv4Network]:
         """Availability zone -> its subnet."""
         return dict(zip(AVAILABILITY_ZONES, self.network.subnets(new_prefix=24), strict=True))
@@ -100,6 +106,11 @@ class BoxConfig:
     def nodes_folder(self) -> Path:
         """One folder an instance: its overlay's upper and work folders and its merged root."""
         return self.home / "nodes"
+
+    @property
+    def event_logs_folder(self) -> Path:
+        """What EMR keeps of clusters' Spark event logs for UIs off the clusters."""
+        return self.home / "event_logs"
 
     @property
     def box_layer(self) -> Path:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from scripted_uis import scripted_uis
 
 from emrbox.aws.auth import Caller
+from emrbox.aws.errors import AwsError
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import MovableClock, SystemClock
@@ -27,6 +29,27 @@ def script(name: str = "work", action: str = "CONTINUE", **options: Any) -> dict
     words = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", str(value))]
     jar = {"Jar": "command-runner.jar", "Args": ["emrbox-script", *words]}
     return {"Name": name, "ActionOnFailure": action, "HadoopJarStep": jar}
+
+
+def hollow_request(**changes: Any) -> dict[str, Any]:
+    """A RunJobFlow request with one node, kept alive."""
+    group = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    return {
+        "Name": "test",
+        "ReleaseLabel": "emr-spark-8.0.0",
+        "ServiceRole": "service",
+        "JobFlowRole": "nodes",
+        "Instances": {"InstanceGroups": [group], "KeepJobFlowAliveWhenNoSteps": True},
+        **changes,
+    }
+
+
+def refused(emr: Any, operation: str, **request: Any) -> str:
+    """Make a call that EMR refuses as an invalid request; return its words."""
+    with pytest.raises(AwsError) as refusal:
+        emr.call(operation, **request)
+    assert (refusal.value.code, refusal.value.status) == ("InvalidRequestException", 400)
+    return refusal.value.message
 
 
 class HollowEmr:
@@ -60,7 +83,7 @@ class HollowEmr:
         faults = ClusterFaults(self.faults, store.all, self.published.append, hollow=self.hollow)
         watchers.append(faults.watch)
         self.quotas.clusters = store.all
-        self.service = EmrService(store, LaggingView(self.faults), self.quotas)
+        self.service = EmrService(store, LaggingView(self.faults), self.quotas, scripted_uis())
         self.policy: list[Any] = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
         self._run_request = run_request
 

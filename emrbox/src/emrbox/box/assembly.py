@@ -14,12 +14,17 @@ from emrbox.aws.metadata import MotoFacts
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.delays import Delays
 from emrbox.emr.hollow.hollow import Hollow
+from emrbox.emr.life.app_uis import AppUis
 from emrbox.emr.life.clock import MovableClock, SystemClock
 from emrbox.emr.life.drivers import ThreadDriver, ThreadJobs
 from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
+from emrbox.emr.life.presigned import Presigned
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.capacity import role_of_profile
+from emrbox.emr.machines.cluster_pages import RealClusterPages
+from emrbox.emr.machines.event_logs import EventLogs
+from emrbox.emr.machines.history_servers import HistoryServers
 from emrbox.emr.machines.public_access import check_public_access
 from emrbox.emr.machines.real_nodes import RealNodes
 from emrbox.faults.book import FaultBook
@@ -33,6 +38,7 @@ from emrbox.faults.real_machines import RealMachines
 from emrbox.faults.spot_history import SpotHistory
 from emrbox.front.control import Control
 from emrbox.front.own_api import OwnApi
+from emrbox.front.page.app_pages import AppPages
 from emrbox.front.page.events import last_events
 from emrbox.front.page.status_page import StatusPage
 from emrbox.front.server import Server, create_server
@@ -46,7 +52,6 @@ if TYPE_CHECKING:
     from emrbox.emr.life.layer import NodeLayer
     from emrbox.emr.life.model import Cluster, Subject, Watcher
     from emrbox.emr.life.states import State
-    from emrbox.emr.machines.node_access import Machines
 
 
 def create_box(config: BoxConfig) -> Server:
@@ -61,13 +66,15 @@ def create_box(config: BoxConfig) -> Server:
     SpotHistory(faults).install()
     quotas = Quotas(faults)
     hollow = create_hollow(faults, quotas)
-    emr = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
+    emr, uis = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
     own = OwnApi()
     Control(hollow, faults, Accounts([instances, emr])).add_to(own)
+    apps = AppPages(uis.presigned, lambda label: uis.address_of(label, emr.store))
     page = StatusPage(config, emr.store, registry.has_address, lambda most: last_events(bus, most))
     page.add_to(own)
     athena = AthenaService(f"http://{config.gateway}")
-    return create_server(config, emr, athena, own, sites=[page.nodes.site], hook=CallFaults(faults))
+    sites = [page.nodes.site, apps.site]
+    return create_server(config, emr, athena, own, sites=sites, hook=CallFaults(faults))
 
 
 def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:
@@ -82,29 +89,33 @@ def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:
 
 def create_emr(
     config: BoxConfig,
-    machines: Machines,
+    machines: NodeRegistry,
     hollow: Hollow,
     faults: FaultBook,
     *,
     quotas: Quotas,
     bus: EventBus,
-) -> EmrService:
+) -> tuple[EmrService, AppUis]:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway.
 
-    Its events go to `bus`.
+    Its events go to `bus`. With it come its application UIs.
     """
     # The settings of whoever started the box are not EMR's, and it calls nothing outside of the box.
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         del os.environ[name]
     clock = SystemClock()
     real = RealMachines(machines)
+    event_logs = EventLogs(config.event_logs_folder)
 
     def driver_of(cluster: Cluster) -> ThreadDriver:
         def logs_late() -> float:
             fault = faults.acting("logs-late", (cluster.id, cluster.name))
             return float(fault.parameters["seconds"]) if fault else 0.0
 
-        nodes = RealNodes(cluster, machines, f"http://{config.gateway}", clock, logs_late)
+        endpoint = f"http://{config.gateway}"
+        nodes = RealNodes(
+            cluster, machines, endpoint, clock, logs_late=logs_late, keep_event_logs=event_logs.collect
+        )
         layer = FaultyNodes(nodes, cluster, faults, clock.now, on_boot=real.delay_sshd, quotas=quotas)
         engine = Engine(cluster, layer, ThreadJobs(cluster), hollow.delays.pick)
         return ThreadDriver(cluster, engine, clock)
@@ -123,4 +134,6 @@ def create_emr(
     store = Store(clock, driver_of, role_of_profile, hollow, watch)
     watchers.append(ClusterFaults(faults, store.all, bus.publish, hollow=hollow, real=real).watch)
     quotas.clusters = store.all
-    return EmrService(store, LaggingView(faults), quotas)
+    history = HistoryServers(config, machines, event_logs, store.find)
+    uis = AppUis(RealClusterPages(machines), history, Presigned(clock, config.port), clock)
+    return EmrService(store, LaggingView(faults), quotas, uis), uis

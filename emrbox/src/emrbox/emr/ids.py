@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
 
 ALPHABET = string.ascii_uppercase + string.digits
 LENGTH = 13
+_CLUSTER_ARN = re.compile(r"arn:aws:elasticmapreduce:[a-z0-9-]+:\d{12}:cluster/(j-[A-Z0-9]+)")
 
 
-def _new(prefix: str) -> str:
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+def _new(prefix: str, alphabet: str = ALPHABET) -> str:
+    return prefix + "".join(secrets.choice(alphabet) for _ in range(LENGTH))
 
 
 def cluster_id() -> str:
@@ -44,9 +46,20 @@ def instance_id() -> str:
     return _new("ci-")
 
 
+def persistent_ui_id() -> str:
+    """Return a new id of an application UI off the cluster, in the form of those that were seen."""
+    return _new("p-", string.ascii_lowercase + string.digits)
+
+
 def cluster_arn(cluster: str, account_id: str = ACCOUNT_ID) -> str:
     """Return the ARN of a cluster."""
     return f"arn:aws:elasticmapreduce:{REGION}:{account_id}:cluster/{cluster}"
+
+
+def cluster_of_arn(arn: str) -> str | None:
+    """Return the id in a cluster's ARN; None for other texts."""
+    found = _CLUSTER_ARN.fullmatch(arn)
+    return found[1] if found else None
 
 
 def role_arn(name_or_arn: str, account_id: str = ACCOUNT_ID) -> str:
@@ -60,7 +73,9 @@ def named_clusters(request: Mapping[str, Any]) -> list[str]:
     if isinstance(ids, list):
         return [name for name in ids if isinstance(name, str)]
     members = (request.get(member) for member in ("ClusterId", "JobFlowId", "ResourceId"))
-    return [name for name in members if isinstance(name, str)]
+    arn = request.get("TargetResourceArn")
+    target = cluster_of_arn(arn) if isinstance(arn, str) else None
+    return [name for name in (*members, target) if isinstance(name, str)]
 
 
 def named_groups(request: Mapping[str, Any]) -> set[str]:

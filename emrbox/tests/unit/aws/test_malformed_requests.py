@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hostile import often
 from moto.iam.models import iam_backends
+from scripted_uis import scripted_uis
 
 from emrbox.athena.service import AthenaService
 from emrbox.aws.account import seed_account
@@ -65,7 +66,11 @@ class Emr:
         hollow = Hollow()
         hollow.scripts.all_launches = True
         store = Store(SystemClock(), lambda _: pytest.fail("a real node"), lambda name: name, hollow)
-        self.application = Application(config, EmrService(store), AthenaService("http://127.0.0.1"))
+        self.application = Application(
+            config,
+            EmrService(store, uis=scripted_uis()),
+            AthenaService("http://127.0.0.1"),
+        )
 
     def send(
         self, operation: str, body: bytes, credentials: Credentials = ADMIN, *, tamper: bool = False

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scripted_uis import ScriptedPages, scripted_uis
 
 from emrbox.aws.auth import Caller
 from emrbox.emr import ids
@@ -223,11 +224,13 @@ class Emr:
         self.clock = MovableClock(START)
         self.clock.freeze()
         self.machines: dict[str, ScriptedMachines] = {}
+        self.pages = ScriptedPages()
+        self.uis = scripted_uis(self.pages, self.clock)
         self.starts_at_once = True
         self.start_failure: Exception | None = None
         self.events: list[dict[str, Any]] = []
         self.store = Store(self.clock, self._driver_of, self._role_of_profile, watcher=self._watch)
-        self.service = EmrService(self.store)
+        self.service = EmrService(self.store, uis=self.uis)
         self.policy: dict[str, Any] = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         self.run_request = run_request
         self.step_request = step_request
@@ -249,11 +252,13 @@ class Emr:
         return name
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
-        caller = Caller("arn:aws:iam::123456789012:user/tester", lambda: [self.policy])
         self.settle()
-        answer = self.service.call(operation, request, caller)
+        answer = self.service.call(operation, request, self.caller())
         self.settle()
         return answer
+
+    def caller(self) -> Caller:
+        return Caller("arn:aws:iam::123456789012:user/tester", lambda: [self.policy])
 
     def settle(self) -> None:
         """Let happen what happens at once."""

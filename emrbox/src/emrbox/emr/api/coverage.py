@@ -55,7 +55,11 @@ COVERAGE: dict[str, Coverage] = {
         "applications are killed too (emrbox's decision)",
         "1.5",
     ),
-    "CreatePersistentAppUI": _not("application UIs off the cluster"),
+    "CreatePersistentAppUI": _partly(
+        "A Spark history server off the cluster, also of one that has ended up to 30 days ago; neither Tez "
+        "nor YARN's timeline",
+        "7.1",
+    ),
     "CreateSecurityConfiguration": _partly(
         "Checked by EMR's members; on nodes only the options of IMDS act, the rest is refused at the launch",
         "2.12",
@@ -70,7 +74,7 @@ COVERAGE: dict[str, Coverage] = {
         "By id, state and creation time; 512 at most, of the last two months", "1.1, model"
     ),
     "DescribeNotebookExecution": _not("notebook executions"),
-    "DescribePersistentAppUI": _not("application UIs off the cluster"),
+    "DescribePersistentAppUI": _real("STARTING until the history server answers, then ATTACHED", "7.1"),
     "DescribeReleaseLabel": _real(
         "Releases from emr-5.20.0 on with their applications, in each region that has them", "2.2"
     ),
@@ -85,8 +89,16 @@ COVERAGE: dict[str, Coverage] = {
         "Refused, as for every cluster without fine-grained access control", "model"
     ),
     "GetManagedScalingPolicy": _real("The policy, or an empty answer", "2.5"),
-    "GetOnClusterAppUIPresignedURL": _not("presigned application UIs"),
-    "GetPersistentAppUIPresignedURL": _not("application UIs off the cluster"),
+    "GetOnClusterAppUIPresignedURL": _partly(
+        "ResourceManager, SparkHistoryServer and ApplicationMaster of clusters with nodes; a URL works once, "
+        "within an hour, in a browser of this machine",
+        "7.1",
+    ),
+    "GetPersistentAppUIPresignedURL": _partly(
+        "The history server with all that was logged up to now; a URL works once, within an hour, in a "
+        "browser of this machine",
+        "7.1",
+    ),
     "GetSession": _not("Spark Connect sessions"),
     "GetSessionEndpoint": _not("Spark Connect sessions"),
     "GetStudioSessionMapping": _not("EMR Studio"),

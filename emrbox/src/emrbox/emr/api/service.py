@@ -11,6 +11,7 @@ from emrbox.aws import condition_keys
 from emrbox.aws.errors import validation_error
 from emrbox.config import REGION
 from emrbox.emr import ids
+from emrbox.emr.api import app_ui_operations as app_uis
 from emrbox.emr.api import catalog_operations as catalog
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import fleet_operations as fleets
@@ -27,16 +28,24 @@ from emrbox.emr.life.store import Clusters, Store
 if TYPE_CHECKING:
     from emrbox.aws.auth import Caller
     from emrbox.aws.errors import AwsError
+    from emrbox.emr.life.app_uis import AppUis
     from emrbox.emr.life.model import Cluster
 
 Document = dict[str, Any]
 Catalog = Callable[[str, Document], Document]  # the first is a region
 Read = Callable[[Clusters, Document], Document]
 Write = Callable[[Store, Document], Document]
+AppUi = Callable[["AppUis", Store, Document, str], Document]  # the last is the caller's ARN
 # The settings of the caller's account and region, the request, the caller's ARN, the time.
 Security = Callable[[SecuritySettings, Document, str, datetime], Document]
 SERVICE = "elasticmapreduce"
 
+APP_UIS: dict[str, AppUi] = {
+    "CreatePersistentAppUI": app_uis.create_persistent_ui,
+    "DescribePersistentAppUI": app_uis.describe_persistent_ui,
+    "GetOnClusterAppUIPresignedURL": app_uis.get_on_cluster_url,
+    "GetPersistentAppUIPresignedURL": app_uis.get_persistent_url,
+}
 CATALOG: dict[str, Catalog] = {
     "DescribeReleaseLabel": catalog.describe_release_label,
     "ListReleaseLabels": catalog.list_release_labels,
@@ -124,12 +133,20 @@ class LaunchQuotas(Protocol):
 
 
 class EmrService:
-    """The operations of EMR; each caller sees the clusters of its own account."""
+    """The operations of EMR; each caller sees the clusters of its own account.
+
+    Without `uis` there is none of those on application UIs.
+    """
 
     def __init__(
-        self, store: Store, view: ReadView | None = None, quotas: LaunchQuotas | None = None
+        self,
+        store: Store,
+        view: ReadView | None = None,
+        quotas: LaunchQuotas | None = None,
+        uis: AppUis | None = None,
     ) -> None:
         self._store = store
+        self._uis = uis
         self._view = view or PresentView()
         self._quotas = quotas
 
@@ -141,12 +158,14 @@ class EmrService:
     def call(self, operation: str, request: Document, caller: Caller) -> Document:
         """Check that the caller may, then do it. Refusals are AwsError."""
         store = self._store.for_account(caller.account_id, caller.region)
-        named = _named_clusters(store, request)
+        named = self._named(store, request)
         _authorise(store, operation, request, named, caller)
         if (lookup := CATALOG.get(operation)) is not None:
             return lookup(caller.region, request)
         if (setting := SECURITY.get(operation)) is not None:
             return setting(store.security, request, caller.arn, store.clock.now())
+        if self._uis is not None and (app_ui := APP_UIS.get(operation)) is not None:
+            return app_ui(self._uis, store, request, caller.arn)
         if (read := READS.get(operation)) is not None:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:
@@ -158,6 +177,13 @@ class EmrService:
         if operation == "RunJobFlow":
             self._view.launched(store, answer["JobFlowId"])
         return answer
+
+    def _named(self, store: Store, request: Document) -> list[str]:
+        """Return the ids of the clusters that a request is about, or whose UI it names."""
+        if self._uis is not None and "PersistentAppUIId" in request:
+            ui = self._uis.find(request["PersistentAppUIId"], store.account_id)
+            return [] if ui is None else [ui.cluster_id]
+        return _named_clusters(store, request)
 
     def _check_launch(self, request: Document, caller: Caller) -> None:
         if caller.region != REGION:
@@ -185,6 +211,8 @@ class EmrService:
     def close_account(self, account_id: str) -> None:
         """End and forget every cluster of an account."""
         self._store.forget_account(account_id)
+        if self._uis is not None:
+            self._uis.forget_account(account_id)
 
     def status(self) -> Document:
         """Return the clusters that have not ended."""

@@ -115,15 +115,20 @@ class Store(Clusters):
         return view
 
     @property
+    def account_id(self) -> str:
+        """The account whose clusters it shows; the first one's where it shows those of all."""
+        return self._account_id or ACCOUNT_ID
+
+    @property
     def security(self) -> SecuritySettings:
         """The security settings of the account, in the region of its calls."""
         with self._lock:
-            key = (self._account_id or ACCOUNT_ID, self._region)
+            key = (self.account_id, self._region)
             return self._security.setdefault(key, SecuritySettings(self.clock.now()))
 
     def add(self, cluster: Cluster) -> None:
         """Record a new cluster and start its driver."""
-        cluster.account_id = self._account_id or ACCOUNT_ID
+        cluster.account_id = self.account_id
         cluster.watcher = self._watcher
         with cluster.lock:
             cluster.announce(cluster, None, self.now(cluster))

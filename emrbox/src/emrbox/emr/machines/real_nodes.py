@@ -58,7 +58,9 @@ class RealNodes:
         machines: Machines,
         endpoint_url: str,
         clock: Clock,
+        *,
         logs_late: Callable[[], float] = lambda: 0.0,
+        keep_event_logs: Callable[[Cluster], None] = lambda _: None,
     ) -> None:
         self._cluster = cluster
         self._machines = machines
@@ -67,6 +69,7 @@ class RealNodes:
         self._logs = LogPusher(cluster, endpoint_url, clock.now, logs_late)
         self._node_logs = NodeLogs(clock)
         self._state = InstanceState(clock)
+        self._keep_event_logs = keep_event_logs
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
         self._unhealthy: set[str] = set()
@@ -265,9 +268,13 @@ class RealNodes:
         self._capacity.tag(set_tags, remove_keys)
 
     def push_logs(self) -> None:
-        """Copy what is new in the logs to the log URI, with a new snapshot of each node when one is due."""
+        """Copy what is new in the logs to the log URI, with a new snapshot of each node when one is due.
+
+        Event logs are copied to where EMR's UIs read them.
+        """
         self._state.take_due(self._members)
         self._push(self._members)
+        self._keep_event_logs(self._cluster)
 
     def _push(self, members: Sequence[Member]) -> None:
         self._logs.push(log for member in members for log in logs_of(member, *SOURCES))
@@ -297,6 +304,8 @@ class RealNodes:
     def shut_down(self) -> None:
         """Push the last logs and end every instance."""
         self._push_last_logs(self._members)
+        if self._daemons is not None:
+            self._keep_event_logs(self._cluster)
         self._capacity.end()
 
     def _push_last_logs(self, members: Sequence[Member]) -> None:
