@@ -105,6 +105,7 @@ def state_tables() -> str:
         ("Instance group", states.GROUP_TRANSITIONS),
         ("Instance", states.INSTANCE_TRANSITIONS),
         ("Step", states.STEP_TRANSITIONS),
+        ("Session", states.SESSION_TRANSITIONS),
     ):
         following: dict[Any, Any] = dict(transitions)
         rows = [(f"`{name}`", _names(found) or "(the end)") for name, found in following.items()]

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from emr_account import BUCKET, NODES_ROLE, Account
-from waiting import HANG_SECONDS
+from waiting import HANG_SECONDS, wait_until
 
 pytestmark = pytest.mark.box
 
+SPARK_CONNECT = Path(__file__).parents[3] / ".venvs/spark_connect/bin/python"
+CLIENT = """
+import sys
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.remote(sys.argv[1]).getOrCreate()
+print([spark.version, spark.conf.get("spark.app.name"), spark.range(1000).groupBy().sum("id").first()[0]])
+spark.stop()
+"""
 COUNT_JOB = """
 import sys
 from pyspark.sql import SparkSession, functions as F
@@ -38,12 +52,54 @@ for user in hdfs yarn; do
   sudo -n -u $user grep -l /opt/emr/class_archives/hadoop.jsa /proc/[0-9]*/maps 2>&- | wc -l
 done
 """
+SMALL_JOB = """
+from pyspark.sql import SparkSession
+
+print("count", SparkSession.builder.appName("small").getOrCreate().range(10).count())
+"""
 FAILING_JOB = """
 from pyspark.sql import SparkSession
 
 SparkSession.builder.getOrCreate()
 raise ValueError("the planted mistake")
 """
+
+
+@dataclass
+class Pages:
+    """The pages of an application UI, as a client with a presigned URL reads them."""
+
+    box: Any
+    host: str = ""
+    cookie: str = ""
+
+    def get(self, path: str) -> tuple[int, dict[str, str], str]:
+        port = int(self.box.environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
+        try:
+            headers = {"Host": self.host, "Cookie": self.cookie}
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+    def enter(self, url: str) -> str:
+        """Open a presigned URL and follow where it leads; return the page."""
+        parts = urlsplit(url)
+        self.host = parts.netloc
+        status, headers, page = self.get(f"{parts.path}?{parts.query}")
+        assert status == 302, page
+        self.cookie = headers["Set-Cookie"].partition(";")[0]
+        while status == 302:
+            status, headers, page = self.get(headers["Location"])
+        assert status == 200, page
+        return page
+
+
+@pytest.fixture
+def pages(box: Any) -> Pages:
+    return Pages(box)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +120,7 @@ def cluster(account: Account, launched: list[str]) -> str:
             return cluster_id
     cluster_id = account.launch(
         2,
+        SessionEnabled=True,
         Configurations=[
             {
                 "Classification": "spark-env",
@@ -213,6 +270,71 @@ def test_cancelling_ends_the_steps_process(account: Account, cluster: str) -> No
     assert account.run_step(cluster, "pgrep", "-f", "sleep 321")["Status"]["State"] == "FAILED"
 
 
+def test_presigned_urls_open_the_pages_of_yarn_and_spark_on_the_cluster(
+    account: Account, cluster: str, pages: Pages
+) -> None:
+    application = application_of(account, cluster)
+    for kind, words in (("ResourceManager", "All Applications"), ("SparkHistoryServer", "History Server")):
+        answer = account.emr.get_on_cluster_app_ui_presigned_url(ClusterId=cluster, OnClusterAppUIType=kind)
+        assert words in pages.enter(answer["PresignedURL"])
+        assert Pages(pages.box, pages.host).get("/cluster")[0] == 403
+    assert application in pages.get("/shs/api/v1/applications")[2]
+    answer = account.emr.get_on_cluster_app_ui_presigned_url(ClusterId=cluster, ApplicationId=application)
+    assert application in pages.enter(answer["PresignedURL"])
+    with pytest.raises(ClientError, match="has no application"):
+        account.emr.get_on_cluster_app_ui_presigned_url(ClusterId=cluster, ApplicationId="application_1_1")
+
+
+def application_of(account: Account, cluster: str) -> str:
+    """Return a Spark application that has succeeded on a cluster; it runs one if there is none yet."""
+    for step in account.emr.list_steps(ClusterId=cluster, StepStates=["COMPLETED"])["Steps"]:
+        described = account.emr.describe_step(ClusterId=cluster, StepId=step["Id"])["Step"]
+        ids = described.get("AdditionalInfo", {}).get("ResourceManagerApplicationIds")
+        if ids and described["Config"]["Args"][0] == "spark-submit":
+            return str(ids[0])
+    account.s3.put_object(Bucket=BUCKET, Key="jobs/small.py", Body=SMALL_JOB.encode())
+    step = account.run_step(cluster, "spark-submit", f"s3://{BUCKET}/jobs/small.py")
+    assert step["Status"]["State"] == "COMPLETED", step
+    return str(step["AdditionalInfo"]["ResourceManagerApplicationIds"][0])
+
+
+def test_a_spark_connect_client_works_in_a_session_with_its_token_only(
+    account: Account, cluster: str
+) -> None:
+    configuration = {
+        "Classification": "spark-defaults",
+        "Properties": {"spark.app.name": "C:\\dir = 1", "spark.executor.instances": "1"},
+    }
+    named = {"ClusterId": cluster}
+    started = account.emr.start_session(**named, Name="test", EngineConfigurations=[configuration])
+    named["SessionId"] = started["Id"]
+
+    def session() -> dict[str, Any]:
+        return dict(account.emr.get_session(**named)["Session"])
+
+    wait_until(lambda: session()["State"] in {"IDLE", "FAILED"})
+    assert session()["State"] == "IDLE", session()
+    endpoint = account.emr.get_session_endpoint(**named)
+    address = endpoint["Endpoint"].replace("http://", "sc://") + f"/;authorization={named['SessionId']};"
+    for token, words in (
+        (endpoint["AuthToken"], "['4.0.2', 'C:\\\\dir = 1', 499500]"),
+        ("guess", "UNAUTHENTICATED"),
+    ):
+        said = subprocess.run(
+            [SPARK_CONNECT, "-c", CLIENT, f"{address}x-aws-proxy-auth={token}"],
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+            check=False,
+        )
+        assert words in said.stdout + said.stderr, said
+    assert account.emr.terminate_session(**named)["State"] == "TERMINATING"
+    wait_until(lambda: session()["State"] == "TERMINATED")
+    listed = account.run_step(cluster, "yarn", "application", "-list", "-appStates", "RUNNING,ACCEPTED")
+    assert "Total number of applications" in account.log(f"{cluster}/steps/{listed['Id']}/stdout.gz")
+    assert ":0\n" in account.log(f"{cluster}/steps/{listed['Id']}/stdout.gz")
+
+
 def test_terminating_leaves_no_instance_and_the_daemons_logs_in_s3(account: Account, cluster: str) -> None:
     account.emr.terminate_job_flows(JobFlowIds=[cluster])
     status = account.until(cluster, "TERMINATED")["Status"]
@@ -243,6 +365,41 @@ def check_node_logs(
     assert "status: changed\n" in account.log(folder + report)
     snapshots = [key for key in keys if key.startswith("daemons/instance-state/instance-state.log-")]
     assert "-Dhadoop.log.dir=/var/log/hadoop-hdfs" in account.log(folder + min(snapshots))
+
+
+def test_what_an_ended_cluster_has_run_can_be_read_off_the_cluster(
+    account: Account, launched: list[str], pages: Pages
+) -> None:
+    cluster, application = ended_cluster(account, launched)
+    arn = f"arn:aws:elasticmapreduce:us-east-1:123456789012:cluster/{cluster}"
+    named = {
+        "PersistentAppUIId": account.emr.create_persistent_app_ui(TargetResourceArn=arn)["PersistentAppUIId"]
+    }
+
+    def ui() -> dict[str, Any]:
+        return dict(account.emr.describe_persistent_app_ui(**named)["PersistentAppUI"])
+
+    wait_until(lambda: ui()["PersistentAppUIStatus"] != "STARTING")
+    assert ui()["PersistentAppUIStatus"] == "ATTACHED", ui()
+    answer = account.emr.get_persistent_app_ui_presigned_url(**named, PersistentAppUIType="SHS")
+    assert "History Server" in pages.enter(answer["PresignedURL"])
+    wait_until(lambda: application in pages.get("/shs/api/v1/applications")[2])
+    answer = account.emr.get_persistent_app_ui_presigned_url(**named, ApplicationId=application)
+    assert "Spark Jobs" in pages.enter(answer["PresignedURL"])
+    assert not [i for i in account.instances(cluster) if i["State"]["Name"] == "running"]
+
+
+def ended_cluster(account: Account, launched: list[str]) -> tuple[str, str]:
+    """Return the last cluster if it has ended, else another one, with a Spark application of it."""
+    for cluster in launched[-1:]:
+        if account.emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]["State"] == "TERMINATED":
+            return cluster, application_of(account, cluster)
+    cluster = account.launch(1)
+    account.until(cluster, "WAITING")
+    application = application_of(account, cluster)
+    account.emr.terminate_job_flows(JobFlowIds=[cluster])
+    account.until(cluster, "TERMINATED")
+    return cluster, application
 
 
 def test_a_failing_bootstrap_action_ends_the_cluster_with_errors(account: Account) -> None:

@@ -13,6 +13,7 @@ from emrbox.aws.errors import AwsError
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import MovableClock, SystemClock
+from emrbox.emr.life.session_access import SessionAccess
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.public_access import check_public_access
 from emrbox.faults.book import FaultBook
@@ -83,7 +84,9 @@ class HollowEmr:
         faults = ClusterFaults(self.faults, store.all, self.published.append, hollow=self.hollow)
         watchers.append(faults.watch)
         self.quotas.clusters = store.all
-        self.service = EmrService(store, LaggingView(self.faults), self.quotas, scripted_uis())
+        self.service = EmrService(
+            store, LaggingView(self.faults), self.quotas, scripted_uis(), SessionAccess(store, 4566)
+        )
         self.policy: list[Any] = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
         self._run_request = run_request
 

@@ -20,6 +20,7 @@ from emrbox.emr.life.drivers import ThreadDriver, ThreadJobs
 from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.presigned import Presigned
+from emrbox.emr.life.session_access import SessionAccess
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.capacity import role_of_profile
 from emrbox.emr.machines.cluster_pages import RealClusterPages
@@ -42,6 +43,7 @@ from emrbox.front.page.app_pages import AppPages
 from emrbox.front.page.events import last_events
 from emrbox.front.page.status_page import StatusPage
 from emrbox.front.server import Server, create_server
+from emrbox.front.session_gateway import SessionGateway
 from emrbox.nodes.imds import MetadataServer
 from emrbox.nodes.registry import NodeRegistry
 
@@ -66,7 +68,7 @@ def create_box(config: BoxConfig) -> Server:
     SpotHistory(faults).install()
     quotas = Quotas(faults)
     hollow = create_hollow(faults, quotas)
-    emr, uis = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
+    emr, uis, access = create_emr(config, registry, hollow, faults, quotas=quotas, bus=bus)
     own = OwnApi()
     Control(hollow, faults, Accounts([instances, emr])).add_to(own)
     apps = AppPages(uis.presigned, lambda label: uis.address_of(label, emr.store))
@@ -74,7 +76,10 @@ def create_box(config: BoxConfig) -> Server:
     page.add_to(own)
     athena = AthenaService(f"http://{config.gateway}")
     sites = [page.nodes.site, apps.site]
-    return create_server(config, emr, athena, own, sites=sites, hook=CallFaults(faults))
+    gateway = SessionGateway(access)
+    return create_server(
+        config, emr, athena, own, sites=sites, hook=CallFaults(faults), take_http2=gateway.serve
+    )
 
 
 def create_hollow(faults: FaultBook, quotas: Quotas) -> Hollow:
@@ -95,10 +100,10 @@ def create_emr(
     *,
     quotas: Quotas,
     bus: EventBus,
-) -> tuple[EmrService, AppUis]:
+) -> tuple[EmrService, AppUis, SessionAccess]:
     """Return EMR on the box's nodes; it calls EC2 and S3 by the endpoint at the gateway.
 
-    Its events go to `bus`. With it come its application UIs.
+    Its events go to `bus`. With it come its application UIs and who may use sessions.
     """
     # The settings of whoever started the box are not EMR's, and it calls nothing outside of the box.
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
@@ -136,4 +141,5 @@ def create_emr(
     quotas.clusters = store.all
     history = HistoryServers(config, machines, event_logs, store.find)
     uis = AppUis(RealClusterPages(machines), history, Presigned(clock, config.port), clock)
-    return EmrService(store, LaggingView(faults), quotas, uis), uis
+    access = SessionAccess(store, config.port)
+    return EmrService(store, LaggingView(faults), quotas, uis, access), uis, access

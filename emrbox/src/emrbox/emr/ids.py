@@ -46,6 +46,16 @@ def instance_id() -> str:
     return _new("ci-")
 
 
+def session_id() -> str:
+    """Return a new session id."""
+    return _new("is-")
+
+
+def session_arn(cluster: str, session: str, account_id: str) -> str:
+    """Return the ARN of a session (docs/aws_facts.md 7.2)."""
+    return f"{cluster_arn(cluster, account_id)}/session/{session}"
+
+
 def persistent_ui_id() -> str:
     """Return a new id of an application UI off the cluster, in the form of those that were seen."""
     return _new("p-", string.ascii_lowercase + string.digits)

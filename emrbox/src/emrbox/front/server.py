@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -17,7 +19,6 @@ from emrbox.config import REPOSITORY_HOST_NAME, BoxConfig
 from emrbox.front.application import Application, AthenaApi, EmrApi, Site
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
 
 # These need no signature. The first can reset all of moto's state, at the request of any web page or node;
 # the others are moto's instance metadata, and emrbox has its own.
+TakeHttp2 = Callable[[socket.socket], None]  # serves a connection to its end
 MOTO_OWN = ("moto-api/", "latest/meta-data/", "latest/api/")
 
 
 class Server:
-    """The application on any number of sockets."""
+    """The application on any number of sockets. Connections that begin as HTTP/2 are `take_http2`'s."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, take_http2: TakeHttp2 | None = None) -> None:
         self.application = application
+        self._take_http2 = take_http2
         self._servers: list[Any] = []
 
     def serve(self, sockets: Sequence[socket.socket]) -> None:
@@ -51,6 +54,7 @@ class Server:
                 request_handler=_RequestHandler,
                 fd=listening.fileno(),
             )
+            server.take_http2 = self._take_http2  # type: ignore[attr-defined]  # for _RequestHandler
             server.daemon_threads = True  # type: ignore[attr-defined]  # from ThreadingMixIn
             self._servers.append(server)
             threads.append(threading.Thread(target=server.serve_forever, name=f"http-{host}", daemon=True))
@@ -73,6 +77,14 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
     # acknowledgement, 40 ms.
     disable_nagle_algorithm = True
 
+    def handle(self) -> None:
+        """Serve a connection."""
+        take_http2 = self.server.take_http2
+        if take_http2 is not None and self.connection.recv(3, socket.MSG_PEEK) == b"PRI":
+            take_http2(self.connection)
+        else:
+            super().handle()
+
     def log(self, *_arguments: Any) -> None:
         """Log nothing: the call log has the request."""
 
@@ -85,6 +97,7 @@ def create_server(
     *,
     sites: Sequence[Site] = (),
     hook: CallHook | None = None,
+    take_http2: TakeHttp2 | None = None,
 ) -> Server:
     """Seed the account, enforce IAM, and return the server, not yet listening."""
     s3.install()
@@ -98,7 +111,7 @@ def create_server(
     own.get("health", lambda _: {"healthy": True})
     own.get("status", lambda _: emr.status())
     own.get("calls", application.log.page)
-    return Server(application)
+    return Server(application, take_http2)
 
 
 def repository_site(folder: Path) -> Site:

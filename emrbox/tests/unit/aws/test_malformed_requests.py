@@ -25,6 +25,7 @@ from emrbox.config import ACCOUNT_ID, BoxConfig, Images
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
 from emrbox.emr.life.clock import SystemClock
+from emrbox.emr.life.session_access import SessionAccess
 from emrbox.emr.life.store import Store
 from emrbox.front.application import Application
 
@@ -68,7 +69,7 @@ class Emr:
         store = Store(SystemClock(), lambda _: pytest.fail("a real node"), lambda name: name, hollow)
         self.application = Application(
             config,
-            EmrService(store, uis=scripted_uis()),
+            EmrService(store, uis=scripted_uis(), access=SessionAccess(store, 1)),
             AthenaService("http://127.0.0.1"),
         )
 

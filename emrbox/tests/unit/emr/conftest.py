@@ -20,6 +20,7 @@ from emrbox.emr.life.engine import Engine
 from emrbox.emr.life.events import event_of
 from emrbox.emr.life.layer import Pace, StepOutcome
 from emrbox.emr.life.model import FailureDetails, Instance, Place, Status
+from emrbox.emr.life.session_access import SessionAccess
 from emrbox.emr.life.states import InstanceState
 from emrbox.emr.life.store import Store
 from emrbox.emr.machines.real_nodes import PACE
@@ -54,6 +55,18 @@ class ScriptedRun:
 
 
 @dataclass
+class ScriptedSession:
+    """A session's server that ends when it is asked to, or by `report`."""
+
+    report: Callable[[str], None]
+    server: tuple[str, int] | None = ("10.0.0.0", 15002)
+    secret: str = "of the server"  # a test's
+
+    def stop(self) -> None:
+        self.report("stopped")
+
+
+@dataclass
 class ScriptedMachines:
     """Machines of one cluster. Nodes boot, and are decommissioned, only while it is open."""
 
@@ -62,6 +75,8 @@ class ScriptedMachines:
     is_open: bool = True
     failure: Exception | None = None
     runs: dict[str, ScriptedRun] = field(default_factory=dict)
+    servers: dict[str, ScriptedSession] = field(default_factory=dict)
+    session_failure: Exception | None = None
     lost: set[str] = field(default_factory=set)
     sick: set[str] = field(default_factory=set)
     sick_by_yarn: set[str] = field(default_factory=set)
@@ -158,6 +173,12 @@ class ScriptedMachines:
         self.runs[step.id] = ScriptedRun(report)
         return self.runs[step.id]
 
+    def start_session(self, session: Any, report: Callable[[str], None]) -> ScriptedSession:
+        if self.session_failure:
+            raise self.session_failure
+        self.servers[session.id] = ScriptedSession(report)
+        return self.servers[session.id]
+
     def lost_instances(self) -> set[str]:
         return self.lost
 
@@ -230,7 +251,8 @@ class Emr:
         self.start_failure: Exception | None = None
         self.events: list[dict[str, Any]] = []
         self.store = Store(self.clock, self._driver_of, self._role_of_profile, watcher=self._watch)
-        self.service = EmrService(self.store, uis=self.uis)
+        self.access = SessionAccess(self.store, 4566)
+        self.service = EmrService(self.store, uis=self.uis, access=self.access)
         self.policy: dict[str, Any] = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
         self.run_request = run_request
         self.step_request = step_request

@@ -9,7 +9,7 @@ import pytest
 from emrbox.aws import protocol
 from emrbox.aws.errors import AwsError
 from emrbox.emr.api.coverage import COVERAGE, Extent
-from emrbox.emr.api.service import APP_UIS, CATALOG, READS, SECURITY, WRITES
+from emrbox.emr.api.service import APP_UIS, CATALOG, ENDPOINT, READS, SECURITY, WRITES
 
 
 def test_every_operation_of_the_model_has_an_entry() -> None:
@@ -17,7 +17,7 @@ def test_every_operation_of_the_model_has_an_entry() -> None:
 
 
 def test_what_is_called_real_or_partly_exists_and_nothing_else() -> None:
-    assert {*APP_UIS, *CATALOG, *READS, *SECURITY, *WRITES} == {
+    assert {ENDPOINT, *APP_UIS, *CATALOG, *READS, *SECURITY, *WRITES} == {
         n for n, c in COVERAGE.items() if c.extent is not Extent.NOT_AVAILABLE
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import invalid_request, validation_error
 from emrbox.emr import ids
-from emrbox.emr.api import collection_type, history, validation, views
+from emrbox.emr.api import collection_type, history, session_operations, validation, views
 from emrbox.emr.api.launch_request import new_cluster
 from emrbox.emr.api.paging import page
 from emrbox.emr.api.security_operations import configuration_for_launch
@@ -28,6 +28,8 @@ def run_job_flow(store: Store, request: Document) -> Document:
     """Launch a cluster. Not idempotent, as in EMR."""
     is_hollow = store.is_hollow({tag.get("Key", ""): tag.get("Value", "") for tag in request.get("Tags", [])})
     validation.check_run_job_flow(request, is_hollow=is_hollow)
+    if refusal := session_operations.check_launch(request):
+        raise validation_error(refusal)
     try:
         role = store.role_of_profile(request["JobFlowRole"])
     except KeyError:

@@ -99,8 +99,11 @@ COVERAGE: dict[str, Coverage] = {
         "browser of this machine",
         "7.1",
     ),
-    "GetSession": _not("Spark Connect sessions"),
-    "GetSessionEndpoint": _not("Spark Connect sessions"),
+    "GetSession": _real("State, times, reason, configurations, tags", "7.2"),
+    "GetSessionEndpoint": _partly(
+        "The box's endpoint, without TLS, and a token for an hour; no credentials for direct connections",
+        "7.2",
+    ),
     "GetStudioSessionMapping": _not("EMR Studio"),
     "ListBootstrapActions": _real("50 a page", "2.8"),
     "ListClusters": _real(
@@ -118,7 +121,7 @@ COVERAGE: dict[str, Coverage] = {
     "ListNotebookExecutions": _not("notebook executions"),
     "ListReleaseLabels": _real("The labels of the region, by prefix and application", "2.2"),
     "ListSecurityConfigurations": _real("50 a page, the oldest first", "2.12"),
-    "ListSessions": _not("Spark Connect sessions"),
+    "ListSessions": _real("The newest first, by state", "7.2"),
     "ListSteps": _real("Newest first, 50 a page, by state or by up to ten ids", "1.5"),
     "ListStudioSessionMappings": _not("EMR Studio"),
     "ListStudios": _not("EMR Studio"),
@@ -167,10 +170,14 @@ COVERAGE: dict[str, Coverage] = {
     ),
     "SetVisibleToAllUsers": _real("The flag is kept and has no effect, as in EMR", "2.1"),
     "StartNotebookExecution": _not("notebook executions"),
-    "StartSession": _not("Spark Connect sessions"),
+    "StartSession": _partly(
+        "A Spark Connect server on the primary node, executors by YARN; spark-defaults of its own, idle "
+        "timeout; no runtime roles, no logs of sessions elsewhere",
+        "7.2",
+    ),
     "StopNotebookExecution": _not("notebook executions"),
     "TerminateJobFlows": _real("Up to ten; refused for protected ones, the others end", "1.6"),
-    "TerminateSession": _not("Spark Connect sessions"),
+    "TerminateSession": _real("Ends the server and its application", "7.2"),
     "UpdateStudio": _not("EMR Studio"),
     "UpdateStudioSessionMapping": _not("EMR Studio"),
 }

@@ -67,7 +67,7 @@ TOP: dict[str, Member] = {
     "ScaleDownBehavior": _shown("always TERMINATE_AT_TASK_COMPLETION"),
     "SecurityConfiguration": _on("on nodes IMDS options only; the rest is refused there by name"),
     "ServiceRole": _on("the role by which instances are launched"),
-    "SessionEnabled": _refused("Spark Connect sessions"),
+    "SessionEnabled": _on("Spark Connect sessions"),
     "StepConcurrencyLevel": _on("1 to 256 steps at once"),
     "StepExecutionRoleArn": _refused("runtime roles of steps"),
     "Steps": _on("queued at once"),

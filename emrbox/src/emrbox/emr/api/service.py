@@ -19,6 +19,7 @@ from emrbox.emr.api import group_operations as groups
 from emrbox.emr.api import job_flows
 from emrbox.emr.api import scaling_operations as scaling
 from emrbox.emr.api import security_operations as security
+from emrbox.emr.api import session_operations as sessions
 from emrbox.emr.api import step_operations as steps
 from emrbox.emr.api.coverage import not_available
 from emrbox.emr.life.security import SecuritySettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from emrbox.aws.errors import AwsError
     from emrbox.emr.life.app_uis import AppUis
     from emrbox.emr.life.model import Cluster
+    from emrbox.emr.life.session_access import SessionAccess
 
 Document = dict[str, Any]
 Catalog = Callable[[str, Document], Document]  # the first is a region
@@ -46,6 +48,9 @@ APP_UIS: dict[str, AppUi] = {
     "GetOnClusterAppUIPresignedURL": app_uis.get_on_cluster_url,
     "GetPersistentAppUIPresignedURL": app_uis.get_persistent_url,
 }
+ENDPOINT = "GetSessionEndpoint"
+# What acts on a session that there is: permission is asked for on that.
+ON_SESSION = frozenset({"GetSession", ENDPOINT, "TerminateSession"})
 CATALOG: dict[str, Catalog] = {
     "DescribeReleaseLabel": catalog.describe_release_label,
     "ListReleaseLabels": catalog.list_release_labels,
@@ -66,11 +71,13 @@ READS: dict[str, Read] = {
     "GetAutoTerminationPolicy": clusters.get_auto_termination_policy,
     "GetClusterSessionCredentials": clusters.get_cluster_session_credentials,
     "GetManagedScalingPolicy": scaling.get_managed_scaling_policy,
+    "GetSession": sessions.get_session,
     "ListBootstrapActions": clusters.list_bootstrap_actions,
     "ListClusters": clusters.list_clusters,
     "ListInstanceFleets": fleets.list_instance_fleets,
     "ListInstanceGroups": clusters.list_instance_groups,
     "ListInstances": clusters.list_instances,
+    "ListSessions": sessions.list_sessions,
     "ListSteps": steps.list_steps,
 }
 WRITES: dict[str, Write] = {
@@ -94,7 +101,9 @@ WRITES: dict[str, Write] = {
     "SetTerminationProtection": clusters.set_termination_protection,
     "SetUnhealthyNodeReplacement": clusters.set_unhealthy_node_replacement,
     "SetVisibleToAllUsers": clusters.set_visible_to_all_users,
+    "StartSession": sessions.start_session,
     "TerminateJobFlows": clusters.terminate_job_flows,
+    "TerminateSession": sessions.terminate_session,
 }
 
 
@@ -135,7 +144,7 @@ class LaunchQuotas(Protocol):
 class EmrService:
     """The operations of EMR; each caller sees the clusters of its own account.
 
-    Without `uis` there is none of those on application UIs.
+    Without `uis` there is none of those on application UIs, without `access` no endpoint of a session.
     """
 
     def __init__(
@@ -144,9 +153,11 @@ class EmrService:
         view: ReadView | None = None,
         quotas: LaunchQuotas | None = None,
         uis: AppUis | None = None,
+        access: SessionAccess | None = None,
     ) -> None:
         self._store = store
         self._uis = uis
+        self._access = access
         self._view = view or PresentView()
         self._quotas = quotas
 
@@ -166,6 +177,8 @@ class EmrService:
             return setting(store.security, request, caller.arn, store.clock.now())
         if self._uis is not None and (app_ui := APP_UIS.get(operation)) is not None:
             return app_ui(self._uis, store, request, caller.arn)
+        if self._access is not None and operation == ENDPOINT:
+            return sessions.get_session_endpoint(self._access, store, request)
         if (read := READS.get(operation)) is not None:
             return read(self._view.clusters(store, operation, named), request)
         if (write := WRITES.get(operation)) is None:
@@ -234,7 +247,10 @@ def _authorise(store: Store, operation: str, request: Document, named: Sequence[
     for cluster_id in named:
         cluster = store.find(cluster_id)
         tags = condition_keys.of_resource_tags(SERVICE, _tags_of(cluster)) if cluster else {}
-        caller.require(action, ids.cluster_arn(cluster_id, caller.account_id), {**asked, **tags})
+        arn = ids.cluster_arn(cluster_id, caller.account_id)
+        if operation in ON_SESSION:
+            arn = ids.session_arn(cluster_id, request["SessionId"], caller.account_id)
+        caller.require(action, arn, {**asked, **tags})
     if not named:
         caller.require(action, "*", asked)
     if operation == "RunJobFlow":

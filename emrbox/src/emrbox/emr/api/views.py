@@ -59,6 +59,7 @@ def cluster_document(cluster: Cluster, now: datetime) -> Document:
         "ExtendedSupport": request.get("ExtendedSupport"),
         "RepoUpgradeOnBoot": request.get("RepoUpgradeOnBoot"),
         "SecurityConfiguration": request.get("SecurityConfiguration"),
+        "SessionEnabled": request.get("SessionEnabled"),
         "StepConcurrencyLevel": cluster.step_concurrency,
         "OSReleaseLabel": request.get("OSReleaseLabel", releases.RELEASES[cluster.release_label].os_release),
     }

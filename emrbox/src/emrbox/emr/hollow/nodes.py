@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from emrbox.emr.life.clock import MovableClock
     from emrbox.emr.life.layer import Checkpoint, StepOutcome
     from emrbox.emr.life.load import Load
-    from emrbox.emr.life.model import Cluster, Group, Purchase, Step, TypeConfig
+    from emrbox.emr.life.model import Cluster, Group, Purchase, Session, Step, TypeConfig
 
 # RFC 2544's network for bench tests: no address of a real node, and none that answers.
 FIRST_ADDRESS = IPv4Address("198.18.0.4")
@@ -35,6 +35,20 @@ ZONES = "abcdef"  # the letters of us-east-1
 # Clients launch a cluster that is not kept alive without steps, then tag it and add them (Airflow, mrjob): a
 # real start leaves minutes for that, so an empty one starts this long, or until its first step.
 FIRST_STEP_SECONDS = 15.0
+
+
+class HollowSession:
+    """A session without a server."""
+
+    server: tuple[str, int] | None = None
+    secret = ""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+
+    def stop(self) -> None:
+        """Be over at once."""
+        self._report("stopped")
 
 
 class HollowNodes:
@@ -145,6 +159,10 @@ class HollowNodes:
         running = ScriptedStep(self._cluster, step, self._scripts.of(self._cluster, step), report)
         running.start(self._clock)
         return running
+
+    def start_session(self, session: Session, report: Callable[[str], None]) -> HollowSession:  # noqa: ARG002
+        """Be there at once; nothing listens."""
+        return HollowSession(report)
 
     def lost_instances(self) -> set[str]:
         """Return the instances that were lost."""

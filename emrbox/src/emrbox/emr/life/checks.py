@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from emrbox.emr.life.context import Context
+    from emrbox.emr.life.model import Cluster
     from emrbox.emr.life.procedures import Procedure
 
 LOG = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Checks:
 
     def note_activity(self) -> None:
         """Remember, at the end of a turn, whether the cluster is active."""
-        self._idleness.was_active = bool(self._context.cluster.active_steps)
+        self._idleness.was_active = _is_active(self._context.cluster)
 
     def moments(self) -> list[datetime]:
         """Return when the next checks are due."""
@@ -131,7 +132,7 @@ class _Idleness:
         return end if interval is None else min(end, self._last_check + timedelta(seconds=interval))
 
     def _is_active(self) -> bool:
-        return self.was_active or bool(self._context.cluster.active_steps)
+        return self.was_active or _is_active(self._context.cluster)
 
     def _check_machines(self) -> Procedure[None]:
         context, cluster = self._context, self._context.cluster
@@ -148,3 +149,8 @@ class _Idleness:
         is_over = limit is not None and context.now - self._last_active >= timedelta(seconds=limit)
         if is_over and cluster.status.state in states.CLUSTER_READY:
             cluster.end(endings.by_idle_policy(), context.now)
+
+
+def _is_active(cluster: Cluster) -> bool:
+    """Whether the cluster has something to do: a session's server is an application of YARN that runs."""
+    return bool(cluster.active_steps or cluster.active_sessions)

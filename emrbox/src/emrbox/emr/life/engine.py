@@ -13,6 +13,7 @@ from emrbox.emr.life.procedures import run_at_once
 from emrbox.emr.life.reconfiguring import Reconfiguring
 from emrbox.emr.life.resizing import Resizing
 from emrbox.emr.life.scaling import Scaling
+from emrbox.emr.life.sessions import Sessions
 from emrbox.emr.life.shutdown import Shutdown
 from emrbox.emr.life.starting import Starting, internal_error
 from emrbox.emr.life.states import ClusterState
@@ -56,6 +57,7 @@ class Engine:
         self._reconfiguring = Reconfiguring(self._context, self.resizing.busy)
         self._scaling = Scaling(self._context, self.resizing.busy)
         self.stepping = Stepping(self._context)
+        self.sessions = Sessions(self._context)
         self._checks = Checks(self._context, leaving)
         self._starting = Starting(self._context, self._checks)
         self._has_begun = self._is_ending = False
@@ -91,7 +93,8 @@ class Engine:
 
     def _moments(self) -> list[datetime]:
         is_ready = self._cluster.status.state in states.CLUSTER_READY
-        checks = [*self._checks.moments(), *self._scaling.moments()] if is_ready else []
+        parts = (self._checks, self._scaling, self.sessions) if is_ready else ()
+        checks = [moment for part in parts for moment in part.moments()]
         return [*self._context.procedures.moments(), *checks]
 
     def _move_on(self) -> bool:
@@ -115,12 +118,14 @@ class Engine:
             self._checks.run()
         if cluster.status.state in states.CLUSTER_READY:
             self.stepping.start_due()
+            self.sessions.run()
             self._scaling.run()
             self.resizing.start_due()
             self._reconfiguring.start_due()
             self._settle()
         if cluster.status.state is ClusterState.TERMINATING and not self._is_ending:
             self._is_ending = True
+            self.sessions.close()
             shutdown = Shutdown(self._context, self._starting, self.resizing, self.stepping)
             self._context.procedures.begin(shutdown.run())
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emrbox.emr.life.load import Load
-    from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Step, TypeConfig
+    from emrbox.emr.life.model import Ending, Group, Instance, Place, Purchase, Session, Step, TypeConfig
 
 
 class StartFailureError(Exception):
@@ -57,6 +57,21 @@ class StepRun(Protocol):
 
     def kill(self) -> None:
         """Kill the process and its descendants (SIGKILL)."""
+
+
+class SessionRun(Protocol):
+    """A session's server that runs."""
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """Address and port at which it listens; None without nodes."""
+
+    @property
+    def secret(self) -> str:
+        """What it asks its clients for."""
+
+    def stop(self) -> None:
+        """End it; returns at once, and may be called when it is over."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,12 @@ class NodeLayer(Protocol):
         """Start a step on the master.
 
         `report` is called, from any thread, when the step's process is over and its logs are pushed.
+        """
+
+    def start_session(self, session: Session, report: Callable[[str], None]) -> SessionRun:
+        """Start a session's server on the master; return when it answers. Raises what keeps it from that.
+
+        `report` is called, from any thread, with the reason when the server is over.
         """
 
     def lost_instances(self) -> set[str]:

@@ -23,6 +23,7 @@ from emrbox.emr.life.states import (
     InstanceState,
     PolicyState,
     ReasonCode,
+    SessionState,
     StepState,
 )
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from emrbox.emr.life.notices import Kind
 
 LOG = logging.getLogger(__name__)
-S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState, PolicyState)
+S = TypeVar("S", ClusterState, GroupState, InstanceState, StepState, PolicyState, SessionState)
 
 ON_DEMAND, SPOT = MARKETS = ("ON_DEMAND", "SPOT")
 MAXIMUM_INSTANCES_IN_GROUP = 2000  # docs/aws_facts.md 2.3
@@ -44,6 +45,7 @@ TRANSITIONS: dict[type, dict[Any, Any]] = {
     InstanceState: states.INSTANCE_TRANSITIONS,
     StepState: states.STEP_TRANSITIONS,
     PolicyState: states.POLICY_TRANSITIONS,
+    SessionState: states.SESSION_TRANSITIONS,
 }
 # States that set a timeline's "ready" (a step's start) when first entered, and those that set its end.
 MARKS_READY = frozenset(
@@ -53,11 +55,13 @@ MARKS_READY = frozenset(
         GroupState.RUNNING,
         InstanceState.RUNNING,
         StepState.RUNNING,
+        SessionState.STARTED,
     }
 )
 MARKS_END = frozenset(
     {
         *states.CLUSTER_ENDED,
+        *states.SESSION_ENDED,
         GroupState.TERMINATED,
         InstanceState.TERMINATED,
         StepState.COMPLETED,
@@ -149,6 +153,30 @@ class Step:
     failure: FailureDetails | None = None
     application_ids: tuple[str, ...] = ()
     cancellation: str | None = None  # the StepCancellationOption of a CancelSteps
+
+
+@dataclass
+class Session:
+    """One Spark Connect session. `request` is StartSession's; `server` is where its server listens.
+
+    `secret` is what the server asks its clients for; only emrbox knows it.
+    """
+
+    id: str
+    name: str
+    request: dict[str, Any]
+    status: Status[SessionState]
+    changed: datetime
+    idle_minutes: int
+    idle_since: datetime | None = None
+    server: tuple[str, int] | None = None
+    secret: str = field(default="", repr=False)
+
+    def move(self, state: SessionState, now: datetime, why: str | None = None) -> None:
+        """Enter a state."""
+        self.status.move(state, now, Reason(message=why))
+        self.changed = now
+        self.idle_since = now if state is SessionState.IDLE else self.idle_since
 
 
 @dataclass(frozen=True)
@@ -375,6 +403,7 @@ class Cluster:
     public_access: PublicAccess = field(default_factory=PublicAccess)  # the account's, at the launch
     metadata_options: dict[str, Any] = field(default_factory=dict)  # of EC2, for the nodes
     steps: list[Step] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
     error_details: list[dict[str, Any]] = field(default_factory=list)
     ending: Ending | None = None
     master_dns: str | None = None
@@ -413,6 +442,11 @@ class Cluster:
     def active_steps(self) -> list[Step]:
         """Steps that are not over."""
         return [step for step in self.steps if step.status.state in states.STEP_ACTIVE]
+
+    @property
+    def active_sessions(self) -> list[Session]:
+        """Sessions that are not over."""
+        return [one for one in self.sessions if one.status.state not in states.SESSION_ENDED]
 
     def move(self, subject: HasStatus[S], state: S, now: datetime, reason: Reason | None = None) -> None:
         """Move the cluster, or a group, instance or step of it: the one place where states change.

@@ -70,6 +70,19 @@ class PolicyState(StrEnum):
     FAILED = "FAILED"
 
 
+class SessionState(StrEnum):
+    """States of a Spark Connect session."""
+
+    SUBMITTED = "SUBMITTED"
+    STARTING = "STARTING"
+    STARTED = "STARTED"
+    IDLE = "IDLE"
+    BUSY = "BUSY"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    FAILED = "FAILED"
+
+
 class ReasonCode(StrEnum):
     """State change reason codes of clusters, groups, instances and scaling policies together."""
 
@@ -94,9 +107,10 @@ class ActionOnFailure(StrEnum):
     CONTINUE = "CONTINUE"
 
 
-State = ClusterState | GroupState | InstanceState | StepState | PolicyState
+State = ClusterState | GroupState | InstanceState | StepState | PolicyState | SessionState
 
 _C, _G, _I, _S, _P = ClusterState, GroupState, InstanceState, StepState, PolicyState
+_N = SessionState
 _ENDED = {_C.TERMINATED, _C.TERMINATED_WITH_ERRORS}
 
 CLUSTER_TRANSITIONS: dict[ClusterState, set[ClusterState]] = {
@@ -146,10 +160,24 @@ POLICY_TRANSITIONS: dict[PolicyState, set[PolicyState]] = {
     _P.FAILED: {_P.DETACHING},
 }
 
+# The model names the states; what leads from one to another is a guess.
+SESSION_TRANSITIONS: dict[SessionState, set[SessionState]] = {
+    _N.SUBMITTED: {_N.STARTING, _N.TERMINATING},
+    _N.STARTING: {_N.STARTED, _N.FAILED, _N.TERMINATING},
+    _N.STARTED: {_N.IDLE, _N.FAILED, _N.TERMINATING},
+    _N.IDLE: {_N.BUSY, _N.FAILED, _N.TERMINATING},
+    _N.BUSY: {_N.IDLE, _N.FAILED, _N.TERMINATING},
+    _N.TERMINATING: {_N.TERMINATED},
+    _N.TERMINATED: set(),
+    _N.FAILED: set(),
+}
+
 CLUSTER_LIVE = frozenset({_C.STARTING, _C.BOOTSTRAPPING, _C.RUNNING, _C.WAITING})
 CLUSTER_READY = frozenset({_C.RUNNING, _C.WAITING})
 CLUSTER_ENDED = frozenset(_ENDED)
 STEP_ACTIVE = frozenset({_S.PENDING, _S.RUNNING, _S.CANCEL_PENDING})
+SESSION_READY = frozenset({_N.STARTED, _N.IDLE, _N.BUSY})
+SESSION_ENDED = frozenset({_N.TERMINATED, _N.FAILED})
 STEP_STARTED = frozenset({_S.RUNNING, _S.CANCEL_PENDING})
 TERMINATES_CLUSTER = frozenset({ActionOnFailure.TERMINATE_CLUSTER, ActionOnFailure.TERMINATE_JOB_FLOW})
 # Guess (docs/aws_facts.md 14.1): moto and mrjob both take it for the API's default.

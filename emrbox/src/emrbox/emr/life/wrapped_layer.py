@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from emrbox.emr.life.layer import Checkpoint, NodeLayer, Pace, StepOutcome, StepRun
+    from emrbox.emr.life.layer import Checkpoint, NodeLayer, Pace, SessionRun, StepOutcome, StepRun
     from emrbox.emr.life.load import Load
-    from emrbox.emr.life.model import Group, Instance, Place, Purchase, Step, TypeConfig
+    from emrbox.emr.life.model import Group, Instance, Place, Purchase, Session, Step, TypeConfig
 
 
 class WrappedLayer:
@@ -65,6 +65,9 @@ class WrappedLayer:
 
     def start_step(self, step: Step, report: Callable[[StepOutcome], None]) -> StepRun:
         return self.inner.start_step(step, report)
+
+    def start_session(self, session: Session, report: Callable[[str], None]) -> SessionRun:
+        return self.inner.start_session(session, report)
 
     def lost_instances(self) -> set[str]:
         return self.inner.lost_instances()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -26,6 +27,7 @@ from emrbox.emr.machines.provisioning import (
     write_configurations,
     write_info,
 )
+from emrbox.emr.machines.session_process import SessionProcess
 from emrbox.emr.machines.step_process import StepProcess
 
 if TYPE_CHECKING:
@@ -34,13 +36,14 @@ if TYPE_CHECKING:
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.life.layer import Checkpoint
     from emrbox.emr.life.load import Load
-    from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Step, TypeConfig
+    from emrbox.emr.life.model import Cluster, Group, Instance, Place, Purchase, Session, Step, TypeConfig
 
 LOG = logging.getLogger(__name__)
 # EC2 does not report lost instances; managed scaling reads metrics every 5 to 10 s (docs/aws_facts.md 2.5);
 # the check of idleness calls YARN and HDFS; logs appear in S3 every 5 minutes (docs/aws_facts.md 3.2).
 PACE = Pace(lost_instances=1.0, scaling=5.0, health=60.0, idleness=5.0, logs=300.0)
 BOOT_TIMEOUT_SECONDS = 150.0  # longer than a node itself waits, which then reports why
+FIRST_SESSION_PORT = 15002  # Spark Connect's own
 BUSY_FILE = "/emr/metricscollector/isbusy"
 BUSY_HDFS_PERCENT = 10.0
 # A file that was touched longer ago does not count (a guess: the guide gives no time).
@@ -73,6 +76,7 @@ class RealNodes:
         self._members: list[Member] = []
         self._daemons: Daemons | None = None
         self._unhealthy: set[str] = set()
+        self._session_ports = itertools.count(FIRST_SESSION_PORT)
 
     def places(self) -> list[Place]:
         """Return what the request names, with the zones of its subnets."""
@@ -229,6 +233,12 @@ class RealNodes:
             return [] if self._daemons is None else self._daemons.failed_jobs(application_ids)
 
         return StepProcess(step, master, push, self._logs.uri, kill_applications, failed_jobs=failed_jobs)
+
+    def start_session(self, session: Session, report: Callable[[str], None]) -> SessionProcess:
+        """Start a Spark Connect server on the master, at a port of its own."""
+        process = SessionProcess(session, self._master, next(self._session_ports), report)
+        process.wait_answers()
+        return process
 
     def lost_instances(self) -> set[str]:
         """Return the EC2 ids of instances that EC2 does not run any more."""
