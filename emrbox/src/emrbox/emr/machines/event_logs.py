@@ -15,6 +15,7 @@ import re
 import shutil
 import threading
 import urllib.request
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -52,7 +53,7 @@ class EventLogs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)  # by cluster
         self._versions: dict[str, dict[str, tuple[int, int]]] = {}  # by cluster and path
 
     def folder(self, account_id: str, cluster_id: str) -> Path:
@@ -70,7 +71,7 @@ class EventLogs:
         """Copy what is new in a cluster's HDFS; what cannot be read stays as it was copied last."""
         if not cluster.master.present:
             return
-        with self._lock:
+        with self._locks[cluster.id]:
             try:
                 self._collect(cluster)
             except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as problem:
@@ -78,8 +79,7 @@ class EventLogs:
 
     def forget_account(self, account_id: str) -> None:
         """Remove the event logs of an account's clusters."""
-        with self._lock:
-            shutil.rmtree(self._folder / account_id, ignore_errors=True)
+        shutil.rmtree(self._folder / account_id, ignore_errors=True)
 
     def _collect(self, cluster: Cluster) -> None:
         hdfs = _WebHdfs(cluster.master.present[0].private_ip, {i.private_ip for i in cluster.present})
