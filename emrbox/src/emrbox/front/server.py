@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -79,8 +80,10 @@ class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto publish
 
     def handle(self) -> None:
         """Serve a connection."""
-        take_http2 = self.server.take_http2
-        if take_http2 is not None and self.connection.recv(3, socket.MSG_PEEK) == b"PRI":
+        take_http2, start = self.server.take_http2, b""
+        with suppress(OSError):  # the client has gone
+            start = self.connection.recv(3, socket.MSG_PEEK)
+        if take_http2 is not None and start == b"PRI":
             take_http2(self.connection)
         else:
             super().handle()
