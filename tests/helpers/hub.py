@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ class Hub:
         self.s3, self.emr = world.session.client("s3"), world.session.client("emr")
         self.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/job.py", Body=script.encode())
         self._run_id = ""
+        self._drivers: list[subprocess.Popen[str]] = []
 
     def cluster_id(self) -> str:
         if not self._run_id:
@@ -56,6 +59,16 @@ class Hub:
             assert ended.code == 0, ended.said
         self._run_id = ""
 
+    def leave_nothing_running(self) -> None:
+        """Kill the drivers that a failed test has left, and end the cluster that their steps occupy."""
+        left = [one for one in self._drivers if one.poll() is None]
+        self._drivers = []
+        for one in left:
+            os.killpg(one.pid, signal.SIGKILL)
+            finished(one)
+        if left:
+            self.end()
+
     def _kiln(self, action: str, run_id: str, extra: dict[str, Any]) -> Any:
         given = ("-e", json.dumps(extra)) if extra else ()
         return self.world.kiln("run", "model_building", action, "--env", "local", "--run-id", run_id, *given)
@@ -66,7 +79,9 @@ class Hub:
         extra = {"emr_cluster_existing": {"tags": {"purpose": self._run_id}}, "steps": [step], **more}
         given = ("-e", json.dumps(NOTHING_ON_NODES | extra))
         run = ("run", "model_building", *actions, "--env", "local", "--run-id", run_id)
-        return self.world.start_kiln(*run, *given)
+        driver = self.world.start_kiln(*run, *given)
+        self._drivers.append(driver)
+        return driver
 
     def steps(self, run_id: str) -> list[tuple[str, str]]:
         """Return names and states of a run's steps as EMR has them."""
