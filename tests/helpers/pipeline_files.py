@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiln.settings import check, files, resolve
+from kiln.settings import check, files
+from kiln.settings.ansible_values import Answer, Question
 from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def make(root: Path) -> Path:
     return root
 
 
-def answer(question: resolve.Question, keys: Iterable[str]) -> resolve.Answer:
+def answer(question: Question, keys: Iterable[str]) -> Answer:
     """Answer as Ansible does for files without templates, which is slow."""
     keys = list(keys)
     sources = files.readable(question.root, question.environment, question.pipeline, (), Problems())
@@ -63,4 +64,4 @@ def answer(question: resolve.Question, keys: Iterable[str]) -> resolve.Answer:
         origins |= {key: source.at(key) for key in source.values}
     known = {key: value for key, value in values.items() if key in keys and not check.is_open(value)}
     missing = dict.fromkeys(set(keys) - known.keys(), "not set anywhere")
-    return resolve.Answer(format=1, values=known, errors=missing, origins=origins)
+    return Answer(format=1, values=known, errors=missing, origins=origins)

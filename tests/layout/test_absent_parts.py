@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 
 if TYPE_CHECKING:
     from ansible_copy import AnsibleCopy
@@ -32,7 +33,7 @@ def bare(ansible_copy: AnsibleCopy) -> AnsibleCopy:
 
 
 def test_its_settings_pass_without_steps_repo_and_lock_file(bare: AnsibleCopy) -> None:
-    question = resolve.Question(root=bare.root, environment="local", pipeline="bare", run_id="r1")
+    question = Question(root=bare.root, environment="local", pipeline="bare", run_id="r1")
     driver, shape = resolve.run_settings(question)
     assert (driver.steps, driver.model_repo_url, driver.emr_node_python_requirements) == ((), "", "")
     assert shape.core_count == 2

@@ -17,6 +17,7 @@ from waiting import wait_until
 from kiln import paths, private
 from kiln.errors import PreflightError
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.fields import Model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -167,6 +168,6 @@ def test_without_home_the_cache_is_not_at_the_root(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setenv("HOME", "")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    question = resolve.Question(root=CHECKOUT, environment="local", pipeline="model_building")
+    question = Question(root=CHECKOUT, environment="local", pipeline="model_building")
     home = pwd.getpwuid(os.geteuid()).pw_dir
     assert resolve.part(question, Cache).kiln_cache_dir == f"{home}/.cache/kiln"

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.commands.run_session import Session
     from kiln.reporter import Reporter
+    from kiln.settings.ansible_values import Question
     from kiln.settings.model import Driver
-    from kiln.settings.resolve import Question
 
 _SELECTED = Selection(phases=(SelectedPhase(phases.BAKE_IMAGE),), whole=False, ends=False)
 

@@ -16,6 +16,7 @@ from kiln.ledger import drivers
 from kiln.ledger.store import Ledger
 from kiln.runs.cancellation import Cancellation
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Access
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Cancel what the command line names."""
     run_id = run_ids.given(arguments.run_id, os.environ)
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     access = resolve.part(question, Access)
     context = shared.context_of(access)
     known = shared.find_run(context, access, arguments.env, arguments.pipeline, run_id)

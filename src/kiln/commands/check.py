@@ -12,6 +12,7 @@ from kiln.errors import KilnError
 from kiln.exit_codes import ExitCode
 from kiln.runs import preflight, selection
 from kiln.settings import names, resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def main(arguments: argparse.Namespace) -> int:
     return int(errors[0].exit_code if errors else ExitCode.OK)
 
 
-def question(arguments: argparse.Namespace) -> resolve.Question:
+def question(arguments: argparse.Namespace) -> Question:
     """Return what is checked: the settings that a run with these arguments would have."""
-    return resolve.Question(
+    return Question(
         root=paths.checkout(),
         environment=arguments.env,
         pipeline=arguments.pipeline,
@@ -50,7 +51,7 @@ def question(arguments: argparse.Namespace) -> resolve.Question:
     )
 
 
-def _of_account(asked: resolve.Question, examined: Examination) -> list[KilnError]:
+def _of_account(asked: Question, examined: Examination) -> list[KilnError]:
     """Return what a launch lacks."""
     if examined.driver is None or examined.shape is None:
         return []

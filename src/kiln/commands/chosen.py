@@ -11,6 +11,7 @@ from kiln.commands import shared
 from kiln.emr import steps
 from kiln.errors import ClusterNotFoundError, UsageError
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Access
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Chosen:
 def run(arguments: argparse.Namespace) -> Chosen:
     """Return the run that the command line names, or leaves open."""
     run_id = run_ids.given(arguments.run_id, os.environ)
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     access = resolve.part(question, Access)
     context = shared.context_of(access)
     known = shared.find_run(context, access, arguments.env, arguments.pipeline, run_id)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from kiln.runs.limits import Limits
     from kiln.runs.selection import Selection
     from kiln.runs.step_terms import Ship
+    from kiln.settings.ansible_values import Question
     from kiln.settings.model import ClusterShape, Ending, IfRunning
-    from kiln.settings.resolve import Question
 
 
 @dataclass(frozen=True, kw_only=True)

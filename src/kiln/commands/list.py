@@ -15,6 +15,7 @@ from kiln.identity import Identity, name_of, of_name
 from kiln.ledger import store
 from kiln.ledger.schema import decode
 from kiln.settings import inventories, resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _VERDICT_SECONDS = 60.0
 def main(arguments: argparse.Namespace) -> int:
     """List an environment's clusters and latest runs."""
     root = paths.checkout()
-    question = resolve.Question(root=root, environment=arguments.env, pipeline=arguments.pipeline or "")
+    question = Question(root=root, environment=arguments.env, pipeline=arguments.pipeline or "")
     account = resolve.part(question, Account)
     context = shared.context_of(account)
     if arguments.active_steps:

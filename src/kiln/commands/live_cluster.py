@@ -10,6 +10,7 @@ from kiln.commands import shared
 from kiln.emr import finding
 from kiln.ledger.store import Ledger
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def find(arguments: argparse.Namespace, kind: type[A]) -> Live[A]:
     Raises ClusterNotFoundError (18) for none and for several.
     """
     run_id = run_ids.given(arguments.run_id, os.environ)
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     account = resolve.part(question, kind)
     context = shared.context_of(account)
 

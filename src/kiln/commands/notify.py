@@ -18,6 +18,7 @@ from kiln.notifications import caller, events, occasions
 from kiln.notifications.caller import Caller
 from kiln.notifications.occasion import Choice, Facts, Occasion
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Notifying
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
     named = run_ids.given(arguments.run_id, os.environ)
     if named is None and arguments.event != events.TEST:
         raise UsageError("no run named", fix="--run-id ID")
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     account = resolve.part(question, Notifying)
     context = shared.context_of(account)
     run = Identity(environment=arguments.env, pipeline=arguments.pipeline, run_id=named or notifying.NO_RUN)

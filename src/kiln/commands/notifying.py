@@ -22,8 +22,8 @@ from kiln.notifications.slow import SlowWatch
 from kiln.notifications.usual import Usual, usual
 from kiln.runs.result import Result
 from kiln.settings import notification_rows, resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Notifying
-from kiln.settings.resolve import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,6 +14,7 @@ from kiln.emr.sweep import Asked
 from kiln.emr.waiting import Waiting
 from kiln.printable import line_of
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Reaping
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _HEAD = ("ID", "PIPELINE", "RUN", "STATE", "AGE", "OWNER", "ACTION", "REASON")
 
 def main(arguments: argparse.Namespace) -> int:
     """Show what would be ended; with --yes end it."""
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline="")
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline="")
     account = resolve.part(question, Reaping)
     context = shared.context_of(account)
     asked = Asked(arguments.env, account.kiln_state_uri, account.kiln_reap_grace_seconds)

@@ -16,7 +16,7 @@ from kiln.ledger.notices import NoticeStore
 from kiln.notifications import events, occasions
 from kiln.notifications.occasion import Choice, Facts, Occasion
 from kiln.settings import inventories
-from kiln.settings.resolve import Question
+from kiln.settings.ansible_values import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

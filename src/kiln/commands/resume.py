@@ -18,7 +18,7 @@ from kiln.settings.model import Account
 if TYPE_CHECKING:
     import argparse
 
-    from kiln.settings.resolve import Question
+    from kiln.settings.ansible_values import Question
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ from kiln.runs import (
 )
 from kiln.runs.result import Result
 from kiln.settings import files, names, resolve
+from kiln.settings.ansible_values import Question
 
 if TYPE_CHECKING:
     import argparse
@@ -71,12 +72,12 @@ def _run(session: Session) -> int:
     return execute(session, asked, lambda steps: selection.make(wanted, steps, part))
 
 
-def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> resolve.Question:
+def question(arguments: argparse.Namespace, root: Path, wanted: Sequence[str]) -> Question:
     """Return what the command line asks about. A command that launches makes a run id when it has none."""
     given = run_ids.given(arguments.run_id, os.environ)
     if given is None and (selection.launches(wanted) or wanted == [phases.BAKE_IMAGE.name]):
         given = run_ids.made(SystemClock().now())
-    return resolve.Question(
+    return Question(
         root=root,
         environment=arguments.env,
         pipeline=arguments.pipeline,
@@ -110,7 +111,7 @@ def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ..
     return ("kiln_after_failure=keep", *after_success, f"kiln_hold_seconds={seconds}")
 
 
-def _preflight(session: Session, question: resolve.Question) -> int:
+def _preflight(session: Session, question: Question) -> int:
     """Make the checks of a whole run; nothing is locked, written or launched."""
     context, _, _ = _checked(session, question, lambda steps: selection.make([], steps))
     result = Result(
@@ -127,7 +128,7 @@ def _preflight(session: Session, question: resolve.Question) -> int:
 
 
 def _checked(
-    session: Session, question: resolve.Question, select: Select
+    session: Session, question: Question, select: Select
 ) -> tuple[Context, Driver, tuple[ClusterShape, Selection]]:
     """Return what a run works with, after all that can be known, and refused, before it has any effect."""
     driver, shape, selected = _settings(question, select)
@@ -137,7 +138,7 @@ def _checked(
     return context, driver, (shape, selected)
 
 
-def execute(session: Session, question: resolve.Question, select: Select, *, resumes: bool = False) -> int:
+def execute(session: Session, question: Question, select: Select, *, resumes: bool = False) -> int:
     """Do everything that can be known, and refused, without AWS; then the rest."""
     context, driver, (shape, selected) = _checked(session, question, select)
     meant = msgspec.structs.replace(question, run_id=question.run_id or _only_live_run(context, question))
@@ -184,7 +185,7 @@ def _limited(arguments: argparse.Namespace, selected: Selection) -> Selection:
 def _with_cluster(
     context: Context,
     settings: tuple[Driver, ClusterShape],
-    question: resolve.Question,
+    question: Question,
     selected: Selection,
 ) -> Selection:
     """Return the selection with what makes its cluster, when that is not there or not ready."""
@@ -211,30 +212,30 @@ def _with_cluster(
     return whole
 
 
-def _settings(question: resolve.Question, select: Select) -> tuple[Driver, ClusterShape, Selection]:
+def _settings(question: Question, select: Select) -> tuple[Driver, ClusterShape, Selection]:
     if question.run_id is None:
         question = msgspec.structs.replace(question, run_id=_UNKNOWN_RUN)
     driver, shape = resolve.run_settings(question)
     return driver, shape, absent_parts.without(select(driver.steps), driver, shape, _sources(question))
 
 
-def _sources(question: resolve.Question) -> list[files.Source]:
+def _sources(question: Question) -> list[files.Source]:
     return files.chain(question.root, question.environment, question.pipeline, question.extra)
 
 
-def _only_live_run(context: Context, question: resolve.Question) -> str | None:
+def _only_live_run(context: Context, question: Question) -> str | None:
     """Return the id of the pipeline's only live run. Raises ClusterNotFoundError for none or several."""
     of = of_name(finding.only(context, question.environment, question.pipeline).name)
     return of.run_id if of else None
 
 
-def _identity(question: resolve.Question) -> Identity:
+def _identity(question: Question) -> Identity:
     return Identity(
         environment=question.environment, pipeline=question.pipeline, run_id=question.run_id or ""
     )
 
 
-def _date_of(context: Context, driver: Driver, question: resolve.Question) -> str:
+def _date_of(context: Context, driver: Driver, question: Question) -> str:
     """Return the date that the run's earlier actions had: a retry after midnight is about the same data."""
     ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, _identity(question))
     run = ledger.read_if_possible()

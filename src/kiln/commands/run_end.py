@@ -25,11 +25,12 @@ from kiln.settings.model import Access, Ending
 if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.commands.run_session import Session
+    from kiln.settings.ansible_values import Question
 
 _SEARCH_SECONDS = 10.0
 
 
-def end(session: Session, question: resolve.Question) -> int:
+def end(session: Session, question: Question) -> int:
     """End the run's cluster; a pipeline without a live cluster is fine."""
     account = resolve.part(question, Ending)
     context = session.context(account)
@@ -50,14 +51,14 @@ def end(session: Session, question: resolve.Question) -> int:
     return session.execute(context, job)
 
 
-def _only_live_run(context: Context, question: resolve.Question) -> str | None:
+def _only_live_run(context: Context, question: Question) -> str | None:
     """Return the id of the pipeline's only live run, or None. Raises ClusterNotFoundError for several."""
     whose = (question.environment, question.pipeline)
     of = finding.run_of_only(context, clusters.listed(context, *whose), *whose)
     return of.run_id if of else None
 
 
-def _run_between(context: Context, account: Ending, question: resolve.Question) -> str | None:
+def _run_between(context: Context, account: Ending, question: Question) -> str | None:
     """Return the id of the pipeline's first run that a command works on, between two clusters of it.
 
     A lock that cannot be read leads to none.

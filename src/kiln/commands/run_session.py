@@ -24,8 +24,8 @@ from kiln.runs import execution, if_running
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.runs.expected import ExpectedTimes
 from kiln.runs.result import Result
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Driver
-from kiln.settings.resolve import Question
 from kiln.signals import Signals
 from kiln.stop import Stop
 

@@ -14,6 +14,7 @@ from kiln.display import failure, terminal
 from kiln.emr import clusters, evidence, states, step_endings, steps, tags, verdict_table, verdicts
 from kiln.emr.descriptions import described
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Account
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> int:
     """Show a run."""
     run_id = run_ids.given(arguments.run_id, os.environ)
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline=arguments.pipeline)
     account = resolve.part(question, Account)
     context = shared.context_of(account)
     known = shared.find_run(context, account, arguments.env, arguments.pipeline, run_id)

@@ -13,6 +13,7 @@ from kiln.emr import clusters, data_science, node_choice, states
 from kiln.emr.descriptions import end_of
 from kiln.errors import ClusterNotFoundError, UsageError
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Access
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def find(arguments: argparse.Namespace) -> Found:
         return Found(live.context, [target], live.account.kiln_poll_interval_seconds)
     if arguments.run_id:
         raise UsageError("--run-id needs a pipeline", fix="kiln tunnel PIPELINE --run-id ID")
-    question = resolve.Question(root=paths.checkout(), environment=arguments.env, pipeline="")
+    question = Question(root=paths.checkout(), environment=arguments.env, pipeline="")
     account = resolve.part(question, Access)
     context = shared.context_of(account)
     instance = data_science.find(context, arguments.env)

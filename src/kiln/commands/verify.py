@@ -17,7 +17,7 @@ from kiln.playbooks.runner import AnsibleRunner
 from kiln.playbooks.supervision import Supervision
 from kiln.reporter import Silent
 from kiln.runs import node_gate
-from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _wanted(run: Run, *, has_vault: bool) -> tuple[dict[str, str], list[str]]:
 def _seen(asked: Chosen, run: Run) -> dict[str, NodeSeen]:
     """Ask every node, in check mode. Nodes that fail are in the answer; another failure is raised."""
     identity, root = asked.known.identity, paths.checkout()
-    question = resolve.Question(
+    question = Question(
         root=root, environment=identity.environment, pipeline=identity.pipeline, run_id=identity.run_id
     )
     runner = AnsibleRunner(

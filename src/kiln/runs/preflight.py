@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from kiln.aws.context import Context
     from kiln.aws.effects import Effects
     from kiln.runs.selection import Selection
+    from kiln.settings.ansible_values import Question
     from kiln.settings.files import Source
     from kiln.settings.model import Access, Account, ClusterShape, Driver
-    from kiln.settings.resolve import Question
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,15 @@
-"""Ask Ansible for the values of the typed model's variables, and for nothing else."""
+"""The settings of a run, typed: what Ansible resolves, and all that is wrong with it."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from kiln import paths
 from kiln.errors import UsageError
 from kiln.settings import (
+    ansible_values,
     check,
     cluster_software,
     dag_check,
@@ -26,7 +22,6 @@ from kiln.settings import (
     managed_scaling,
     managed_scaling_check,
     model,
-    names,
     node_work,
     notification_rows,
     step_jars,
@@ -35,43 +30,18 @@ from kiln.settings import (
     template_errors,
     typed,
 )
+from kiln.settings.ansible_values import Answer, Question
 from kiln.settings.fields import Model
 from kiln.settings.problems import Problems
 from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 M = TypeVar("M", bound=Model)
 
 _NOT_SET = "not set anywhere"
-_SECONDS = 60
-# kiln's own callback imports boto3 for the tasks that ask AWS; here there are none.
-_WITHOUT_AWS = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked: whose variables, with which -e, for which run and date."""
-
-    root: Path
-    environment: str
-    pipeline: str
-    extra: tuple[str, ...] = ()
-    run_id: str | None = None
-    date: str | None = None
-
-    def arguments(self) -> list[str]:
-        """Return the -e arguments that every playbook of this run gets; kiln's own win.
-
-        Raises UsageError for a pipeline, run id or date that is none. Ansible evaluates templates in what -e
-        holds; these names have no sign that begins one. (`!unsafe` is no way here: Ansible reads
-        `!unsafe "2026-11-20"` as a date and `!unsafe "7"` as a number.)
-        """
-        own = {"pipeline": names.check("pipeline", self.pipeline)} if self.pipeline else {}
-        own |= {"run_id": names.check_run_id(self.run_id)} if self.run_id else {}
-        own |= {"ds": names.check_date(self.date)} if self.date else {}
-        users = [word for argument in self.extra for word in ("-e", argument)]
-        return [*users, "-e", json.dumps(own)]
 
 
 class Examination(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,15 +142,6 @@ def part(question: Question, kind: type[M]) -> M:
     return _typed(kind, "", _ask(question, model.variables(kind)), given)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What playbooks/settings.yml writes: values, why others have none, and `file:line` of what has one."""
-
-    format: int
-    values: dict[str, Any]
-    errors: dict[str, str]
-    origins: dict[str, str]
-
-
 def _ask(question: Question, fields: Mapping[str, msgspec.structs.FieldInfo]) -> Answer:
     """Ask Ansible. Raises UsageError that names all that is required and has no value."""
     found = Problems()
@@ -196,7 +157,7 @@ def _answer(
     sources: Sequence[files.Source] = (),
 ) -> Answer:
     """Ask Ansible; what has no value, and is required, is added to `found`."""
-    answer = _run_playbook(question, sorted(fields))
+    answer = ansible_values.read(question, sorted(fields))
     known = {*fields, *(str(key) for source in sources for key in source.values)}
     with found.collecting():
         _check_requirements(question.root, answer)
@@ -230,49 +191,6 @@ def _where_to_set(question: Question, key: str) -> str:
     if question.pipeline:
         files_to_choose.insert(0, f"group_vars/{question.pipeline}.yml")
     return f"set {key} in {' or '.join(files_to_choose)}"
-
-
-def _run_playbook(question: Question, keys: Iterable[str]) -> Answer:
-    root = question.root
-    with tempfile.TemporaryDirectory(prefix="kiln-") as folder:
-        answer = Path(folder) / "settings.json"
-        # A path is text in YAML whatever it holds: `!unsafe` only keeps templates in it from being evaluated.
-        place = f'{{"settings_file": !unsafe {json.dumps(str(answer))}}}'
-        command = [
-            paths.tool("ansible-playbook"),
-            *("-i", str(root / "inventory" / question.environment / "hosts.yml")),
-            str(root / "playbooks" / "settings.yml"),
-            *question.arguments(),
-            *("-e", json.dumps({"settings_keys": list(keys)}), "-e", place),
-        ]
-        finished = subprocess.run(
-            command,
-            cwd=root,
-            env=paths.clean_environment(root, _WITHOUT_AWS),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-            start_new_session=True,
-        )
-        if not answer.is_file():
-            # Mostly a file that is no YAML: said in one line that names it.
-            files.chain(question.root, question.environment, question.pipeline, question.extra)
-            raise UsageError(
-                f"Ansible cannot read the settings of {question.environment}",
-                details=tuple(_complaint(finished.stdout + finished.stderr)),
-                fix="correct what Ansible names",
-            )
-        return msgspec.json.decode(answer.read_bytes(), type=Answer)
-
-
-def _complaint(output: str) -> list[str]:
-    lines = [line for line in output.splitlines() if line.strip()]
-    marked = [
-        line for line in lines if "ERROR" in line or "fatal" in line or '"msg"' in line or "msg:" in line
-    ]
-    return (marked or lines)[-5:]
 
 
 def _typed(kind: type[M], prefix: str, answer: Answer, sources: Sequence[files.Source]) -> M:

@@ -10,7 +10,7 @@ import pytest
 
 from kiln import cli, paths
 from kiln.commands import shared
-from kiln.settings import resolve
+from kiln.settings import ansible_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def no_account(_account: Any) -> Any:
         raise AssertionError("AWS was asked")
 
-    monkeypatch.setattr(resolve, "_run_playbook", pipeline_files.answer)
+    monkeypatch.setattr(ansible_values, "read", pipeline_files.answer)
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     monkeypatch.setattr(shared, "aws_of", no_account)
     return pipeline_files.make(tmp_path)

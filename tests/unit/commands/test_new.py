@@ -15,7 +15,8 @@ from hypothesis import given
 
 from kiln import cli, paths, written_files
 from kiln.errors import KilnError, UsageError, caught
-from kiln.settings import check, inventory_lines, resolve, sundial
+from kiln.settings import ansible_values, check, inventory_lines, resolve, sundial
+from kiln.settings.ansible_values import Question
 from kiln.settings.problems import Problems
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -58,7 +59,7 @@ CLUSTER = {
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(resolve, "_run_playbook", pipeline_files.answer)
+    monkeypatch.setattr(ansible_values, "read", pipeline_files.answer)
     monkeypatch.setattr(paths, "checkout", lambda: tmp_path)
     made = pipeline_files.make(tmp_path)
     for environment in ("local", "stage"):
@@ -73,7 +74,7 @@ def everything(root: Path) -> dict[str, bytes]:
 
 def problems(root: Path, name: str) -> list[str]:
     found = Problems()
-    resolve.examine(resolve.Question(root=root, environment="local", pipeline=name), found)
+    resolve.examine(Question(root=root, environment="local", pipeline=name), found)
     return [one.message for one in found.found]
 
 

@@ -22,6 +22,7 @@ from kiln.settings.existing_cluster import ExistingCluster
 
 if TYPE_CHECKING:
     from kiln.commands.job import Job
+    from kiln.settings.ansible_values import Question
     from kiln.settings.model import ClusterShape
 
 
@@ -33,7 +34,7 @@ class Driver:
         self.today = "2026-11-20"
         self.dates: list[str | None] = []
 
-    def settings(self, question: resolve.Question) -> tuple[Any, ClusterShape]:
+    def settings(self, question: Question) -> tuple[Any, ClusterShape]:
         """Return the settings as Ansible would: without a date, `ds` is today."""
         ds = question.date or self.today
         steps = tuple(msgspec.structs.replace(one, args=("--date", ds)) for one in STEPS)

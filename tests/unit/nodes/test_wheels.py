@@ -19,7 +19,7 @@ from kiln.errors import InterruptedRunError, KilnError, PreflightError, UsageErr
 from kiln.nodes import environment_digests
 from kiln.nodes.wheels import Wheels
 from kiln.runs import preflight
-from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 from kiln.stop import Stop
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def subject_of(world: World, aws: FakeAws, lock: str) -> preflight.Subject:
         emr_node_python_requirements=LABEL,
         emr_node_environment_hash="0" * 16,
     )
-    question = resolve.Question(root=world.checkout, environment="local", pipeline="daily")
+    question = Question(root=world.checkout, environment="local", pipeline="daily")
     return preflight.Subject(question=question, driver=settings, shape=shape(), effects=aws)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kiln.settings import resolve
+from kiln.settings.ansible_values import Question
 
 if TYPE_CHECKING:
     from kiln.settings.model import ClusterShape, Driver
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.processes
 
 def settings(environment: str, *extra: str) -> tuple[Driver, ClusterShape]:
     return resolve.run_settings(
-        resolve.Question(
+        Question(
             root=CHECKOUT,
             environment=environment,
             pipeline="mlp_study",

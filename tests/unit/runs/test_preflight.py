@@ -12,7 +12,8 @@ from kiln.errors import KilnError, PreflightError, UsageError
 from kiln.model_repo import commits
 from kiln.nodes import os_repositories
 from kiln.runs import model_repo_checks, preflight, selection
-from kiln.settings import resolve, vault
+from kiln.settings import vault
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Driver, StepSettings
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def made_checks(
         for name in checks:
             monkeypatch.setattr(module, name, lambda *_, name=name: made.add(name))
     driver = settings(**changes)
-    question = resolve.Question(root=root, environment="local", pipeline="model_building")
+    question = Question(root=root, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     preflight.check(subject, selection.make(actions, driver.steps))
     return made
@@ -231,7 +232,7 @@ def test_a_setting_that_is_refused_is_named_with_its_file(
         f"{said.split(maxsplit=1)[0].partition('[')[0]}: x\n"
     )
     driver = settings(model_repo_branch="main", model_repo_protocols=("ssh",), **changes)
-    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    question = Question(root=tmp_path, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     with pytest.raises(UsageError) as error:
         preflight.check(subject, selection.make(["launch"], driver.steps))
@@ -244,7 +245,7 @@ def test_a_run_without_model_repo_environment_and_secrets_passes_without_git_cac
 ) -> None:
     (tmp_path / "file").touch()
     driver = settings(kiln_cache_dir=str(tmp_path / "file/cache"), model_repo_name="", steps=())
-    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    question = Question(root=tmp_path, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     preflight.check(subject, selection.make([], driver.steps))
 
@@ -261,7 +262,7 @@ def test_each_unknown_os_package_is_named_with_its_line(
     driver = settings(
         kiln_cache_dir=str(tmp_path), emr_node_os_packages=packages, emr_node_os_repositories=("http://r/",)
     )
-    question = resolve.Question(root=tmp_path, environment="local", pipeline="model_building")
+    question = Question(root=tmp_path, environment="local", pipeline="model_building")
     subject = preflight.Subject(question=question, driver=driver, shape=shape(), effects=aws)
     with pytest.raises(UsageError) as error:
         preflight.check(subject, selection.make(["provision"], driver.steps))

@@ -9,8 +9,8 @@ from fakes import driver, shape
 
 from kiln.errors import AwsError, UsageError
 from kiln.runs import preflight, release_checks, selection
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import Alternative, StepSettings
-from kiln.settings.resolve import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

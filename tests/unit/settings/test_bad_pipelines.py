@@ -9,7 +9,8 @@ import pytest
 from pipeline_files import FILE, HOSTS
 
 from kiln.errors import UsageError
-from kiln.settings import inventories, resolve
+from kiln.settings import ansible_values, inventories, resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.problems import Problems
 
 if TYPE_CHECKING:
@@ -120,14 +121,14 @@ BAD = {
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(resolve, "_run_playbook", pipeline_files.answer)
+    monkeypatch.setattr(ansible_values, "read", pipeline_files.answer)
     return pipeline_files.make(tmp_path)
 
 
 def examined(root: Path, text: str, *extra: str) -> tuple[list[UsageError], resolve.Examination]:
     (root / FILE).write_text(text)
     found = Problems()
-    question = resolve.Question(root=root, environment="local", pipeline="daily", extra=extra)
+    question = Question(root=root, environment="local", pipeline="daily", extra=extra)
     return found.found, resolve.examine(question, found)
 
 
@@ -168,7 +169,7 @@ def test_all_that_is_wrong_is_found_at_once(root: Path) -> None:
 def test_a_run_refuses_all_of_them_in_one_error(root: Path) -> None:
     (root / FILE).write_text(BAD["negative count"].text + BAD["release label"].text)
     with pytest.raises(UsageError, match="emr_cluster_core_count is -1") as error:
-        resolve.run_settings(resolve.Question(root=root, environment="local", pipeline="daily"))
+        resolve.run_settings(Question(root=root, environment="local", pipeline="daily"))
     assert [line for line in error.value.details if "'7.10'" in line]
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiln.errors import UsageError, caught
-from kiln.settings import check, files, inventories, names, resolve
+from kiln.settings import check, files, inventories, names
+from kiln.settings.ansible_values import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ def test_references_into_the_vault_pass(tmp_path: Path) -> None:
 )
 def test_what_kiln_hands_to_ansible_is_no_template(tmp_path: Path, field: str, value: str) -> None:
     given_values: dict[str, Any] = {"pipeline": "model_building"} | {field: value}
-    question = resolve.Question(root=tmp_path, environment="local", **given_values)
+    question = Question(root=tmp_path, environment="local", **given_values)
     refused(question.arguments)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from kiln.errors import UsageError
 from kiln.settings import model, resolve
+from kiln.settings.ansible_values import Question
 from kiln.settings.problems import Problems
 
 pytestmark = pytest.mark.processes
@@ -18,8 +19,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def question() -> resolve.Question:
-    return resolve.Question(
+def question() -> Question:
+    return Question(
         root=CHECKOUT,
         environment="local",
         pipeline="model_building",
@@ -29,7 +30,7 @@ def question() -> resolve.Question:
     )
 
 
-def test_ansible_resolves_precedence_templates_and_extra_variables(question: resolve.Question) -> None:
+def test_ansible_resolves_precedence_templates_and_extra_variables(question: Question) -> None:
     driver, shape = resolve.run_settings(question)
     assert driver.kiln_environment == "local"
     assert shape.core_count == 3
@@ -40,7 +41,7 @@ def test_ansible_resolves_precedence_templates_and_extra_variables(question: res
 
 
 def test_a_shell_in_which_ansible_does_not_work_is_no_hindrance(
-    question: resolve.Question, monkeypatch: pytest.MonkeyPatch
+    question: Question, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for locale in ("C", "xx_XX.UTF-8"):  # without UTF-8, and one that the machine does not have
         monkeypatch.setenv("LC_ALL", locale)
@@ -48,7 +49,7 @@ def test_a_shell_in_which_ansible_does_not_work_is_no_hindrance(
         assert driver.kiln_environment == "local"
 
 
-def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: resolve.Question) -> None:
+def test_a_part_of_the_settings_needs_nothing_of_the_rest(question: Question) -> None:
     bare = msgspec.structs.replace(question, extra=(), pipeline="")
     assert resolve.part(bare, model.Account).kiln_state_uri.startswith("s3://")
 
@@ -67,7 +68,7 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_variable_that_nobody_set_is_named_with_what_to_do(question: resolve.Question, copy: Path) -> None:
+def test_a_variable_that_nobody_set_is_named_with_what_to_do(question: Question, copy: Path) -> None:
     file = copy / "group_vars/local/main.yml"
     kept = [line for line in file.read_text().splitlines() if not line.startswith("kiln_state_uri")]
     file.write_text("\n".join(kept) + "\n")
@@ -77,7 +78,7 @@ def test_a_variable_that_nobody_set_is_named_with_what_to_do(question: resolve.Q
     assert "group_vars/local/main.yml" in error.value.fix
 
 
-def test_all_that_has_no_value_is_said_at_once(question: resolve.Question) -> None:
+def test_all_that_has_no_value_is_said_at_once(question: Question) -> None:
     with pytest.raises(UsageError, match="has no value") as error:
         resolve.run_settings(msgspec.structs.replace(question, environment="stage", extra=()))
     said = " ".join((error.value.message, *error.value.details))
@@ -101,7 +102,7 @@ def test_undefined_variables_and_those_that_refer_to_themselves_are_named_with_f
     file = "group_vars/daily_transform_local.yml"
     (copy / file).write_text(TEMPLATES)
     found = Problems()
-    resolve.examine(resolve.Question(root=copy, environment="local", pipeline="daily_transform"), found)
+    resolve.examine(Question(root=copy, environment="local", pipeline="daily_transform"), found)
     itself = "it refers to itself, directly or through other variables"
     undefined = (
         "it uses daily_transform_nodse, which is not set anywhere (did you mean daily_transform_nodes?)"
@@ -117,20 +118,20 @@ def test_undefined_variables_and_those_that_refer_to_themselves_are_named_with_f
     assert fix == "correct kiln_hold_seconds there"
 
 
-def test_a_lock_file_that_is_not_there_is_named_itself(question: resolve.Question) -> None:
+def test_a_lock_file_that_is_not_there_is_named_itself(question: Question) -> None:
     extra = ("emr_node_python_requirements=requirements/gone.txt",)
     with pytest.raises(UsageError, match=r"emr_node_python_requirements is requirements/gone\.txt"):
         resolve.run_settings(msgspec.structs.replace(question, extra=extra))
 
 
-def test_a_lock_file_that_is_no_text_is_named_with_its_value(question: resolve.Question) -> None:
+def test_a_lock_file_that_is_no_text_is_named_with_its_value(question: Question) -> None:
     extra = ('{"emr_node_python_requirements": "{{ [\'a\'] }}"}',)
     with pytest.raises(UsageError, match=r"emr_node_python_requirements is \['a'\]: expected text"):
         resolve.run_settings(msgspec.structs.replace(question, extra=extra))
 
 
 def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_asked_for(
-    question: resolve.Question, copy: Path
+    question: Question, copy: Path
 ) -> None:
     (copy / "group_vars/local/main.yml").write_text("kiln_environment: [local\n")
     with pytest.raises(UsageError, match=r"group_vars/local/main\.yml, line \d+ is not valid YAML"):
@@ -138,7 +139,7 @@ def test_a_file_that_ansible_cannot_read_is_named_also_where_only_a_part_is_aske
 
 
 def test_a_number_given_as_key_value_counts_for_a_part_of_the_settings_too(
-    question: resolve.Question,
+    question: Question,
 ) -> None:
     extra = ("kiln_terminate_timeout_seconds=5", "kiln_poll_interval_seconds=0.5")
     given = resolve.part(msgspec.structs.replace(question, extra=extra), model.Ending)

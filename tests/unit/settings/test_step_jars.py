@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kiln.errors import UsageError, caught
 from kiln.settings import resolve, step_jars, typed
+from kiln.settings.ansible_values import Question
 from kiln.settings.model import StepSettings
 from kiln.settings.step_jars import KINDS, Terms
 
@@ -178,7 +179,7 @@ def test_any_row_becomes_one_jar_with_texts_or_one_line(row: dict[str, Any]) -> 
 @pytest.mark.processes
 def test_model_building_sends_the_arguments_that_it_sent_before_kinds() -> None:
     """A complete step of an earlier version of the file is complete for this one too."""
-    question = resolve.Question(
+    question = Question(
         root=CHECKOUT,
         environment="local",
         pipeline="model_building",
