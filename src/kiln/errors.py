@@ -139,6 +139,10 @@ class ThrottledError(KilnError):
     failure_class = FailureClass.THROTTLED
 
 
+class ShareUsedError(ThrottledError):
+    """Kiln's own processes on this host leave a call no turn within its time: nothing refused it."""
+
+
 class NotTerminatedError(KilnError):
     """DescribeCluster did not say that the cluster ended within the time allowed."""
 

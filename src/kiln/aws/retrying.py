@@ -86,7 +86,7 @@ class Retrying:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _take_token(self, operation: str, started: float, stop: Stop | None) -> None:
-        """Wait until the account's quota allows the call. Raises ThrottledError when that is too late."""
+        """Wait until the account's quota allows the call. Raises ShareUsedError when that is too late."""
         if self.tokens is None:
             return
         longest = min(started + self._throttled_seconds(operation), self.ends_at)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from kiln.aws.quotas import BUCKETS, CALLS, EVERY
-from kiln.errors import ThrottledError
+from kiln.errors import ShareUsedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Tokens(Protocol):
     def take(self, operation: str, most_seconds: float) -> float:
         """Take a token of each bucket of a call; return for how many seconds the call must wait.
 
-        Raises ThrottledError, and takes none, when that would be longer than `most_seconds`.
+        Raises ShareUsedError, and takes none, when that would be longer than `most_seconds`.
         """
 
     def charge(self, operation: str, pages: int) -> None:
@@ -58,7 +58,7 @@ class SharedTokens:
             now = self.clock.monotonic()
             seconds = max(_wait_of(name, full_at, now) for name in names)
             if seconds > max(0.0, most_seconds):
-                raise ThrottledError(
+                raise ShareUsedError(
                     f"Kiln's processes on this host have used their share of EMR's quota for {names[-1]}: "
                     f"the next call may be made in {seconds:.0f} s"
                 )

@@ -21,7 +21,7 @@ from kiln.emr import (
 from kiln.emr.launch_watcher import LaunchWatcher
 from kiln.emr.steps import StepLateError
 from kiln.emr.waiting import Waiting
-from kiln.errors import ClusterNotFoundError, DeadlineError, KilnError, PlaybookError
+from kiln.errors import ClusterNotFoundError, DeadlineError, KilnError, PlaybookError, ShareUsedError
 from kiln.identity import name_of
 from kiln.playbooks.supervision import Supervision
 from kiln.runs import step_terms
@@ -198,7 +198,10 @@ class ClusterWork:
             self._run_steps(cluster, decisions)
         except StepLateError:
             raise
-        except DeadlineError as error:
+        except (DeadlineError, ShareUsedError) as error:
+            # A call may also have to wait for its turn for as long as any call may.
+            if isinstance(error, ShareUsedError) and not self.scope.context.is_over():
+                raise
             late = self.deadline.error()
             fix = "; ".join(filter(None, (error.fix, late.fix)))
             raise DeadlineError(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from run_world import LIMITS, STEPS, World
 
+from kiln.aws.tokens import SharedTokens
 from kiln.emr import steps
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import StepEntry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fakes import FakeCluster, FakeStep
 
 STEP = STEPS[0]
@@ -118,6 +123,18 @@ def test_throttling_before_a_steps_deadline_is_no_late_step() -> None:
     throttle_from(world, world.clock.seconds + 100, "ListSteps")
     assert world.run("sd").exit_code == ExitCode.THROTTLED
     assert "CancelSteps" not in world.aws.calls
+
+
+@pytest.mark.parametrize("call", ["list_steps", "add_steps"])
+def test_a_run_that_waits_for_its_turn_until_its_deadline_is_late(call: str, tmp_path: Path) -> None:
+    world = launched(20)
+    tokens = SharedTokens(tmp_path / "tokens.json", world.clock)
+    tokens.charge(call, 1000)
+    world.context = replace(world.context, tokens=tokens)
+    result = world.run("sd")
+    assert result.exit_code == ExitCode.DEADLINE, result.message
+    assert result.message.startswith("the run took longer than 20 s: Kiln's processes on this host have used")
+    assert "kiln_run_timeout_seconds" in result.fix
 
 
 def test_a_cancellation_that_aws_throttles_delays_the_end_of_the_cluster_by_a_minute() -> None:
