@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from local_daemon import serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
@@ -19,28 +18,22 @@ from emrbox.front.page.app_pages import AppPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
+    from local_daemon import Answer
 
 HOUR = 3600
 ON_CLUSTER, OFF_CLUSTER = "j-ABC", "p-abc"
 
 
-class Daemon(BaseHTTPRequestHandler):
-    """Says what it was asked; some paths lead to others."""
-
-    def do_GET(self) -> None:
-        here = f"http://{self.headers['Host']}"
-        moved = {"/one": f"{here}/history/one?a=b", "/two": "/shs/two", "/three": "http://10.0.0.9:8042/node"}
-        self.send_response(302 if self.path in moved else 200)
-        if self.path in moved:
-            self.send_header("Location", moved[self.path])
-        body = f"{self.path} {self.headers['X-Forwarded-Context']} {self.headers['Cookie']}".encode()
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+def page(request: BaseHTTPRequestHandler) -> Answer:
+    """Return what was asked; some paths lead to others."""
+    path, headers = request.path, request.headers
+    here = f"http://{headers['Host']}"
+    moved = {"/one": f"{here}/history/one?a=b", "/two": "/shs/two", "/three": "http://10.0.0.9:8042/node"}
+    location = {"Location": moved[path]} if path in moved else {}
+    body = f"{path} {headers['X-Forwarded-Context']} {headers['Cookie']}".encode()
+    return 302 if location else 200, body, {"Content-Type": "text/plain", **location}
 
 
 class Browser:
@@ -75,14 +68,10 @@ class Browser:
 
 @pytest.fixture
 def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Daemon) as node:
+    with serving(page) as port:
         for name in ("HISTORY_SERVER_PORT", "RESOURCE_MANAGER_HTTP_PORT"):
-            monkeypatch.setattr(app_pages, name, node.server_port)
-        thread = threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+            monkeypatch.setattr(app_pages, name, port)
         yield Browser()
-        node.shutdown()
-        thread.join()
 
 
 def test_a_url_opens_its_ui_and_the_cookie_keeps_it_open(browser: Browser) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from local_daemon import serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
@@ -15,6 +14,9 @@ from emrbox.front.page.relay import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
+
+    from local_daemon import Answer
 
 NAME = "ip-10-213-8-4.ec2.internal"
 PAGE = f"""<a href="http://{NAME}:8088/proxy/app/">driver</a>
@@ -23,21 +25,13 @@ PAGE = f"""<a href="http://{NAME}:8088/proxy/app/">driver</a>
 <a href="/cluster/app">app</a> 1.2.3.4:5"""
 
 
-class Daemon(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        kinds = {"/text": "text/plain", "/moved": "text/html"}
-        self.send_response(302 if self.path == "/moved" else 200)
-        self.send_header("Content-Type", kinds.get(self.path, "text/html;charset=utf-8"))
-        self.send_header("Set-Cookie", "a=b")
-        if self.path == "/moved":
-            self.send_header("Location", f"http://{NAME}:8088/proxy/app/")
-        body = self.path.encode() if self.path.startswith("/echo") else PAGE.encode()
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+def page(request: BaseHTTPRequestHandler) -> Answer:
+    kinds = {"/text": "text/plain", "/moved": "text/html"}
+    headers = {"Content-Type": kinds.get(request.path, "text/html;charset=utf-8"), "Set-Cookie": "a=b"}
+    if request.path == "/moved":
+        return 302, PAGE.encode(), {**headers, "Location": f"http://{NAME}:8088/proxy/app/"}
+    body = request.path if request.path.startswith("/echo") else PAGE
+    return 200, body.encode(), headers
 
 
 class Browser:
@@ -64,12 +58,8 @@ class Browser:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Daemon) as node:
-        thread = threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield Browser(node.server_port)
-        node.shutdown()
-        thread.join()
+    with serving(page) as port:
+        yield Browser(port)
 
 
 def test_links_by_names_that_the_host_does_not_know_lead_back_here(browser: Browser) -> None:
