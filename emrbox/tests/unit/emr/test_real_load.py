@@ -47,7 +47,7 @@ class Nodes:
         self.real = RealNodes(cluster, SimpleNamespace(), "http://nowhere", SystemClock())
         self.real._members = members
         self.real._daemons = Daemons(members)
-        monkeypatch.setattr(daemons, "_get", self.answer)
+        monkeypatch.setattr(daemons, "json_or_none", self.answer)
 
     def answer(self, url: str) -> Any:
         if url.endswith("/cluster/metrics"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.request
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from emrbox.emr.default_configurations import RESOURCE_MANAGER_HTTP_PORT
 from emrbox.emr.machines import history_process
+from emrbox.emr.machines.daemon_http import json_or_none
 
 if TYPE_CHECKING:
     import subprocess
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from emrbox.emr.machines.node_access import Machines
 
 USER = "hadoop"  # whose event logs they are
-TIMEOUT_SECONDS = 10.0
 START_SECONDS = 30.0  # clients wait a minute for an answer
-MOST_ANSWER_BYTES = 1_000_000
 
 
 class RealClusterPages:
@@ -38,13 +35,7 @@ class RealClusterPages:
     def has_application(self, cluster: Cluster, application_id: str) -> bool:
         """Ask the ResourceManager."""
         address = f"http://{cluster.primary.private_ip}:{RESOURCE_MANAGER_HTTP_PORT}"
-        try:
-            with urllib.request.urlopen(  # noqa: S310  # an address of this box
-                f"{address}/ws/v1/cluster/apps/{application_id}", timeout=TIMEOUT_SECONDS
-            ) as answer:
-                found = json.loads(answer.read(MOST_ANSWER_BYTES))
-        except (OSError, ValueError):
-            return False
+        found = json_or_none(f"{address}/ws/v1/cluster/apps/{application_id}")
         return isinstance(found, dict) and "app" in found
 
     def open_history(self, cluster: Cluster) -> bool:

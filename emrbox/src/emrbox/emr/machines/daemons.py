@@ -6,8 +6,6 @@ import json
 import logging
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from emrbox.emr.life.layer import Checkpoint, StartFailureError
 from emrbox.emr.life.load import Load
 from emrbox.emr.life.model import Ending, Reason
 from emrbox.emr.life.states import ReasonCode
+from emrbox.emr.machines.daemon_http import json_or_none, open_url
 from emrbox.emr.machines.log_layout import LOG_ROOT
 from emrbox.emr.machines.node_access import NODE_ENVIRONMENT, Member
 from emrbox.emr.machines.processes import kill_tree
@@ -36,8 +35,6 @@ LOG = logging.getLogger(__name__)
 READY_TIMEOUT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 STOP_SECONDS = 20.0
-HTTP_TIMEOUT_SECONDS = 10.0
-MOST_ANSWER_BYTES = 16_000_000  # a step may answer in a daemon's place
 PLAIN_MODE = "755"
 HDFS_GROUP = "hdfsadmingroup"
 CONTAINERS_OVER_SECONDS = 30.0
@@ -199,22 +196,15 @@ class Daemons:
     def kill_application(self, application_id: str) -> None:
         """Kill a YARN application; one that is over stays as it is."""
         url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/apps/{application_id}/state"
-        request = urllib.request.Request(  # an address of this box
-            url,
-            data=json.dumps({"state": "KILLED"}).encode(),
-            headers={"Content-Type": "application/json"},
-            method="PUT",
-        )
         try:
-            with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS):  # noqa: S310  # as above
-                pass
+            open_url(url, "PUT", {"state": "KILLED"}).close()
         except OSError as problem:
             LOG.warning("%s could not be killed: %s", application_id, problem)
 
     def failed_jobs(self, application_ids: Iterable[str]) -> list[str]:
         """Return those of some applications that are MapReduce jobs and have not succeeded."""
         address = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/apps"
-        answers = {name: _get(f"{address}/{name}") for name in application_ids}
+        answers = {name: json_or_none(f"{address}/{name}") for name in application_ids}
         return [name for name, answer in answers.items() if answer and _is_failed_job(answer["app"])]
 
     def containers(self) -> dict[str, int]:
@@ -252,7 +242,7 @@ class Daemons:
         return found.get(name, name)
 
     def _nodes(self) -> list[dict[str, Any]]:
-        answer = _get(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")
+        answer = json_or_none(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")
         nodes = answer["nodes"] if answer else None
         return list(nodes["node"]) if nodes else []
 
@@ -275,7 +265,7 @@ class Daemons:
     def metrics(self) -> dict[str, Any] | None:
         """Return YARN's cluster metrics."""
         url = f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/metrics"
-        answer = _get(url)
+        answer = json_or_none(url)
         return answer["clusterMetrics"] if answer else None
 
     def load(self, ec2_ids: Mapping[str, str]) -> Load | None:
@@ -311,7 +301,7 @@ class Daemons:
         for member in self._members:
             url = f"http://{member.instance.private_ip}:{NODE_MANAGER_HTTP_PORT}"
             while member.works and time.monotonic() < deadline:
-                answer = _get(f"{url}/ws/v1/node/apps/{application_id}")
+                answer = json_or_none(f"{url}/ws/v1/node/apps/{application_id}")
                 if answer is None or answer["app"]["state"] not in CONTAINERS_LIVE:
                     break
                 time.sleep(LOOK_SECONDS)
@@ -326,7 +316,7 @@ class Daemons:
 
     def _namenode(self, bean: str) -> dict[str, Any]:
         address = f"http://{self._master}:{NAMENODE_HTTP_PORT}"
-        answer = _get(f"{address}/jmx?qry=Hadoop:service=NameNode,name={bean}")
+        answer = json_or_none(f"{address}/jmx?qry=Hadoop:service=NameNode,name={bean}")
         beans = answer["beans"] if answer else []
         return dict(beans[0]) if beans else {}
 
@@ -391,11 +381,3 @@ def _start(member: Member, daemon: Daemon) -> subprocess.Popen[bytes]:
         return member.node.popen(
             daemon.argv, user=daemon.user, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
-
-
-def _get(url: str) -> Any:
-    try:
-        with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_SECONDS) as answer:  # noqa: S310  # of this box
-            return json.loads(answer.read(MOST_ANSWER_BYTES))
-    except (OSError, urllib.error.URLError, ValueError):
-        return None
