@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from emrbox.emr.machines import event_logs
+from emrbox.emr.machines import webhdfs
 from emrbox.emr.machines.event_logs import EventLogs
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def hdfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hdfs]:
         files.data_node = f"ip-127-0-0-1.ec2.internal:{server.server_port}"
         server.hdfs = files  # type: ignore[attr-defined]  # for the handler
         for name in ("NAMENODE_HTTP_PORT", "DATANODE_HTTP_PORT"):
-            monkeypatch.setattr(event_logs, name, server.server_port)
+            monkeypatch.setattr(webhdfs, name, server.server_port)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield files

@@ -307,7 +307,8 @@ class NameNode(BaseHTTPRequestHandler):
 def hdfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebHdfs]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), NameNode)
     Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(webhdfs, "NAMENODE_HTTP_PORT", server.server_address[1])
+    for name in ("NAMENODE_HTTP_PORT", "DATANODE_HTTP_PORT"):
+        monkeypatch.setattr(webhdfs, name, server.server_address[1])
     yield WebHdfs("127.0.0.1", {"core.internal": "127.0.0.1"}.__getitem__)
     server.shutdown()
     server.server_close()

@@ -237,9 +237,9 @@ class Daemons:
             list(pool.map(refresh, refreshes))
 
     def _address_of(self, name: str) -> str:
-        """Return a node's address by its DNS name; another host's name as it is."""
-        found = {m.instance.private_dns: m.instance.private_ip for m in self._members}
-        return found.get(name, name)
+        """Return a node's address by its DNS name. KeyError for what is none of the cluster's now."""
+        present = [m.instance for m in self._members if not m.instance.status.ended]
+        return {one.private_dns: one.private_ip for one in present}[name]
 
     def _nodes(self) -> list[dict[str, Any]]:
         answer = json_or_none(f"http://{self._master}:{RESOURCE_MANAGER_HTTP_PORT}/ws/v1/cluster/nodes")

@@ -28,14 +28,15 @@ JOBS_IN_A_FOLDER = 1000
 
 def job_history(hdfs: WebHdfs) -> Iterator[Log]:
     """Yield the history and the configuration of each job that is over. Raises OSError."""
-    found = {path.rpartition("/")[2]: (path, size, changed) for path, size, changed in hdfs.files(DONE)}
+    found = {entry.name: (path, entry) for path, entry in hdfs.files(DONE)}
     for name in sorted(found):
         if match := HISTORY.fullmatch(name):
             folder = _folder(int(match[3]), int(match[2]))
             for one in (name, f"{match[1]}{CONFIGURATION}"):
                 if one in found:
-                    path, size, changed = found[one]
-                    yield Log(f"{PLACE}/{folder}/{one}", size, changed, partial(hdfs.open, path))
+                    path, entry = found[one]
+                    opened = partial(hdfs.open, path)
+                    yield Log(f"{PLACE}/{folder}/{one}", entry.size, entry.changed, opened)
 
 
 def _folder(finished_ms: int, number: int) -> str:

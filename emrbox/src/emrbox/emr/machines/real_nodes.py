@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import logging
 import math
@@ -304,7 +305,8 @@ class RealNodes:
             return
         try:
             self._logs.push(job_history(self._daemons.hdfs))
-        except (OSError, ValueError, KeyError) as problem:  # HDFS has ended, or a step answers in its place
+        # HDFS has ended, or a step answers in its place.
+        except (OSError, ValueError, http.client.HTTPException) as problem:
             LOG.warning("the history of jobs of %s was not read: %s", self._cluster.id, problem)
 
     def may_shut_down(self) -> bool:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import urllib.error
 import urllib.parse
-import urllib.request
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from emrbox.emr.default_configurations import NAMENODE_HTTP_PORT
+from emrbox.emr.default_configurations import DATANODE_HTTP_PORT, NAMENODE_HTTP_PORT
+from emrbox.emr.machines.daemon_http import open_url, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HTTP_TIMEOUT_SECONDS = 10.0
-MOST_ANSWER_BYTES = 16_000_000  # a step may answer in a daemon's place
 SUPERUSER = "hdfs"
 
 
-class WebHdfs:
-    """One cluster's HDFS, as its superuser. `address_of` returns a node's address by its DNS name.
+@dataclass(frozen=True)
+class Entry:
+    """A file or a folder in a folder of HDFS. The size is in bytes, the time in seconds."""
 
-    Errors are OSError.
+    name: str
+    is_folder: bool
+    size: int
+    changed: float
+
+
+class WebHdfs:
+    """One cluster's HDFS, as its superuser. Files are read from the cluster's own DataNodes only.
+
+    `address_of` returns a node's address by its DNS name, and raises KeyError for what is no node of the
+    cluster. Errors of all methods are OSError.
     """
 
     def __init__(self, master: str, address_of: Callable[[str], str]) -> None:
@@ -35,42 +42,54 @@ class WebHdfs:
         self._put(path, op="SETOWNER", owner=owner, group=group)
         self._put(path, op="SETPERMISSION", permission=mode)  # the umask has no say
 
-    def files(self, folder: str) -> Iterator[tuple[str, int, float]]:
-        """Yield path, size in bytes and time in seconds of the files below a folder; none without it."""
+    def entries(self, folder: str) -> list[Entry]:
+        """Return what is in a folder. FileNotFoundError without it."""
+        answer = read_json(self._url(folder, op="LISTSTATUS"))
         try:
-            with self._open("GET", self._url(folder, op="LISTSTATUS")) as answer:
-                found = json.loads(answer.read(MOST_ANSWER_BYTES))["FileStatuses"]["FileStatus"]
+            return [_entry(status) for status in answer["FileStatuses"]["FileStatus"]]
+        except (LookupError, TypeError, ValueError, OverflowError) as problem:
+            raise OSError(f"{folder}: not a listing of WebHDFS: {problem!r}") from None
+
+    def files(self, folder: str, depth: int = 1) -> Iterator[tuple[str, Entry]]:
+        """Yield the files of a folder, and of folders in it down to a depth, with their paths.
+
+        A folder that is not there has none.
+        """
+        try:
+            found = self.entries(folder)
         except FileNotFoundError:
             return
-        for one in found:
-            path = f"{folder}/{one['pathSuffix']}"
-            if one["type"] == "DIRECTORY":
-                yield from self.files(path)
-            else:
-                yield path, int(one["length"]), one["modificationTime"] / 1000
+        for entry in found:
+            path = f"{folder}/{entry.name}"
+            if not entry.is_folder:
+                yield path, entry
+            elif depth:
+                yield from self.files(path, depth - 1)
 
     def open(self, path: str) -> IO[bytes]:
-        """Open a file for reading from its beginning."""
-        with self._open("GET", self._url(path, op="OPEN", noredirect="true")) as answer:
-            where = urllib.parse.urlsplit(json.loads(answer.read(MOST_ANSWER_BYTES))["Location"])
-        address = self._address_of(where.hostname or "")
-        file: IO[bytes] = self._open("GET", where._replace(netloc=f"{address}:{where.port}").geturl())
-        return file
+        """Open a file for reading from its beginning, at the DataNode that the NameNode names."""
+        answer = read_json(self._url(path, op="OPEN", noredirect="true"))
+        try:
+            where = urllib.parse.urlsplit(str(answer["Location"]))
+            address, port = self._address_of(where.hostname or ""), where.port
+        except (LookupError, TypeError, ValueError):
+            raise OSError(f"{path}: not at a node of the cluster: {str(answer)[:200]}") from None
+        if port != DATANODE_HTTP_PORT:
+            raise OSError(f"{path}: not at the port of a DataNode: {where.netloc[:100]}")
+        return open_url(f"http://{address}:{DATANODE_HTTP_PORT}{where.path}?{where.query}")
 
     def _url(self, path: str, **query: str) -> str:
         words = urllib.parse.urlencode({"user.name": SUPERUSER, **query})
-        return f"{self._root}{urllib.parse.quote(path)}?{words}"
+        return f"{self._root}{urllib.parse.quote(path, errors='replace')}?{words}"
 
     def _put(self, path: str, **query: str) -> None:
-        with self._open("PUT", self._url(path, **query)):
-            pass
+        open_url(self._url(path, **query), "PUT").close()
 
-    def _open(self, method: str, url: str) -> Any:
-        request = urllib.request.Request(url, method=method)  # noqa: S310  # an address of this box
-        try:
-            return urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS)  # noqa: S310  # as above
-        except urllib.error.HTTPError as problem:
-            with contextlib.closing(problem):
-                if problem.code == 404:  # noqa: PLR2004  # HTTP's Not Found
-                    raise FileNotFoundError(url) from None
-                raise OSError(f"{url}: {problem}") from None
+
+def _entry(status: dict[str, Any]) -> Entry:
+    return Entry(
+        str(status["pathSuffix"]),
+        status["type"] == "DIRECTORY",
+        int(status["length"]),
+        int(status["modificationTime"]) / 1000,
+    )
