@@ -41,11 +41,16 @@ class NodeLogs:
 
     def _write(self, member: Member, path: str, text: str, level: str) -> None:
         line = f"{_time(self._clock.now())} {level} emrbox: {member.instance.ec2_id}: {text}\n"
-        try:
-            member.node.files.append(path, line.encode(errors="replace"))
-        # A full disk, or a step has put something else there or taken root out of /etc/passwd.
-        except (OSError, KeyError) as problem:
-            LOG.warning("%s of %s: %s", path, member.instance.ec2_id, problem)
+        append(member, path, line.encode(errors="replace"))
+
+
+def append(member: Member, path: str, data: bytes) -> None:
+    """Append to a log of a node. One that cannot be written to gets a warning in the box's log instead."""
+    try:
+        member.node.files.append(path, data)
+    # A full disk, or somebody has put something else there or taken root out of /etc/passwd.
+    except (OSError, KeyError) as problem:
+        LOG.warning("%s of %s: %s", path, member.instance.ec2_id, problem)
 
 
 def _time(now: datetime) -> str:

@@ -8,13 +8,13 @@ Management Guide, "EMR cluster failed to provision"). Here they have what emrbox
 from __future__ import annotations
 
 import gzip
-import logging
 import threading
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emrbox.emr.machines.log_layout import PROVISION_FOLDER
+from emrbox.emr.machines.node_logs import append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from emrbox.emr.life.clock import Clock
     from emrbox.emr.machines.node_access import Member
 
-LOG = logging.getLogger(__name__)
 NOTICE, ERROR = "notice", "err"
 SOURCE = "emrbox"
 
@@ -47,7 +46,8 @@ class ProvisionLog:
         now = self._clock.now()
         with self._lock:
             self._lines.append((now, level, text))
-            self._write(self._log, f"{now:%Y-%m-%d %H:%M:%S} +0000 {SOURCE} ({level}): {text}\n".encode())
+            line = f"{now:%Y-%m-%d %H:%M:%S} +0000 {SOURCE} ({level}): {text}\n"
+            append(self._member, self._log, line.encode())
 
     def close(self) -> None:
         """Write the report."""
@@ -57,14 +57,7 @@ class ProvisionLog:
         head = f"---\nhost: {self._member.instance.private_dns}\ntime: {_quoted(_time(self._began))}\n"
         status = f"status: {'failed' if is_failed else 'changed'}\nlogs:\n"
         text = head + status + "".join(_entry(*line) for line in self._lines)
-        self._write(self._report, gzip.compress(text.encode()))
-
-    def _write(self, path: str, data: bytes) -> None:
-        try:
-            self._member.node.files.append(path, data)
-        # A full disk, or a bootstrap action has put something else there or taken root out of /etc/passwd.
-        except (OSError, KeyError) as problem:
-            LOG.warning("%s of %s: %s", path, self._member.instance.ec2_id, problem)
+        append(self._member, self._report, gzip.compress(text.encode()))
 
 
 @contextmanager
