@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from emrbox.aws.call_hook import CallHook
     from emrbox.front.own_api import OwnApi
 
+TakeHttp2 = Callable[[socket.socket], None]  # serves a connection to its end
 # These need no signature. The first can reset all of moto's state, at the request of any web page or node;
 # the others are moto's instance metadata, and emrbox has its own.
-TakeHttp2 = Callable[[socket.socket], None]  # serves a connection to its end
 MOTO_OWN = ("moto-api/", "latest/meta-data/", "latest/api/")
 
 
