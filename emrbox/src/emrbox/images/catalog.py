@@ -26,6 +26,10 @@ class Recipes:
         layers = [layer for layers in self.releases.values() for layer in layers]
         return [self.base, *layers, self.rpm_repository]
 
+    def missing(self) -> list[str]:
+        """Return the names of what is not built yet."""
+        return [recipe.kind for recipe in self.all() if not recipe.is_built]
+
 
 def recipes() -> Recipes:
     """Return what is to be built."""
@@ -39,11 +43,12 @@ def recipes() -> Recipes:
 
 def build(report: Report) -> None:
     """Build what is not there yet, side by side as far as one does not need the other."""
-    if missing():
+    wanted = recipes()
+    if wanted.missing():
         host.check(cache_home())
     before = os.umask(0o022)  # nodes have users of their own, who read what is in an image
     try:
-        _build(recipes(), report)
+        _build(wanted, report)
     finally:
         os.umask(before)
 
@@ -62,7 +67,7 @@ def _build(wanted: Recipes, report: Report) -> None:
 
 def missing() -> list[str]:
     """Return the names of what is not built yet."""
-    return [recipe.kind for recipe in recipes().all() if not recipe.is_built]
+    return recipes().missing()
 
 
 def prune(report: Report) -> None:
@@ -72,9 +77,9 @@ def prune(report: Report) -> None:
 
 def find() -> Images:
     """Return the finished trees; BoxError that names the command when one is missing."""
-    if not_built := missing():
+    wanted = recipes()
+    if not_built := wanted.missing():
         command = "scripts/setup" if IS_CHECKOUT else "emrbox images build"
         raise BoxError(f"not built yet: {', '.join(not_built)}; run {command}")
-    wanted = recipes()
     releases = {label: tuple(layer.path for layer in layers) for label, layers in wanted.releases.items()}
     return Images(base=wanted.base.path, releases=releases, rpm_repository=wanted.rpm_repository.path)
