@@ -43,17 +43,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         port = ["-p", self.port] if self.port else []
         key = ["-o", f'IdentityFile="{self.private_key_file}"'] if self.private_key_file else []
         user = ["-l", self.user] if self.user else []
-        return [
-            self.executable,
-            *self.options,
-            *_FAST,
-            *port,
-            *key,
-            *user,
-            "--",
-            self.address,
-            f"exec {shlex.join(command)}",
-        ]
+        line = f"exec {shlex.join(command)}"
+        return [self.executable, *self.options, *_FAST, *port, *key, *user, "--", self.address, line]
 
 
 def make(name: str, variables: Mapping[str, str], *, as_root: bool) -> Connection:
