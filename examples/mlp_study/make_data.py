@@ -1,7 +1,7 @@
 """The study's first step: the XO data, for training and for the test, as Parquet.
 
 spark-submit --py-files xo.py make_data.py --rows 15000 --test-rows 15000 --seed 13 \
-  --target hdfs:///mlp_study/result/xo --test hdfs:///mlp_study/work/test
+  --target hdfs:///mlp_study/result/xo --test hdfs:///mlp_study/intermediate/test
 
 The points of the test are those of the next seed.
 """

@@ -1,7 +1,7 @@
 """The study's last Spark step: one table of all trainings, and metrics.json, which Kiln shows in its result.
 
-spark-submit --py-files knee.py summarise.py --test-rows 15000 --trainings hdfs:///mlp_study/work/trainings \
-  --target hdfs:///mlp_study/result
+spark-submit --py-files knee.py summarise.py --test-rows 15000 \
+  --trainings hdfs:///mlp_study/intermediate/trainings --target hdfs:///mlp_study/result
 """
 
 import argparse
