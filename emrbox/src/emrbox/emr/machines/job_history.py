@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DONE = "/tmp/hadoop-yarn/staging/history/done_intermediate"  # noqa: S108  # in HDFS
 PLACE = "hadoop-mapreduce/history"
 # job-submitted-user-name-finished-…: times in milliseconds, and no field has a hyphen of its own.
-HISTORY = re.compile(r"(job_\d+_(\d+))-\d+-[^-]*-[^-]*-(\d+)-.*\.jhist")
+HISTORY = re.compile(r"(job_\d+_(\d{1,9}))-\d+-[^-]*-[^-]*-(\d{13})-.*\.jhist")
 CONFIGURATION = "_conf.xml"
 JOBS_IN_A_FOLDER = 1000
 
