@@ -1,8 +1,7 @@
 """One Airflow for all tests of this folder: DAGs of this checkout, and of a copy with hollow clusters.
 
 Runs begin before the first test and go on side by side; the tests name them by marks. Functions that wait for
-a run and act upon it go on beside the tests, too; those that move the clock of the hollow clusters do so one
-after the other.
+a run and act upon it go on beside the tests, too; each may wait for what another one does.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,14 +39,14 @@ from message_sinks import certificate, http_sink, smtp_sink
 from emrbox.pytest_plugin import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from message_sinks import HttpSink, SmtpSink
 
 RELEASE, DAYS = "--airflow", "--backfill-days"
 RUN_MARK, BACKFILL_MARK = "airflow_run", "airflow_backfill"
-BESIDE_MARK, CLOCK_MARK = "airflow_beside", "airflow_clock"
+BESIDE_MARK = "airflow_beside"
 EMRBOX = CHECKOUT / ".venv/bin/emrbox"
 CONNECTION = json.dumps({"conn_type": "aws", "extra": {"profile_name": PROFILE}})
 
@@ -127,7 +127,9 @@ def world(
     (dags / "hollow").symlink_to(hollow.dags)
     home = Home(folder / "home", dags, folder / "plugins", free_port())
     home.folder.mkdir()
-    with ThreadPoolExecutor() as threads, ThreadPoolExecutor(1) as clock:
+    beside = [done for (done,) in _of_marks(request.session.items, BESIDE_MARK)]
+    # A thread for each: some wait for others.
+    with ThreadPoolExecutor(1 + len(beside)) as threads:
         # The account is made while Airflow starts.
         account = threads.submit(make_local_account, MESSAGES, SEED, DATE, {})
         # Airflow's own connection, for the wait for objects in S3.
@@ -152,7 +154,12 @@ def world(
             made = AirflowWorld(
                 airflow, api, box, session, session.client("emr"), hollow, *sinks[1:], before_clock=kept
             )
-            for mark, pool in ((BESIDE_MARK, threads), (CLOCK_MARK, clock)):
-                for (done,) in _of_marks(request.session.items, mark):
-                    made.beside[done] = pool.submit(done, made)
+            all_are_there = Event()
+
+            def act(done: Callable[[AirflowWorld], Any]) -> Any:
+                all_are_there.wait()
+                return done(made)
+
+            made.beside.update({done: threads.submit(act, done) for done in beside})
+            all_are_there.set()
             yield made

@@ -7,11 +7,16 @@ from typing import Any
 
 from hollow_checkout import HollowPipeline, OwnPipeline, step
 
-# An hour of the hollow clusters' clock, which a test moves to end these steps.
-HOUR = 3600
-_LONG = ("--seconds", str(HOUR))
+# Hours of the hollow clusters' clock, by which tests move it in this order to end steps: each ends one step.
+SHORT_HOURS, LONG_HOURS, LAST_HOURS = 1, 10, 20
+
+
+def _hours(count: int) -> tuple[str, str]:
+    return "--seconds", str(3600 * count)
+
+
 # These end when somebody stops them.
-_ENDLESS = ("--seconds", str(100 * HOUR))
+_ENDLESS = _hours(100)
 CAUSE = "java.lang.OutOfMemoryError: Java heap space"
 ONE_SLOT = "one_slot"
 # Its cluster is held, and idle, for less time than the clock is moved by.
@@ -40,9 +45,9 @@ PIPELINES = {
     "broken": _pipeline(step("sd"), _FAILING, retries=0, settings={"kiln_hold_seconds": 604_800}),
     "flaky": _pipeline(step("sd"), _FAILING, retries=1),
     "stopped": _pipeline(step("sd", *_ENDLESS), step("cdd"), retries=0),
-    "deferred": _pipeline(step("sd", "--seconds", str(10 * HOUR)), deferrable=True, poll_interval_seconds=5),
+    "deferred": _pipeline(step("sd", *_hours(LONG_HOURS)), deferrable=True, poll_interval_seconds=5),
     BRIEFLY_HELD: _pipeline(step("sd"), settings={"kiln_hold_seconds": HOLD_SECONDS}),
-    "crashes": _pipeline(step("sd", *_LONG), step("cdd", *_LONG), retries=3),
+    "crashes": _pipeline(step("sd", *_hours(SHORT_HOURS)), step("cdd", *_hours(LAST_HOURS)), retries=3),
 }
 
 # daily_transform's own file under another name: the DAGs of this checkout have one of that name. Its runs are

@@ -63,11 +63,11 @@ class AirflowWorld:
         found: Found = self.beside[done].result()
         return found
 
-    def advance(self, seconds: float) -> None:
+    def advance_hours(self, count: float) -> None:
         """Move the clock of the hollow clusters."""
         for dag, run in self.before_clock:
             self.api.wait_for_run(dag, run)
-        self.box.advance(seconds)
+        self.box.advance(3600 * count)
 
     def held_until(self, cluster_id: str) -> str:
         """Return until when a cluster is held, by its tag."""

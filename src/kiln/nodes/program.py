@@ -49,5 +49,4 @@ def source(*, joins: bool = False) -> bytes:
 def command(interpreter: str, definition: Mapping[str, Any], token: str, *, as_root: bool) -> list[str]:
     """Return the command of a node. -I: nothing of the caller's environment or folder is imported."""
     start = [interpreter, "-IS", "-c", _START, str(len(source())), token]
-    arguments = question.command(start, definition, token)
-    return ["sudo", "-n", "-H", "--", *arguments] if as_root else arguments
+    return question.command(["sudo", "-n", "-H", "--", *start] if as_root else start, definition, token)

@@ -1,7 +1,8 @@
 """A question to the node's shell, asked before the program: is everything there already?
 
 Most of the time it is, and the shell answers for the program, whose start in Python takes several times the
-processor. Each test is that of the item's module in on_node/.
+processor. The shell is of the user who logs in, who may read what is asked about: `sudo` takes as long as
+all tests together. Each test is that of the item's module in on_node/.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Then the program asks, which sends a heartbeat meanwhile.
 _RPM_SECONDS = 10
+# Asked after all others: rpm takes longest, and where one of them fails the program asks it again.
+_LAST_KIND = "packages"
 _SCRIPT = "if {tests}; then printf '%s %s\\n' {answers}; else exec \"$@\"; fi"
 
 
@@ -26,10 +29,11 @@ def command(program: Sequence[str], definition: Mapping[str, Any], token: str) -
 
     It is the program's alone where the shell cannot tell: it does not see what a file of secrets must hold.
     """
-    tests = [_test(item) for item in definition["items"]]
+    items = definition["items"]
+    tests = [_test(item) for item in sorted(items, key=lambda one: one["kind"] == _LAST_KIND)]
     if not tests or None in tests:
         return list(program)
-    said = [*({"item": number} for number in range(len(tests))), {"end": True}]
+    said = [*({"item": number} for number in range(len(items))), {"end": True}]
     answers = " ".join(f"{token} {shlex.quote(json.dumps(one))}" for one in said)
     script = _SCRIPT.format(tests=" && ".join(str(test) for test in tests), answers=answers)
     return ["/bin/sh", "-c", script, "sh", *program]
@@ -37,7 +41,7 @@ def command(program: Sequence[str], definition: Mapping[str, Any], token: str) -
 
 def _test(item: Mapping[str, Any]) -> str | None:
     """Return the command that succeeds when an item is there, for the shell; None: it cannot tell."""
-    if item["kind"] == "packages":
+    if item["kind"] == _LAST_KIND:
         names = shlex.join(item["names"])
         asked = f"timeout {_RPM_SECONDS} rpm -q --whatprovides -- {names} >/dev/null 2>&1"
         return asked if names else "true"
@@ -46,6 +50,8 @@ def _test(item: Mapping[str, Any]) -> str | None:
     if item["kind"] == "release":
         root, commit = item["root"], item["commit"]
         last, current = shlex.quote(f"{root}/releases/{commit}/{LAST}"), shlex.quote(f"{root}/current")
-        holds = f"printf %s {shlex.quote(commit)} | cmp -s - {last}"
+        # `read` fails where no newline follows: none may.
+        is_read = f"found= && {{ ! IFS= read -r found <{last}; }} 2>/dev/null"
+        holds = f'{is_read} && [ "$found" = {shlex.quote(commit)} ]'
         return f'{holds} && [ "$(readlink {current})" = {shlex.quote("releases/" + commit)} ]'
     return None

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from node_world import NodeWorld
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-# `aws s3 cp --no-progress FROM TO`: a bucket is a folder.
+# A bucket is a folder. `aws s3 cp --no-progress FROM TO`; `aws s3api get-object --bucket B --key KEY TO`.
 AWS = """#!/bin/sh
+if [ "$1" = s3api ]; then
+    {get_object}
+    exec cp "{root}/s3/$4/$6" "$7"
+fi
 from=$(echo "$4" | sed 's|^s3://|{root}/s3/|') to=$(echo "$5" | sed 's|^s3://|{root}/s3/|')
 mkdir -p "$(dirname "$to")" && cp "$from" "$to"
 """
@@ -57,7 +61,7 @@ class Archives:
 
 @pytest.fixture
 def archives(node: NodeWorld) -> Archives:
-    node.program("aws", AWS.format(root=node.root))
+    node.program("aws", AWS.format(root=node.root, get_object=":"))
     make_wheels(node)
     return Archives(node.root)
 
@@ -167,12 +171,22 @@ def test_nodes_that_wait_learn_that_the_build_has_failed(node: NodeWorld, archiv
     assert all(one.state == "failed" for one in ended)
 
 
+def test_an_archive_whose_transfer_is_cut_off_is_fetched_again(node: NodeWorld, archives: Archives) -> None:
+    node.apply(item(node), source=EnvironmentSource(archives))
+    take_away(node)
+    cut_off = 'echo part >"$7"; exit 255'
+    node.program("aws", AWS.format(root=node.root, get_object=cut_off))
+    (fetched,) = node.apply(item(node), source=EnvironmentSource(archives))
+    assert (fetched.state, fetched.problem) == ("changed", "")
+    assert model(node).exists()
+
+
 def test_a_builder_that_fails_at_something_else_leaves_the_build_to_another_node(
     node: NodeWorld, archives: Archives
 ) -> None:
     """The first node is told to build, and fails before its turn comes."""
     node.program("rpm", "#!/bin/sh\nexit 1\n")
-    node.program("dnf", f"#!/bin/sh\n[ -e {node.root}/failed ] && exit 0\ntouch {node.root}/failed; exit 1\n")
+    node.program("dnf", f"#!/bin/sh\nmkdir {node.root}/failed || exit 0\nexit 1\n")
     packages = {"kind": "packages", "names": ["jq"], "lock_timeout_seconds": 0}
     ended = node.apply(
         packages, item(node), nodes=(connection("a"), connection("b")), source=EnvironmentSource(archives)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kiln.nodes import question
+from kiln.nodes import program, question
 from kiln.nodes.on_node import environment, packages, release
 
 if TYPE_CHECKING:
@@ -143,3 +143,23 @@ def test_where_nothing_is_wanted_nothing_is_changed(
     (ended,) = node.apply(*items)
     assert [one.state for one in ended.items] == ["ok"] * len(items)
     assert not ended.message
+
+
+def test_rpm_is_not_asked_where_something_else_is_missing(node: NodeWorld) -> None:
+    asked = node.root / "asked"
+    node.program("rpm", f"#!/bin/sh\ntouch {asked}\n")
+    assert answer(packages_item("there"), environment_item(node.root)) == [PROGRAM]
+    assert not asked.exists()
+
+
+def test_nobody_becomes_root_where_nothing_is_to_be_done(node: NodeWorld) -> None:
+    node.program("sudo", "#!/bin/sh\necho as root\n")
+    wanted = {"items": [release_item(node.root)]}
+    command = program.command("python3", wanted, "token", as_root=True)
+
+    def said() -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert said() == "as root\n"
+    fill(node.root)
+    assert said() == 'token {"item": 0}\ntoken {"end": true}\n'
