@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 # `rpm -q --whatprovides -- NAME…` answers by the files of a folder, which `dnf install` fills.
 RPM = """#!/bin/sh
 shift 3
-for name; do [ -e {installed}/"$name" ] || exit 1; done
+absent=0
+for name; do
+    if [ -e {installed}/"$name" ]; then echo "$name-1-1.noarch"
+    else absent=$((absent + 1)); echo "no package provides $name"; fi
+done
+exit $absent
 """
 DNF = """#!/bin/sh
 echo "$@" >> {root}/calls
@@ -51,6 +56,12 @@ def test_what_is_missing_is_installed_in_one_transaction(node: NodeWorld) -> Non
     assert calls(node) == ["-y --setopt=exit_on_lock=True install -- pigz zstd"]
     assert node.one(item("jq", "pigz", "zstd")).state == "ok"
     assert len(calls(node)) == 1
+
+
+def test_dnf_is_asked_for_all_when_rpm_names_none(node: NodeWorld) -> None:
+    node.program("rpm", "#!/bin/sh\necho 'error: cannot open the database' >&2\nexit 1\n")
+    assert node.one(item("jq", "zstd")).diff == "+ jq\n+ zstd\n"
+    assert calls(node) == ["-y --setopt=exit_on_lock=True install -- jq zstd"]
 
 
 def test_check_mode_installs_nothing(node: NodeWorld) -> None:
