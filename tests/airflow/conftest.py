@@ -87,7 +87,7 @@ def hollow(
     """Return the checkout whose pipelines run on hollow clusters and send messages to the sinks."""
     trusted, smtp, web = sinks
     pipelines: dict[str, HollowPipeline | OwnPipeline] = {**PIPELINES, BACKFILLED: backfilled(days[0])}
-    made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, pipelines)
+    made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, pipelines, workers=True)
     (made.root / "mail.pem").write_bytes(trusted.read_bytes())
     mail = {"host": "127.0.0.1", "port": smtp.port, "ca_file": "mail.pem"}
     addresses = {"to": ["ops@example.com"], "sender": "kiln@example.com"}
@@ -141,6 +141,7 @@ def world(
             api.wait_for_dags("model_building", *PIPELINES)
             assert api.import_errors() == []
             session, _ = account.result()
+            hollow.make_workers(AWS_CONFIG)
             runs = _of_marks(request.session.items, RUN_MARK)
             for run in runs:
                 api.trigger(*run)

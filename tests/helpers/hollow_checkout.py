@@ -6,6 +6,7 @@ Launch, steps and end are Kiln's own, through playbooks and API. The pipelines n
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,9 @@ class HollowPipeline:
     dag: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """Return the text of group_vars/<pipeline>.yml."""
-        whole = {**_SHAPE, **self.settings, "steps": list(self.steps), "dag": {**_DAG, **self.dag}}
+    def text(self, more: Mapping[str, str]) -> str:
+        """Return the text of group_vars/<pipeline>.yml, with more settings."""
+        whole = {**_SHAPE, **self.settings, **more, "steps": list(self.steps), "dag": {**_DAG, **self.dag}}
         return json.dumps(whole, indent=1)
 
 
@@ -74,19 +75,29 @@ class OwnPipeline:
     dag: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def text(self) -> str:
+    def text(self, more: Mapping[str, str]) -> str:
         """Return the text of group_vars/<pipeline>.yml: that of this checkout, with more in it."""
         text = (CHECKOUT / f"group_vars/{self.name}.yml").read_text()
         kept = [line for line in text.splitlines() if not line.startswith("dag:")]
-        more = {**_HOLLOW, **self.settings, "dag": {**yaml.safe_load(text)["dag"], **_DAG, **self.dag}}
-        return "\n".join([*kept, *(f"{key}: {json.dumps(value)}" for key, value in more.items()), ""])
+        dag = {**yaml.safe_load(text)["dag"], **_DAG, **self.dag}
+        added = {**_HOLLOW, **self.settings, **more, "dag": dag}
+        return "\n".join([*kept, *(f"{key}: {json.dumps(value)}" for key, value in added.items()), ""])
 
 
 class HollowCheckout:
-    """The checkout. `account` is the folder with the local account's keys, `.kiln/local` of the other one."""
+    """The checkout. `account` is the folder with the local account's keys, `.kiln/local` of the other one.
+
+    `workers`: the commands of each pipeline are to reach AWS as on a worker of their own. On one worker those
+    that use the same configuration of AWS share a part of EMR's quotas, and wait for each other.
+    """
 
     def __init__(
-        self, root: Path, account: Path, pipelines: Mapping[str, HollowPipeline | OwnPipeline]
+        self,
+        root: Path,
+        account: Path,
+        pipelines: Mapping[str, HollowPipeline | OwnPipeline],
+        *,
+        workers: bool = False,
     ) -> None:
         copy_checkout(root)
         self.root, self.dags = root, root / "dags"
@@ -102,8 +113,16 @@ class HollowCheckout:
         lines = "".join(f"            {name}: {{}}\n" for name in own)
         assert lines in hosts.read_text()
         hosts.write_text(hosts.read_text().replace(lines, names))
+        self._configs = {name: root / f".kiln/workers/{name}/aws_config" for name in pipelines if workers}
         for name, pipeline in pipelines.items():
-            (root / f"group_vars/{name}.yml").write_text(pipeline.text())
+            worker = {"aws_config_file": str(self._configs[name])} if workers else {}
+            (root / f"group_vars/{name}.yml").write_text(pipeline.text(worker))
+
+    def make_workers(self, config: Path) -> None:
+        """Give each worker the configuration of AWS, once the account is there."""
+        for file in self._configs.values():
+            file.parent.mkdir(mode=0o700, parents=True)
+            shutil.copyfile(config, file)
 
     def set_for_all(self, settings: dict[str, Any]) -> None:
         """Set variables of the environment."""
