@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -49,11 +50,12 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start", flush=True)
     world = World(*make_local_account(MESSAGES, SEED, DATE, {}))
-    hub = Hub(world, JOB)
-    try:
-        measure(hub, options.rounds)
-    finally:
-        hub.end()
+    with tempfile.TemporaryDirectory(prefix="kiln-bench-") as workers:
+        hub = Hub(world, JOB, Path(workers))
+        try:
+            measure(hub, options.rounds)
+        finally:
+            hub.end()
     return 0
 
 

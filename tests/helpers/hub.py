@@ -14,6 +14,7 @@ from local_world import CHECKOUT, HANG_SECONDS, clean_environment, finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from local_world import World
 
@@ -31,10 +32,14 @@ NOTHING_ON_NODES = {
 
 
 class Hub:
-    """The shared cluster: launched when it is needed and there is none. `script` is what its jobs run."""
+    """The shared cluster: launched when it is needed and there is none. `script` is what its jobs run.
 
-    def __init__(self, world: World, script: str) -> None:
-        self.world = world
+    Each driver is as on a worker of its own, below the folder `workers`: on one they would share a part of
+    EMR's quotas, and wait for each other longer than for the cluster.
+    """
+
+    def __init__(self, world: World, script: str, workers: Path) -> None:
+        self.world, self._workers = world, workers
         self.s3, self.emr = world.session.client("s3"), world.session.client("emr")
         self.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/job.py", Body=script.encode())
         self._run_id = ""
@@ -79,7 +84,7 @@ class Hub:
         extra = {"emr_cluster_existing": {"tags": {"purpose": self._run_id}}, "steps": [step], **more}
         given = ("-e", json.dumps(NOTHING_ON_NODES | extra))
         run = ("run", "model_building", *actions, "--env", "local", "--run-id", run_id)
-        driver = self.world.start_kiln(*run, *given)
+        driver = self.world.start_kiln(*run, *given, worker=self._workers / run_id)
         self._drivers.append(driver)
         return driver
 

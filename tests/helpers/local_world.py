@@ -59,10 +59,11 @@ class World:
     def kiln(self, *arguments: str, timeout: float = HANG_SECONDS) -> Finished:
         return finished(self.start_kiln(*arguments), timeout)
 
-    def start_kiln(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_kiln(self, *arguments: str, worker: Path | None = None) -> subprocess.Popen[str]:
+        """Begin a command; with a folder for what it shares with others there, as on a worker of its own."""
         return subprocess.Popen(
             [CHECKOUT / "scripts/kiln", *arguments],
-            env=clean_environment(),
+            env=clean_environment() | ({"XDG_CACHE_HOME": str(worker)} if worker else {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
