@@ -1,7 +1,11 @@
 """Measure what emrbox promises, and its API side by side with plain moto's.
 
 In a box of its own: seconds from RunJobFlow to WAITING, memory of a node with Hadoop on it (PSS: shared pages
-counted once), and ListClusters among 500 hollow clusters. Medians; exit code 1 when a promise is broken.
+counted once), 100 instances without Hadoop, and ListClusters among 1,000 hollow clusters. Medians; exit code
+1 when a promise is broken.
+
+`--before CHECKOUT` names another checkout of this project, whose set-up has run: its clusters are launched in
+turns with this one's, each in a box of its own, and its figures stand beside these.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +33,8 @@ from emrbox.pytest_plugin import Box
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HOLLOW = 500
+HOLLOW = 1000
+LIGHT = 100
 CALLS = 300
 POLL_SECONDS = 0.05
 LAUNCH: dict[str, Any] = {
@@ -41,13 +46,14 @@ LAUNCH: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured. `most` is the promise; `beside` is what people would use instead."""
+    """What was measured. `most` is the promise; `beside` is what `other` took: moto, or emrbox before."""
 
     what: str
     unit: str
     values: Sequence[float]
     most: float | None = None
     beside: float | None = None
+    other: str = "moto"
 
     @property
     def median(self) -> float:
@@ -63,7 +69,9 @@ class Figure:
         """Return it for people."""
         spread = f"{min(self.values):.1f} to {max(self.values):.1f}" if len(self.values) > 1 else ""
         promise = f"{'kept' if self.is_kept else 'BROKEN'}: below {self.most:.0f}" if self.most else ""
-        ratio = f"moto: {self.beside:.1f}, ratio {self.median / self.beside:.2f}" if self.beside else ""
+        ratio = (
+            f"{self.other}: {self.beside:.1f}, ratio {self.median / self.beside:.2f}" if self.beside else ""
+        )
         notes = "; ".join(note for note in (promise, ratio) if note)
         return f"{self.what:46} {self.median:7.1f} {self.unit:3} {spread:16} {notes}"
 
@@ -73,13 +81,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="no real clusters")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout, to compare with")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     figures = []
-    with running_box() as (box, home):
-        if not arguments.quick:
-            figures += real_clusters(box, home, cores=2, runs=arguments.runs, most_seconds=15)
-            figures += real_clusters(box, home, cores=10, runs=1, most_seconds=40)
+    if not arguments.quick:
+        figures += real_clusters(arguments.before, cores=2, runs=arguments.runs, most_seconds=7)
+        figures += real_clusters(arguments.before, cores=10, runs=1, most_seconds=40)
+        figures += light_nodes()
+    with running_box() as (box, _):
         figures += listing(box)
     for figure in figures:
         print(figure.line())
@@ -97,24 +107,80 @@ def running_box() -> Iterator[tuple[Box, Path]]:
             lifecycle.down(home)
 
 
-def real_clusters(box: Box, home: Path, *, cores: int, runs: int, most_seconds: float) -> list[Figure]:
-    """Launch clusters of one master and `cores` core nodes, one after the other."""
-    account = box.open_account(hollow=False)
-    account.create_default_roles()
-    emr = account.client("emr")
-    seconds, megabytes = [], []
-    for _ in range(runs):
-        started = time.monotonic()
-        cluster_id = launch(emr, f"1+{cores}", cores + 1)
-        wait_for(emr, cluster_id, "WAITING")
-        seconds.append(time.monotonic() - started)
-        megabytes.append(node_bytes(home) / (cores + 1) / 1e6)
-        emr.terminate_job_flows(JobFlowIds=[cluster_id])
-        wait_for(emr, cluster_id, "TERMINATED")
-    account.close()
+@contextmanager
+def box_of(checkout: Path) -> Iterator[tuple[Box, Path]]:
+    """Give a new box of another checkout, and its home."""
+    with tempfile.TemporaryDirectory(prefix="emrbox-bench-") as folder:
+        home, command = Path(folder), checkout.resolve() / ".venv/bin/emrbox"
+        environment = {**os.environ, "EMRBOX_HOME": folder}
+        try:
+            subprocess.run([command, "up"], env=environment, check=True, stdout=subprocess.DEVNULL)
+            yield Box(state.running(home).endpoint), home
+        finally:
+            subprocess.run([command, "down"], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def real_clusters(before: Path | None, *, cores: int, runs: int, most_seconds: float) -> list[Figure]:
+    """Launch clusters of one master and `cores` core nodes, one after the other, in turns with `before`."""
+    made: list[tuple[list[float], list[float]]] = []
+    with ExitStack() as boxes:
+        all_boxes = [boxes.enter_context(running_box())]
+        if before:
+            all_boxes.append(boxes.enter_context(box_of(before)))
+        made = [([], []) for _ in all_boxes]
+        accounts = [box.open_account(hollow=False) for box, _ in all_boxes]
+        for account in accounts:
+            account.create_default_roles()
+        for _ in range(runs):
+            for (_, home), account, (seconds, megabytes) in zip(all_boxes, accounts, made, strict=True):
+                launched = launched_cluster(account.client("emr"), home, cores + 1)
+                seconds.append(launched[0])
+                megabytes.append(launched[1])
+    mine = made[0]
+    others = [statistics.median(values) for values in made[1]] if before else [None, None]
+    nodes = f"1 + {cores} nodes"
     return [
-        Figure(f"RunJobFlow to WAITING, 1 + {cores} nodes", "s", seconds, most_seconds),
-        Figure(f"memory of a node, 1 + {cores} nodes", "MB", megabytes, 450),
+        Figure(f"RunJobFlow to WAITING, {nodes}", "s", mine[0], most_seconds, others[0], "before"),
+        Figure(f"memory of a node, {nodes}", "MB", mine[1], 300, others[1], "before"),
+    ]
+
+
+def launched_cluster(emr: Any, home: Path, instances: int) -> tuple[float, float]:
+    """Launch a cluster and end it. Return seconds to WAITING, and MB a node then."""
+    started = time.monotonic()
+    cluster_id = launch(emr, f"{instances} nodes", instances)
+    wait_for(emr, cluster_id, "WAITING")
+    seconds = time.monotonic() - started
+    megabytes = node_bytes(home) / instances / 1e6
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    wait_for(emr, cluster_id, "TERMINATED")
+    return seconds, megabytes
+
+
+def light_nodes() -> list[Figure]:
+    """Launch instances without Hadoop."""
+    with running_box() as (box, home):
+        ec2 = box.open_account(hollow=False).client("ec2")
+        images = ec2.describe_images(Filters=[{"Name": "name", "Values": ["al2023-ami-*"]}])["Images"]
+        image = max(images, key=lambda image: image["CreationDate"])["ImageId"]
+        started = time.monotonic()
+        ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=LIGHT, MaxCount=LIGHT)
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        pages = ec2.get_paginator("describe_instances")
+        while True:
+            found = [
+                group["Instances"]
+                for page in pages.paginate(Filters=running)
+                for group in page["Reservations"]
+            ]
+            if sum(map(len, found)) == LIGHT:
+                break
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - started
+        megabytes = node_bytes(home) / LIGHT / 1e6
+    return [
+        Figure(f"RunInstances to running, {LIGHT} instances", "s", [seconds], 20),
+        Figure(f"memory of an instance, {LIGHT} instances", "MB", [megabytes], 10),
     ]
 
 

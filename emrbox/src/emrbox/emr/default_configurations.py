@@ -19,14 +19,22 @@ NODE_MEMORY_MB = 3072
 NODE_VCORES = 4
 JAVA_HOME = "/usr/lib/jvm/jre-17"
 # Small heaps, no parallel collectors, only the quick compiler (a short Spark job takes 10 s of CPU, not 17),
-# no full collection each time the classes grow: JVMs start fast and stay small.
-QUICK_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -Xss512k -XX:MetaspaceSize=96m"
+# no full collection each time the classes grow: JVMs start fast and stay small. Archives of classes lie at
+# the addresses that they were written for: elsewhere, which is Java's default, each JVM has to write its own
+# addresses into some 100 MB, which they then cannot share (decision 12).
+QUICK_JVM = (
+    "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -Xss512k -XX:MetaspaceSize=96m "
+    "-XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0"
+)
 # Spark's classes come from an archive where the class path begins with the jars that it was made of
 # (images/class_archives.py): half of the processor time of a short job's driver was their loading.
 SPARK_JARS = "/usr/lib/spark/jars/*"
 SPARK_JVM = f"{QUICK_JVM} -XX:SharedArchiveFile=/opt/emr/class_archives/spark.jsa"
+# The daemons have few new objects: a small young generation is soon used again, a large one is filled first.
 # Guice opens java.lang by reflection: the ResourceManager and NodeManager do not start without it on Java 17.
-DAEMON_JVM = f"{QUICK_JVM} -Xmx256m -XX:MaxMetaspaceSize=160m --add-opens=java.base/java.lang=ALL-UNNAMED"
+DAEMON_JVM = (
+    f"{QUICK_JVM} -Xmx256m -Xmn24m -XX:MaxMetaspaceSize=160m --add-opens=java.base/java.lang=ALL-UNNAMED"
+)
 EXCLUDED_HOSTS = (
     "/etc/hadoop/conf/hosts.exclude"  # nodes that leave; read by the NameNode and the ResourceManager
 )
