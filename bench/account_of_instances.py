@@ -55,9 +55,11 @@ def main() -> int:
         endpoint = Endpoint(Path(folder), EmrService(store))
         endpoint.client("s3").create_bucket(Bucket="kiln-local-state")
         cluster_id = _launch_cluster(endpoint, options.nodes)
-        found = _launch_instances(endpoint, options.instances - options.nodes, "j-OTHERCLUSTERS")
+        # Asked once: moto takes a minute for it when there are many instances.
+        image = endpoint.client("ec2").describe_images()["Images"][0]["ImageId"]
+        found = _launch_instances(endpoint, image, options.instances - options.nodes, "j-OTHERCLUSTERS")
         assert len(found) == options.instances - options.nodes
-        _give_machines(store, _launch_instances(endpoint, options.nodes, cluster_id))
+        _give_machines(store, _launch_instances(endpoint, image, options.nodes, cluster_id))
         print(json.dumps({"url": endpoint.url, "cluster_id": cluster_id, "keys": ADMIN}), flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
         endpoint.stop()
@@ -89,9 +91,8 @@ def _launch_cluster(endpoint: Endpoint, nodes: int) -> str:
     return str(cluster_id)
 
 
-def _launch_instances(endpoint: Endpoint, count: int, cluster_id: str) -> list[dict[str, str]]:
+def _launch_instances(endpoint: Endpoint, image: str, count: int, cluster_id: str) -> list[dict[str, str]]:
     ec2 = endpoint.client("ec2")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
     found: list[dict[str, str]] = []
     while len(found) < count:
         number = min(PER_CALL, count - len(found))

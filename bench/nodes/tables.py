@@ -75,7 +75,7 @@ CHAINS = (
             Phase("nothing", "Provision, nothing to do", ()),
         ),
         {
-            "old_way": "Ansible's default settings, facts gathered; `dnf` and `copy` in loops, "
+            "old_way": "Ansible's default settings, facts gathered; `git` here, `dnf` and `copy` in loops, "
             "a package and a file a time",
             "ansible": "20 forks, pipelining, ControlPersist, curve25519, no facts; `dnf` with a list, "
             "`file`, `copy` of the folder, `file` for the link",
