@@ -67,7 +67,7 @@ soak: test_setup ## the long versions of tests: 10,000 hostile values at each bo
 	@$(BIN)/python scripts/run_molecule.py
 	@$(BIN)/pytest -q tests/airflow --backfill-days 10
 	@$(BIN)/pytest -q -m slow tests/end_to_end
-	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{daily_runs,diagnose,killed_drivers,lock_take_over}.py
+	@HOSTILE_EXAMPLES=10000 $(BIN)/pytest -q tests/end_to_end/test_{daily_runs,daily_transform,diagnose,killed_drivers,lock_take_over,shared_cluster}.py
 
 docs: setup ## write the generated references anew
 	@scripts/generate_docs
