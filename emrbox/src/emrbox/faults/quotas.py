@@ -12,7 +12,7 @@ from emrbox.emr.life.states import CLUSTER_LIVE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from emrbox.emr.life.model import Cluster, Purchase
+    from emrbox.emr.life.model import Cluster, Purchase, TypeConfig
     from emrbox.faults.book import Fault, FaultBook
 
 
@@ -43,19 +43,18 @@ class Quotas:
 
     def instances_left(self, cluster: Cluster, purchase: Purchase) -> float:
         """Return how many of the instances of a purchase the account may still have."""
-        vcpus = instance_types.by_name()[purchase.type.name].vcpu
-        used = sum(
-            instance_types.by_name()[instance.type.name].vcpu
-            for one in self._of(cluster.account_id)
-            for instance in one.present
-            if instance.market == purchase.market
-        )
+        present = [instance for one in self._of(cluster.account_id) for instance in one.present]
+        vcpus = sum(_vcpus(instance.type) for instance in present if instance.market == purchase.market)
+        counted = {
+            "instances": (len(present), 1),
+            "vcpus_spot" if purchase.market == SPOT else "vcpus_on_demand": (vcpus, _vcpus(purchase.type)),
+        }
         found = float(purchase.count)
-        kind = "vcpus_spot" if purchase.market == SPOT else "vcpus_on_demand"
-        for fault, most in self._rows(kind, cluster.id, cluster.name):
-            left = max(0, (most - used) // vcpus)
-            if left < found and self._book.spend(fault):
-                found = left
+        for name, (used, for_each) in counted.items():
+            for fault, most in self._rows(name, cluster.id, cluster.name):
+                left = max(0, (most - used) // for_each)
+                if left < found and self._book.spend(fault):
+                    found = left
         return found
 
     def _rows(self, name: str, *clusters: str) -> list[tuple[Fault, float]]:
@@ -64,3 +63,7 @@ class Quotas:
 
     def _of(self, account_id: str) -> list[Cluster]:
         return [cluster for cluster in self.clusters() if cluster.account_id == account_id]
+
+
+def _vcpus(of: TypeConfig) -> int:
+    return instance_types.by_name()[of.name].vcpu

@@ -1,4 +1,4 @@
-"""Quotas of an account: clusters, vCPUs of on-demand and of spot instances."""
+"""Quotas of an account: clusters, instances, vCPUs of on-demand and of spot instances."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ CORE_OF_SPOT = [
 @pytest.fixture
 def emr(emr: Any) -> HollowEmr:
     return HollowEmr(emr.run_request)
+
+
+def fleets(core: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "InstanceFleetType": role,
+            "TargetOnDemandCapacity": units,
+            "InstanceTypeConfigs": [{"InstanceType": "m5.xlarge"}],
+        }
+        for role, units in (("MASTER", 1), ("CORE", core))
+    ]
 
 
 def reason(emr: HollowEmr, cluster_id: str) -> tuple[str, str]:
@@ -46,6 +57,25 @@ def test_the_vcpus_of_all_clusters_count_by_market(emr: HollowEmr) -> None:
     assert reason(emr, above) == OVER
 
 
+def test_the_instances_of_all_clusters_count_in_both_markets_until_they_end(emr: HollowEmr) -> None:
+    emr.faults.add({"kind": "quota", "parameters": {"instances": 6}})
+    first = emr.launch()
+    assert emr.state(emr.launch(Instances={"InstanceGroups": CORE_OF_SPOT})) == "WAITING"  # 3 and 3
+    above = emr.launch()
+    assert (emr.state(above), reason(emr, above)) == ("TERMINATED_WITH_ERRORS", OVER)
+    emr.call("TerminateJobFlows", JobFlowIds=[first])
+    emr.clock.advance(60)
+    assert emr.state(emr.launch()) == "WAITING"
+
+
+def test_the_tightest_quota_decides(emr: HollowEmr) -> None:
+    for row in ({"instances": 4}, {"vcpus_on_demand": 20}, {"instances": 5}):
+        emr.faults.add({"kind": "quota", "parameters": row})
+    cluster_id = emr.launch_in(InstanceFleets=fleets(core=9))
+    core = emr.call("ListInstanceFleets", ClusterId=cluster_id)["InstanceFleets"][1]
+    assert core["ProvisionedOnDemandCapacity"] == 3
+
+
 def test_a_resize_above_the_quota_suspends_the_group(emr: HollowEmr) -> None:
     cluster_id = emr.launch()
     emr.faults.add({"kind": "quota", "parameters": {"vcpus_on_demand": 16}})
@@ -61,15 +91,7 @@ def test_a_resize_above_the_quota_suspends_the_group(emr: HollowEmr) -> None:
 
 def test_a_fleet_has_what_the_quota_leaves_and_gets_the_rest_when_it_is_raised(emr: HollowEmr) -> None:
     fault = emr.faults.add({"kind": "quota", "parameters": {"vcpus_on_demand": 12}})
-    fleets = [
-        {
-            "InstanceFleetType": role,
-            "TargetOnDemandCapacity": units,
-            "InstanceTypeConfigs": [{"InstanceType": "m5.xlarge"}],
-        }
-        for role, units in (("MASTER", 1), ("CORE", 4))
-    ]
-    cluster_id = emr.launch_in(InstanceFleets=fleets)
+    cluster_id = emr.launch_in(InstanceFleets=fleets(core=4))
     core = emr.call("ListInstanceFleets", ClusterId=cluster_id)["InstanceFleets"][1]
     assert (core["ProvisionedOnDemandCapacity"], emr.state(cluster_id)) == (2, "STARTING")
     emr.faults.remove(fault.id)

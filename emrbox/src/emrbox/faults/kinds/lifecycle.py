@@ -39,6 +39,7 @@ START_KINDS = (
         "limits what the clusters of an account may be together; launches and resizes above it fail",
         {
             "clusters": Parameter(None, "clusters that have not begun to end (AWS's default: 500)"),
+            "instances": Parameter(None, "instances in both markets together (EC2: `InstanceLimitExceeded`)"),
             "vcpus_on_demand": Parameter(None, "vCPUs of on-demand instances (EC2's default: 5)"),
             "vcpus_spot": Parameter(None, "vCPUs of spot instances (EC2's default: 5)"),
         },
