@@ -1,4 +1,4 @@
-"""Fleets of real nodes: one of two subnets, a type without capacity, nodes that come and go."""
+"""Fleets of real nodes: one of two subnets, a type of three without capacity, nodes that come and go."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ ZONES = ("us-east-1a", "us-east-1b")
 TYPES: list[dict[str, Any]] = [
     {"InstanceType": "c5.xlarge"},
     {"InstanceType": "m5.2xlarge", "WeightedCapacity": 2, "BidPriceAsPercentageOfOnDemandPrice": 50.0},
+    {"InstanceType": "r5.xlarge"},
 ]
 
 
@@ -63,9 +64,9 @@ def test_a_fleet_takes_what_there_is_where_it_is_and_its_nodes_join_and_leave(
 ) -> None:
     subnets = [subnet(account, zone) for zone in ZONES]
     fault = "fault", "add", "no-capacity", "--cluster", "fleets"
-    for where in (("zone=us-east-1a", "role=CORE"), ("instance_type=c5.*", "role=CORE")):
-        assert box.command(*fault, *where).returncode == 0
-    core = fleet("CORE", 1, 0, TYPES)
+    for where in ("zone=us-east-1a",), ("instance_type=c5.*",), ("instance_type=m5.2xlarge", "available=1"):
+        assert box.command(*fault, *where, "role=CORE").returncode == 0
+    core = fleet("CORE", 3, 0, TYPES)
     instances = {
         "InstanceFleets": [fleet("MASTER", 1, 0, [{"InstanceType": "m5.xlarge"}]), core],
         "Ec2SubnetIds": subnets,
@@ -75,19 +76,20 @@ def test_a_fleet_takes_what_there_is_where_it_is_and_its_nodes_join_and_leave(
     attributes = account.until(cluster_id, "WAITING")["Ec2InstanceAttributes"]
     assert (attributes["Ec2SubnetId"], attributes["Ec2AvailabilityZone"]) == (subnets[1], ZONES[1])
     assert {i["Placement"]["AvailabilityZone"] for i in account.instances(cluster_id)} == {ZONES[1]}
-    assert [i["InstanceType"] for i in running(account, cluster_id, "CORE")] == ["m5.2xlarge"]
-    assert settled(account, cluster_id, "CORE")["ProvisionedOnDemandCapacity"] == 2
+    bought = sorted(i["InstanceType"] for i in running(account, cluster_id, "CORE"))
+    assert bought == ["m5.2xlarge", "r5.xlarge"]  # of the cheapest there is none, and one of the next
+    assert settled(account, cluster_id, "CORE")["ProvisionedOnDemandCapacity"] == 3
 
     task = account.emr.add_instance_fleet(ClusterId=cluster_id, InstanceFleet=fleet("TASK", 0, 2, TYPES[:1]))
     settled(account, cluster_id, "TASK")
     assert [i["Market"] for i in running(account, cluster_id, "TASK")] == ["SPOT"] * 2
     assert [i.get("InstanceLifecycle") for i in account.instances(cluster_id)].count("spot") == 2
-    assert yarn_nodes(account, cluster_id) == ["RUNNING"] * 3
+    assert yarn_nodes(account, cluster_id) == ["RUNNING"] * 4
     change = {"InstanceFleetId": task["InstanceFleetId"], "TargetSpotCapacity": 1}
     account.emr.modify_instance_fleet(ClusterId=cluster_id, InstanceFleet=change)
     wait_until(lambda: len(running(account, cluster_id, "TASK")) == 1)
     settled(account, cluster_id, "TASK")
-    assert yarn_nodes(account, cluster_id) == ["DECOMMISSIONED", "RUNNING", "RUNNING"]
+    assert yarn_nodes(account, cluster_id) == ["DECOMMISSIONED", *["RUNNING"] * 3]
 
     account.emr.terminate_job_flows(JobFlowIds=[cluster_id])
     wait_until(lambda: {i["State"]["Name"] for i in account.instances(cluster_id)} == {"terminated"})
