@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 from emr_account import BUCKET, NODES_ROLE, Account
 from waiting import HANG_SECONDS, wait_until
+
+from emrbox.emr.default_configurations import DATANODE_HTTP_PORT, NAMENODE_HTTP_PORT
 
 pytestmark = pytest.mark.box
 
@@ -351,6 +354,40 @@ def test_a_spark_connect_client_works_in_a_session_with_its_token_only(
     wait_until(
         lambda: json.loads(pages.get("/ws/v1/cluster/metrics")[2])["clusterMetrics"]["appsRunning"] == 0
     )
+
+
+def test_what_no_rule_opens_is_reached_by_the_clusters_own_nodes_only(
+    box: Any, account: Account, cluster: str
+) -> None:
+    ports = {"MASTER": (22, NAMENODE_HTTP_PORT), "CORE": (22, DATANODE_HTTP_PORT)}
+    places = [
+        (node["PrivateIpAddress"], port)
+        for role, open_ports in ports.items()
+        for node in account.emr.list_instances(ClusterId=cluster, InstanceGroupTypes=[role])["Instances"]
+        for port in open_ports
+    ]
+    step = account.run_step(cluster, "bash", "-c", connect_to(places))
+    by_nodes = account.log(f"{cluster}/steps/{step['Id']}/stdout.gz")
+    assert sorted(by_nodes.splitlines()) == sorted(f"{to} {port}" for to, port in places)
+    [stranger] = box.launch()
+    itself = (stranger["PrivateIpAddress"], 22)
+    assert box.ssh(stranger, connect_to([*places, itself])) == f"{itself[0]} 22\n"
+    assert {port for to, port in places if answers_this_machine(to, port)} == {22}
+    assert all(answers_this_machine(to, 22) for to, _ in places)
+
+
+def connect_to(places: list[tuple[str, int]]) -> str:
+    """Return a command that says to which addresses and ports it got a connection within a second."""
+    tries = (f"(timeout 1 bash -c '</dev/tcp/{to}/{port}' && echo {to} {port}) &" for to, port in places)
+    return f"exec 2>&-; {' '.join(tries)} wait"
+
+
+def answers_this_machine(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except TimeoutError:
+        return False
+    return True
 
 
 def test_terminating_leaves_no_instance_and_the_daemons_logs_in_s3(account: Account, cluster: str) -> None:
