@@ -1,6 +1,7 @@
 """Runs one DAG of Airflow's EMR operators with `dag.test()`, as its documentation says to try a DAG.
 
-Its environment is Airflow's own (.venvs/airflow); it is in the folder of DAGs. Argument: "wait" or "defer".
+Its environment is Airflow's own (.venvs/airflow); it is in the folder of DAGs. Argument: "wait" (tasks wait,
+and the cluster is of instance groups) or "defer" (tasks are deferred, and it is of instance fleets).
 """
 
 from __future__ import annotations
@@ -19,20 +20,53 @@ from airflow.sdk import DAG
 
 POLL = {"waiter_delay": 1, "waiter_max_attempts": 180}
 CLUSTER_ID = "{{ task_instance.xcom_pull(task_ids='create') }}"
-LAUNCH = {
-    "Name": "airflow",
-    "ReleaseLabel": "emr-spark-8.0.0",
-    "Applications": [{"Name": "Spark"}],
-    "Instances": {
-        "InstanceGroups": [
-            {"Name": "m", "InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
-        ],
-        "KeepJobFlowAliveWhenNoSteps": True,
-        "TerminationProtected": False,
-    },
-    "JobFlowRole": "EMR_EC2_DefaultRole",
-    "ServiceRole": "EMR_DefaultRole",
+GROUPS = {
+    "InstanceGroups": [
+        {"Name": "m", "InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    ]
 }
+FLEETS = {
+    "InstanceFleets": [
+        {
+            "Name": "master",
+            "InstanceFleetType": "MASTER",
+            "TargetOnDemandCapacity": 1,
+            "InstanceTypeConfigs": [{"InstanceType": "m5.xlarge"}],
+        },
+        {
+            "Name": "core",
+            "InstanceFleetType": "CORE",
+            "TargetOnDemandCapacity": 1,
+            "TargetSpotCapacity": 2,
+            "InstanceTypeConfigs": [
+                {
+                    "InstanceType": "m5.2xlarge",
+                    "WeightedCapacity": 2,
+                    "BidPriceAsPercentageOfOnDemandPrice": 80.0,
+                },
+                {"InstanceType": "r5.xlarge", "WeightedCapacity": 1},
+            ],
+            "LaunchSpecifications": {
+                "SpotSpecification": {
+                    "TimeoutDurationMinutes": 10,
+                    "TimeoutAction": "SWITCH_TO_ON_DEMAND",
+                    "AllocationStrategy": "price-capacity-optimized",
+                }
+            },
+        },
+    ]
+}
+
+
+def launch(instances: dict[str, object]) -> dict[str, object]:
+    return {
+        "Name": "airflow",
+        "ReleaseLabel": "emr-spark-8.0.0",
+        "Applications": [{"Name": "Spark"}],
+        "Instances": {**instances, "KeepJobFlowAliveWhenNoSteps": True, "TerminationProtected": False},
+        "JobFlowRole": "EMR_EC2_DefaultRole",
+        "ServiceRole": "EMR_DefaultRole",
+    }
 
 
 def step(name: str, *words: str) -> dict[str, object]:
@@ -40,12 +74,16 @@ def step(name: str, *words: str) -> dict[str, object]:
     return {"Name": name, "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
 
 
-def make_dag(*, deferrable: bool) -> DAG:
+def make_dag(instances: dict[str, object], *, deferrable: bool) -> DAG:
     """create -> modify -> add steps (and wait) -> sensor -> more steps without waiting -> end."""
     mode = {"deferrable": deferrable, "aws_conn_id": None}
     with DAG("emr_defer" if deferrable else "emr_wait", schedule=None) as dag:
         create = EmrCreateJobFlowOperator(
-            task_id="create", job_flow_overrides=LAUNCH, wait_policy="wait_for_completion", **POLL, **mode
+            task_id="create",
+            job_flow_overrides=launch(instances),
+            wait_policy="wait_for_completion",
+            **POLL,
+            **mode,
         )
         modify = EmrModifyClusterOperator(
             task_id="modify", cluster_id=CLUSTER_ID, step_concurrency_level=2, aws_conn_id=None
@@ -78,7 +116,7 @@ def make_dag(*, deferrable: bool) -> DAG:
     return dag
 
 
-dags = {"wait": make_dag(deferrable=False), "defer": make_dag(deferrable=True)}
+dags = {"wait": make_dag(GROUPS, deferrable=False), "defer": make_dag(FLEETS, deferrable=True)}
 wait, defer = dags.values()  # Airflow finds them as names of the module
 
 if __name__ == "__main__":

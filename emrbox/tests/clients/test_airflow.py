@@ -57,8 +57,10 @@ def run(home: Path, mode: str) -> dict[str, Any]:
     return {"log": result.stdout + result.stderr, **json.loads(lines[-1])}
 
 
-@pytest.mark.parametrize("mode", ["wait", "defer"])
-def test_a_dag_of_every_emr_operator_succeeds(account: Account, airflow_home: Path, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "nodes"), [("wait", "INSTANCE_GROUP"), ("defer", "INSTANCE_FLEET")])
+def test_a_dag_of_every_emr_operator_succeeds(
+    account: Account, airflow_home: Path, mode: str, nodes: str
+) -> None:
     account.script_step("*", seconds=2)
     done = run(airflow_home, mode)
     assert done["run"] == "success", done["log"][-3000:]
@@ -66,6 +68,7 @@ def test_a_dag_of_every_emr_operator_succeeds(account: Account, airflow_home: Pa
     emr = boto3.client("emr")
     [cluster] = emr.list_clusters()["Clusters"]
     assert cluster["Status"]["State"] == "TERMINATED"
+    assert emr.describe_cluster(ClusterId=cluster["Id"])["Cluster"]["InstanceCollectionType"] == nodes
     steps = emr.list_steps(ClusterId=cluster["Id"])["Steps"]
     assert {s["Name"]: s["Status"]["State"] for s in steps} == dict.fromkeys(
         ("one", "two", "last"), "COMPLETED"
