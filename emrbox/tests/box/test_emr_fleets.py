@@ -1,7 +1,9 @@
-"""Fleets of real nodes: one of two subnets, a type of three without capacity, nodes that come and go."""
+"""Fleets of real nodes: one of two subnets, types and markets without capacity, nodes that come and go."""
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from waiting import wait_until
 
 pytestmark = pytest.mark.box
 
+SPOT_TIME_OUT = timedelta(minutes=5)  # the shortest
 ZONES = ("us-east-1a", "us-east-1b")
 TYPES: list[dict[str, Any]] = [
     {"InstanceType": "c5.xlarge"},
@@ -93,3 +96,50 @@ def test_a_fleet_takes_what_there_is_where_it_is_and_its_nodes_join_and_leave(
 
     account.emr.terminate_job_flows(JobFlowIds=[cluster_id])
     wait_until(lambda: {i["State"]["Name"] for i in account.instances(cluster_id)} == {"terminated"})
+
+
+@pytest.mark.slow
+def test_spot_fleets_that_get_nothing_act_at_their_time_out_in_real_time(box: Any, account: Account) -> None:
+    """The same with a clock that is moved: tests/unit/emr/test_fleets.py. Takes 5.5 minutes, of waiting."""
+    fault = "fault", "add", "no-capacity", "--cluster", "spot-*", "market=SPOT"
+    assert box.command(*fault).returncode == 0
+    switching, ending = (
+        launch_on_spot(account, action) for action in ("SWITCH_TO_ON_DEMAND", "TERMINATE_CLUSTER")
+    )
+    time.sleep((SPOT_TIME_OUT - timedelta(seconds=20)).total_seconds())
+    for cluster_id in (switching, ending):
+        assert state(account, cluster_id) == "STARTING"
+        assert [i["Status"]["State"] for i in cores(account, cluster_id)] == ["AWAITING_FULFILLMENT"]
+
+    account.until(switching, "WAITING")
+    [bought] = [i for i in cores(account, switching) if i["Status"]["State"] == "RUNNING"]
+    assert (bought["Market"], yarn_nodes(account, switching)) == ("ON_DEMAND", ["RUNNING"])
+    wait_until(lambda: state(account, ending) == "TERMINATED_WITH_ERRORS")
+    ended = account.emr.describe_cluster(ClusterId=ending)["Cluster"]["Status"]
+    assert ended["StateChangeReason"]["Code"] == "INSTANCE_FLEET_TIMEOUT"
+    assert [i["Status"]["State"] for i in cores(account, ending)] == ["TERMINATED"]
+    assert {i["State"]["Name"] for i in account.instances(ending)} <= {"terminated"}
+
+    begins = [account.emr.describe_cluster(ClusterId=one)["Cluster"]["Status"] for one in (switching, ending)]
+    acted = bought["Status"]["Timeline"]["CreationDateTime"], ended["Timeline"]["EndDateTime"]
+    for begin, act in zip(begins, acted, strict=True):
+        waited = act - begin["Timeline"]["CreationDateTime"]
+        assert SPOT_TIME_OUT <= waited < SPOT_TIME_OUT + timedelta(seconds=20)
+
+
+def launch_on_spot(account: Account, action: str) -> str:
+    """Launch a cluster whose only core node is to be a spot instance."""
+    minutes = int(SPOT_TIME_OUT.total_seconds()) // 60
+    specification = {"TimeoutDurationMinutes": minutes, "TimeoutAction": action}
+    core = fleet("CORE", 0, 1, TYPES[:1]) | {"LaunchSpecifications": {"SpotSpecification": specification}}
+    master = fleet("MASTER", 1, 0, [{"InstanceType": "m5.xlarge"}])
+    instances = {"InstanceFleets": [master, core], "KeepJobFlowAliveWhenNoSteps": True}
+    return account.launch(0, Name=f"spot-{action}", Instances=instances)
+
+
+def state(account: Account, cluster_id: str) -> str:
+    return str(account.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
+
+
+def cores(account: Account, cluster_id: str) -> list[dict[str, Any]]:
+    return list(account.emr.list_instances(ClusterId=cluster_id, InstanceFleetType="CORE")["Instances"])
