@@ -69,6 +69,45 @@ def test_an_unhealthy_core_node_is_replaced_after_45_minutes(hollow: HollowEmr) 
     assert running(hollow, cluster_id) == after  # the new node is healthy
 
 
+def test_a_cluster_without_a_healthy_core_node_ends_after_45_minutes(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch()
+    hollow.faults.add({"kind": "node-unhealthy", "parameters": {"instances": 2}})
+    hollow.clock.advance(44 * MINUTES)
+    assert hollow.state(cluster_id) == "WAITING"
+    hollow.clock.advance(2 * MINUTES)
+    status = hollow.status(cluster_id)
+    assert (status["State"], status["StateChangeReason"]) == (
+        "TERMINATED_WITH_ERRORS",
+        {"Code": "INSTANCE_FAILURE", "Message": "All slaves in the job flow were terminated"},
+    )
+
+
+def test_core_nodes_that_get_sick_one_after_the_other_are_replaced(emr: Any) -> None:
+    cluster_id = emr.launch()
+    emr.until(cluster_id, "WAITING")
+    machines = emr.machines[cluster_id]
+    machines.sick_by_yarn = {"i-core0"}
+    emr.clock.advance(30 * MINUTES)
+    machines.sick_by_yarn = {"i-core0", "i-core1"}
+    emr.clock.advance(17 * MINUTES)
+    assert machines.ended == ["i-core0"]
+    emr.clock.advance(30 * MINUTES)
+    assert machines.ended == ["i-core0", "i-core1"]
+    assert emr.cluster(cluster_id)["Status"]["State"] == "WAITING"
+
+
+def test_task_nodes_stay_as_they_are(hollow: HollowEmr) -> None:
+    cluster_id = hollow.launch()
+    task = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    hollow.call("AddInstanceGroups", JobFlowId=cluster_id, InstanceGroups=[task])
+    hollow.clock.advance(60)
+    before = running(hollow, cluster_id)
+    assert len(before) == 4
+    hollow.faults.add({"kind": "node-unhealthy", "parameters": {"role": "TASK"}})
+    hollow.clock.advance(60 * MINUTES)
+    assert running(hollow, cluster_id) == before
+
+
 def test_a_node_that_recovers_before_is_kept(hollow: HollowEmr) -> None:
     cluster_id = hollow.launch()
     before = running(hollow, cluster_id)

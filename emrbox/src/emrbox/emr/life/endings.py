@@ -75,6 +75,15 @@ def by_idle_policy() -> Ending:
     return Ending(Reason(ReasonCode.USER_REQUEST, states.IDLE_TIMEOUT_REACHED), with_errors=False)
 
 
+def by_unhealthy_core_nodes() -> Ending:
+    """Return the end of a cluster whose core nodes are all to be replaced at once (docs/aws_facts.md 1.2).
+
+    That it is the same as for core nodes that are lost is a guess.
+    """
+    reason = Reason(ReasonCode.INSTANCE_FAILURE, "All slaves in the job flow were terminated")
+    return Ending(reason, with_errors=True)
+
+
 def by_bootstrap(message: str) -> Ending:
     """Return the end that a failed bootstrap action brings."""
     return Ending(Reason(ReasonCode.BOOTSTRAP_FAILURE, message), with_errors=True)

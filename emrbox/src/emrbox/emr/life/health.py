@@ -1,7 +1,8 @@
 """Core nodes that YARN has called unhealthy for 45 minutes are replaced, if the cluster wants that.
 
 Management Guide, "Replacing nodes"; SetUnhealthyNodeReplacement in botocore's model: nodes of a cluster with
-termination protection stay, and YARN gives them no containers.
+termination protection stay, and YARN gives them no containers. When all core nodes are to be replaced, the
+cluster ends (docs/aws_facts.md 1.2).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from emrbox.emr.life import notices, states
+from emrbox.emr.life import endings, notices, states
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,6 +70,9 @@ class Health:
             if group.role == "CORE" and cluster.status.state in states.CLUSTER_READY:
                 present = {instance.ec2_id for instance in group.present}
                 due = {ec2_id for ec2_id, since in self._since.items() if since <= limit} & present
+                if due and due == present:
+                    cluster.end(endings.by_unhealthy_core_nodes(), self._context.now)
+                    return
                 self._report(notices.REPLACING, due - group.ids_to_replace)
                 group.ids_to_replace = due
 
