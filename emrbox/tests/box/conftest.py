@@ -121,6 +121,24 @@ class Box:
         assert result.returncode == 0, result.stderr
         return result.stdout
 
+    def connection(self, address: str, port: int) -> subprocess.Popen[bytes]:
+        """Connect this machine to a port of a node, in both kinds of boxes: stdin and stdout."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "emrbox", "connect", address, str(port)],
+            env={"PATH": "/usr/bin:/bin", "EMRBOX_HOME": str(self.home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def answer(self, address: str, port: int, within: float = HANG_SECONDS) -> bytes:
+        """Return what a port answers this machine to an HTTP request within some seconds, else nothing."""
+        with self.connection(address, port) as opened:
+            try:
+                return opened.communicate(b"HEAD / HTTP/1.0\r\n\r\n", timeout=within)[0]
+            except subprocess.TimeoutExpired:  # dropped, as on EC2, and not refused
+                opened.kill()
+                return b""
+
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:

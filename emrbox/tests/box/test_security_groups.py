@@ -106,12 +106,7 @@ class Place:
             return set().union(*(one.result() for one in (*by_host, *by_node)))
 
     def _from_host(self, port: int) -> set[tuple[str, int]]:
-        with self.connection(port) as opened:
-            try:
-                said, _ = opened.communicate(b"HEAD / HTTP/1.0\r\n\r\n", timeout=PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:  # dropped, as on EC2, and not refused
-                opened.kill()
-                return set()
+        said = self.box.answer(self.address, port, within=PATIENCE_SECONDS)
         return {(HOST, port)} if said.startswith(b"HTTP") else set()
 
     def first_answer(self, has_tried: Path) -> float:
@@ -126,14 +121,6 @@ class Place:
         """Return the same for an instance."""
         words = (TRY, self.address, str(WEB), str(node["PrivateIpAddress"]), has_tried)
         return float(self.box.ssh(node, f"python3 -c {shlex.join(words)}") or math.inf)
-
-    def connection(self, port: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "emrbox", "connect", self.address, str(port)],
-            env={"PATH": "/usr/bin:/bin", "EMRBOX_HOME": str(self.box.home)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
 
     def _from_node(self, node: dict[str, Any]) -> set[tuple[str, int]]:
         ask = f"curl -s -o /dev/null --max-time {PATIENCE_SECONDS} http://{self.address}:$port && echo $port"
@@ -234,7 +221,7 @@ def test_an_open_connection_outlives_its_rule_unless_everybody_had_it(
     source, port = ("0.0.0.0/0", WEB) if is_for_everybody else (place.host, TOOL)
     place.servers.allow(port, source)
     established = f"ss -Htn state established sport = :{port} | grep -c . || true"
-    with place.connection(port) as opened:
+    with place.box.connection(place.address, port) as opened:
         assert opened.stdin is not None
         opened.stdin.write(b"HEAD / HTTP/1.0\r\n")
         opened.stdin.flush()
