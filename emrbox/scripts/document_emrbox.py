@@ -18,7 +18,7 @@ from emrbox.athena.coverage import NO_STATEMENTS, STATEMENTS
 from emrbox.athena.coverage import OPERATIONS as ATHENA_OPERATIONS
 from emrbox.commands import cli
 from emrbox.emr.api.coverage import COVERAGE, Extent
-from emrbox.emr.api.launch_members import INSTANCES, TOP
+from emrbox.emr.api.request_members import SHAPES
 from emrbox.emr.life import events as emr_events
 from emrbox.emr.life import notices, states
 from emrbox.faults.kinds.table import KINDS
@@ -83,10 +83,13 @@ def athena_operations() -> str:
     )
 
 
-def launch_members() -> str:
-    """Return what becomes of each member of RunJobFlow."""
-    named = [*TOP.items(), *((f"Instances.{name}", member) for name, member in INSTANCES.items())]
-    rows = [(f"`{name}`", str(member.use), f"{member.what}") for name, member in named]
+def request_members() -> str:
+    """Return what becomes of each member of launches and of what changes clusters."""
+    rows = [
+        (f"`{shape.removesuffix('Input')}.{name}`", str(member.use), member.what)
+        for shape, members in SHAPES.items()
+        for name, member in members.items()
+    ]
     return table(("Member", "Is", "What"), rows)
 
 
@@ -223,7 +226,7 @@ TABLES = {
     "commands": commands,
     "operations": operations,
     "athena_operations": athena_operations,
-    "launch_members": launch_members,
+    "request_members": request_members,
     "states": state_tables,
     "events": events,
     "faults": faults,

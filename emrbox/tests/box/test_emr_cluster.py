@@ -21,6 +21,7 @@ from emrbox.emr.default_configurations import DATANODE_HTTP_PORT, NAMENODE_HTTP_
 
 pytestmark = pytest.mark.box
 
+LOG_KEY = "arn:aws:kms:us-east-1:123456789012:key/of-the-logs"
 SPARK_CONNECT = Path(__file__).parents[3] / ".venvs/spark_connect/bin/python"
 CLIENT = """
 import sys
@@ -143,6 +144,9 @@ def cluster(account: Account, launched: list[str]) -> str:
     cluster_id = account.launch(
         2,
         SessionEnabled=True,
+        EbsRootVolumeSize=40,
+        EbsRootVolumeIops=4000,
+        LogEncryptionKmsKeyId=LOG_KEY,
         Configurations=[
             {
                 "Classification": "spark-env",
@@ -183,6 +187,14 @@ def test_a_cluster_is_ready_with_tagged_instances_on_its_own_addresses(
     assert described["MasterPublicDnsName"] in {i["PrivateDnsName"] for i in real}
 
 
+def test_root_volumes_are_as_the_launch_asks_for(account: Account, cluster: str) -> None:
+    for instance in account.instances(cluster):
+        attached = {m["DeviceName"]: m["Ebs"]["VolumeId"] for m in instance["BlockDeviceMappings"]}
+        assert set(attached) == {"/dev/xvda", "/dev/sdb", "/dev/sdc"}
+        volumes = account.ec2.describe_volumes(VolumeIds=[attached[instance["RootDeviceName"]]])["Volumes"]
+        assert [(v["VolumeType"], v["Size"], v["Iops"]) for v in volumes] == [("gp3", 40, 4000)]
+
+
 def test_a_command_runs_as_hadoop_on_the_master_and_its_logs_are_in_s3(
     account: Account, cluster: str
 ) -> None:
@@ -197,6 +209,8 @@ def test_a_command_runs_as_hadoop_on_the_master_and_its_logs_are_in_s3(
     assert "/user/hadoop" in out
     assert account.log(f"{folder}stderr.gz") == "said\n"
     assert "Step succeeded" in account.log(f"{folder}controller.gz")
+    stored = account.s3.head_object(Bucket=BUCKET, Key=f"logs/{folder}controller.gz")
+    assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", LOG_KEY)
 
 
 def test_a_spark_job_in_cluster_mode_reads_and_writes_s3(account: Account, cluster: str) -> None:

@@ -24,7 +24,7 @@ SPARK_8_OS_RELEASE = "2023.12.20260629.0"
 UNKNOWN, ABSENT = "?", "-"
 _NUMBERED = re.compile(r"emr-(\d+)\.(\d+)\.(\d+)")
 _RESOURCES = "emr/resources"
-_LARGER_ROOT_FROM, _LEAST_ROOT_GB, _LEAST_ROOT_GB_BEFORE = (6, 10, 0), 15, 10
+_LARGER_ROOT_FROM, _LEAST_ROOT_GB, _LEAST_ROOT_GB_BEFORE = "6.10.0", 15, 10
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,15 @@ def types_of(label: str) -> frozenset[str]:
     return frozenset(supported) & frozenset(instance_types.by_name())
 
 
+def is_before(label: str, version: str) -> bool:
+    """Whether a release that is here is older than a version of EMR, such as `6.10.0`."""
+    match = _NUMBERED.fullmatch(label)
+    return match is not None and tuple(map(int, match.groups())) < _number(version)
+
+
 def least_root_gb(label: str) -> int:
     """Return the least size of the root volume, GiB, of a release that is here (docs/aws_facts.md 2.6)."""
-    match = _NUMBERED.fullmatch(label)
-    is_old = match is not None and tuple(map(int, match.groups())) < _LARGER_ROOT_FROM
-    return _LEAST_ROOT_GB_BEFORE if is_old else _LEAST_ROOT_GB
+    return _LEAST_ROOT_GB_BEFORE if is_before(label, _LARGER_ROOT_FROM) else _LEAST_ROOT_GB
 
 
 ENV_CLASSIFICATIONS = frozenset({"hadoop-env", "yarn-env", "mapred-env", "spark-env"})

@@ -1,10 +1,10 @@
-"""EBS volumes of instance groups: as requested, or EMR's defaults (docs/aws_facts.md 2.6). Records only."""
+"""EBS volumes of nodes: as requested, or EMR's defaults (docs/aws_facts.md 2.6). Records only."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from emrbox.emr import instance_types
+from emrbox.emr import instance_types, releases
 
 Document = dict[str, Any]
 MAXIMUM_VOLUMES = 25
@@ -13,7 +13,10 @@ SIZES_GB = range(1, 1025)
 LEAST_CORE_GB = 5
 THROUGHPUT_MIB = range(125, 1001)
 MOST_ROOT_GB = 100
-FIRST_DEVICE = "/dev/sdb"
+# The root volume has these from a release on, and is gp2 before (botocore's model). Values: EBS User Guide.
+GP3_ROOT_FROM = "6.15.0"
+GP3_VALUES = {"Iops": ("IOPS", range(3000, 16_001)), "Throughput": ("MiB/s", THROUGHPUT_MIB)}
+ROOT_DEVICE, FIRST_DEVICE = "/dev/xvda", "/dev/sdb"
 # Volumes that an instance type without disks of its own gets when none are asked for: count, size in GiB.
 DEFAULT_OF_LARGE, DEFAULT_OF_XLARGE, DEFAULT_COUNT, DEFAULT_GB_AN_XLARGE = (1, 32), (2, 32), 4, 16
 
@@ -39,6 +42,16 @@ def block_devices(instance_type: str, ebs: Document) -> list[Document]:
     ]
 
 
+def root_volume(release_label: str, request: Document) -> Document:
+    """Return the VolumeSpecification of the root volumes of a cluster that RunJobFlow has asked for."""
+    volume = {
+        "VolumeType": "gp2" if releases.is_before(release_label, GP3_ROOT_FROM) else "gp3",
+        "SizeInGB": request.get("EbsRootVolumeSize", releases.least_root_gb(release_label)),
+    }
+    asked = {name: request.get(f"EbsRootVolume{name}") for name in GP3_VALUES}
+    return {**volume, **{name: value for name, value in asked.items() if value is not None}}
+
+
 def _default(xlarges: int) -> tuple[int, int]:
     """Return count and GiB of the default volumes; of sizes that the facts do not have, by the same rule."""
     if xlarges > 1:
@@ -47,18 +60,21 @@ def _default(xlarges: int) -> tuple[int, int]:
 
 
 def mappings(devices: list[Document]) -> list[Document]:
-    """Return RunInstances' BlockDeviceMappings for a group's volumes."""
+    """Return RunInstances' BlockDeviceMappings for EbsBlockDevices."""
     return [
-        {
-            "DeviceName": device["Device"],
-            "Ebs": {
-                "VolumeSize": device["VolumeSpecification"]["SizeInGB"],
-                "VolumeType": device["VolumeSpecification"]["VolumeType"],
-                "DeleteOnTermination": True,
-            },
-        }
-        for device in devices
+        {"DeviceName": device["Device"], "Ebs": _ebs(device["VolumeSpecification"])} for device in devices
     ]
+
+
+def _ebs(volume: Document) -> Document:
+    asked = {
+        "VolumeSize": volume["SizeInGB"],
+        "VolumeType": volume["VolumeType"],
+        "Iops": volume.get("Iops"),
+        "Throughput": volume.get("Throughput"),
+        "DeleteOnTermination": True,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def mistake(ebs: Document, role: str) -> str | None:

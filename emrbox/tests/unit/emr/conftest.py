@@ -85,6 +85,7 @@ class ScriptedMachines:
     no_capacity: Exception | None = None
     unfit: int = 0  # how many of the nodes that are added later fail their bootstrap action
     decommissioned: list[str] = field(default_factory=list)
+    waited_for: dict[str, int] = field(default_factory=dict)  # seconds at most, by EC2 id
     ended: list[str] = field(default_factory=list)
     protected: bool | None = None
     is_shut_down: bool = False
@@ -148,8 +149,9 @@ class ScriptedMachines:
     def order_to_leave(self, group: Any) -> list[Instance]:
         return newest_first(group)
 
-    def decommission(self, _group: Any, instances: Any, check: Callable[[], None]) -> None:
+    def decommission(self, group: Any, instances: Any, check: Callable[[], None]) -> None:
         check()
+        self.waited_for |= {i.ec2_id: group.seconds_to_leave(i) for i in instances}
         self.decommissioned += [i.ec2_id for i in instances]
 
     def end(self, instances: Any) -> None:

@@ -72,6 +72,21 @@ def test_nodes_without_containers_idle_and_those_that_leave_do_not_count(nodes: 
     assert (set(load.nodes), set(load.idle)) == ({"i-1"}, set())
 
 
+def test_each_node_that_leaves_is_waited_for_as_long_as_it_may_take(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Any = nodes.real._daemons
+    refreshed: list[int] = []
+    monkeypatch.setattr(real, "_refresh", refreshed.append)
+    monkeypatch.setattr(real, "_datanodes", dict)
+
+    def finish_the_other() -> None:
+        nodes.nodes[1]["state"] = "DECOMMISSIONED"
+
+    real.decommission({"node0": 0, "node1": 3600}, finish_the_other)
+    assert ([node["state"] for node in nodes.nodes], refreshed) == (["RUNNING", "DECOMMISSIONED"], [3600])
+
+
 def test_a_cluster_whose_applications_are_over_is_idle(nodes: Nodes) -> None:
     assert not nodes.real.busy()
 

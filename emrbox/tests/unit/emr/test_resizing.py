@@ -103,6 +103,17 @@ def test_a_shrink_policy_says_who_leaves_first(emr: Any, cluster_id: str) -> Non
     assert group(emr, cluster_id, "CORE")["ShrinkPolicy"] == policy
 
 
+def test_nodes_that_are_to_leave_first_have_a_time_out_of_their_own(emr: Any, cluster_id: str) -> None:
+    first = {"InstancesToTerminate": ["i-core0"], "InstanceTerminationTimeout": 5}
+    resize(emr, cluster_id, "CORE", 4)
+    until(emr, cluster_id, "CORE", "RUNNING", 4, 4)
+    resize(
+        emr, cluster_id, "CORE", 2, ShrinkPolicy={"DecommissionTimeout": 30, "InstanceResizePolicy": first}
+    )
+    until(emr, cluster_id, "CORE", "RUNNING", 2, 2)
+    assert emr.machines[cluster_id].waited_for == {"i-core0": 5, "i-core3": 30}
+
+
 def test_instances_that_are_named_end_at_once_and_are_not_replaced(emr: Any, cluster_id: str) -> None:
     resize(emr, cluster_id, "CORE", EC2InstanceIdsToTerminate=["i-core0"])
     until(emr, cluster_id, "CORE", "RUNNING", 1, 1)

@@ -152,12 +152,8 @@ def _check_type(role: str, config: Mapping[str, Any]) -> None:
 
 def _check_launch(launch: Mapping[str, Any]) -> None:
     spot = launch.get("SpotSpecification")
-    if spot is not None:
-        if "BlockDurationMinutes" in spot:
-            raise validation_error("BlockDurationMinutes is not available in this region.")
-        if spot["TimeoutDurationMinutes"] not in LAUNCH_MINUTES:
-            raise validation_error("TimeoutDurationMinutes must be between 5 and 1440 minutes.")
-    _check_reservations(launch.get("OnDemandSpecification", {}))
+    if spot is not None and spot["TimeoutDurationMinutes"] not in LAUNCH_MINUTES:
+        raise validation_error("TimeoutDurationMinutes must be between 5 and 1440 minutes.")
 
 
 def _check_resize(fleet: Mapping[str, Any]) -> None:
@@ -166,9 +162,3 @@ def _check_resize(fleet: Mapping[str, Any]) -> None:
         minutes = specification.get("TimeoutDurationMinutes")
         if minutes is not None and minutes not in RESIZE_MINUTES:
             raise validation_error("The resize TimeoutDurationMinutes must be between 5 and 10080 minutes.")
-        _check_reservations(specification)
-
-
-def _check_reservations(specification: Mapping[str, Any]) -> None:
-    if "CapacityReservationOptions" in specification:
-        raise validation_error("CapacityReservationOptions is not available in this region.")

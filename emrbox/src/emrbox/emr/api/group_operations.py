@@ -138,6 +138,7 @@ def _apply(group: Group, change: Document) -> None:
     group.ids_to_terminate |= _named(change)
     instances = policy.get("InstanceResizePolicy", {})
     group.first_ids = set(instances.get("InstancesToTerminate", []))
+    group.first_seconds = instances.get("InstanceTerminationTimeout")
     group.protected_ids = set(instances.get("InstancesToProtect", []))
     group.decommission_seconds = policy.get("DecommissionTimeout", group.decommission_seconds)
     if policy:

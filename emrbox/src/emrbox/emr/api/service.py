@@ -16,7 +16,7 @@ from emrbox.emr.api import catalog_operations as catalog
 from emrbox.emr.api import cluster_operations as clusters
 from emrbox.emr.api import fleet_operations as fleets
 from emrbox.emr.api import group_operations as groups
-from emrbox.emr.api import job_flows
+from emrbox.emr.api import job_flows, request_members, unavailable
 from emrbox.emr.api import scaling_operations as scaling
 from emrbox.emr.api import security_operations as security
 from emrbox.emr.api import session_operations as sessions
@@ -185,6 +185,8 @@ class EmrService:
             raise not_available(operation)
         if operation == "RunJobFlow":
             self._check_launch(request, caller)
+        elif operation in request_members.OPERATIONS:
+            unavailable.check(operation, request)
         self._view.writing(store, named)
         answer = write(store, request)
         if operation == "RunJobFlow":

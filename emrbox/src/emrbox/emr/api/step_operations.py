@@ -24,10 +24,6 @@ MAXIMUM_CANCELLATIONS = 256
 def add_job_flow_steps(store: Store, request: Document) -> Document:
     """Queue steps; allowed from STARTING on (docs/aws_facts.md 1.5)."""
     cluster = store.job_flow(request["JobFlowId"])
-    if request.get("ExecutionRoleArn"):
-        raise validation_error(
-            "ExecutionRoleArn is not available in this region: emrbox has no runtime roles of steps."
-        )
     with cluster.lock:
         if cluster.status.state not in states.CLUSTER_LIVE:
             raise validation_error(OVER)

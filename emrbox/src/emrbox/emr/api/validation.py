@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emrbox.aws.errors import validation_error
 from emrbox.emr import instance_types, releases, storage
-from emrbox.emr.api import fleet_validation, launch_members, scaling_validation
+from emrbox.emr.api import fleet_validation, launch_values, scaling_validation, unavailable
 from emrbox.emr.life import states
 from emrbox.emr.life.model import HA_MASTERS, MAXIMUM_INSTANCES_IN_GROUP
 from emrbox.emr.life.states import ActionOnFailure
@@ -38,15 +38,15 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     """
     if FORBIDDEN_IN_NAME.search(request["Name"]):
         raise validation_error("Invalid cluster name: it may not contain <, >, $, | or `.")
-    _check_release(request, is_hollow=is_hollow)
+    _check_release(request)
     if not request.get("ServiceRole"):
         raise validation_error("ServiceRole is required for creating cluster.")
     if not request.get("JobFlowRole"):
         raise validation_error("InstanceProfile is required for creating cluster.")
-    for member in launch_members.refused(launch_members.TOP):
-        if request.get(member):
-            what = launch_members.TOP[member].what
-            raise validation_error(f"{member} is not available in this region: emrbox has no {what}.")
+    unavailable.check("RunJobFlow", request)
+    names = [one.get("Name", "") for one in request.get("Applications", [])]
+    _check_applications(request["ReleaseLabel"], names, is_hollow)
+    launch_values.check(request, is_hollow=is_hollow)
     check_instances(request["Instances"], is_hollow=is_hollow)
     scaling_validation.check_launch(request)
     check_types(request["ReleaseLabel"], _type_names(request["Instances"]), is_hollow=is_hollow)
@@ -54,8 +54,6 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
         raise validation_error(
             "CustomAmiId can be given for the cluster or for instance groups and fleets, not for both."
         )
-    if "EbsRootVolumeSize" in request:
-        _check_root_volume(request["EbsRootVolumeSize"], releases.least_root_gb(request["ReleaseLabel"]))
     check_configurations(request.get("Configurations", []))
     concurrency = request.get("StepConcurrencyLevel", 1)
     check_step_concurrency(concurrency)
@@ -70,7 +68,7 @@ def check_run_job_flow(request: Mapping[str, Any], *, is_hollow: bool) -> None:
         raise validation_error("The log URI is not a valid S3 location.")
 
 
-def _check_release(request: Mapping[str, Any], *, is_hollow: bool) -> None:
+def _check_release(request: Mapping[str, Any]) -> None:
     named = [m for m in ("ReleaseLabel", "AmiVersion") if request.get(m)]
     if request["Instances"].get("HadoopVersion"):
         named.append("HadoopVersion")
@@ -80,15 +78,6 @@ def _check_release(request: Mapping[str, Any], *, is_hollow: bool) -> None:
     if label not in releases.RELEASES:
         raise validation_error(
             f"The supplied release label is invalid: {label or request.get('AmiVersion')}."
-        )
-    _check_applications(label, [one.get("Name", "") for one in request.get("Applications", [])], is_hollow)
-
-
-def _check_root_volume(size: int, least: int) -> None:
-    """Check a size in GiB. The words are a guess."""
-    if not least <= size <= storage.MOST_ROOT_GB:
-        raise validation_error(
-            f"The EBS root volume size must be between {least} and {storage.MOST_ROOT_GB} GiB."
         )
 
 
@@ -278,8 +267,6 @@ def check_steps(
         action = ActionOnFailure(step.get("ActionOnFailure", states.DEFAULT_ACTION_ON_FAILURE))
         if concurrency > 1 and action is not ActionOnFailure.CONTINUE:
             raise validation_error(f"Action on failure '{action}' is invalid.")
-        if step.get("StepMonitoringConfiguration"):
-            raise validation_error("StepMonitoringConfiguration is not available in this region.")
         jar = step["HadoopJarStep"]
         if not is_hollow:
             _check_runner(step["Name"], jar)

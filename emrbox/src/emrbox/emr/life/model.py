@@ -306,9 +306,16 @@ class Group:
     first_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends first
     protected_ids: set[str] = field(default_factory=set)  # EC2 ids that a resize ends last
     decommission_seconds: int = 3600  # docs/aws_facts.md 2.5
+    first_seconds: int | None = None  # the same, of `first_ids`; None: as of the others
     shrink_policy: dict[str, Any] = field(default_factory=dict)
     auto_scaling: AutoScaling | None = None
     reconfiguration: Reconfiguration = field(default_factory=Reconfiguration)
+
+    def seconds_to_leave(self, instance: Instance) -> int:
+        """How long a resize waits at most for what an instance runs and stores."""
+        if instance.ec2_id in self.first_ids and self.first_seconds is not None:
+            return self.first_seconds
+        return self.decommission_seconds
 
     @property
     def market(self) -> str:

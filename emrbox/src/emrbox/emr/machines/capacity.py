@@ -218,14 +218,17 @@ class Capacity:
         token = uuid.uuid4().hex
         self._tokens.add(token)
         expect_release(token, releases.SOFTWARE)
+        image = ami or image_id(releases.SOFTWARE)
+        devices = storage.block_devices(wanted.name, wanted.ebs)
         request: dict[str, Any] = {
             "ClientToken": token,
-            "ImageId": ami or image_id(releases.SOFTWARE),
+            "ImageId": image,
             "InstanceType": wanted.name,
             "MinCount": purchase.count,
             "MaxCount": purchase.count,
             "SecurityGroupIds": self._security_groups(group, subnet),
-            "BlockDeviceMappings": storage.mappings(storage.block_devices(wanted.name, wanted.ebs)),
+            "BlockDeviceMappings": storage.mappings([self._root(image), *devices]),
+            "EbsOptimized": bool(wanted.ebs.get("EbsOptimized")),
             "IamInstanceProfile": {"Name": self._cluster.instance_profile},
             # A node that shuts itself down is lost for good: stopped, it would keep its address and files.
             "InstanceInitiatedShutdownBehavior": "terminate",
@@ -246,6 +249,13 @@ class Capacity:
             options = {} if bid is None else {"MaxPrice": bid}
             request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options}
         return request
+
+    def _root(self, image: str) -> dict[str, Any]:
+        """Return the root volume as an entry of EbsBlockDevices, at the device that its image names."""
+        known = self._backend.amis.get(image)
+        device = known.root_device_name if known else storage.ROOT_DEVICE
+        volume = storage.root_volume(self._cluster.release_label, self._cluster.request)
+        return {"Device": device, "VolumeSpecification": volume}
 
     def _security_groups(self, group: Group, subnet: str | None) -> list[str]:
         """Return the managed group of the node's kind, and those that the launch adds."""

@@ -179,16 +179,19 @@ class Daemons:
         self._processes = [one for one in self._processes if one not in old] + started
         self._wait_joined(present, started, lambda: None)
 
-    def decommission(self, names: Sequence[str], seconds: float, check: Checkpoint) -> None:
-        """Decommission nodes in YARN and HDFS; return when they are decommissioned or after `seconds`."""
-        self._excluded |= set(names)
-        self._refresh(int(seconds))
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+    def decommission(self, seconds: Mapping[str, int], check: Checkpoint) -> None:
+        """Decommission nodes in YARN and HDFS: by their names, how long each is waited for at most.
+
+        Returns when all are decommissioned or late.
+        """
+        self._excluded |= set(seconds)
+        self._refresh(max(seconds.values(), default=0))
+        start = time.monotonic()
+        while awaited := {name for name, most in seconds.items() if time.monotonic() < start + most}:
             check()
-            in_yarn = self._node_names("RUNNING", "DECOMMISSIONING", "UNHEALTHY") & set(names)
+            in_yarn = self._node_names("RUNNING", "DECOMMISSIONING", "UNHEALTHY") & awaited
             stores = self._datanodes()
-            in_hdfs = [n for n in names if stores.get(n, "Decommissioned") != "Decommissioned"]
+            in_hdfs = [n for n in awaited if stores.get(n, "Decommissioned") != "Decommissioned"]
             if not in_yarn and not in_hdfs:
                 return
             time.sleep(LOOK_SECONDS)

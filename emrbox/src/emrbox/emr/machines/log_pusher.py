@@ -58,6 +58,8 @@ class LogPusher:
         self._endpoint_url = endpoint_url
         self._bucket, self._prefix = _location(cluster.log_uri)
         self._pushed: dict[str, _Pushed] = {}
+        key = cluster.request.get("LogEncryptionKmsKeyId")
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -108,7 +110,7 @@ class LogPusher:
             arn = role_arn(self._cluster.role_name, self._cluster.account_id)
             session = self._cluster.primary.ec2_id
             self._client = client_as("s3", arn, session, self._endpoint_url)
-        self._client.put_object(Bucket=self._bucket, Key=name, Body=body)
+        self._client.put_object(Bucket=self._bucket, Key=name, Body=body, **self._encryption)
 
 
 def _location(log_uri: str | None) -> tuple[str, str]:

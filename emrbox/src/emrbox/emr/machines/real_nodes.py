@@ -183,8 +183,8 @@ class RealNodes:
     def decommission(self, group: Group, instances: Sequence[Instance], check: Checkpoint) -> None:
         """Let YARN finish what runs there and HDFS copy what lies there, as long as the policy waits."""
         if self._daemons is not None:
-            names = [i.private_dns for i in instances]
-            self._daemons.decommission(names, group.decommission_seconds, check)
+            seconds = {i.private_dns: group.seconds_to_leave(i) for i in instances}
+            self._daemons.decommission(seconds, check)
 
     def end(self, instances: Sequence[Instance]) -> None:
         """Push the instances' last logs and end them."""
