@@ -61,7 +61,14 @@ def operations() -> str:
     for name, one in COVERAGE.items():
         if one.extent is Extent.NOT_AVAILABLE:
             missing.setdefault(one.behaviour, []).append(f"`{name}`")
-    counts = f"{len(rows)} of {len(COVERAGE)} operations are there. What is not:\n\n"
+    real, partly = (
+        sum(one.extent is extent for one in COVERAGE.values()) for extent in (Extent.REAL, Extent.PARTLY)
+    )
+    counts = (
+        f"botocore's model of EMR has {len(COVERAGE)} operations. {len(rows)} are there: {real} real, {partly} "
+        f"in part, with what they lack in their rows. {len(COVERAGE) - len(rows)} are not, those of "
+        f"{' and of '.join(sorted(missing))}, which are not about clusters on EC2:\n\n"
+    )
     lines = [(what, ", ".join(names)) for what, names in sorted(missing.items())]
     return (
         table(("Operation", "Is", "What it does here", "Source"), rows)

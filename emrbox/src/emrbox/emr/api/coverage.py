@@ -60,8 +60,9 @@ COVERAGE: dict[str, Coverage] = {
         "nor YARN's timeline",
         "7.1",
     ),
-    "CreateSecurityConfiguration": _partly(
-        "Checked by EMR's members; on nodes only the options of IMDS act, the rest is refused at the launch",
+    "CreateSecurityConfiguration": _real(
+        "Checked by EMR's members. RunJobFlow takes all of it without nodes; on nodes the options of IMDS, "
+        "and refuses the rest by name",
         "2.12",
     ),
     "CreateStudio": _not("EMR Studio"),
@@ -85,8 +86,8 @@ COVERAGE: dict[str, Coverage] = {
     "GetBlockPublicAccessConfiguration": _real(
         "The account's configuration in the region; blocked but for port 22 unless it was changed", "2.11"
     ),
-    "GetClusterSessionCredentials": _partly(
-        "Refused, as for every cluster without fine-grained access control", "model"
+    "GetClusterSessionCredentials": _real(
+        "Refused with the reason: they are for clusters with runtime roles, which no nodes here have", "model"
     ),
     "GetManagedScalingPolicy": _real("The policy, or an empty answer", "2.5"),
     "GetOnClusterAppUIPresignedURL": _partly(
@@ -125,7 +126,9 @@ COVERAGE: dict[str, Coverage] = {
     "ListSteps": _real("Newest first, 50 a page, by state or by up to ten ids", "1.5"),
     "ListStudioSessionMappings": _not("EMR Studio"),
     "ListStudios": _not("EMR Studio"),
-    "ListSupportedInstanceTypes": _partly("Lists the types of the release that emrbox knows", "2.2"),
+    "ListSupportedInstanceTypes": _real(
+        "The types of each release as AWS has answered, but for those that EC2 has no more; 100 a page", "2.2"
+    ),
     "ModifyCluster": _real("StepConcurrencyLevel from 1 to 256", "1.5"),
     "ModifyInstanceFleet": _real(
         "Targets of core and task fleets: nodes join, or leave after YARN and HDFS have decommissioned them; "
@@ -160,7 +163,7 @@ COVERAGE: dict[str, Coverage] = {
     "RemoveTags": _real("Removes tags from the cluster and its instances", "2.10"),
     "RunJobFlow": _real(
         "Instance groups, fleets or the simple form on real nodes with HDFS, YARN and Spark; scaling "
-        "policies; security configurations",
+        "policies; security configurations. What it refuses by name is in the table of members below",
         "1.1, 2.1, 2.4, 2.5, 2.11, 2.12",
     ),
     "SetKeepJobFlowAliveWhenNoSteps": _real("Off: a cluster without steps ends at once", "1.6"),
