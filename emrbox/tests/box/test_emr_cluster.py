@@ -213,6 +213,18 @@ def test_a_command_runs_as_hadoop_on_the_master_and_its_logs_are_in_s3(
     assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", LOG_KEY)
 
 
+def test_a_step_whose_hadoop_job_fails_has_failed_whatever_its_process_says(
+    account: Account, cluster: str
+) -> None:
+    job = "hadoop-streaming -D mapreduce.map.maxattempts=1 "
+    job += "-input /failing.txt -output /tmp/failing -mapper /bin/false; echo over"
+    step = account.run_step(cluster, "bash", "-c", f"hdfs dfs -put /etc/hosts /failing.txt; {job}")
+    folder = f"{cluster}/steps/{step['Id']}/"
+    assert account.log(f"{folder}stdout.gz").endswith("over\n")
+    assert step["Status"]["State"] == "FAILED"
+    assert "Hadoop jobs failed: application_" in account.log(f"{folder}controller.gz")
+
+
 def test_a_spark_job_in_cluster_mode_reads_and_writes_s3(account: Account, cluster: str) -> None:
     rows = "key,value\n" + "".join(f"{n % 7},{n}\n" for n in range(5000))
     account.s3.put_object(Bucket=BUCKET, Key="in/rows.csv", Body=rows.encode())
