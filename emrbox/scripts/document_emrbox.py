@@ -65,8 +65,8 @@ def operations() -> str:
         sum(one.extent is extent for one in COVERAGE.values()) for extent in (Extent.REAL, Extent.PARTLY)
     )
     counts = (
-        f"botocore's model of EMR has {len(COVERAGE)} operations. {len(rows)} are there: {real} real, {partly} "
-        f"in part, with what they lack in their rows. {len(COVERAGE) - len(rows)} are not, those of "
+        f"botocore's model of EMR has {len(COVERAGE)} operations. {len(rows)} are there: {real} real, "
+        f"{partly} in part, with what they lack in their rows. {len(COVERAGE) - len(rows)} are not, those of "
         f"{' and of '.join(sorted(missing))}, which are not about clusters on EC2:\n\n"
     )
     lines = [(what, ", ".join(names)) for what, names in sorted(missing.items())]

@@ -28,7 +28,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.iam.models import iam_backends
 
-from emrbox.aws import function_runner
+from emrbox.aws import event_sources, function_runner
 from emrbox.aws.auth import PARTITION, assume_role
 from emrbox.aws.policies import trusts_service
 from emrbox.config import REGION
@@ -63,6 +63,7 @@ class Functions:
             return functions.invoke(function, event)
 
         LambdaFunction._invoke_lambda = invoke  # noqa: SLF001  # moto has no seam here
+        event_sources.install(self.invoke)
 
     def send(self, arn: str, event: Any, rule_arn: str) -> None:
         """Invoke a function with a rule's event; returns at once. FunctionError if EventBridge may not."""
