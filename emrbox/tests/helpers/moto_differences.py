@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Replacement(NamedTuple):
-    """A text of the tests, what stands in its place, and why. The assertions stay."""
+    """A text of the tests, in a request or in what is expected, what stands in its place, and why."""
 
     text: str
     by: str
@@ -41,6 +41,12 @@ REPLACED = (
     Replacement("s3://mybucket/log", "s3n://mybucket/log", "EMR answers with the scheme s3n"),
     Replacement(_NO_HOURS, _HOURS, "EMR counts hours: three instances of 8 units in their first one"),
     Replacement('["NormalizedInstanceHours"] == 0', '["NormalizedInstanceHours"] == 24', "the same"),
+    Replacement(
+        '"EbsRootVolumeSize": 10,',
+        '"ReleaseLabel": "emr-6.15.0", "EbsRootVolumeSize": 15,',
+        "root volumes have IOPS from this release on, and from emr-6.10.0 on 15 GiB at least",
+    ),
+    Replacement('["EbsRootVolumeSize"] == 10', '["EbsRootVolumeSize"] == 15', "the same"),
     Replacement("ap-south-1", "us-east-1", "emrbox has clusters in this region only"),
 )
 
