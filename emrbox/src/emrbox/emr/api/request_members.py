@@ -53,7 +53,7 @@ def _refused(what: str) -> Member:
     return Member(Use.REFUSED, what)
 
 
-_VOLUME = "of the root volume in EC2"
+_VOLUME = "of the root volume, as EC2 shows it"
 _RUNTIME_ROLES = "runtime roles of steps"
 _PRODUCTS = "products of releases before emr-4.0.0"
 _RESERVATIONS = "capacity reservations"
@@ -201,10 +201,10 @@ SHAPES: dict[str, dict[str, Member]] = {
         "VolumesPerInstance": _on("at most 25 together"),
     },
     "VolumeSpecification": {
-        "Iops": _on("of the volume in EC2"),
-        "SizeInGB": _on("of the volume in EC2; 1 to 1024 GiB, core nodes from 5"),
-        "Throughput": _on("of the volume in EC2; gp3 only"),
-        "VolumeType": _on("of the volume in EC2"),
+        "Iops": _on("of the volume, as EC2 shows it"),
+        "SizeInGB": _on("of the volume, as EC2 shows it; 1 to 1024 GiB, core nodes from 5"),
+        "Throughput": _on("of the volume, as EC2 shows it; gp3 only"),
+        "VolumeType": _on("of the volume, as EC2 shows it"),
     },
     "AutoScalingPolicy": {
         "Constraints": _on("below"),
