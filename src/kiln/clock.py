@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -37,6 +39,27 @@ class SystemClock:
     def wait(self, seconds: float, wake: threading.Event) -> None:
         """Sleep, unless `wake` is set or becomes so."""
         wake.wait(max(0.0, seconds))
+
+
+@dataclass(frozen=True)
+class TickingClock:
+    """A clock that calls a function before each wait."""
+
+    inner: Clock
+    tick: Callable[[], None]
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        return self.inner.now()
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        return self.inner.monotonic()
+
+    def wait(self, seconds: float, wake: threading.Event) -> None:
+        """Call the function, then wait."""
+        self.tick()
+        self.inner.wait(seconds, wake)
 
 
 def timestamp(moment: datetime) -> str:

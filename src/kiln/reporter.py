@@ -21,6 +21,9 @@ class Reporter(Protocol):
     def now(self, text: str) -> None:
         """Show what the phase is at, where that can be shown without a line."""
 
+    def tick(self) -> None:
+        """Show, at times, that the work goes on. It is called again and again, whatever has changed."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -38,6 +41,9 @@ class Silent:
 
     def now(self, text: str) -> None:
         """Show not what the phase is at."""
+
+    def tick(self) -> None:
+        """Show not that the work goes on."""
 
     def close(self) -> None:
         """Leave the terminal as it is."""
@@ -74,6 +80,11 @@ class Unfailing:
         """Show what the phase is at."""
         with suppress(Exception):
             self._inner.now(text)
+
+    def tick(self) -> None:
+        """Show, at times, that the work goes on."""
+        with suppress(Exception):
+            self._inner.tick()
 
     def close(self) -> None:
         """Leave the terminal as it was."""

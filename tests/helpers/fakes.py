@@ -648,5 +648,8 @@ class Silence:
     def now(self, text: str) -> None:
         self.notes.append(text)
 
+    def tick(self) -> None:
+        pass
+
     def close(self) -> None:
         pass

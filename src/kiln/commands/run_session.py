@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kiln import paths, printable
 from kiln.aws.context import Context
-from kiln.clock import SystemClock
+from kiln.clock import SystemClock, TickingClock
 from kiln.commands import notifying, shared
 from kiln.commands.notifying import Notifier
 from kiln.display import failure, progress, summary, terminal
@@ -18,8 +18,8 @@ from kiln.errors import KilnError
 from kiln.exit_codes import ExitCode
 from kiln.ledger import cancel_request
 from kiln.ledger.store import Ledger
-from kiln.notifications.slow import LookingClock
 from kiln.playbooks.runner import AnsibleRunner
+from kiln.reporter import Unfailing
 from kiln.runs import execution, if_running
 from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.runs.expected import ExpectedTimes
@@ -136,7 +136,7 @@ class Session:
         self, context: Context, job: Job, at_work: AtWork | None, watch: SlowWatch | None = None
     ) -> Result:
         expected = ExpectedTimes(self.root, job.question.environment, job.question.pipeline)
-        reporter = progress.reporter(self._clock, expected.seconds, job.selected.names)
+        reporter = Unfailing(progress.reporter(context.clock, expected.seconds, job.selected.names))
         kept, self._signals.report = self._signals.report, reporter.line
         self._signals.ends_cluster = job.selected.ends or job.selected.launches
         try:
@@ -204,9 +204,14 @@ def _execution(
 ) -> execution.Execution:
     identity = job.identity
     playbooks = _playbooks(job, at_work)
-    if watch is not None:
-        context = replace(context, clock=LookingClock(context.clock, watch))
-        playbooks = BeatingPlaybooks(playbooks, watch.look)
+
+    def tick() -> None:
+        reporter.tick()
+        if watch is not None:
+            watch.look()
+
+    context = replace(context, clock=TickingClock(context.clock, tick))
+    playbooks = BeatingPlaybooks(playbooks, tick)
     ledger = Ledger(context.effects, context.clock, job.account.kiln_state_uri, identity)
     if job.selected.whole or job.selected.launches:
         reporter.line(f"run {identity.run_id} of {identity.pipeline} in {identity.environment}")

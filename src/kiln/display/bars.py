@@ -122,6 +122,9 @@ class Bars:
         if self._phase:
             self._progress.update(self._rows[self._phase], note=printable.line_of(text))
 
+    def tick(self) -> None:
+        """Do nothing: the bars show it."""
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Start a phase's row, and mark how it ended."""

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from kiln.errors import caught
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
-    from datetime import datetime
 
     from kiln.clock import Clock
     from kiln.notifications.usual import Usual
@@ -50,24 +48,3 @@ class SlowWatch:
         elif seconds > _TIMES * self._usual.seconds:
             self._is_over = True
             self.warn(seconds, self._usual)
-
-
-@dataclass(frozen=True)
-class LookingClock:
-    """A clock that looks whether something is slow before each wait."""
-
-    inner: Clock
-    watch: SlowWatch
-
-    def now(self) -> datetime:
-        """Return the time of day, in UTC."""
-        return self.inner.now()
-
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back."""
-        return self.inner.monotonic()
-
-    def wait(self, seconds: float, wake: threading.Event) -> None:
-        """Look, then wait."""
-        self.watch.look()
-        self.inner.wait(seconds, wake)

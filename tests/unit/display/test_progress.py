@@ -10,7 +10,7 @@ from rich.console import Console
 
 from kiln.display.bars import Bars
 from kiln.display.duration import duration
-from kiln.display.progress import Lines
+from kiln.display.progress import QUIET_SECONDS, Lines
 
 if TYPE_CHECKING:
     from fakes import VirtualClock
@@ -60,6 +60,66 @@ def test_a_log_gets_one_line_a_change(clock: VirtualClock, capsys: pytest.Captur
         "   1:01 sd         step sd: RUNNING",
         "   1:01 sd         done in 1:01",
     ]
+
+
+def ticked(lines: Lines, clock: VirtualClock, seconds: float) -> None:
+    """Let time pass while nothing changes, as in the wait for a step."""
+    ends_at = clock.seconds + seconds
+    while clock.seconds < ends_at:
+        clock.seconds += 10
+        lines.tick()
+
+
+def test_a_log_in_which_nothing_changes_says_every_five_minutes_what_goes_on(
+    clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(clock, {"sd": 1200})
+    with lines.phase("launch"):
+        lines.now("launch | Wait for the cluster")
+        ticked(lines, clock, QUIET_SECONDS - 10)
+        lines.line("cluster j-1: WAITING")
+    with lines.phase("sd"):
+        lines.line("step sd: RUNNING")
+        ticked(lines, clock, 2 * QUIET_SECONDS)
+        lines.now("packages 3/20 nodes")
+        ticked(lines, clock, QUIET_SECONDS)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [
+        "   0:00 launch     started",
+        "   4:50 launch     cluster j-1: WAITING",
+        "   4:50 launch     done in 4:50",
+        "   4:50 sd         started (last time 20:00)",
+        "   4:50 sd         step sd: RUNNING",
+        "   9:50 sd         step sd: RUNNING for 5:00 (last time sd took 20:00)",
+        "  14:50 sd         step sd: RUNNING for 10:00 (last time sd took 20:00)",
+        "  19:50 sd         packages 3/20 nodes for 5:00 (last time sd took 20:00)",
+        "  19:50 sd         done in 15:00",
+    ]
+
+
+def test_what_has_shown_nothing_is_at_work_since_its_own_beginning(
+    clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(clock, {})
+    ticked(lines, clock, QUIET_SECONDS)
+    with lines.phase("left"):
+        clock.seconds += 60
+        with lines.phase("right"):
+            pass
+        ticked(lines, clock, QUIET_SECONDS)
+    shown = [line for line in capsys.readouterr().err.splitlines() if "at work" in line]
+    assert shown == ["   5:00            at work for 5:00", "  11:00 left       at work for 6:00"]
+
+
+def test_bars_get_no_line_while_nothing_changes(clock: VirtualClock) -> None:
+    screen = io.StringIO()
+    bars = Bars(clock, {}, ["sd"], Console(file=screen, width=80))
+    with bars.phase("sd"):
+        clock.seconds = 10 * QUIET_SECONDS
+        bars.tick()
+    bars.close()
+    assert "sd" in screen.getvalue()
+    assert " for " not in screen.getvalue()
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65, "1:05"), (3725.4, "1:02:05")])
