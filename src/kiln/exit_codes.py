@@ -105,7 +105,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         ExitCode.SKIP,
-        "Skipped, because another run is at work (`--if-running skip`); Airflow marks the task as skipped",
+        "Skipped, because another run is at work (`--if-running skip`) or all steps are complete "
+        "(`--if-complete skip`); Airflow marks the task as skipped",
         "Nothing.",
     ),
     Row(

@@ -116,6 +116,7 @@ DAG: dict[str, Check] = {
     "wait_timeout_seconds": _SECONDS,
     "if_running": _one_of("fail", "skip", "wait"),
     "if_no_cluster": _one_of("launch", "fail"),
+    "if_complete": _one_of("succeed", "skip"),
     "terminate": _SWITCH,
     "deferrable": _SWITCH,
     "poll_interval_seconds": _SECONDS,

@@ -23,8 +23,8 @@ PREFLIGHT = _CALL + _DATA
 LAUNCH = _CALL + _DATA + ' --if-running="$KILN_IF_RUNNING" --wait-for-driver'
 STEP = (
     _CALL + _DATA + ' --if-running="$KILN_IF_RUNNING" --wait-for-driver'
-    ' --if-no-cluster="$KILN_IF_NO_CLUSTER" ${KILN_AGAIN:+--again-once="$KILN_AGAIN"}'
-    " ${KILN_NO_WAIT:+--no-wait} ${KILN_NO_ADD:+--no-add}"
+    ' --if-no-cluster="$KILN_IF_NO_CLUSTER" --if-complete="$KILN_IF_COMPLETE"'
+    ' ${KILN_AGAIN:+--again-once="$KILN_AGAIN"} ${KILN_NO_WAIT:+--no-wait} ${KILN_NO_ADD:+--no-add}'
 )
 # With terminate switched off the cluster is held, and the task is skipped (99). 18: there is none.
 TERMINATE = f"""\

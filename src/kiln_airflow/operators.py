@@ -112,7 +112,8 @@ class DeferredStepOperator(KilnOperator):
 
     def resume(self, context: Any, event: Any) -> Any:  # noqa: ARG002  # the trigger decides nothing
         """Judge the step that was added; one that is still active is waited for here."""
-        return self._call(context, {"KILN_NO_ADD": "yes"})
+        # What this task has added itself does not count as complete before.
+        return self._call(context, {"KILN_NO_ADD": "yes", "KILN_IF_COMPLETE": "succeed"})
 
 
 # Of EMR's steps: docs/aws_facts.md 1.2.

@@ -39,6 +39,7 @@ class DagSettings:
     wait_timeout_seconds: int = 86_400
     if_running: str = "fail"
     if_no_cluster: str = "launch"
+    if_complete: str = "succeed"
     terminate: bool = True
     deferrable: bool = False
     poll_interval_seconds: int = 30

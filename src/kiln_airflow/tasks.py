@@ -49,7 +49,11 @@ class Tasks:
         """Return the task of a step."""
         always = any(one.name == name and one.always for one in self.pipeline.steps)
         dag = self.pipeline.dag
-        more = {"if_no_cluster": "fail" if always else dag.if_no_cluster, "if_running": dag.if_running}
+        more = {
+            "if_no_cluster": "fail" if always else dag.if_no_cluster,
+            "if_running": dag.if_running,
+            "if_complete": dag.if_complete,
+        }
         rule = "all_done" if always else "all_success"
         if not dag.deferrable:
             return self._kiln(name, commands.STEP, name, more, trigger_rule=rule)

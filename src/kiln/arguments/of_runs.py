@@ -58,6 +58,13 @@ def _options_of_runs(command: argparse.ArgumentParser) -> None:
         "(default: kiln_if_running)",
     )
     command.add_argument(
+        "--if-complete",
+        choices=["succeed", "skip"],
+        default="succeed",
+        help="when all steps that were asked for are complete already: exit 0, or exit 99, which Airflow's "
+        "BashOperator takes for skipped (default: succeed)",
+    )
+    command.add_argument(
         "--wait-for-driver",
         action="store_true",
         help="while another command works on this very run, wait for it: a retry in Airflow whose first try "

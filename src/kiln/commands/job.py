@@ -37,6 +37,7 @@ class Job:
 
     `parallel_runs` runs of the pipeline may be at work at once (0: any number). `if_running` says what to do
     when others are at this work; `waits_for_driver`: another command of this run is waited for in any case.
+    `skips_complete`: exit 99 when all steps were complete before.
     """
 
     question: Question
@@ -55,6 +56,7 @@ class Job:
     parallel_runs: int = 0
     if_running: IfRunning = "fail"
     waits_for_driver: bool = False
+    skips_complete: bool = False
 
     @property
     def identity(self) -> Identity:

@@ -146,6 +146,7 @@ def execute(session: Session, question: Question, select: Select, *, resumes: bo
     if (meant.run_id, meant.date) != (question.run_id, driver.ds):
         driver, shape, selected = _settings(meant, select)
     selected = _limited(session.arguments, selected)
+    skips_complete = _skips_complete(session.arguments, selected)
     if session.arguments.if_no_cluster == phases.LAUNCH.name and selected.only_steps and selected.adds:
         selected = _with_cluster(context, (driver, shape), meant, selected)
     job = Job(
@@ -162,6 +163,7 @@ def execute(session: Session, question: Question, select: Select, *, resumes: bo
         if_running=session.arguments.if_running or driver.kiln_if_running,
         waits_for_driver=session.arguments.wait_for_driver,
         resumes=resumes,
+        skips_complete=skips_complete,
         explain=lambda context, cluster, step: diagnose.cause_of(
             context.effects, cluster, step, shared.ssh_of(context, driver, cluster.id)
         ),
@@ -180,6 +182,18 @@ def _limited(arguments: argparse.Namespace, selected: Selection) -> Selection:
     if arguments.no_add:
         return msgspec.structs.replace(selected, adds=False)
     return msgspec.structs.replace(selected, leaves=frozenset(step.name for step in selected.steps))
+
+
+def _skips_complete(arguments: argparse.Namespace, selected: Selection) -> bool:
+    """Return whether --if-complete skip was given. Raises UsageError where it says nothing."""
+    if arguments.if_complete != "skip":
+        return False
+    if not (selected.whole or selected.only_steps) or not selected.adds:
+        raise UsageError(
+            "--if-complete skip is for a whole run, or for steps alone, and not for --no-add",
+            fix="leave it out",
+        )
+    return True
 
 
 def _with_cluster(

@@ -231,6 +231,7 @@ def _execution(
         existing=job.existing,
         expected=job.expected,
         resumes=job.resumes,
+        skips_complete=job.skips_complete,
         kill=job.kill,
         ship=job.ship,
     )

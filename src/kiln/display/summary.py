@@ -53,7 +53,7 @@ def lines(result: Result) -> list[str]:
     """Return the summary for stderr."""
     took = f" in {duration(result.seconds)}" if result.seconds else ""
     where = f", phase {result.phase}" if result.phase else ""
-    mark = "✔" if result.exit_code == ExitCode.OK else "✘"
+    mark = "✔" if result.exit_code in {ExitCode.OK, ExitCode.SKIP} else "✘"
     found = [f"{mark} run {result.run_id} of {result.pipeline}: {_word(result)}{took}{where}"]
     if result.message:
         found.append(f"kiln: {result.message}")
@@ -73,6 +73,8 @@ def lines(result: Result) -> list[str]:
 
 def _word(result: Result) -> str:
     """Return what happened. Single actions that went well leave a run's verdict open, or end a bad run."""
+    if result.exit_code == ExitCode.SKIP:
+        return "skipped"
     if result.exit_code != ExitCode.OK:
         return "cancelled" if result.verdict == "cancelled" else f"failed{_class(result)}"
     open_or_good = {

@@ -11,6 +11,7 @@ from kiln import phases
 from kiln.emr import cancelling, clusters, holding, terminate
 from kiln.emr.waiting import Waiting
 from kiln.errors import FencedError, InterruptedRunError, KilnError, NotTerminatedError, caught
+from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import StepIdentity
 from kiln.reporter import Unfailing
 from kiln.runs import attempts, step_terms, tables
@@ -51,7 +52,8 @@ class Execution:
     """One `kiln run`, from its first effect to its exit code.
 
     `explain` is asked for the cause of a failed step while the cluster is still there. `expected` returns the
-    commit and the environment that a launch would deploy. `resumes`: see StepPlan.
+    commit and the environment that a launch would deploy. `resumes`: see StepPlan. `skips_complete`: exit 99
+    when all steps were complete before.
     """
 
     context: Context
@@ -68,6 +70,7 @@ class Execution:
     shape: ClusterShape | None = None
     expected: Callable[[], StepIdentity] = StepIdentity
     resumes: bool = False
+    skips_complete: bool = False
     kill: Kill = cancelling.nothing
     ship: Ship = step_terms.nothing_sent
     existing: ExistingCluster = field(default_factory=ExistingCluster)
@@ -135,9 +138,16 @@ class Execution:
         self.result.seconds = round(self.context.clock.monotonic() - started, 1)
         self.scope.use(self.context.unstoppable().within(_CONCLUDE_SECONDS))
         caught(self._write_phases)
-        return self.outcome.conclude(
+        result = self.outcome.conclude(
             error, ending, remembers=not self._is_refused or isinstance(error, InterruptedRunError)
         )
+        # The run's own outcome is in the ledger: only this command's exit code is another one.
+        if self.skips_complete and result.exit_code == ExitCode.OK and self._was_complete():
+            result.skip("skipped: all steps that were asked for are complete")
+        return result
+
+    def _was_complete(self) -> bool:
+        return bool(self.selection.steps) and not self.plan.has_work
 
     def _all_attempts(self) -> None:
         # Before the first step: a driver that is killed must not leave its retry to the date of that day.

@@ -8,6 +8,7 @@ import msgspec
 
 from kiln import phases
 from kiln.emr.states import Verdict
+from kiln.exit_codes import NAMES, ExitCode
 
 if TYPE_CHECKING:
     from kiln.errors import KilnError
@@ -84,6 +85,10 @@ class Result(msgspec.Struct, kw_only=True):
         if self.cause is None and self.phase == phases.LAUNCH.name and first is not None:
             kind = first.failure_class.value
             self.cause = {"kind": kind, "headline": first.message, "advice": first.fix}
+
+    def skip(self, message: str) -> None:
+        """End with exit code 99: there was nothing to do, and the caller asked for that."""
+        self.exit_code, self.exit_name, self.message = int(ExitCode.SKIP), NAMES[ExitCode.SKIP], message
 
     def give_up(self, error: KilnError, settings: dict[str, Any]) -> None:
         """Begin anew after an attempt that failed: what it did is no part of the outcome."""

@@ -43,6 +43,8 @@ class StepPlan:
     again: frozenset[str] = field(init=False)
     # The steps that a launch has to run when its cluster ends by itself.
     to_launch: list[str] = field(init=False)
+    # Whether any step was not complete before this command, or has to run again.
+    has_work: bool = field(default=False, init=False)
     # Decisions that were shown: the same one, made before the launch and on the cluster, is shown once.
     _shown: set[str] = field(default_factory=set, init=False)
 
@@ -86,7 +88,7 @@ class StepPlan:
             expected=StepIdentity() if usable else self.expected(),
             whole=self.selection.whole,
         )
-        self._refuse(decisions)
+        self._decide(decisions)
         self.to_launch = [one.settings.name for one in decisions if one.runs]
         if not self.selection.whole:
             return False
@@ -102,6 +104,7 @@ class StepPlan:
         tried = {entry.name for entry in run.steps} if run else set()
         chosen = list({one.name: one for one in steps}.values())
         if tried.isdisjoint(one.name for one in chosen):
+            self.has_work = True
             return [Decision(one, runs=True, why="it has not run yet") for one in chosen]
         decisions = to_do.plan(
             self.scope.context,
@@ -112,7 +115,7 @@ class StepPlan:
             again=self._again_now(run),
             whole=self.selection.whole,
         )
-        self._refuse(decisions)
+        self._decide(decisions)
         self._show(decisions)
         return decisions
 
@@ -129,6 +132,10 @@ class StepPlan:
             if line not in self._shown:
                 self._shown.add(line)
                 self.reporter.line(line)
+
+    def _decide(self, decisions: Sequence[Decision]) -> None:
+        self._refuse(decisions)
+        self.has_work |= any(one.runs for one in decisions)
 
     def _refuse(self, decisions: Sequence[Decision]) -> None:
         if self.resumes:

@@ -104,6 +104,13 @@ class Dag(Model, frozen=True, kw_only=True):
         Literal["launch", "fail"],
         doc("A step that is tried again or cleared when its cluster has ended: launch one first, or fail."),
     ] = "launch"
+    if_complete: Annotated[
+        Literal["succeed", "skip"],
+        doc(
+            "A step that is complete when its task begins, and was not cleared: the task succeeds, or is "
+            "skipped, and with it the tasks after it."
+        ),
+    ] = "succeed"
     terminate: Annotated[bool, doc("The param `terminate` as it is offered first.")] = True
     deferrable: Annotated[bool, doc("Steps wait in Airflow's triggerer and hold no slot of a worker.")] = (
         False

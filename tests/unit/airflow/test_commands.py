@@ -24,6 +24,7 @@ def shell(command: str, values: dict[str, str]) -> str:
         "KILN_ACTIONS": "sd",
         "KILN_IF_NO_CLUSTER": "launch",
         "KILN_IF_RUNNING": "fail",
+        "KILN_IF_COMPLETE": "skip",
     }
     done = subprocess.run(
         ["/bin/bash", "-c", command], env=environment | values, capture_output=True, check=True, timeout=60
@@ -41,7 +42,7 @@ def test_a_value_is_never_read_as_shell(text: str) -> None:
     again = f" --again-once={text}" if text else ""
     assert said == (
         f"run p sd --env={text} --output=json --date={text}{branch} --if-running=fail --wait-for-driver "
-        f"--if-no-cluster=launch{again}\n"
+        f"--if-no-cluster=launch --if-complete=skip{again}\n"
     )
 
 

@@ -48,6 +48,7 @@ SCENARIOS = {
     "bad_settings": Scenario({"retries": 3}, {"preflight": [2]}, {}),
     "missing": Scenario({"retries": 3}, {"preflight": [10]}, {}),
     "kept_out": Scenario({"if_running": "skip"}, {LAUNCH: [99]}, {}),
+    "complete": Scenario({"if_complete": "skip"}, {"sd": [99]}, {}),
     "held": Scenario({}, {"hold": [0]}, {"terminate": False}),
     "nothing_to_hold": Scenario({}, {"hold": [18]}, {"terminate": False}),
     "hostile_env": Scenario({"retries": 0}, {}, {"environment": COMMANDS[0]}),
@@ -188,6 +189,15 @@ def test_a_run_that_another_one_keeps_out_is_skipped(done: Done) -> None:
     assert done.colour("kept_out") == "success"
     assert done.states("kept_out") == dict.fromkeys(["launch", "sd", "cdd", "verdict"], "skipped")
     assert "--if-running=skip" in done.checkout.calls("kept_out")[1]["argv"]
+
+
+def test_a_step_that_is_complete_is_skipped_where_that_was_asked_for(done: Done) -> None:
+    assert done.colour("complete") == "success"
+    assert done.states("complete") == dict.fromkeys(["sd", "cdd", "verdict"], "skipped")
+    assert done.actions("complete") == ["preflight", LAUNCH, "sd", "terminate"]
+    assert "--if-complete=skip" in done.checkout.calls("complete")[2]["argv"]
+    assert "--if-complete=succeed" in done.checkout.calls("good")[2]["argv"]
+    assert all("--if-complete=succeed" in one["argv"] for one in done.checkout.calls("deferred")[3:4])
 
 
 @pytest.mark.parametrize("name", ["held", "nothing_to_hold"])

@@ -41,6 +41,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "wait_timeout_seconds": (1, True),
     "if_running": ("wait", "attach"),
     "if_no_cluster": ("fail", "wait"),
+    "if_complete": ("skip", "fail"),
     "terminate": (False, 0),
     "deferrable": (True, None),
     "poll_interval_seconds": (5, 0.5),
