@@ -10,12 +10,14 @@ from fakes import shape
 from kiln_commands import Commands
 from run_world import STEPS
 
+from kiln.aws.effects import LostInstance
 from kiln.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLEARED = ("--if-no-cluster", "launch", "--again-once", "2")
+TASK = ("--if-no-cluster", "launch")
+CLEARED = (*TASK, "--again-once", "2")
 DURABLE = tuple(msgspec.structs.replace(step, durable=True) for step in STEPS)
 
 
@@ -108,12 +110,55 @@ def test_another_runs_cluster_keeps_a_cleared_step_from_launching(world: Command
     assert len(world.aws.clusters) == 1
 
 
+SPOT = LostInstance(id="ci-1", ec2_instance_id="", group_id="ig-CORE", market="SPOT", ended_at=None)
+
+
+def lose_spot_nodes(world: Commands, *, ends_cluster: bool) -> None:
+    """Run sd; then lose a core node in the middle of cdd, and the cluster with it or not."""
+    do(world, "launch,provision,deploy")
+    assert world.kiln("r1", *TASK, actions=("sd",)) == ExitCode.OK
+    world.aws.lost["j-0001"] = [SPOT]
+    world.aws.step_outcomes["cdd"] = "FAILED"
+    assert world.kiln("r1", *TASK, actions=("cdd",)) == ExitCode.CAPACITY
+    world.aws.step_outcomes.clear()
+    assert world.remembered("r1").failure_class == "spot_loss"
+    if ends_cluster:
+        world.aws.clusters["j-0001"].ended_at = world.clock.seconds
+        world.clock.seconds += 120
+
+
+@pytest.mark.parametrize(
+    ("steps", "repeated"), [(DURABLE, []), (STEPS, [("j-0002", "sd")])], ids=["durable", "lost with it"]
+)
+def test_a_cleared_launch_after_spot_loss_makes_a_new_cluster_and_repeats_no_step_whose_results_are_there(
+    world: Commands,
+    steps: tuple,  # type: ignore[type-arg]  # of steps
+    repeated: list[tuple[str, str]],
+) -> None:
+    world.settings["steps"] = steps
+    lose_spot_nodes(world, ends_cluster=True)
+    do(world, "launch,provision,deploy")
+    assert world.aws.live() == ["j-0002"]
+    # The task of cdd was cleared, too, and that of sd was not: Airflow leaves it out.
+    assert world.kiln("r1", *CLEARED, actions=("cdd",)) == ExitCode.OK
+    assert added(world) == [("j-0001", "sd"), ("j-0001", "cdd"), *repeated, ("j-0002", "cdd")]
+    do(world, "terminate")
+    assert world.aws.live() == []
+
+
+def test_after_the_teardown_of_a_run_that_lost_spot_nodes_its_launch_can_be_cleared(world: Commands) -> None:
+    world.settings["steps"] = DURABLE
+    lose_spot_nodes(world, ends_cluster=False)
+    do(world, "terminate", "launch,provision,deploy")
+    # Cleared with all that comes after the launch but without --again-once, as after its retry.
+    for action in ("sd", "cdd"):
+        assert world.kiln("r1", *TASK, actions=(action,)) == ExitCode.OK
+    assert [row for row in added(world) if row[0] == "j-0002"] == [("j-0002", "cdd")]
+
+
 @pytest.mark.parametrize("text", ["", "a b", "x" * 61, "$(x)"])
 def test_a_request_has_a_plain_id(world: Commands, text: str) -> None:
     assert world.kiln("r1", f"--again-once={text}", actions=("sd",)) == ExitCode.USAGE
-
-
-TASK = ("--if-no-cluster", "launch")
 
 
 @pytest.fixture
