@@ -19,12 +19,15 @@ from account import AWS_CONFIG, BUCKETS, LOCAL, PROFILE
 from airflow_api import AirflowApi
 from airflow_pipelines import (
     BACKFILLED,
+    BESIDE_A_WAIT,
     BRIEFLY_HELD,
+    DAILY,
     ONE_SLOT,
     PIPELINES,
     SCHEDULING,
     backfilled,
     days_before_today,
+    last_interval,
 )
 from airflow_releases import AIRFLOW_3, RELEASES
 from airflow_settings import Home, free_port
@@ -33,7 +36,7 @@ from checkout_copy import CHECKOUT
 from hollow_checkout import HollowCheckout, HollowPipeline, OwnPipeline
 from local import make_local_account
 from local_airflow import LocalAirflow
-from local_world import DATE, MESSAGES, SEED
+from local_world import MESSAGES, SEED
 from message_sinks import certificate, http_sink, smtp_sink
 
 from emrbox.pytest_plugin import Box
@@ -131,17 +134,23 @@ def world(
     # A thread for each: some wait for others.
     with ThreadPoolExecutor(1 + len(beside)) as threads:
         # The account is made while Airflow starts.
-        account = threads.submit(make_local_account, MESSAGES, SEED, DATE, {})
-        # Airflow's own connection, for the wait for objects in S3.
-        connection = {"AWS_CONFIG_FILE": str(AWS_CONFIG), "AIRFLOW_CONN_AWS_DEFAULT": CONNECTION}
-        with LocalAirflow(release, home, settings=SCHEDULING[release.name], variables=connection) as airflow:
+        account = threads.submit(make_local_account, MESSAGES, SEED, last_interval(), {})
+        # What DAGs offer first, and Airflow's own connection for the wait for objects in S3.
+        variables = {
+            "KILN_ENV": "local",
+            "AWS_CONFIG_FILE": str(AWS_CONFIG),
+            "AIRFLOW_CONN_AWS_DEFAULT": CONNECTION,
+        }
+        with LocalAirflow(release, home, settings=SCHEDULING[release.name], variables=variables) as airflow:
             api = AirflowApi(airflow)
-            for name, slots in ((POOL, 8), (ONE_SLOT, 1)):
+            for name, slots in ((POOL, 8), (ONE_SLOT, 1), (BESIDE_A_WAIT, 1)):
                 api.make_pool(name, slots)
-            api.wait_for_dags("model_building", *PIPELINES)
+            api.wait_for_dags(DAILY, *PIPELINES)
             assert api.import_errors() == []
             session, _ = account.result()
             hollow.make_workers(AWS_CONFIG)
+            # The longest of all runs comes first.
+            api.switch_on(DAILY, *PIPELINES)
             runs = _of_marks(request.session.items, RUN_MARK)
             for run in runs:
                 api.trigger(*run)

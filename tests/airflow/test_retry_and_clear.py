@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
     from airflow_world import AirflowWorld
 
 TASKS = ("preflight", "launch", "sd", "terminate", "verdict")
-POISON = "'\"; $(touch /tmp/kiln-poison) `id`\n{{ 1 / 0 }}{% raw %}"
+# What a value that is read as a command or as a template would make.
+POISONED = Path(tempfile.gettempdir(), f"kiln_poison_{os.getpid()}")
+POISON = f"'\"; $(touch {POISONED}) `touch {POISONED}`\ntouch {POISONED}\n{{{{ 1 / 0 }}}}{{% raw %}}"
 ENDED = "TERMINATED"
 
 
@@ -25,14 +30,22 @@ def test_a_run_ends_green_whatever_its_conf_holds(world: AirflowWorld) -> None:
     assert cluster["Status"]["State"] == ENDED
     assert world.steps(cluster["Id"]) == {"sd": "COMPLETED"}
     assert world.api.result("plain", "poisoned", "sd")["cluster_id"] == cluster["Id"]
+    assert not POISONED.exists()
 
 
 @pytest.mark.parametrize(
-    "conf", [{"environment": "prod"}, {"branch": POISON}, {"date": POISON}, {"terminate": "no"}]
+    "conf",
+    [
+        {"environment": "prod"},
+        {"terminate": "no"},
+        *({param: POISON} for param in ("environment", "branch", "date", "terminate")),
+    ],
 )
 def test_airflow_refuses_values_that_no_run_can_have(world: AirflowWorld, conf: dict[str, str]) -> None:
     with pytest.raises(ApiError, match="400"):
         world.api.trigger("plain", "refused", conf)
+    assert "refused" not in {run["dag_run_id"] for run in world.api.runs("plain")}
+    assert not POISONED.exists()
 
 
 @pytest.mark.airflow_run("plain", "no_such_day", {"date": "2026-02-30"})
@@ -71,35 +84,25 @@ def test_two_runs_at_once_share_the_only_slot_of_their_pool(world: AirflowWorld)
     assert all(before[1] <= after[0] for before, after in pairwise(limited))
 
 
-def mark_as_success(world: AirflowWorld) -> str:
-    """Mark the run's step while it runs; return the cluster."""
-    cluster = world.wait_for_step("stopped", "marked", "sd")
-    world.api.set_state("stopped", "marked", "sd", "success")
+def stop_both_steps(world: AirflowWorld) -> str:
+    """Mark the run's first step as success and kill its second one, while they run; return the cluster."""
+    cluster = world.wait_for_step("stopped", "by_hand", "sd")
+    world.api.set_state("stopped", "by_hand", "sd", "success")
+    world.wait_for_step("stopped", "by_hand", "cdd")
+    assert world.api.states("stopped", "by_hand")["sd"] == "success"
+    world.api.set_state("stopped", "by_hand", "cdd", "failed")
     return cluster
 
 
-@pytest.mark.airflow_run("stopped", "marked")
-@pytest.mark.airflow_beside.with_args(mark_as_success)
-def test_a_step_that_is_marked_as_success_while_it_runs_lets_the_next_one_begin(world: AirflowWorld) -> None:
-    cluster = world.after(mark_as_success)
-    assert world.api.wait_for_run("stopped", "marked") == "success"
-    assert world.steps(cluster) == {"sd": "CANCELLED", "cdd": "COMPLETED"}
-    assert world.clusters("stopped", "marked", ENDED)
-
-
-def kill(world: AirflowWorld) -> str:
-    """Kill the run's step while it runs; return the cluster."""
-    cluster = world.wait_for_step("stopped", "killed", "sd")
-    world.api.set_state("stopped", "killed", "sd", "failed")
-    return cluster
-
-
-@pytest.mark.airflow_run("stopped", "killed")
-@pytest.mark.airflow_beside.with_args(kill)
-def test_a_step_that_is_killed_in_the_user_interface_is_cancelled_and_its_cluster_ends(
+@pytest.mark.airflow_run("stopped", "by_hand")
+@pytest.mark.airflow_beside.with_args(stop_both_steps)
+def test_a_step_that_is_marked_as_success_lets_the_next_begin_and_one_that_is_killed_ends_the_run(
     world: AirflowWorld,
 ) -> None:
-    cluster = world.after(kill)
-    assert world.api.wait_for_run("stopped", "killed") == "failed"
-    assert world.steps(cluster) == {"sd": "CANCELLED"}
-    assert world.clusters("stopped", "killed", ENDED)
+    cluster = world.after(stop_both_steps)
+    assert world.api.wait_for_run("stopped", "by_hand") == "failed"
+    states = world.api.states("stopped", "by_hand")
+    assert (states["sd"], states["cdd"], states["terminate"]) == ("success", "failed", "success")
+    assert world.steps(cluster) == {"sd": "CANCELLED", "cdd": "CANCELLED"}
+    (only,) = world.clusters("stopped", "by_hand")
+    assert (only["Id"], only["Status"]["State"]) == (cluster, ENDED)

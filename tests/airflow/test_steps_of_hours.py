@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow_pipelines import LAST_HOURS, LONG_HOURS, SHORT_HOURS
-from airflow_world import LIVE
+from airflow_pipelines import BESIDE_A_WAIT, LAST_HOURS, LONG_HOURS, SHORT_HOURS
+from airflow_world import LIVE, times
 
 if TYPE_CHECKING:
     from airflow_world import AirflowWorld
@@ -47,6 +47,8 @@ def wait_in_the_triggerer(world: AirflowWorld) -> str:
     world.api.wait_for_task(DEFERRED, WAITING, "sd", {"deferred"})
     cluster = world.wait_for_step(DEFERRED, WAITING, "sd")
     world.after(lose_workers)
+    # Its tasks need the only slot of the pool that the deferred step began in.
+    world.api.wait_for_run("flaky", "retried")
     world.advance_hours(LONG_HOURS)
     return cluster
 
@@ -74,6 +76,15 @@ def test_a_deferred_step_waits_in_the_triggerer_and_is_judged_when_it_has_ended(
     assert world.steps(cluster) == {"sd": "COMPLETED"}
     result = world.api.result(DEFERRED, WAITING, "sd")
     assert (result["cluster_id"], [step["state"] for step in result["steps"]]) == (cluster, ["COMPLETED"])
+
+
+def test_while_a_step_is_deferred_another_task_has_the_only_slot_of_its_pool(world: AirflowWorld) -> None:
+    world.after(wait_in_the_triggerer)
+    assert world.api.wait_for_run(DEFERRED, WAITING) == "success"
+    waiting, other = world.api.tasks(DEFERRED, WAITING)["sd"], world.api.tasks("flaky", "retried")["cdd"]
+    assert waiting["pool"] == other["pool"] == BESIDE_A_WAIT
+    (whole,), (within,) = times([waiting]), times([other])
+    assert whole[0] < within[0] < within[1] < whole[1]
 
 
 @pytest.mark.airflow_beside.with_args(lose_workers)

@@ -1,4 +1,4 @@
-"""The daily run of model_building on a real cluster, which has gone on while the other tests ran.
+"""The daily run of model_building on a real cluster, begun by its schedule, beside the other tests.
 
 Its pictures stay in .kiln/airflow_pictures, for people to look at.
 """
@@ -6,48 +6,57 @@ Its pictures stay in .kiln/airflow_pictures, for people to look at.
 from __future__ import annotations
 
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from account import BUCKETS
 from airflow_pages import AirflowPages
+from airflow_pipelines import DAILY, last_interval
 from checkout_copy import CHECKOUT
 from chromium import Chromium
-from local_world import DATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from airflow_world import AirflowWorld
 
-DAG, RUN = "model_building", "daily"
-pytestmark = pytest.mark.airflow_run(DAG, RUN, {"environment": "local", "date": DATE})
 PICTURES = CHECKOUT / ".kiln/airflow_pictures"
 STEPS = ("sd", "cdd")
-TASKS = ("previous_run", "preflight", "launch", *STEPS, "terminate", "verdict")
+COMMANDS = ("preflight", "launch", *STEPS, "terminate")
+TASKS = ("previous_run", *COMMANDS, "verdict")
 PNG = b"\x89PNG\r\n"
 # A picture with less in it than that is an empty page.
 LEAST_BYTES = 20_000
 
 
+def wait_for_daily(world: AirflowWorld) -> str:
+    """Wait until the run has ended well; return its id."""
+    run = world.api.scheduled(DAILY)
+    state = world.api.wait_for_run(DAILY, run)
+    failed = [name for name, one in world.api.states(DAILY, run).items() if one == "failed"]
+    assert state == "success", "\n".join(world.api.log(DAILY, run, name)[-5000:] for name in failed)
+    return run
+
+
 @pytest.fixture(scope="module")
-def daily(world: AirflowWorld) -> AirflowWorld:
-    """Wait until the run has ended."""
-    state = world.api.wait_for_run(DAG, RUN)
-    failed = [name for name, one in world.api.states(DAG, RUN).items() if one == "failed"]
-    assert state == "success", "\n".join(world.api.log(DAG, RUN, name)[-5000:] for name in failed)
-    return world
+def run(world: AirflowWorld) -> str:
+    return wait_for_daily(world)
 
 
-def test_the_daily_run_is_green_its_outputs_are_in_s3_and_its_cluster_is_gone(daily: AirflowWorld) -> None:
-    assert daily.api.states(DAG, RUN) == dict.fromkeys(TASKS, "success")
-    (cluster,) = daily.clusters(DAG, RUN)
+def test_the_daily_run_is_green_its_outputs_are_in_s3_and_its_cluster_is_gone(
+    world: AirflowWorld, run: str
+) -> None:
+    assert world.api.states(DAILY, run) == dict.fromkeys(TASKS, "success")
+    (cluster,) = world.clusters(DAILY, run)
     assert cluster["Status"]["State"] == "TERMINATED"
-    assert daily.steps(cluster["Id"]) == dict.fromkeys(STEPS, "COMPLETED")
-    s3 = daily.session.resource("s3")
+    assert world.steps(cluster["Id"]) == dict.fromkeys(STEPS, "COMPLETED")
+    # The date of a run is that of the day that its data is of.
+    for one in world.emr.list_steps(ClusterId=cluster["Id"])["Steps"]:
+        assert last_interval() in " ".join(one["Config"]["Args"])
+    s3 = world.session.resource("s3")
     for step in STEPS:
-        result = daily.api.result(DAG, RUN, step)
+        result = world.api.result(DAILY, run, step)
         assert result["cluster_id"] == cluster["Id"]
         assert result["outputs"], result
         for output in result["outputs"]:
@@ -56,40 +65,51 @@ def test_the_daily_run_is_green_its_outputs_are_in_s3_and_its_cluster_is_gone(da
             assert list(s3.Bucket(bucket).objects.filter(Prefix=prefix).limit(1)), output
 
 
-def test_each_task_has_links_to_the_runs_ledger_and_to_the_logs_of_its_cluster(daily: AirflowWorld) -> None:
-    (cluster,) = daily.clusters(DAG, RUN)
-    for task in STEPS:
-        links = daily.api.links(DAG, RUN, task)
-        assert f"{RUN}.json" in str(links["Run"])
-        assert cluster["Id"] in str(links["Logs in S3"])
+def test_each_task_links_to_the_runs_ledger_and_each_with_a_cluster_to_its_logs(
+    world: AirflowWorld, run: str
+) -> None:
+    (cluster,) = world.clusters(DAILY, run)
+    for task in COMMANDS:
+        links = world.api.links(DAILY, run, task)
+        assert str(links["Run"]).endswith(quote(f"{run}.json")), task
+        # No button before there is a cluster.
+        logs = links["Logs in S3"]
+        assert (cluster["Id"] in str(logs)) if task != "preflight" else not logs, task
 
 
-def test_each_dag_is_made_by_one_file_and_stays_the_same(daily: AirflowWorld) -> None:
-    if daily.api.is_2:
+def test_each_dag_is_made_by_one_file_and_stays_the_same(world: AirflowWorld, run: str) -> None:
+    if world.api.is_2:
         pytest.skip("Airflow 2.11 keeps no versions of DAGs")
-    assert daily.api.versions(DAG) == 1
+    assert run
+    assert world.api.versions(DAILY) == 1
 
 
-@pytest.fixture
-def pages(daily: AirflowWorld, tmp_path: Path) -> Iterator[AirflowPages]:
-    if daily.api.is_2:
-        pytest.skip("the pages are those of Airflow 3")
+def take_pictures(world: AirflowWorld) -> list[Path]:
+    """Look at the run in a browser; return the pictures of graph, Gantt and log. None of Airflow 2.11."""
+    run = wait_for_daily(world)
+    if world.api.is_2:
+        return []
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
-    browser = Chromium(tmp_path / "profile")
-    yield AirflowPages(daily.airflow, browser, PICTURES)
-    browser.close()
+    (cluster,) = world.clusters(DAILY, run)
+    with tempfile.TemporaryDirectory() as profile:
+        browser = Chromium(Path(profile))
+        try:
+            pages = AirflowPages(world.airflow, browser, PICTURES)
+            return [
+                pages.graph(DAILY, run, len(TASKS)),
+                pages.gantt(DAILY, run, "cdd"),
+                pages.log(DAILY, run, "launch", cluster["Id"]),
+            ]
+        finally:
+            browser.close()
 
 
-def test_graph_gantt_and_log_of_the_daily_run_show_in_a_browser(
-    daily: AirflowWorld, pages: AirflowPages
-) -> None:
-    (cluster,) = daily.clusters(DAG, RUN)
-    for file in (
-        pages.graph(DAG, RUN, len(TASKS)),
-        pages.gantt(DAG, RUN, "cdd"),
-        pages.log(DAG, RUN, "launch", cluster["Id"]),
-    ):
+@pytest.mark.airflow_beside.with_args(take_pictures)
+def test_graph_gantt_and_log_of_the_daily_run_show_in_a_browser(world: AirflowWorld) -> None:
+    if world.api.is_2:
+        pytest.skip("the pages are those of Airflow 3")
+    for file in world.after(take_pictures):
         picture = file.read_bytes()
         assert picture.startswith(PNG)
         assert len(picture) > LEAST_BYTES, file

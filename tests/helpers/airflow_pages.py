@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import urllib3
 from airflow_settings import USER
@@ -31,14 +32,14 @@ class AirflowPages:
 
     def graph(self, dag: str, run: str, tasks: int) -> Path:
         """Take a picture of a run's graph, which has that many tasks."""
-        self._browser.open(f"{self._url}/dags/{dag}/runs/{run}", WIDTH, HEIGHT)
+        self._browser.open(f"{self._url}/dags/{dag}/runs/{quote(run)}", WIDTH, HEIGHT)
         self._press("Show Graph (Press g)")
         self._browser.wait(f"document.querySelectorAll('.react-flow__node').length >= {tasks}")
         return self._picture("graph")
 
     def gantt(self, dag: str, run: str, task: str) -> Path:
         """Take a picture of a run's Gantt chart."""
-        self._browser.open(f"{self._url}/dags/{dag}/runs/{run}", WIDTH, HEIGHT)
+        self._browser.open(f"{self._url}/dags/{dag}/runs/{quote(run)}", WIDTH, HEIGHT)
         self._press("Show Gantt")
         # The rows come before their bars, which are links.
         self._browser.wait(f"document.querySelector('[data-selected][data-task-id={task}] a')")
@@ -46,7 +47,7 @@ class AirflowPages:
 
     def log(self, dag: str, run: str, task: str, text: str) -> Path:
         """Take a picture of a task's log when it shows a text."""
-        self._browser.open(f"{self._url}/dags/{dag}/runs/{run}/tasks/{task}", WIDTH, HEIGHT)
+        self._browser.open(f"{self._url}/dags/{dag}/runs/{quote(run)}/tasks/{task}", WIDTH, HEIGHT)
         self._browser.wait(f"document.body.innerText.includes({text!r})")
         return self._picture("log")
 

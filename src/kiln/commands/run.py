@@ -113,12 +113,15 @@ def _hold(arguments: argparse.Namespace, wanted: Sequence[str]) -> tuple[str, ..
 
 def _preflight(session: Session, question: Question) -> int:
     """Make the checks of a whole run; nothing is locked, written or launched."""
-    context, _, _ = _checked(session, question, lambda steps: selection.make([], steps))
+    context, driver, _ = _checked(session, question, lambda steps: selection.make([], steps))
+    # Airflow links the task to it; the launch writes it.
+    ledger = Ledger(context.effects, context.clock, driver.kiln_state_uri, _identity(question))
     result = Result(
         environment=question.environment,
         pipeline=question.pipeline,
         run_id=question.run_id or "",
         verdict=Verdict.NO_STEP.value,
+        ledger=ledger.uri if question.run_id else "",
         message=f"preflight: pipeline {question.pipeline} can run in {question.environment}",
     )
     context.report(result.message)

@@ -46,6 +46,8 @@ def test_preflight_makes_the_checks_of_a_whole_run_and_has_no_effect(
     assert world.aws.clusters == {}
     document = json.loads(capsys.readouterr().out)
     assert (document["exit_code"], document["verdict"], document["run_id"]) == (0, "no_step", "r2")
+    # Where the launch will write it.
+    assert document["ledger"] == world.ledger("r2").uri
 
 
 def test_what_is_missing_is_the_exit_code_of_preflight(
