@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -16,7 +18,7 @@ from demo import evaluate
 if TYPE_CHECKING:
     from local_world import World
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def test_a_run_builds_good_models_and_leaves_nothing_running(world: World) -> None:
@@ -105,9 +107,38 @@ def test_ctrl_c_ends_the_cluster(world: World) -> None:
     assert result["exit_code"] == INTERRUPTED
 
 
-def test_sigterm_ends_the_cluster_too(world: World) -> None:
+def children(pid: int) -> dict[int, str]:
+    """Return the processes that one has started, and those of theirs: id -> command line."""
+    listed = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], check=True, capture_output=True, text=True)
+    rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+    found: dict[int, str] = {}
+    parents = {pid}
+    while parents:
+        new = {int(one): args for one, parent, args in rows if int(parent) in parents}
+        found |= new
+        parents = set(new)
+    return found
+
+
+def test_sigterm_to_the_process_group_ends_playbook_and_cluster_and_is_recorded(world: World) -> None:
+    """As Airflow's BashOperator sends it: to scripts/kiln and to all that it has started."""
     child = world.start_kiln("run", "model_building", "--env", "local")
     wait_for_line(child, "j-")
-    child.send_signal(signal.SIGTERM)
-    _, said = child.communicate(timeout=HANG_SECONDS)
-    assert child.returncode == 128 + signal.SIGTERM, said
+    started = children(child.pid)
+    assert any("ansible-playbook" in line for line in started.values()), started
+    os.killpg(child.pid, signal.SIGTERM)
+    output, said = child.communicate(timeout=HANG_SECONDS)
+    assert child.returncode == TERMINATED, said
+    result = json.loads(output)
+    assert (result["exit_code"], result["exit_name"]) == (TERMINATED, "terminated")
+    cluster = world.cluster_of(result["run_id"])
+    assert cluster["Status"]["State"] == "TERMINATED"
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    stored = world.objects("kiln-local-state")
+    (ledger,) = (
+        json.loads(body) for key, body in stored.items() if key.endswith(f"/{result['run_id']}.json")
+    )
+    assert (ledger["verdict"], ledger["exit_code"], ledger["drivers"]) == ("cancelled", TERMINATED, [])
+    assert [(one["cluster_id"], one["end_state"]) for one in ledger["attempts"]] == [
+        (cluster["Id"], "TERMINATED")
+    ]
