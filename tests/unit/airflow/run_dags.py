@@ -87,6 +87,7 @@ def main() -> None:
         "problems": problems,
         "seen": seen,
         "import_errors": dagbag.import_errors,
+        "in_folder": sorted(dagbag.dags),
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
         "runs": {name: ran(pipelines.made[name], conf) for name, conf in runs.items()},
     }

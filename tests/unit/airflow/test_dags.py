@@ -6,6 +6,7 @@ All of them are made and run in one process of Airflow, which takes a while to s
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -94,6 +95,13 @@ class Done(NamedTuple):
         return [one["action"] for one in self.checkout.calls(name) if one["action"] != "notify"]
 
 
+def example_of_the_page() -> str:
+    """Return the DAG that docs/airflow.md has written out."""
+    page = (CHECKOUT / "docs/airflow.md").read_text()
+    (found,) = re.findall(r"<!-- dag: .*-->\n```python\n(.*?)```\n", page, re.DOTALL)
+    return str(found)
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     checkout = Checkout(tmp_path_factory.mktemp("kiln") / "checkout")
@@ -101,6 +109,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     for name, one in SCENARIOS.items():
         checkout.add(name, usual | one.dag, list(one.steps), one.codes)
     runs = {name: one.conf for name, one in SCENARIOS.items() if one.conf is not None}
+    (checkout.root / "dags/bake_images.py").write_text(example_of_the_page())
     daily = yaml.safe_load((CHECKOUT / f"group_vars/{DAILY}.yml").read_text())
     checkout.add(DAILY, daily["dag"], daily["steps"])
     home: Path = tmp_path_factory.mktemp("airflow")
@@ -212,6 +221,10 @@ def test_a_param_that_is_none_reaches_no_command(done: Done, name: str) -> None:
     run = done.answer["runs"][name]
     assert run.get("run", "failed") == "failed"
     assert done.actions(name) == []
+
+
+def test_the_dag_of_the_page_about_airflow_is_one(done: Done) -> None:
+    assert "bake_images" in done.answer["in_folder"]
 
 
 def test_what_else_a_conf_holds_changes_nothing(done: Done) -> None:
