@@ -70,7 +70,8 @@ def _bake(context: Context, driver: Driver, question: Question, result: Result, 
         environment=shared.environment_of(driver),
         vault_password_file=paths.vault_password_file(question.root, question.environment),
     )
-    supervision = Supervision(reporter=reporter, stop=context.stop, seconds=driver.kiln_run_timeout_seconds)
+    seconds = driver.kiln_run_timeout_seconds
+    supervision = Supervision(reporter=reporter, stop=context.stop, seconds=seconds, tick=reporter.tick)
     log = PhaseLog(context.clock, reporter, result)
     log.timed(
         phases.BAKE_IMAGE.name, lambda: runner.run(phases.BAKE_IMAGE, question.arguments(), supervision)
