@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# After so long without a line a log gets one that says what goes on: its readers see that the command lives.
+QUIET_SECONDS = 300.0
+
+
 class Reporter(Protocol):
     """Shows what a run does. kiln.display.progress has the two for terminal and log."""
 

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 from kiln.display import terminal
 from kiln.display.duration import duration
+from kiln.reporter import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from kiln.clock import Clock
     from kiln.reporter import Reporter
-
-
-# After so long without a line there is one that says what goes on.
-QUIET_SECONDS = 300.0
 
 
 class Lines:

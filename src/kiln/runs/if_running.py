@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kiln.emr.waiting import Interval
 from kiln.errors import DeadlineError, LockedError
 from kiln.exit_codes import ExitCode
+from kiln.reporter import QUIET_SECONDS
 from kiln.runs import following
 
 if TYPE_CHECKING:
@@ -44,19 +45,25 @@ def enter(
 
 
 class _Wait:
-    """The pauses until others are done, up to a deadline; each change of whom is waited for is reported."""
+    """The pauses until others are done, up to a deadline.
+
+    Each change of whom is waited for is reported, and every QUIET_SECONDS that it has not changed.
+    """
 
     def __init__(self, arrival: Arrival, timeout_seconds: float) -> None:
         self._context = arrival.context.within(timeout_seconds)
         self._seconds = timeout_seconds
         self._interval = Interval(self._context, arrival.limits.interval_seconds)
         self._shown: tuple[str, str] | None = None
+        self._shown_at = 0.0
 
     def once(self, busy: LockedError) -> None:
         """Wait for one interval. Raises DeadlineError (16), InterruptedRunError."""
         context, now = self._context, (busy.run_id, busy.driver_id)
-        if now != self._shown:
-            context.report(f"waiting: {busy.message}")
+        changed = now != self._shown
+        if changed or context.clock.monotonic() - self._shown_at >= QUIET_SECONDS:
+            self._shown_at = context.clock.monotonic()
+            context.report(f"{'waiting' if changed else 'still waiting'}: {busy.message}")
         if context.is_over():
             raise DeadlineError(
                 f"waited {self._seconds:.0f} s: {busy.message}",
@@ -64,6 +71,6 @@ class _Wait:
                 details=busy.details,
             ) from busy
         left = context.ends_at - context.clock.monotonic()
-        context.clock.wait(min(self._interval.next(changed=now != self._shown), left), context.stop.event)
+        context.clock.wait(min(self._interval.next(changed=changed), left), context.stop.event)
         context.stop.check()
         self._shown = now

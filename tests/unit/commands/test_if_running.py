@@ -14,6 +14,7 @@ from kiln.clock import timestamp
 from kiln.emr import holding
 from kiln.exit_codes import ExitCode
 from kiln.ledger.schema import DEAD_SECONDS
+from kiln.reporter import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,23 @@ def test_a_second_run_waits_until_the_first_has_ended(world: Commands) -> None:
     assert world.kiln("r2", "--if-running", "wait") == 0
     assert len([line for line in world.reported if line.startswith("waiting: ")]) == 1
     assert world.remembered("r2").verdict == "succeeded"
+
+
+def test_a_run_that_waits_for_long_says_so_every_five_minutes(world: Commands) -> None:
+    first, wait = world.enter("r1"), world.clock.wait
+    begun, at_work = world.clock.seconds, [first]
+
+    def waited(seconds: float, wake: Any) -> None:
+        if at_work and world.clock.seconds - begun > 3.5 * QUIET_SECONDS:
+            at_work.pop().leave()
+        for one in at_work:
+            one.presence.beat_if_due()
+        wait(seconds, wake)
+
+    world.clock.wait = waited  # type: ignore[method-assign]  # the test's own clock
+    assert world.kiln("r2", "--if-running", "wait") == 0
+    waits = [line.partition(":")[0] for line in world.reported if "waiting: " in line]
+    assert waits == ["waiting", *["still waiting"] * 3]
 
 
 def test_a_waiting_run_reports_each_run_that_it_waits_for_once(world: Commands) -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from kiln.display.bars import Bars
 from kiln.display.duration import duration
-from kiln.display.progress import QUIET_SECONDS, Lines
+from kiln.display.progress import Lines
+from kiln.reporter import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from fakes import VirtualClock
