@@ -55,7 +55,7 @@ end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
 
 airflow_tests: test_setup ## the DAGs in a real Airflow 3 with scheduler, LocalExecutor and PostgreSQL: seven minutes
-	@$(BIN)/pytest -q tests/airflow
+	@$(BIN)/pytest -q -m "not slow" tests/airflow
 
 airflow_matrix: test_setup ## the same in Airflow 2.11, the release that MWAA has
 	@scripts/setup --airflow_2

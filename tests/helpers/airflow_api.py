@@ -202,13 +202,17 @@ class AirflowApi:
         done: Callable[[], bool],
         seconds: float = HANG_SECONDS,
         explain: Callable[[], object] = lambda: "",
+        every: float = POLL_SECONDS,
     ) -> None:
-        """Return as soon as `done` says so; fail after a deadline with what `explain` returns."""
+        """Return when `done` says so, asked again after `every` seconds; fail after `seconds` in all.
+
+        `explain` returns what the failure shows.
+        """
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:
                 raise AssertionError(f"did not happen in {seconds:.0f} s: {explain()}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(every)
 
     def _login(self) -> dict[str, str]:
         if self.is_2:

@@ -25,6 +25,8 @@ BRIEFLY_HELD, HOLD_SECONDS = "broken", 60
 BACKFILL_AT_ONCE = 2
 _FAILING = step("cdd", "--exit-code", "1", "--message", CAUSE)
 _AT_ONCE = 4
+# How often commands ask about clusters and steps that wait for hours: they share the cores with all others.
+POLL_SECONDS = 2
 
 
 def _pipeline(
@@ -35,9 +37,8 @@ def _pipeline(
 ) -> HollowPipeline:
     """Return a pipeline of whose runs some go on side by side."""
     at_once = {"max_active_runs": max_active_runs}
-    return HollowPipeline(
-        steps, {**at_once, **dag}, {"kiln_parallel_runs": max_active_runs, **(settings or {})}
-    )
+    own = {"kiln_parallel_runs": max_active_runs, "kiln_poll_interval_seconds": POLL_SECONDS}
+    return HollowPipeline(steps, {**at_once, **dag}, {**own, **(settings or {})})
 
 
 PIPELINES = {
@@ -45,8 +46,9 @@ PIPELINES = {
     BRIEFLY_HELD: _pipeline(_FAILING, retries=0, settings={"kiln_hold_seconds": HOLD_SECONDS}),
     "flaky": _pipeline(step("sd"), _FAILING, retries=1, pool=BESIDE_A_WAIT),
     "stopped": _pipeline(step("sd", *_ENDLESS), step("cdd", *_ENDLESS), retries=0),
+    # Each look at its step is a command of Kiln's, a second of a core.
     "deferred": _pipeline(
-        step("sd", *_hours(LONG_HOURS)), deferrable=True, poll_interval_seconds=5, pool=BESIDE_A_WAIT
+        step("sd", *_hours(LONG_HOURS)), deferrable=True, poll_interval_seconds=15, pool=BESIDE_A_WAIT
     ),
     "crashes": _pipeline(step("sd", *_hours(SHORT_HOURS)), step("cdd", *_hours(LAST_HOURS)), retries=3),
 }
@@ -90,7 +92,7 @@ SCHEDULING = {
         "dag_processor": {"min_file_process_interval": "600"},
         "scheduler": {
             **_SCHEDULER_LOSS,
-            "task_instance_heartbeat_sec": "5",
+            "task_instance_heartbeat_sec": "10",
             "task_instance_heartbeat_timeout": "30",
             "task_instance_heartbeat_timeout_detection_interval": "5",
         },

@@ -14,6 +14,8 @@ from email import policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from airflow_api import POLL_SECONDS
+
 from kiln.emr.tags import HELD_UNTIL
 
 if TYPE_CHECKING:
@@ -95,7 +97,8 @@ class AirflowWorld:
             live = self.clusters(pipeline, run, *LIVE)
             return any(self.steps(one["Id"]).get(name) == state for one in live)
 
-        self.api.until(is_there, explain=lambda: self.api.states(pipeline, run))
+        # Two calls of EMR.
+        self.api.until(is_there, explain=lambda: self.api.states(pipeline, run), every=2 * POLL_SECONDS)
         return str(self.clusters(pipeline, run, *LIVE)[0]["Id"])
 
     def mails(self, run: str) -> list[Mail]:
