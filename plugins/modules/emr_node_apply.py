@@ -22,6 +22,9 @@ options:
     description:
       - The items, in order. Each has a C(kind), C(tags), and the keys of that kind.
       - C(packages) has C(names) and C(lock_timeout_seconds); one transaction of dnf.
+      - C(files) has C(files), each with C(path), C(content) or C(source), C(owner), C(group) and C(mode), and
+        C(checkout), the folder that the sources lie in.
+      - C(system_settings) has C(settings) with C(kernel) and C(limits), mappings.
       - C(environment) has C(hash), C(path), C(state_uri), C(python_version), C(architecture) and
         C(requirements). It is fetched from S3 by its SHA-256, or built on the first node that lacks it.
       - C(release) has C(name), C(commit), C(archive), C(sha256) and C(kept); a commit of a model repo.

@@ -1,5 +1,7 @@
 """A node that has built the Python environment of its definition."""
 
+from pathlib import Path
+
 import environments
 from testinfra.host import Host
 
@@ -28,3 +30,27 @@ def test_the_environment_is_kept_in_s3_under_its_digest(host: Host) -> None:
         digest = archive.removesuffix(".tar.zst").partition("-")[2]
         content = f"aws s3 cp {environments.STATE}/envs/{archive} - | sha256sum"
         assert host.check_output(content).split()[0] == digest
+
+
+def test_files_hold_what_the_settings_and_the_checkout_have(host: Host) -> None:
+    text = host.file("/etc/kiln_molecule/team.conf")
+    table = host.file("/usr/local/share/kiln_molecule/table.bin")
+    assert text.content_string == "team = risk\n"
+    assert table.content == (Path(__file__).parents[1] / "table.bin").read_bytes()
+    assert [(one.user, one.group, one.mode) for one in (text, table)] == [
+        ("root", "root", 0o640),
+        ("root", "root", 0o755),
+    ]
+    assert host.check_output("ls -A /etc/kiln_molecule") == "team.conf"
+
+
+def test_the_kernel_has_its_settings_now_and_at_the_next_boot(host: Host) -> None:
+    assert host.check_output("cat /proc/sys/net/core/somaxconn") == "2048"
+    assert host.check_output("cat /proc/sys/net/ipv4/tcp_rmem").split() == ["4096", "87380", "6291456"]
+    kept = host.file("/etc/sysctl.d/90-kiln.conf").content_string.splitlines()[1:]
+    assert kept == ["net.core.somaxconn = 2048", "net.ipv4.tcp_rmem = 4096 87380 6291456"]
+
+
+def test_logins_have_their_limits(host: Host) -> None:
+    kept = host.file("/etc/security/limits.d/90-kiln.conf").content_string.splitlines()[1:]
+    assert kept == ["hadoop - memlock unlimited", "hadoop - nofile 65536"]

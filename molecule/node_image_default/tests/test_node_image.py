@@ -10,6 +10,8 @@ from testinfra.host import Host
 def test_it_has_what_was_put_into_the_image(host: Host) -> None:
     assert images.contents(host) == {"fingerprint": "0123456789abcdef", "packages": "jq"}
     assert host.run("rpm -q --whatprovides jq").rc == 0
+    assert host.file("/etc/kiln_molecule/team.conf").content_string == "team = risk\n"
+    assert "net.core.somaxconn = 2048" in host.file("/etc/sysctl.d/90-kiln.conf").content_string
 
 
 def keys_in(file: Path) -> set[str]:

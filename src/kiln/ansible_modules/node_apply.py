@@ -124,6 +124,7 @@ def _delivery(given: Options, items: Sequence[Item], nodes: int) -> Delivery | N
 def _blobs(items: Sequence[Item], secrets_of: Callable[[Secrets], dict[str, str]]) -> dict[str, bytes | Path]:
     blobs: dict[str, bytes | Path] = {}
     for item in items:
+        blobs |= definition.contents(item)
         if isinstance(item, Release):
             blobs["release"] = Path(item.archive)
         elif isinstance(item, Secrets):

@@ -26,9 +26,7 @@ def fingerprint(definition: Mapping[str, Any], root: Path, sources: Iterable[str
     UsageError for a source that is not there or leads out of `root`, and for a definition that is no data.
     """
     try:
-        plain = {
-            key: sorted(value) if isinstance(value, list) else value for key, value in definition.items()
-        }
+        plain = {key: _in_order(value) for key, value in definition.items()}
         # The order of msgspec is defined for all JSON; json.dumps cannot sort keys of several types.
         text = msgspec.json.encode([VERSION, plain], order="deterministic")
     except (TypeError, ValueError, RecursionError) as error:
@@ -43,6 +41,11 @@ def fingerprint(definition: Mapping[str, Any], root: Path, sources: Iterable[str
     return digest.hexdigest()[:_LENGTH]
 
 
+def _in_order(value: Any) -> Any:
+    is_names = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return sorted(value) if is_names else value
+
+
 def _files(root: Path, source: str) -> list[tuple[str, bytes]]:
     """Return name from `root` on and content of a file, or of all files below a folder, by name."""
     top = root / source
@@ -51,7 +54,8 @@ def _files(root: Path, source: str) -> list[tuple[str, bytes]]:
             f"there is no {names.shown(source)} in the checkout",
             fix="correct node_image_sources: files or folders from the top of the checkout on",
         )
-    found = [top] if top.is_file() else [one for one in top.rglob("*") if one.is_file()]
-    # Documentation changes nothing on a node.
+    found = [one for one in top.rglob("*") if one.is_file()]
+    # Documentation changes nothing on a node; a file that is named is put there.
     kept = [one for one in found if "__pycache__" not in one.parts and one.suffix != ".md"]
+    kept += [top] if top.is_file() else []
     return sorted((str(one.relative_to(root)), one.read_bytes()) for one in kept)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiln import printable
 from kiln.errors import UsageError
-from kiln.settings import names
+from kiln.settings import names, node_files, system_settings
+from kiln.settings.node_files import NodeFile
+from kiln.settings.system_settings import SystemSettings  # noqa: TC001  # msgspec reads the types of fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A name of dnf, or what a package provides: no option, no path, no address, no pattern.
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^()-]{0,199}")
@@ -24,9 +28,10 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,62}(?:/[A-Za-z0-9!_.*'()-]+)*")
 _ENVIRONMENTS = PurePosixPath("/opt/kiln/envs")
 _MODELS = PurePosixPath("/opt/kiln/models")
-# What root may write for others, by the mode's bits: nothing that others can write, no setuid.
-_MODE = re.compile(r"0?[0-7][0-57][0-57]")
-
+# The settings of the kernel as the kernel shows them, and what sets them at boots and logins.
+_KERNEL = "/proc/sys"
+_KERNEL_FILE = "/etc/sysctl.d/90-kiln.conf"
+_LIMITS_FILE = "/etc/security/limits.d/90-kiln.conf"
 
 RELEASE = "release"
 
@@ -55,6 +60,19 @@ class Environment(_Item, frozen=True, tag_field="kind", tag="environment"):
     requirements: str
 
 
+class Files(_Item, frozen=True, tag_field="kind", tag="files"):
+    """Plain files. `checkout` is the folder that their sources lie in."""
+
+    files: tuple[NodeFile, ...]
+    checkout: str
+
+
+class System(_Item, frozen=True, tag_field="kind", tag="system_settings"):
+    """Settings of the kernel, and limits of users."""
+
+    settings: SystemSettings
+
+
 class Release(_Item, frozen=True, tag_field="kind", tag=RELEASE):
     """A commit of the model repo `name`, packed in `archive` on the control host."""
 
@@ -74,7 +92,7 @@ class Secrets(_Item, frozen=True, tag_field="kind", tag="secrets"):
     shown_as: str
 
 
-Item = Packages | Environment | Release | Secrets
+Item = Packages | Files | System | Environment | Release | Secrets
 
 
 def convert(documents: Any) -> tuple[Item, ...]:
@@ -95,11 +113,24 @@ def _item(number: int, document: Any) -> Item:
     try:
         item: Item = msgspec.convert(document, Item)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        problem = printable.line_of(str(error))[:200]
+        problem = ascii(str(error))[1:-1][:200]
         raise UsageError(f"{place}: {problem}", fix="correct emr_node_items") from None
     for key, value, problem in _problems(item):
         raise UsageError(f"{place}: {key} is {names.shown(value)}: expected {problem}", fix=f"correct {key}")
+    for found in _problems_of_files(item, place):
+        raise found
     return item
+
+
+def _problems_of_files(item: Item, place: str) -> Iterator[UsageError]:
+    if isinstance(item, Files) and not item.checkout.isprintable():
+        yield UsageError(
+            f"{place}: kiln_checkout is {names.shown(item.checkout)}: expected a path", fix="correct it"
+        )
+    elif isinstance(item, Files):
+        yield from node_files.problems(item.files, Path(item.checkout), lambda _key: place)
+    if isinstance(item, System):
+        yield from system_settings.problems(item.settings, lambda _key: place)
 
 
 def _problems(item: Item) -> list[tuple[str, str, str]]:
@@ -131,6 +162,8 @@ def _problems(item: Item) -> list[tuple[str, str, str]]:
                 ("model_repo_sha256", item.sha256, _SHA256, "a SHA-256 in hex"),
             ]
         ) + _too_small("model_repo_kept_releases", item.kept, 1)
+    if not isinstance(item, Secrets):
+        return []
     found = _mismatches([("node_secrets_owner", item.owner, _USER, "the name of a user")])
     wrong = [("node_secrets_folder", item.path, "a folder's absolute path")]
     return found + ([] if _is_plain(item.path) else wrong)
@@ -162,8 +195,46 @@ def document_of(item: Item) -> dict[str, Any]:
     if isinstance(item, Release):
         sent = {"root": str(_MODELS / item.name), "commit": item.commit, "sha256": item.sha256}
         return {"kind": RELEASE, **sent, "kept": item.kept}
+    if isinstance(item, Files | System):
+        return _document_with_files(item)
     sent = {"path": item.path, "owner": item.owner, "blob": "secrets"}
-    return {"kind": "file", **sent, "mode": 0o600, "private": True}
+    return {"kind": "secret_file", **sent, "mode": 0o600}
+
+
+def _document_with_files(item: Files | System) -> dict[str, Any]:
+    files = [
+        {
+            "path": file.path,
+            "owner": file.owner,
+            "group": file.group,
+            "mode": int(file.mode, 8),
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        for file, content in _with_content(item)
+    ]
+    if isinstance(item, Files):
+        return {"kind": "files", "files": files}
+    kernel = {name: str(value) for name, value in sorted(item.settings.kernel.items())}
+    return {"kind": "system_settings", "files": files, "kernel": kernel, "folder": _KERNEL}
+
+
+def contents(item: Item) -> dict[str, bytes]:
+    """Return by SHA-256 what an item's files hold; nothing of other kinds. Raises UsageError."""
+    if not isinstance(item, Files | System):
+        return {}
+    return {hashlib.sha256(content).hexdigest(): content for _, content in _with_content(item)}
+
+
+def _with_content(item: Files | System) -> list[tuple[NodeFile, bytes]]:
+    if isinstance(item, Files):
+        return [(file, node_files.content_of(file, Path(item.checkout))) for file in item.files]
+    texts = {}
+    if item.settings.kernel:
+        texts[_KERNEL_FILE] = system_settings.kernel_file(item.settings.kernel)
+    if any(item.settings.limits.values()):
+        texts[_LIMITS_FILE] = system_settings.limits_file(item.settings.limits)
+    return [(NodeFile(path=path, content=text), text.encode()) for path, text in texts.items()]
 
 
 def fingerprint(item: Item) -> str:
@@ -175,7 +246,14 @@ def fingerprint(item: Item) -> str:
         return item.commit
     if isinstance(item, Environment):
         return item.hash
-    parts = sorted(item.names) if isinstance(item, Packages) else [item.path, item.owner]
+    parts: Any
+    if isinstance(item, Packages):
+        parts = sorted(item.names)
+    elif isinstance(item, Files | System):
+        keys = "path", "sha256", "owner", "group", "mode"
+        parts = sorted([file[key] for key in keys] for file in _document_with_files(item)["files"])
+    else:
+        parts = [item.path, item.owner]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 PACKAGE = "kiln.nodes.on_node"
 # In the order in which they need each other; the parents are empty there. What only changes need they import
 # then: on most nodes nothing changes, and tarfile, shutil and hashlib take a third of the program's time.
-_MODULES = ("channel", "items", "packages", "unpacked", "environment", "release", "files", "main")
+_MODULES = (
+    "channel",
+    "items",
+    "packages",
+    "unpacked",
+    "environment",
+    "release",
+    "placed",
+    "secret_file",
+    "main",
+)
+# Of kinds that most definitions have no item of.
+_RARE = {"files": ("files",), "system_settings": ("files", "system_settings")}
 _JOINED = "joined"
 _PARENTS = ("kiln", "kiln.nodes", PACKAGE)
 _FOLDER = Path(__file__).resolve().parent / "on_node"
@@ -34,19 +46,26 @@ sys.modules["kiln.nodes.on_node.main"].main(sys.argv[2])
 JOIN_SCRIPT = _FOLDER / "join.sh"
 
 
-@functools.cache
-def source(*, joins: bool = False) -> bytes:
-    """Return the program: a JSON list of modules, each with its name and text.
+def source(definition: Mapping[str, Any]) -> bytes:
+    """Return the program for a definition: a JSON list of modules, each with its name and text."""
+    return _source(frozenset(item["kind"] for item in definition["items"] if item["kind"] in _RARE), ())
 
-    `joins`: with the module that the bootstrap action calls.
-    """
+
+def joined_source() -> bytes:
+    """Return the program for every definition, with the module that the bootstrap action calls."""
+    return _source(frozenset(_RARE), (_JOINED,))
+
+
+@functools.cache
+def _source(kinds: frozenset[str], more: tuple[str, ...]) -> bytes:
     modules = [(name, "") for name in _PARENTS]
-    names = [*_MODULES, *([_JOINED] if joins else [])]
+    rare = dict.fromkeys(name for kind in sorted(kinds) for name in _RARE[kind])
+    names = [*_MODULES, *rare, *more]
     modules += [(f"{PACKAGE}.{name}", (_FOLDER / f"{name}.py").read_text()) for name in names]
     return json.dumps(modules).encode()
 
 
 def command(interpreter: str, definition: Mapping[str, Any], token: str, *, as_root: bool) -> list[str]:
     """Return the command of a node. -I: nothing of the caller's environment or folder is imported."""
-    start = [interpreter, "-IS", "-c", _START, str(len(source())), token]
+    start = [interpreter, "-IS", "-c", _START, str(len(source(definition))), token]
     return question.command(["sudo", "-n", "-H", "--", *start] if as_root else start, definition, token)

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import shlex
+import stat
 from typing import TYPE_CHECKING, Any
 
 from kiln.nodes.on_node.environment import MARKER
 from kiln.nodes.on_node.release import LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Then the program asks, which sends a heartbeat meanwhile.
 _RPM_SECONDS = 10
 # Asked after all others: rpm takes longest, and where one of them fails the program asks it again.
 _LAST_KIND = "packages"
+_LINE = "\n"
 _SCRIPT = "if {tests}; then printf '%s %s\\n' {answers}; else exec \"$@\"; fi"
 
 
@@ -54,4 +56,27 @@ def _test(item: Mapping[str, Any]) -> str | None:
         is_read = f"found= && {{ ! IFS= read -r found <{last}; }} 2>/dev/null"
         holds = f'{is_read} && [ "$found" = {shlex.quote(commit)} ]'
         return f'{holds} && [ "$(readlink {current})" = {shlex.quote("releases/" + commit)} ]'
+    if item["kind"] in {"files", "system_settings"}:
+        return " && ".join([*_kernel_tests(item), *_file_tests(item["files"])]) or "true"
     return None
+
+
+def _kernel_tests(item: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a test of each setting of the kernel, which writes tabs between numbers."""
+    for name, text in item.get("kernel", {}).items():
+        place = shlex.quote("/".join([item["folder"], *name.split(".")]))
+        words = f'set -f; read -r found <{place}; set -- $found; [ "$*" = {shlex.quote(text)} ]'
+        yield f"( {words} ) 2>/dev/null"
+
+
+def _file_tests(files: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a test of owners and modes, and one of contents; both fail where this user may not read."""
+    if not files:
+        return []
+    paths = shlex.join(file["path"] for file in files)
+    found = [f"{stat.S_IFREG | file['mode']:x}:{file['owner']}:{file['group']}:1" for file in files]
+    sums = [f"{file['sha256']}  {file['path']}" for file in files]
+    return [
+        f'[ "$(stat -c %f:%U:%G:%h -- {paths} 2>/dev/null)" = {shlex.quote(_LINE.join(found))} ]',
+        f"printf '%s\\n' {shlex.join(sums)} | sha256sum --check --status 2>/dev/null",
+    ]

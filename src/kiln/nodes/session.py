@@ -99,7 +99,7 @@ class Session:
     async def _attempt(self, slot: _Slot) -> int:
         token = secrets.token_hex(8)
         self._outbox = asyncio.Queue()
-        self._outbox.put_nowait(program.source())
+        self._outbox.put_nowait(program.source(self._work.definition))
         self._outbox.put_nowait(msgspec.json.encode(self._work.definition) + b"\n")
         process = await asyncio.create_subprocess_exec(
             *self._connection.command(self._work.definition, token),

@@ -6,6 +6,7 @@ their SHA-256 in their names; the items of a run are one small document each, re
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,7 @@ import msgspec
 from kiln.aws.content import put_once
 from kiln.errors import ConditionFailedError, UsageError
 from kiln.nodes import definition, program
-from kiln.nodes.definition import Environment, Release, Secrets
+from kiln.nodes.definition import Environment, Files, Release, Secrets, System
 from kiln.settings import names
 from kiln.settings.model import BootstrapAction
 
@@ -58,7 +59,7 @@ class Place(NamedTuple):
 def join_action(place: Place, pipeline: str, run_id: str) -> BootstrapAction:
     """Return the bootstrap action for the cluster of a run."""
     script, source = _parts(place)
-    digest = hashlib.sha256(program.source(joins=True)).hexdigest()
+    digest = hashlib.sha256(program.joined_source()).hexdigest()
     arguments = (source, digest, f"{place.items(pipeline, run_id)}/")
     return BootstrapAction(name=ACTION_NAME, path=script, args=arguments)
 
@@ -67,11 +68,11 @@ def publish_program(effects: Effects, place: Place) -> None:
     """Put script and program there, before a cluster is launched that refers to them."""
     script, source = _parts(place)
     put_once(effects, script, program.JOIN_SCRIPT.read_bytes())
-    put_once(effects, source, program.source(joins=True))
+    put_once(effects, source, program.joined_source())
 
 
 def _parts(place: Place) -> tuple[str, str]:
-    script, source = program.JOIN_SCRIPT.read_bytes(), program.source(joins=True)
+    script, source = program.JOIN_SCRIPT.read_bytes(), program.joined_source()
     return (
         place.program("join.sh", hashlib.sha256(script).hexdigest()),
         place.program("program.json", hashlib.sha256(source).hexdigest()),
@@ -97,6 +98,11 @@ def document_of(item: Item, place: Place, archive: tuple[str, str] | None) -> di
         # Only their place: what they are never lies in S3.
         return {"path": item.path, "wait_seconds": _SECRETS_SECONDS}
     document = definition.document_of(item)
+    if isinstance(item, Files | System):
+        own = definition.contents(item).items()
+        return document | {
+            "contents": {digest: base64.b64encode(content).decode() for digest, content in own}
+        }
     if isinstance(item, Release):
         return document | {"archive": place.release(item)}
     if isinstance(item, Environment) and archive is not None:

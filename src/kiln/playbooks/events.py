@@ -11,7 +11,7 @@ from kiln.exit_codes import ExitCode
 from kiln.failure_classes import FailureClass
 
 # What provision puts on nodes, by the labels of the items; deploy puts the others there.
-PROVISIONED = frozenset({"packages", "environment"})
+PROVISIONED = frozenset({"packages", "files", "system_settings", "environment"})
 _FAILURE_CODES = frozenset(ExitCode) - {ExitCode.OK}
 _CLASSES = frozenset(one.value for one in FailureClass)
 # What runs on the control host. Results of all other tasks are made on a node, and may say anything.

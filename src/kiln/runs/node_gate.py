@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from kiln.reporter import Reporter
 
 # Label of an item -> the tag that chooses it in playbooks/nodes.yml.
-TAGS = {"packages": "packages", "environment": "python", "release": "model_repo", "secrets": "node_secrets"}
+TAGS = {
+    "packages": "packages",
+    "files": "files",
+    "system_settings": "system_settings",
+    "environment": "python",
+    "release": "model_repo",
+    "secrets": "node_secrets",
+}
 _RUNNING = frozenset({states.NODE_RUNNING})
 # A node's bootstrap actions run with sshd up, and wait for the secrets (on_node/join.sh).
 _REACHABLE = _RUNNING | {states.NODE_BOOTSTRAPPING}

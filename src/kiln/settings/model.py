@@ -18,8 +18,10 @@ from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.fields import Count, Model, S3Uri, Seconds, Text, Words, doc
 from kiln.settings.glue_tables import Table
 from kiln.settings.managed_scaling import ManagedScaling
+from kiln.settings.node_files import NodeFile
 from kiln.settings.notification_model import Notification
 from kiln.settings.step_kinds import CheckData, Script, SparkJob, Streaming
+from kiln.settings.system_settings import SystemSettings
 
 # docs/aws_facts.md 2.8.
 MOST_BOOTSTRAP_ACTIONS = 16
@@ -318,6 +320,8 @@ class Driver(Access, frozen=True, kw_only=True):
         ],
         ...,
     ] = ()
+    emr_node_files: tuple[NodeFile, ...] = ()
+    emr_node_system_settings: SystemSettings = SystemSettings()
     spark_packages_allowed: bool = False
     steps: tuple[StepSettings, ...] = ()
     dag: Dag | None = None

@@ -24,6 +24,8 @@ def keys(driver: Driver, sources: Sequence[Source]) -> dict[str, list[str]]:
     asked = {
         phases.PROVISION.name: {
             "emr_node_os_packages": bool(driver.emr_node_os_packages),
+            "emr_node_files": bool(driver.emr_node_files),
+            "emr_node_system_settings": driver.emr_node_system_settings.is_set,
             "emr_node_python_requirements": bool(driver.emr_node_python_requirements),
         },
         phases.DEPLOY.name: {

@@ -22,11 +22,13 @@ from kiln.settings import (
     managed_scaling,
     managed_scaling_check,
     model,
+    node_files,
     node_work,
     notification_rows,
     step_jars,
     step_names,
     step_needs,
+    system_settings,
     template_errors,
     typed,
 )
@@ -36,7 +38,7 @@ from kiln.settings.problems import Problems
 from kiln.step_programs import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 M = TypeVar("M", bound=Model)
@@ -83,10 +85,23 @@ def examine(question: Question, found: Problems, *, asks_anyway: bool = True) ->
         answer = _answer(question, model.driver_variables(), found, sources)
     driver = _examined(model.Driver, "", answer, sources, found)
     shape = _examined(model.ClusterShape, model.CLUSTER_PREFIX, answer, sources, found)
+    if driver is not None:
+        for error in _node_problems(driver, question.root, answer, sources):
+            found.add(error)
     if driver is not None and shape is not None:
         driver = _examined_steps(driver, shape, answer, sources, found)
     origins = {key: _places(key, answer, sources)(key) for key in answer.values}
     return Examination(values=answer.values, origins=origins, driver=driver, shape=shape)
+
+
+def _node_problems(
+    driver: model.Driver, root: Path, answer: Answer, sources: Sequence[files.Source]
+) -> Iterator[UsageError]:
+    """Yield what cannot be put on nodes."""
+    at_files = _places(node_files.KEY, answer, sources)
+    yield from node_files.problems(driver.emr_node_files, root, at_files)
+    at_settings = _places(system_settings.KEY, answer, sources)
+    yield from system_settings.problems(driver.emr_node_system_settings, at_settings)
 
 
 def _examined_steps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,14 +41,40 @@ SECRETS = {
     "vault_file": "/checkout/vault/stage.yml",
     "shown_as": "vault/stage.yml",
 }
-ALL: list[dict[str, Any]] = [PACKAGES, ENVIRONMENT, RELEASE, SECRETS]
+CHECKOUT = str(Path(__file__).parents[3])
+FILES = {
+    "kind": "files",
+    "files": [
+        {"path": "/etc/team/site.conf", "content": "a\n"},
+        {"path": "/usr/local/bin/team", "source": "scripts/kiln", "mode": "0755"},
+    ],
+    "checkout": CHECKOUT,
+}
+SYSTEM = {
+    "kind": "system_settings",
+    "settings": {"kernel": {"vm.swappiness": 1}, "limits": {"hadoop": {"nofile": 65536}}},
+}
+ALL: list[dict[str, Any]] = [PACKAGES, FILES, SYSTEM, ENVIRONMENT, RELEASE, SECRETS]
+
+
+def one_file(**changes: Any) -> dict[str, Any]:
+    return FILES | {"files": [{"path": "/etc/team/site.conf", "content": "a"} | changes]}
+
+
+def kernel(name: str, value: Any) -> dict[str, Any]:
+    return {"kind": "system_settings", "settings": {"kernel": {name: value}}}
+
+
+def limit(domain: str, name: str, value: Any) -> dict[str, Any]:
+    return {"kind": "system_settings", "settings": {"limits": {domain: {name: value}}}}
 
 
 def test_every_kind_is_taken_and_sent_without_what_is_the_control_host_s() -> None:
     items = definition.convert(ALL)
-    assert [definition.label(item) for item in items] == ["packages", "environment", "release", "secrets"]
+    assert [definition.label(item) for item in items] == [item["kind"] for item in ALL]
     sent = json.dumps([definition.document_of(item) for item in items])
     assert "/checkout" not in sent
+    assert CHECKOUT not in sent
     assert "/cache" not in sent
 
 
@@ -65,6 +92,51 @@ def test_every_kind_is_taken_and_sent_without_what_is_the_control_host_s() -> No
         (RELEASE | {"kept": 0}, "model_repo_kept_releases is 0"),
         (SECRETS | {"path": "relative/x"}, "node_secrets_folder is 'relative/x'"),
         (SECRETS | {"path": "/home/../etc/x"}, "node_secrets_folder is '/home/../etc/x'"),
+        (one_file(path="etc/x"), "emr_node_files[0].path is 'etc/x': expected the absolute path"),
+        (one_file(path="/etc/../x"), "is '/etc/../x': expected the absolute path"),
+        (one_file(path="/etc//x"), "is '/etc//x': expected the absolute path"),
+        (one_file(path="/etc/x y"), "is '/etc/x y': expected the absolute path"),
+        (one_file(path="/x"), "is '/x': expected the absolute path"),
+        (one_file(path="/opt/kiln/x"), "/opt/kiln is Kiln's own"),
+        (one_file(path="/etc/sudoers.d/x"), "/etc/sudoers.d is what logins"),
+        (one_file(path="/home/hadoop/.ssh/config"), ".ssh is what logins"),
+        (one_file(path="/usr/bin/x"), "/usr is the operating system's"),
+        (one_file(path="/usr/local"), "/usr is the operating system's"),
+        (one_file(path="/etc/spark/conf/x"), "use emr_cluster_configurations"),
+        (one_file(path="/etc/sysctl.d/90-kiln.conf"), "use emr_node_system_settings"),
+        (
+            FILES | {"files": [*FILES["files"], *FILES["files"]]},
+            "emr_node_files[2].path is '/etc/team/site.conf': named twice",
+        ),
+        (
+            FILES | {"files": [{"path": path, "content": ""} for path in ("/a/b", "/a/b/c")]},
+            "it is a file and a folder, because of /a/b",
+        ),
+        (one_file(source="scripts/kiln"), "emr_node_files[0] has both content and source"),
+        (one_file(content=None), "emr_node_files[0] has neither content nor source"),
+        (
+            one_file(content=None, source="nowhere"),
+            "emr_node_files[0].source is nowhere: there is no such file",
+        ),
+        (one_file(content=None, source="../x"), "there is no such file in the checkout"),
+        (one_file(content=None, source="/etc/passwd"), "there is no such file in the checkout"),
+        (one_file(content="a" * 2**20 + "a"), "emr_node_files holds more than 1 MiB in all"),
+        (one_file(mode="0646"), "mode"),
+        (one_file(mode="4755"), "mode"),
+        (one_file(owner="a b"), "owner"),
+        (
+            FILES | {"files": [{"path": f"/a/{number}", "content": ""} for number in range(101)]},
+            "emr_node_files has 101 files: at most 100",
+        ),
+        (kernel("vm/swappiness", 1), "is no name of a setting"),
+        (kernel("../etc.x", 1), "is no name of a setting"),
+        (kernel("vm.swappiness", True), "is True: expected a number, or words in one line"),  # noqa: FBT003
+        (kernel("vm.swappiness", "1\nx = 2"), "expected a number, or words in one line"),
+        (limit("a b", "nofile", 1), "is no user"),
+        (limit("hadoop", "files", 1), "files is no limit: expected as core"),
+        (limit("hadoop", "nofile", "unlimited"), "nofile is unlimited: expected 1024 to 1048576"),
+        (limit("hadoop", "nofile", 1), "nofile is 1: expected 1024 to 1048576"),
+        (limit("hadoop", "memlock", -1), "memlock is -1: expected 0 or more, or unlimited"),
         ({"kind": "shell"}, "(shell)"),
         ("x", "item 1"),
     ],
@@ -106,10 +178,10 @@ def test_whatever_is_sent_to_a_node_has_the_form_that_its_program_expects(
 @pytest.mark.parametrize(
     ("run", "skip", "left"),
     [
-        (["all"], [], 4),
+        (["all"], [], 6),
         (["packages"], [], 1),
         (["python", "packages"], ["python"], 1),
-        (["all"], ["packages"], 3),
+        (["all"], ["packages"], 5),
         (["other"], [], 0),
     ],
 )

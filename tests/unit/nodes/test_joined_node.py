@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import grp
 import hashlib
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from node_world import archive
+from node_world import USER, archive
 
 from kiln.nodes import program
 from kiln.nodes.on_node import joined
@@ -57,6 +60,26 @@ def test_a_release_is_fetched_from_s3_and_activated(
     assert capsys.readouterr().out.startswith("release changed ")
 
 
+def test_files_are_written_from_the_document_itself(
+    node: NodeWorld, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path, content = node.root / "etc/team.conf", bytes(range(256))
+    digest = hashlib.sha256(content).hexdigest()
+    group = grp.getgrgid(os.getegid()).gr_name
+    row = {"path": str(path), "owner": USER, "group": group, "mode": 0o600, "size": 256, "sha256": digest}
+    item = {"kind": "files", "files": [row], "contents": {digest: base64.b64encode(content).decode()}}
+    folder = put(node, "files", item)
+    joined.join(folder, tmp_path / "kiln")
+    assert path.read_bytes() == content
+    path.unlink()
+    put(node, "files", item | {"contents": {digest: base64.b64encode(b"other").decode()}})
+    joined.join(folder, tmp_path / "kiln")
+    assert not path.exists()
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said] == [["files", "changed"], ["files", "failed"]]
+    assert "has another SHA-256" in said[1]
+
+
 def test_another_archive_is_refused(node: NodeWorld, capsys: pytest.CaptureFixture[str]) -> None:
     joined.join(put(node, "release", release_item(node, sha256="0" * 64)), node.root / "kiln")
     assert not (node.root / "models/current").exists()
@@ -95,8 +118,8 @@ def action(node: NodeWorld, digest: str = "") -> subprocess.CompletedProcess[str
     node.program("sudo", '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n')
     folder = store(node) / "state"
     (folder / "items").mkdir(parents=True, exist_ok=True)
-    (folder / "program.json").write_bytes(program.source(joins=True))
-    known = digest or hashlib.sha256(program.source(joins=True)).hexdigest()
+    (folder / "program.json").write_bytes(program.joined_source())
+    known = digest or hashlib.sha256(program.joined_source()).hexdigest()
     arguments = ["s3://state/program.json", known, "s3://state/items/."]
     return subprocess.run(
         [program.JOIN_SCRIPT, *arguments], check=False, capture_output=True, text=True, timeout=60

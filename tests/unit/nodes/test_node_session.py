@@ -36,7 +36,7 @@ DEFINITION = {"check": False, "folder": "", "items": []}
 def file(node: NodeWorld) -> dict[str, Any]:
     node.blobs["secrets"] = b"canary-4f1c"
     path = str(node.root / "home/file")
-    return {"kind": "file", "path": path, "owner": USER, "blob": "secrets", "mode": 0o600, "private": True}
+    return {"kind": "secret_file", "path": path, "owner": USER, "blob": "secrets", "mode": 0o600}
 
 
 def by_ssh(node: NodeWorld, name: str, before: str = "", **changes: Any) -> connections.Connection:

@@ -23,7 +23,7 @@ PROGRAM = "the program"
 RPM = """#!/bin/sh
 [ "$*" = "-q --whatprovides -- there" ]
 """
-SECRETS = {"kind": "file", "path": "/p", "owner": "hadoop", "blob": "secrets", "mode": 0o600, "private": True}
+SECRETS = {"kind": "secret_file", "path": "/p", "owner": "hadoop", "blob": "secrets", "mode": 0o600}
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,8 @@ def file(node: NodeWorld) -> Path:
 
 
 def item(path: Path, **changes: Any) -> dict[str, Any]:
-    settings = {"kind": "file", "path": str(path), "owner": USER, "blob": "secrets", "mode": 0o600}
-    return settings | {"private": True} | changes
+    settings = {"kind": "secret_file", "path": str(path), "owner": USER, "blob": "secrets", "mode": 0o600}
+    return settings | changes
 
 
 def test_the_file_and_its_folders_are_their_owner_s_alone(node: NodeWorld, file: Path) -> None:

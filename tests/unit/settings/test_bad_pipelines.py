@@ -38,6 +38,27 @@ BAD = {
     "truth for a number": Bad("emr_cluster_task_count: true\n", 1, "emr_cluster_task_count", "True"),
     "list as text": Bad("emr_cluster_applications: Spark\n", 1, "emr_cluster_applications", "a list"),
     "packages as text": Bad("emr_node_os_packages: jq\n", 1, "emr_node_os_packages", "'jq'"),
+    "file without a folder": Bad(
+        "emr_node_files:\n  - {path: /x, content: a}\n", 2, "emr_node_files[0].path", "the absolute"
+    ),
+    "file of the system": Bad(
+        "emr_node_files:\n  - path: /etc/ssh/sshd_config\n    content: a\n",
+        2, "emr_node_files[0].path", "/etc/ssh is what logins",
+    ),
+    "mode without quotes": Bad(
+        "emr_node_files:\n  - {path: /etc/x, content: a, mode: 0644}\n", 2, "emr_node_files[0].mode", "420"
+    ),
+    "source that is not there": Bad(
+        "emr_node_files:\n  - path: /etc/x\n    source: x.bin\n", 3, "emr_node_files[0].source", "no such"
+    ),
+    "limit, misspelt": Bad(
+        "emr_node_system_settings:\n  limits:\n    hadoop: {nofiles: 1}\n",
+        3, "emr_node_system_settings.limits.hadoop.nofiles", "is no limit",
+    ),
+    "truth for a setting of the kernel": Bad(
+        "emr_node_system_settings: {kernel: {vm.swappiness: yes}}\n",
+        1, "emr_node_system_settings.kernel.vm.swappiness", "True",
+    ),
     "application, misspelt": Bad("emr_cluster_applications: [Sparkk]\n", 1, "[0] is 'Sparkk'", "Spark?"),
     "instance type of an attempt": Bad(
         "kiln_alternatives:\n  - core_instance_type: R5.XLarge\n",

@@ -39,6 +39,8 @@ _LINKS = {
 # specification's readonlyPaths and maskedPaths), and the rest of what its root could write or read. No kernel
 # has all of it.
 _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger", "proc/mtrr")
+# Of what is read-only, what the kernel keeps for each network by itself: a node sets its own network only.
+_OWN = ("proc/sys/net",)
 _HIDDEN = (
     *("proc/acpi", "proc/asound", "proc/config.gz", "proc/driver", "proc/dynamic_debug", "proc/interrupts"),
     *("proc/iomem", "proc/ioports", "proc/kallsyms", "proc/kcore", "proc/key-users", "proc/keys"),
@@ -70,6 +72,8 @@ def main() -> None:
         namespaces.mount(kind, Path(place), kind, flags, options)
         if place == "dev":
             _make_devices()
+    for place in _OWN:
+        namespaces.mount(place, Path(place), "", namespaces.MS_BIND)
     for place in _READ_ONLY:
         _make_read_only(Path(place))
     for place in _HIDDEN:

@@ -1,118 +1,102 @@
-"""A file with its content, owner and mode. What it holds may be a secret, and is in no result."""
+"""Plain files with content, owner and mode; each is there whole or not at all. None is ever removed."""
 
 from __future__ import annotations
 
-import contextlib
+import difflib
+import grp
+import hashlib
 import io
 import os
 import pwd
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from kiln.nodes.on_node import placed
 from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome
+from kiln.nodes.on_node.placed import Ids, Placed
 
 if TYPE_CHECKING:
     from kiln.nodes.on_node.channel import Source
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_FOLDER_MODE = 0o700
+_MOST_SHOWN = 20_000
 
 
 def apply(item: Item, channel: Source, *, check: bool) -> Outcome:
-    """Write the file unless it is right. Raises ItemError, OSError, LostError."""
-    path, mode = Path(item["path"]), int(item["mode"])
+    """Write the files that are not right, in order. Raises ItemError with the path, LostError."""
+    diff = "".join([_applied(file, channel, check=check) for file in item["files"]])
+    return Outcome(changed=True, diff=diff[:_MOST_SHOWN]) if diff else OK
+
+
+def _applied(file: dict[str, Any], channel: Source, *, check: bool) -> str:
+    """Write one file; return the difference, nothing where there is none."""
     try:
-        owner = pwd.getpwnam(item["owner"])
-    except KeyError as error:
-        raise ItemError(f"there is no user {item['owner']} on the node") from error
-    content = io.BytesIO()
-    channel.fetch(item["blob"], content)
-    folder = _open_folder(path.parent, owner, make=not check)
+        return _apply(file, channel, check=check)
+    except OSError as error:
+        raise ItemError(f"{file['path']}: {error.strerror or error}") from error
+
+
+def _apply(file: dict[str, Any], channel: Source, *, check: bool) -> str:
+    path, owner = Path(file["path"]), _owner(file)
+    folder = placed.open_folder(path.parent, None if check else _made())
     if folder is None:
-        return Outcome(changed=True, diff=f"+ {path}\n")
+        return _difference(file, None, _content(file, channel))
     try:
-        own = bool(item["private"])
-        if _is_right(path.name, folder, content.getvalue(), owner, mode) and (
-            not own or _is_private(folder, owner)
-        ):
-            return OK
+        before = placed.read(path.name, folder, file["size"] + 1)
+        is_same = before is not None and _digest(before.content) == file["sha256"]
+        content = before.content if before is not None and is_same else _content(file, channel)
+        wanted = Placed(content, owner, file["mode"])
+        if before == wanted:
+            return ""
         if not check:
-            if own:
-                os.fchown(folder, owner.pw_uid, owner.pw_gid)
-                os.fchmod(folder, _FOLDER_MODE)
-            _write(path.name, folder, content.getvalue(), owner, mode)
+            placed.write(path.name, folder, wanted)
+        return _difference(file, before, content)
     finally:
         os.close(folder)
-    return Outcome(changed=True, diff=f"~ {path}\n")
 
 
-def _open_folder(path: Path, owner: pwd.struct_passwd, *, make: bool) -> int | None:
-    """Open the folder, and make it and those above it for the owner only. None: it is missing and not made.
-
-    No link is followed that somebody other than root can have made: root writes here.
-    """
-    folder = os.open("/", _FOLDER)
-    for name in path.parts[1:]:
-        flags = _FOLDER | (os.O_NOFOLLOW if os.fstat(folder).st_uid != 0 else 0)
-        above = folder
-        try:
-            folder = _opened(name, above, flags, owner, make=make)
-        except FileNotFoundError:
-            return None
-        finally:
-            os.close(above)
-    return folder
+def _made() -> tuple[Ids, int]:
+    """Return owner and mode of folders that are made: root's, whom tests are not."""
+    return Ids(os.geteuid(), os.getegid()), 0o755
 
 
-def _opened(name: str, above: int, flags: int, owner: pwd.struct_passwd, *, make: bool) -> int:
+def _owner(file: dict[str, Any]) -> Ids:
     try:
-        return os.open(name, flags, dir_fd=above)
-    except FileNotFoundError:
-        if not make:
-            raise
-    os.mkdir(name, _FOLDER_MODE, dir_fd=above)
-    folder = os.open(name, flags | os.O_NOFOLLOW, dir_fd=above)
-    os.fchown(folder, owner.pw_uid, owner.pw_gid)
-    return folder
-
-
-def _is_private(folder: int, owner: pwd.struct_passwd) -> bool:
-    found = os.fstat(folder)
-    return (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (
-        owner.pw_uid,
-        owner.pw_gid,
-        _FOLDER_MODE,
-    )
-
-
-def _is_right(name: str, folder: int, content: bytes, owner: pwd.struct_passwd, mode: int) -> bool:
+        user = pwd.getpwnam(file["owner"]).pw_uid
+    except KeyError as error:
+        raise ItemError(f"{file['path']}: there is no user {file['owner']} on the node") from error
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except OSError:
-        return False
-    with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(handle)
-        if (found.st_uid, found.st_gid, found.st_nlink) != (owner.pw_uid, owner.pw_gid, 1):
-            return False
-        return found.st_mode == stat.S_IFREG | mode and stream.read(len(content) + 1) == content
+        return Ids(user, grp.getgrnam(file["group"]).gr_gid)
+    except KeyError as error:
+        raise ItemError(f"{file['path']}: there is no group {file['group']} on the node") from error
 
 
-def _write(name: str, folder: int, content: bytes, owner: pwd.struct_passwd, mode: int) -> None:
-    """Write the file beside its place, for the owner only, and rename it. Raises OSError."""
-    unfinished = f".{name}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(unfinished, dir_fd=folder)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    handle = os.open(unfinished, flags, 0o600, dir_fd=folder)
+def _content(file: dict[str, Any], channel: Source) -> bytes:
+    content = io.BytesIO()
+    channel.fetch(file["sha256"], content)
+    if _digest(content.getvalue()) != file["sha256"]:
+        raise ItemError(f"{file['path']}: what was sent has another SHA-256: it was changed meanwhile")
+    return content.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _difference(file: dict[str, Any], before: Placed | None, content: bytes) -> str:
+    """Return what changes: lines only of text that every user may read."""
+    path, mode = file["path"], file["mode"]
+    head = f"+ {path}\n" if before is None else f"~ {path}\n"
+    is_open = mode & stat.S_IROTH and (before is None or before.mode & stat.S_IROTH)
+    old, new = _lines(before.content if before else b""), _lines(content)
+    if not is_open or old is None or new is None:
+        return head
+    return head + "".join(f"{line}\n" for line in list(difflib.unified_diff(old, new, n=1, lineterm=""))[2:])
+
+
+def _lines(content: bytes) -> list[str] | None:
+    """Return the lines of a text; None: it is no text."""
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchown(handle, owner.pw_uid, owner.pw_gid)
-            os.fchmod(handle, mode)
-            os.fsync(handle)
-        os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        os.unlink(unfinished, dir_fd=folder)
-        raise
+        return None if b"\0" in content else content.decode().splitlines()
+    except UnicodeDecodeError:
+        return None

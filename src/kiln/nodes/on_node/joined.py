@@ -5,6 +5,7 @@ Nodes can read what lies there and cannot write it (iam/instance_profile.json).
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kiln.nodes.on_node.items import Item
 
 # In the order of playbooks/nodes.yml. Secrets are in no S3: only their place is known here.
-ORDER = ("packages", "environment", "release")
+ORDER = ("packages", "files", "system_settings", "environment", "release")
 SECRETS = "secrets"
 _OWN = Path("/opt/kiln")
 _POLL_SECONDS = 0.5
@@ -51,8 +52,12 @@ class S3Source:
             return {"failed": "it has no archive in S3"}
         return {"archive": item["archive"], "sha256": item["sha256"]}
 
-    def fetch(self, name: str, _sink: BinaryIO) -> None:
-        """Refuse what only the control host has."""
+    def fetch(self, name: str, sink: BinaryIO) -> None:
+        """Write what a file holds; refuse what only the control host has."""
+        for item in self._items.values():
+            if name in item.get("contents", {}):
+                sink.write(base64.b64decode(item["contents"][name]))
+                return
         raise ItemError(f"{name} has no archive in S3")
 
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiln.nodes.on_node import files, packages, release
+from kiln.nodes.on_node import packages, release, secret_file
 from kiln.nodes.on_node.channel import Channel, LostError
 from kiln.nodes.on_node.environment import Environment
 from kiln.nodes.on_node.items import Item, ItemError, Outcome, make_folder
@@ -93,7 +93,16 @@ def _work(item: Item, channel: Source) -> tuple[Callable[[], None], Callable[...
     if kind == "environment":
         environment = Environment(item, channel)
         return environment.begin, environment.apply
-    return _nothing, lambda check: files.apply(item, channel, check=check)
+    if kind == "secret_file":
+        return _nothing, lambda check: secret_file.apply(item, channel, check=check)
+    # Sent only where they are wanted.
+    if kind == "files":
+        from kiln.nodes.on_node import files  # noqa: PLC0415
+
+        return _nothing, lambda check: files.apply(item, channel, check=check)
+    from kiln.nodes.on_node import system_settings  # noqa: PLC0415
+
+    return _nothing, lambda check: system_settings.apply(item, channel, check=check)
 
 
 def _report(number: int, apply: Callable[[], Outcome], channel: Source) -> bool:
