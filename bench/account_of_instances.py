@@ -23,6 +23,7 @@ from endpoint import ADMIN, Endpoint
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
+from emrbox.aws import resource_tags
 from emrbox.config import REGION
 from emrbox.emr.api.service import EmrService
 from emrbox.emr.hollow.hollow import Hollow
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=200)
     options = parser.parse_args()
     moto.settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
+    resource_tags.find_by_id()
     store = Store(SystemClock(), lambda _: _refuse(), lambda name: name, Hollow())
     with tempfile.TemporaryDirectory() as folder:
         endpoint = Endpoint(Path(folder), EmrService(store))

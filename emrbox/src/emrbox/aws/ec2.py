@@ -15,7 +15,7 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 
-from emrbox.aws import group_calls, image_calls, volumes
+from emrbox.aws import group_calls, image_calls, resource_tags, volumes
 from emrbox.aws.instances import SHUTTING_DOWN, TERMINATED, RealInstances, max_count
 from emrbox.config import ACCOUNT_ID, REGION, BoxConfig
 
@@ -104,6 +104,7 @@ def make_instances_real(config: BoxConfig, registry: NodeRegistry) -> Accounts:
 
     General.get_console_output = get_console_output
     _launch_max_count()
+    resource_tags.find_by_id()
     volumes.complete()
     image_calls.complete(accounts)
     group_calls.complete(accounts)
