@@ -88,7 +88,7 @@ def hollow(
     days: list[str], sinks: tuple[Path, SmtpSink, HttpSink], tmp_path_factory: pytest.TempPathFactory
 ) -> HollowCheckout:
     """Return the checkout whose pipelines run on hollow clusters and send messages to the sinks."""
-    trusted, smtp, web = sinks
+    trusted, smtp, _ = sinks
     pipelines: dict[str, HollowPipeline | OwnPipeline] = {**PIPELINES, BACKFILLED: backfilled(days[0])}
     made = HollowCheckout(tmp_path_factory.mktemp("hollow"), LOCAL, pipelines, workers=True)
     (made.root / "mail.pem").write_bytes(trusted.read_bytes())
@@ -99,7 +99,6 @@ def hollow(
         {"name": "chat", "kind": "webhook", "url": "vault_chat_url"},
     ]
     made.set_for_all({"kiln_notifications": rows})
-    made.write_vault({"vault_chat_url": web.url})
     return made
 
 
@@ -132,9 +131,10 @@ def world(
     home.folder.mkdir()
     beside = [done for (done,) in _of_marks(request.session.items, BESIDE_MARK)]
     # A thread for each: some wait for others.
-    with ThreadPoolExecutor(1 + len(beside)) as threads:
-        # The account is made while Airflow starts.
+    with ThreadPoolExecutor(2 + len(beside)) as threads:
+        # Account and vault are made while Airflow starts.
         account = threads.submit(make_local_account, MESSAGES, SEED, last_interval(), {})
+        vault = threads.submit(hollow.write_vault, {"vault_chat_url": sinks[2].url})
         # What DAGs offer first, and Airflow's own connection for the wait for objects in S3.
         variables = {
             "KILN_ENV": "local",
@@ -148,6 +148,7 @@ def world(
             api.wait_for_dags(DAILY, *PIPELINES)
             assert api.import_errors() == []
             session, _ = account.result()
+            vault.result()
             hollow.make_workers(AWS_CONFIG)
             # The longest of all runs comes first.
             api.switch_on(DAILY, *PIPELINES)

@@ -6,7 +6,7 @@ import os
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from airflow_api import ApiError
@@ -22,15 +22,49 @@ POISON = f"'\"; $(touch {POISONED}) `touch {POISONED}`\ntouch {POISONED}\n{{{{ 1
 ENDED = "TERMINATED"
 
 
-@pytest.mark.airflow_run("plain", "poisoned", {"anything": POISON, POISON: {POISON: [POISON]}})
-def test_a_run_ends_green_whatever_its_conf_holds(world: AirflowWorld) -> None:
-    assert world.api.wait_for_run("plain", "poisoned") == "success"
-    assert world.api.states("plain", "poisoned") == dict.fromkeys(TASKS, "success")
+class Before(NamedTuple):
+    """What a run had left, before its step was cleared."""
+
+    tasks: dict[str, dict[str, Any]]
+    cluster: dict[str, Any]
+    steps: dict[str, str]
+    result: Any
+
+
+def clear_a_step(world: AirflowWorld) -> Before:
+    """Wait for the run, clear its step, wait again."""
+    api = world.api
+    assert api.wait_for_run("plain", "poisoned") == "success"
     (cluster,) = world.clusters("plain", "poisoned")
-    assert cluster["Status"]["State"] == ENDED
-    assert world.steps(cluster["Id"]) == {"sd": "COMPLETED"}
-    assert world.api.result("plain", "poisoned", "sd")["cluster_id"] == cluster["Id"]
+    before = Before(
+        api.tasks("plain", "poisoned"),
+        cluster,
+        world.steps(cluster["Id"]),
+        api.result("plain", "poisoned", "sd"),
+    )
+    api.clear("plain", "poisoned", "sd")
+    api.until(lambda: len(world.clusters("plain", "poisoned")) > 1)
+    assert api.wait_for_run("plain", "poisoned") == "success"
+    return before
+
+
+@pytest.mark.airflow_run("plain", "poisoned", {"anything": POISON, POISON: {POISON: [POISON]}})
+@pytest.mark.airflow_beside.with_args(clear_a_step)
+def test_a_run_ends_green_whatever_its_conf_holds(world: AirflowWorld) -> None:
+    before = world.after(clear_a_step)
+    states = {name: task["state"] for name, task in before.tasks.items()}
+    assert states == dict.fromkeys(TASKS, "success")
+    assert before.cluster["Status"]["State"] == ENDED
+    assert before.steps == {"sd": "COMPLETED"}
+    assert before.result["cluster_id"] == before.cluster["Id"]
     assert not POISONED.exists()
+
+
+def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
+    first = world.after(clear_a_step).cluster["Id"]
+    (second,) = [one for one in world.clusters("plain", "poisoned") if one["Id"] != first]
+    assert world.steps(second["Id"]) == {"sd": "COMPLETED"}
+    assert second["Status"]["State"] == ENDED
 
 
 @pytest.mark.parametrize(
@@ -58,29 +92,11 @@ def test_a_date_that_does_not_exist_fails_in_preflight_with_one_line(world: Airf
     assert world.clusters("plain", "no_such_day") == []
 
 
-def clear_a_step(world: AirflowWorld) -> str:
-    """Wait for the run, clear its step, wait again; return the first one of the run's two clusters."""
-    assert world.api.wait_for_run("plain", "cleared") == "success"
-    (first,) = world.clusters("plain", "cleared")
-    world.api.clear("plain", "cleared", "sd")
-    world.api.until(lambda: len(world.clusters("plain", "cleared")) > 1)
-    assert world.api.wait_for_run("plain", "cleared") == "success"
-    return str(first["Id"])
-
-
-@pytest.mark.airflow_run("plain", "cleared")
-@pytest.mark.airflow_beside.with_args(clear_a_step)
-def test_a_cleared_step_runs_again_alone_on_a_new_cluster(world: AirflowWorld) -> None:
-    first = world.after(clear_a_step)
-    (second,) = [one for one in world.clusters("plain", "cleared") if one["Id"] != first]
-    assert world.steps(second["Id"]) == {"sd": "COMPLETED"}
-    assert second["Status"]["State"] == ENDED
-
-
 def test_two_runs_at_once_share_the_only_slot_of_their_pool(world: AirflowWorld) -> None:
-    world.after(clear_a_step)
-    runs = [world.api.tasks("plain", run) for run in ("poisoned", "cleared")]
-    limited = times([tasks[name] for tasks in runs for name in ("preflight", "launch", "sd")])
+    first = world.after(clear_a_step).tasks
+    assert world.api.wait_for_run("plain", "no_such_day") == "failed"
+    second = world.api.tasks("plain", "no_such_day")
+    limited = times([second["preflight"], *(first[name] for name in ("preflight", "launch", "sd"))])
     assert all(before[1] <= after[0] for before, after in pairwise(limited))
 
 
