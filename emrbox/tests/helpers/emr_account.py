@@ -53,7 +53,7 @@ class Account:
             self.ec2.create_security_group(GroupName=name, Description="made before the first cluster")
             box.open_ports(name, SSH, YARN)
 
-    def make_role(self, name: str, principal: str, policy: dict[str, Any]) -> None:
+    def make_role(self, name: str, principal: str | list[str], policy: dict[str, Any]) -> None:
         trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
         self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
         self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document(policy)))

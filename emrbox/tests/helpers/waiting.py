@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 HANG_SECONDS = 180.0
 
 
-def wait_until(condition: Callable[[], Any]) -> Any:
-    """Return what `condition` returns as soon as it is truthy."""
-    deadline = time.monotonic() + HANG_SECONDS
+def wait_until(condition: Callable[[], Any], seconds: float = HANG_SECONDS) -> Any:
+    """Return what `condition` returns as soon as it is truthy; AssertionError after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "did not happen"
         time.sleep(0.05)

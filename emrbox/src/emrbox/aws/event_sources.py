@@ -115,7 +115,8 @@ def _poll(backend: Any, mapping: Any, invoke: Invoke) -> None:
         except QueueDoesNotExist:
             time.sleep(POLL_SECONDS)
         except Exception:
-            LOG.exception("the event source mapping %s could not go on", mapping.arn)
+            if _is_there(backend, mapping):  # what it needs may have gone with its account
+                LOG.exception("the event source mapping %s could not go on", mapping.arn)
             time.sleep(POLL_SECONDS)
 
 
