@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from moto.awslambda.models import LambdaFunction
+from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.events.models import Rule
 
 from emrbox.aws.event_bus import EventBus
@@ -146,6 +146,8 @@ class World:
 def world(endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Rule, "send_to_targets", Rule.send_to_targets)
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", LambdaFunction._invoke_lambda)
+    for name in ("create_event_source_mapping", "update_event_source_mapping"):
+        monkeypatch.setattr(LambdaBackend, name, getattr(LambdaBackend, name))
     return World(endpoint)
 
 
