@@ -6,7 +6,10 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -20,6 +23,7 @@ from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from local_world import World
 
@@ -144,7 +148,8 @@ def test_a_secret_in_the_settings_is_refused_and_not_shown(prepared: World) -> N
 @pytest.fixture
 def full_releases(prepared: World) -> Iterator[str]:
     """The address of a node where the folder of releases is new and empty, and takes nothing."""
-    (address,) = nodes(prepared, "CORE")
+    (address,), (other,) = nodes(prepared, "CORE"), nodes(prepared, "MASTER")
+    on_node(other, "sudo rm -rf /opt/kiln/models")
     on_node(address, f"sudo rm -rf /opt/kiln/models && sudo mkdir -p {RELEASES}")
     fault("add", "disk-full", "role=CORE", "instances=0", f"paths={RELEASES}")
     wait_until(lambda: on_node(address, f"df --output=avail {RELEASES} | tail -n 1").strip() == "0")
@@ -153,22 +158,57 @@ def full_releases(prepared: World) -> Iterator[str]:
 
 
 def test_a_release_is_there_whole_or_not_at_all(prepared: World, full_releases: str) -> None:
-    """A disk that is full while root unpacks: the deploy fails, and the next one puts all of it there."""
-    full = playbook(prepared, "deploy", *PASSWORD)
+    """A disk that is full while root unpacks: that node fails, and the next run changes only that node."""
+    (other,) = nodes(prepared, "MASTER")
+    full = playbook(prepared, "deploy", "--tags", "model_repo", *PASSWORD)
     assert full.returncode != 0
-    assert "No space left on device" in " ".join(full.stdout.split()), full.stdout
+    said = " ".join(full.stdout.split())
+    failed = re.search(rf"fatal: \[{full_releases}\]: FAILED! => release: (.{{0,300}})", said)
+    assert failed is not None, full.stdout
+    assert "No space left on device" in failed[1]
+    assert changes(full.stdout)[full_releases] == ("0", "0", "1"), full.stdout
+    assert changes(full.stdout)[other] == ("1", "0", "0"), full.stdout
     assert on_node(full_releases, f"ls -A {RELEASES}") == ""
     fault("clear")
     # What a transfer and an unpacking that were killed leave.
     on_node(full_releases, f"sudo mkdir -p {RELEASES}/.incoming-killed/jobs")
     on_node(full_releases, f"sudo touch {RELEASES}/../.incoming-{'0' * 40}.tar")
-    done = playbook(prepared, "deploy", *PASSWORD)
+    done = playbook(prepared, "deploy", "--tags", "model_repo", *PASSWORD)
     assert done.returncode == 0, done.stdout
+    assert changes(done.stdout)[full_releases] == ("1", "0", "0"), done.stdout
+    assert changes(done.stdout)[other] == ("0", "0", "0"), done.stdout
     (commit,) = on_node(full_releases, f"ls -A {RELEASES}").split()
     assert set(on_node(full_releases, f"ls -A {RELEASES}/..").split()) == {"current", "releases"}
-    (other,) = nodes(prepared, "MASTER")
     found = f"cd {RELEASES}/{commit} && find . -type f"
     assert set(on_node(full_releases, found).split()) == set(on_node(other, found).split())
+
+
+def test_many_nodes_fetch_the_release_from_s3_and_no_other_one(prepared: World) -> None:
+    """Above the limit nothing goes through the connections: what lies in S3 is what nodes get, or refuse."""
+    by_s3 = ("--tags", "model_repo", "-e", "emr_node_push_limit=1", *PASSWORD)
+    s3, bucket = prepared.session.client("s3"), "kiln-local-state"
+    for address in nodes(prepared):
+        on_node(address, "sudo rm -rf /opt/kiln/models")
+    done = playbook(prepared, "deploy", *by_s3)
+    assert done.returncode == 0, done.stdout
+    for address in nodes(prepared):
+        assert on_node(address, f"ls -A {RELEASES}/*/.kiln-release")
+        on_node(address, "sudo rm -rf /opt/kiln/models")
+    keys = [
+        one["Key"]
+        for one in s3.list_objects_v2(Bucket=bucket, Prefix="kiln/nodes/local/releases/")["Contents"]
+    ]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
+    try:
+        refused = playbook(prepared, "deploy", *by_s3)
+    finally:
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    assert refused.returncode != 0
+    assert "release: the archive's SHA-256 is not that" in " ".join(refused.stdout.split()), refused.stdout
+    for address in nodes(prepared):
+        assert changes(refused.stdout)[address] == ("0", "0", "1"), refused.stdout
+        assert on_node(address, "ls -A /opt/kiln/models/model_repo/releases") == ""
 
 
 def test_an_environment_that_somebody_swapped_is_not_unpacked(prepared: World) -> None:
@@ -218,6 +258,64 @@ def test_a_node_that_hangs_is_named_and_the_others_are_done(prepared: World) -> 
     assert again.returncode == 0, again.stdout
     assert changes(again.stdout)[hanging] == ("1", "0", "0"), again.stdout
     assert changes(again.stdout)[other] == ("0", "0", "0"), again.stdout
+
+
+@pytest.fixture
+def task_node(prepared: World) -> Iterator[dict[str, Any]]:
+    """A third node, of a group of its own, that is in use for a while before its sshd comes."""
+    emr, cluster = prepared.session.client("emr"), prepared.cluster_of(RUN)["Id"]
+    group: Any = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    fault("add", "sshd-late", "role=TASK", "seconds=30")
+    (group_id,) = emr.add_instance_groups(JobFlowId=cluster, InstanceGroups=[group])["InstanceGroupIds"]
+
+    def running() -> list[Any]:
+        asked: Any = {"ClusterId": cluster, "InstanceGroupId": group_id, "InstanceStates": ["RUNNING"]}
+        return list(emr.list_instances(**asked)["Instances"])
+
+    try:
+        wait_until(lambda: bool(running()))
+        yield running()[0]
+    finally:
+        fault("clear")
+        emr.modify_instance_groups(InstanceGroups=[{"InstanceGroupId": group_id, "InstanceCount": 0}])
+        wait_until(lambda: not running())
+
+
+def test_a_late_sshd_is_waited_for_and_a_node_that_dies_is_named(
+    prepared: World, task_node: dict[str, Any]
+) -> None:
+    address, others = task_node["PrivateIpAddress"], nodes(prepared)
+
+    def provision(*lacking: str) -> Future[subprocess.CompletedProcess[str]]:
+        """Begin, and return when the other nodes have got what they lacked."""
+        for one in lacking:
+            on_node(one, "sudo rpm -e jq")
+        patience = ("-e", f"emr_node_connect_timeout_seconds={HANG_SECONDS:.0f}")
+        begun = pool.submit(playbook, prepared, "provision", *patience)
+        for one in others:
+            wait_until(partial(on_node, one, "rpm -q --quiet --whatprovides jq && echo there || true"))
+        return begun
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, 22), timeout=HANG_SECONDS).close()
+        late = provision(*others)
+        done = late.result(HANG_SECONDS)
+        assert done.returncode == 0, done.stdout
+        assert changes(done.stdout)[address][1:] == ("0", "0")
+
+        # It waits for another program that is at work there.
+        on_node(address, "sudo sh -c 'flock /opt/kiln/.lock sleep 900 </dev/null >/dev/null 2>&1 &'")
+        dying = provision(address, *others)
+        prepared.session.client("ec2").terminate_instances(InstanceIds=[task_node["Ec2InstanceId"]])
+        broken = dying.result(HANG_SECONDS)
+    assert broken.returncode != 0
+    said = " ".join(broken.stdout.split())
+    assert re.search(rf"fatal: \[{address}\]: FAILED! => (the connection was lost|stopped: no sign)", said), (
+        said
+    )
+    for one in others:
+        assert changes(broken.stdout)[one] == ("1", "0", "0"), broken.stdout
 
 
 def test_a_package_without_a_good_signature_is_refused_on_the_node_that_asks_for_one(

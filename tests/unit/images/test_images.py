@@ -240,6 +240,20 @@ def test_a_fingerprint_follows_contents_and_no_order_or_documentation(tmp_path: 
     assert of() != first
 
 
+def test_a_fingerprint_follows_the_files_that_an_image_gets(tmp_path: Path) -> None:
+    source = tmp_path / "motd.md"
+    source.write_text("a")
+    one, two = {"path": "/etc/a", "content": "a"}, {"path": "/etc/motd", "source": "motd.md"}
+
+    def of(*files: dict[str, str]) -> str:
+        return definition.fingerprint({"files": list(files)}, tmp_path, ["motd.md"])
+
+    first = of(one, two)
+    assert len({first, of(one), of(one | {"content": "b"}, two), of(one | {"mode": "0600"}, two)}) == 4
+    source.write_text("b")
+    assert of(one, two) != first
+
+
 @pytest.mark.parametrize("source", ["absent", "/etc/passwd", "../x"])
 def test_a_source_outside_of_the_checkout_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="in the checkout"):
