@@ -6,7 +6,11 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -18,8 +22,11 @@ from hostile import Sentinel
 from local_world import CHECKOUT, HANG_SECONDS
 from waiting import wait_until
 
+from kiln.nodes.on_node.channel import BEAT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from local_world import World
 
@@ -254,6 +261,63 @@ def test_a_node_that_hangs_is_named_and_the_others_are_done(prepared: World) -> 
     assert again.returncode == 0, again.stdout
     assert changes(again.stdout)[hanging] == ("1", "0", "0"), again.stdout
     assert changes(again.stdout)[other] == ("0", "0", "0"), again.stdout
+
+
+@pytest.fixture
+def task_node(prepared: World) -> Iterator[dict[str, Any]]:
+    """A third node, of a group of its own, that is in use for a while before its sshd comes."""
+    emr, cluster = prepared.session.client("emr"), prepared.cluster_of(RUN)["Id"]
+    group: Any = {"InstanceRole": "TASK", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    fault("add", "sshd-late", "role=TASK", "seconds=30")
+    (group_id,) = emr.add_instance_groups(JobFlowId=cluster, InstanceGroups=[group])["InstanceGroupIds"]
+
+    def running() -> list[Any]:
+        asked: Any = {"ClusterId": cluster, "InstanceGroupId": group_id, "InstanceStates": ["RUNNING"]}
+        return list(emr.list_instances(**asked)["Instances"])
+
+    try:
+        wait_until(lambda: bool(running()))
+        yield running()[0]
+    finally:
+        fault("clear")
+        emr.modify_instance_groups(InstanceGroups=[{"InstanceGroupId": group_id, "InstanceCount": 0}])
+        wait_until(lambda: not running())
+
+
+def test_a_late_sshd_is_waited_for_and_a_node_that_dies_is_named(
+    prepared: World, task_node: dict[str, Any]
+) -> None:
+    address, others = task_node["PrivateIpAddress"], nodes(prepared)
+
+    def provision(*lacking: str) -> Future[subprocess.CompletedProcess[str]]:
+        """Begin, and return when the other nodes have got what they lacked."""
+        for one in lacking:
+            on_node(one, "sudo rpm -e jq")
+        begun = pool.submit(playbook, prepared, "provision", "-e", "emr_node_connect_timeout_seconds=120")
+        for one in others:
+            wait_until(partial(on_node, one, "rpm -q --quiet --whatprovides jq && echo there || true"))
+        return begun
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, 22), timeout=HANG_SECONDS).close()
+        late = provision(*others)
+        done = late.result(HANG_SECONDS)
+        assert done.returncode == 0, done.stdout
+        assert changes(done.stdout)[address][1:] == ("0", "0")
+
+        # It waits for another program that is at work there.
+        on_node(address, "sudo sh -c 'flock /opt/kiln/.lock sleep 900 </dev/null >/dev/null 2>&1 &'")
+        dying = provision(address, *others)
+        time.sleep(BEAT_SECONDS + 1)  # its program has said that it is at work
+        prepared.session.client("ec2").terminate_instances(InstanceIds=[task_node["Ec2InstanceId"]])
+        broken = dying.result(HANG_SECONDS)
+    assert broken.returncode != 0
+    said = " ".join(broken.stdout.split())
+    lost = rf"fatal: \[{address}\]: FAILED! => (the connection was lost|stopped: .*), at packages"
+    assert re.search(lost, said), said
+    for one in others:
+        assert changes(broken.stdout)[one] == ("1", "0", "0"), broken.stdout
 
 
 def test_a_package_without_a_good_signature_is_refused_on_the_node_that_asks_for_one(
