@@ -16,6 +16,7 @@ from kiln.runs.beating_playbooks import BeatingPlaybooks
 from kiln.settings import notification_rows, resolve
 from kiln.settings.cloudwatch_logs import CloudwatchLogs
 from kiln.settings.existing_cluster import ExistingCluster
+from kiln.settings.system_settings import SystemSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,8 @@ class Commands(Drivers):
             "kiln_most_node_hours": 0,
             "model_repo_url": "",
             "emr_node_os_packages": ("jq",),
+            "emr_node_files": (),
+            "emr_node_system_settings": SystemSettings(),
             "emr_node_python_requirements": "",
             "model_repo_branch": "",
             "emr_node_environment_hash": "",

@@ -19,6 +19,7 @@ from kiln.runs.step_parts import Part
 from kiln.settings import resolve
 from kiln.settings.cloudwatch_logs import CloudwatchLogs
 from kiln.settings.existing_cluster import ExistingCluster
+from kiln.settings.system_settings import SystemSettings
 
 if TYPE_CHECKING:
     from kiln.commands.job import Job
@@ -57,6 +58,8 @@ class Driver:
             emr_cluster_existing=ExistingCluster(),
             kiln_cloudwatch_logs=CloudwatchLogs(),
             emr_node_os_packages=("jq",),
+            emr_node_files=(),
+            emr_node_system_settings=SystemSettings(),
             emr_node_os_repositories=(),
             emr_node_python_requirements="",
             model_repo_branch="",

@@ -14,6 +14,8 @@ from kiln.runs import absent_parts, selection
 from kiln.settings.existing_cluster import ExistingCluster
 from kiln.settings.files import Source
 from kiln.settings.model import StepSettings
+from kiln.settings.node_files import NodeFile
+from kiln.settings.system_settings import SystemSettings
 
 STEPS = (StepSettings(name="load", jar="x"),)
 SECRET = [Source("f.yml", {"node_secrets_values": {"a": "{{ vault_a }}"}})]
@@ -22,6 +24,8 @@ SECRET = [Source("f.yml", {"node_secrets_values": {"a": "{{ vault_a }}"}})]
 def driver(**settings: Any) -> Any:
     nothing = {
         "emr_node_os_packages": (),
+        "emr_node_files": (),
+        "emr_node_system_settings": SystemSettings(),
         "emr_node_python_requirements": "",
         "model_repo_url": "",
         "emr_cluster_existing": ExistingCluster(),
@@ -39,6 +43,8 @@ def names(actions: list[str], sources: list[Source], **settings: Any) -> list[st
     [
         ({}, [], []),
         ({"emr_node_os_packages": ("jq",)}, [], ["provision"]),
+        ({"emr_node_files": (NodeFile(path="/etc/team/x", content=""),)}, [], ["provision"]),
+        ({"emr_node_system_settings": SystemSettings(kernel={"vm.swappiness": 1})}, [], ["provision"]),
         ({"emr_node_python_requirements": "x.txt"}, [], ["provision"]),
         ({"model_repo_url": "git@h:x"}, [], ["deploy"]),
         ({}, SECRET, ["deploy"]),
