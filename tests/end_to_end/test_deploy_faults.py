@@ -346,9 +346,11 @@ def test_host_keys_come_from_the_console_and_a_changed_one_stops_its_node(prepar
     cluster = prepared.cluster_of(RUN)["Id"]
     known = CHECKOUT / ".kiln/known_hosts" / cluster
     decided = [json.loads(line) for line in known.with_suffix(".jsonl").read_text().splitlines()]
-    assert {(one["address"], one["source"]) for one in decided} == {
+    # Another test's node may have ended.
+    assert {(one["address"], one["source"]) for one in decided} >= {
         (address, "console output") for address in nodes(prepared)
     }
+    assert {one["source"] for one in decided} == {"console output"}
     (core,), (master,) = nodes(prepared, "CORE"), nodes(prepared, "MASTER")
     (name,) = [one["instance_id"] for one in decided if one["address"] == core]
 
