@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from local_world import World
 
 NODES_DIFFER, STEP_FAILED, AMBIGUOUS = 13, 14, 18
+# What the FIRST one's nodes get beside the pipeline's own items.
+PLACED = "/etc/profile.d/team.sh"
+ITEMS = json.dumps(
+    {
+        "emr_node_files": [{"path": PLACED, "content": "export TEAM=risk\n"}],
+        "emr_node_system_settings": {"kernel": {"net.core.somaxconn": 4321}},
+    }
+)
 # A step that runs until the test says so.
 WAIT = "while [ ! -e ~/go-on ]; do sleep 1; done"
 # New in each session: the box may have been up before.
@@ -45,7 +53,7 @@ def prepared(world: World) -> Iterator[World]:
     assert launched.code == 0, launched.said
     actions = "launch,provision,deploy"
     which = ("--run-id", FIRST, "--date", DATE)
-    done = world.kiln("run", "model_building", actions, "--env", "local", *which, *both)
+    done = world.kiln("run", "model_building", actions, "--env", "local", *which, *both, "-e", ITEMS)
     assert done.code == 0, done.said
     yield world
     for run_id in (FIRST, SECOND):
@@ -159,22 +167,29 @@ def test_a_node_that_differs_is_found_and_named(prepared: World) -> None:
     code, nodes = verified(prepared)
     assert code == NODES_DIFFER
     differing = {name: one["items"] for name, one in nodes.items() if one["differs"]}
-    assert differing == {core: {"packages": "ok", "environment": "ok", "release": "differs", "secrets": "ok"}}
+    labels = ("packages", "files", "system_settings", "environment", "release", "secrets")
+    assert differing == {core: dict.fromkeys(labels, "ok") | {"release": "differs"}}
     again = prepared.kiln("run", "model_building", "deploy", "--env", "local", "--run-id", FIRST)
     assert again.code == 0, again.said
+    assert verified(prepared)[0] == 0
+    assert on_node(prepared, core, f"echo 'export TEAM=other' | sudo tee {PLACED}").returncode == 0
+    code, nodes = verified(prepared)
+    assert (code, nodes[core]["items"]["files"]) == (NODES_DIFFER, "differs")
+    which = ("--env", "local", "--run-id", FIRST)
+    assert prepared.kiln("run", "model_building", "provision", *which, "-e", ITEMS).code == 0
     assert verified(prepared)[0] == 0
 
 
 def test_a_node_that_joins_while_a_step_runs_has_everything_before_hadoop_runs_on_it(
     prepared: World,
 ) -> None:
-    """Packages, environment and release by its bootstrap action; the secrets by the driver that runs."""
+    """All but the secrets by its bootstrap action; these by the driver that runs."""
     emr, cluster = prepared.session.client("emr"), prepared.cluster_of(FIRST)["Id"]
     before = addresses(prepared, FIRST)
     wait = [{"name": "wait", "jar": "command-runner.jar", "args": ["bash", "-c", WAIT]}]
     steps = ("-e", json.dumps({"steps": wait}))
     which = ("--env", "local", "--run-id", FIRST)
-    driver = prepared.start_kiln("run", "model_building", "wait", *which, *steps)
+    driver = prepared.start_kiln("run", "model_building", "wait", *which, *steps, "-e", ITEMS)
     groups = emr.list_instance_groups(ClusterId=cluster)["InstanceGroups"]
     core = next(group for group in groups if group["InstanceGroupType"] == "CORE")
     emr.modify_instance_groups(
@@ -190,8 +205,12 @@ def test_a_node_that_joins_while_a_step_runs_has_everything_before_hadoop_runs_o
     # Nothing was brought after the bootstrap action: Hadoop began on a whole node.
     log = on_node(prepared, new, "cat", "/mnt/var/log/bootstrap-actions/1/stdout").stdout
     assert re.fullmatch(
-        r"packages changed .*\nenvironment changed .*\nrelease changed .*\nsecrets there\n", log
+        r"packages changed .*\nfiles changed .*\nsystem_settings changed .*\n"
+        r"environment changed .*\nrelease changed .*\nsecrets there\n",
+        log,
     ), log
+    shown = on_node(prepared, new, f"cat {PLACED} /proc/sys/net/core/somaxconn")
+    assert shown.stdout == "export TEAM=risk\n4321\n", shown
     for address in before:
         assert on_node(prepared, address, "touch", "go-on").returncode == 0
     done = finished(driver)
