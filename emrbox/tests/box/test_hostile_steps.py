@@ -128,6 +128,8 @@ while True:
 HARMLESS = {
     f"write /proc/pressure/{name}" for name in ("cpu", "io", "irq", "memory")
 }  # who waits, nothing else
+# Settings of the node's own network.
+OWN = "write /proc/sys/net/core/"
 EVIL = """\
 #!/bin/bash
 grep CapEff /proc/self/status >>/mnt/tmp/evil-NAME
@@ -194,7 +196,8 @@ def test_no_try_gets_out_of_the_node(box: Any, account: Account, cluster: str, s
     assert state == "COMPLETED", account.log(f"{cluster}/steps/{step_id}/stderr.gz")
     answer = json.loads(account.log(f"{cluster}/steps/{step_id}/stdout.gz"))
     assert answer["user"] == 0
-    assert {name: said for name, said in answer["out"].items() if name not in HARMLESS} == {}
+    allowed = {name for name in answer["out"] if name in HARMLESS or name.startswith(OWN)}
+    assert {name: said for name, said in answer["out"].items() if name not in allowed} == {}
 
 
 def test_logs_that_a_step_swaps_lead_nowhere(account: Account, cluster: str, secret: Path) -> None:

@@ -39,8 +39,9 @@ _LINKS = {
 # specification's readonlyPaths and maskedPaths), and the rest of what its root could write or read. No kernel
 # has all of it.
 _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger", "proc/mtrr")
-# Of what is read-only, what the kernel keeps for each network by itself: a node sets its own network only.
-_OWN = ("proc/sys/net",)
+# Of what is read-only, settings that the kernel keeps for each network by itself. Not all of proc/sys/net:
+# with net.ipv4.ip_nonlocal_bind a node could send from another one's address.
+_OWN = ("proc/sys/net/core",)
 _HIDDEN = (
     *("proc/acpi", "proc/asound", "proc/config.gz", "proc/driver", "proc/dynamic_debug", "proc/interrupts"),
     *("proc/iomem", "proc/ioports", "proc/kallsyms", "proc/kcore", "proc/key-users", "proc/keys"),
