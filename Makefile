@@ -54,7 +54,7 @@ molecule_quick: setup ## the same, the default scenario of each role
 end_to_end: test_setup ## whole runs of the pipeline on a small data set, in two checkouts side by side: minutes
 	@$(BIN)/python scripts/end_to_end.py -m "not slow"
 
-airflow_tests: test_setup ## the DAGs in a real Airflow 3 with scheduler, LocalExecutor and PostgreSQL: seven minutes
+airflow_tests: test_setup ## the DAGs in a real Airflow 3 with scheduler, LocalExecutor and PostgreSQL: under five minutes
 	@$(BIN)/pytest -q -m "not slow" tests/airflow
 
 airflow_matrix: test_setup ## the same in Airflow 2.11, the release that MWAA has

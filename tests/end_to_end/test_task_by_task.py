@@ -92,7 +92,8 @@ def on_node(world: World, address: str, *command: str) -> subprocess.CompletedPr
 def test_provision_and_deploy_again_change_nothing(prepared: World) -> None:
     for name in ("provision", "deploy"):
         extra = ["--vault-password-file", ".kiln/vault/local.password"] if name == "deploy" else []
-        again = prepared.playbook(name, "-e", "pipeline=model_building", "-e", f"run_id={FIRST}", *extra)
+        which = ("-e", "pipeline=model_building", "-e", f"run_id={FIRST}", "-e", ITEMS)
+        again = prepared.playbook(name, *which, *extra)
         assert again.returncode == 0, again.stdout + again.stderr
         changed = changes(again.stdout)
         assert set(changed.values()) == {0}, again.stdout
@@ -104,7 +105,7 @@ def test_a_limit_and_a_tag_choose_nodes_and_a_phase(prepared: World) -> None:
     cluster = f"tag_cluster_name_kiln_local_model_building_{FIRST.replace('-', '_')}"
     choices = {"emr_master": master, cluster: addresses(prepared, FIRST), next(iter(master)): master}
     for limit, nodes in choices.items():
-        one = ("-e", "pipeline=model_building", "-e", f"run_id={FIRST}", "--limit", limit)
+        one = ("-e", "pipeline=model_building", "-e", f"run_id={FIRST}", "-e", ITEMS, "--limit", limit)
         done = prepared.playbook("provision", *one, "--tags", "packages")
         assert done.returncode == 0, done.stdout + done.stderr
         assert set(changes(done.stdout)) == {"localhost", *nodes}
@@ -155,7 +156,8 @@ def test_a_launch_that_is_repeated_finds_its_cluster(prepared: World) -> None:
 
 def verified(world: World) -> tuple[int, dict[str, Any]]:
     """Return the exit code of `kiln verify` and what it says about the nodes, by address."""
-    shown = world.kiln("verify", "model_building", "--env", "local", "--run-id", FIRST, "-o", "json")
+    which = ("--env", "local", "--run-id", FIRST, "-e", ITEMS)
+    shown = world.kiln("verify", "model_building", *which, "-o", "json")
     return shown.code, {one["node"]: one for one in shown.result["nodes"]}
 
 

@@ -38,6 +38,13 @@ def add_run_id(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run-id", metavar="ID", help="default: the pipeline's only live run")
 
 
+def add_extra(command: argparse.ArgumentParser) -> None:
+    """Add the option with which Ansible's variables are set."""
+    command.add_argument(
+        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
+    )
+
+
 def add_for_run(
     commands: argparse._SubParsersAction[Parser], name: str, text: str, more: str = ""
 ) -> argparse.ArgumentParser:

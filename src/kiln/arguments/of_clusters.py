@@ -67,9 +67,10 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         help="first of the ports here, one a page (default: the pages' own, or free ones)",
     )
 
-    command_line.add_for_run(
+    verify = command_line.add_for_run(
         commands, "verify", "what each node of a run has, compared with the others", texts.VERIFY
     )
+    command_line.add_extra(verify)
 
     for name, text in (("logs", "a step's logs"), ("diagnose", "why a step failed, on one screen")):
         command = command_line.add_for_run(commands, name, text)

@@ -43,9 +43,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _options_of_runs(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
-    )
+    command_line.add_extra(command)
     command.add_argument(
         "--branch", metavar="NAME", help="branch of the model repo (default: model_repo_branch)"
     )

@@ -18,9 +18,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         commands, "check", "what is wrong with a pipeline's settings, or what they are", texts.CHECK
     )
     check.add_argument("pipeline", metavar="PIPELINE")
-    check.add_argument(
-        "-e", "--extra", action="append", default=[], metavar="KEY=VALUE|@FILE", help="as in Ansible"
-    )
+    command_line.add_extra(check)
     check.add_argument("--date", metavar="DS", help="the data's date, YYYY-MM-DD (default: today, UTC)")
     check.add_argument(
         "--account", action="store_true", help="also what a launch needs of AWS, git, vault, package indexes"

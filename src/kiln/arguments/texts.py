@@ -43,8 +43,9 @@ data-science instance, and the pages of the only live cluster. Open until Ctrl-C
 docs/operations/data_science.md, docs/operations/held_cluster.md"""
 
 VERIFY = """\
-Connects to every running node, and compares it with what the run has put on its nodes: OS packages, Python
-environment, release of the model repo, secrets. Changes nothing; exit 13 when a node differs.
+Connects to every running node, and compares it with what the run has put on its nodes: OS packages, files,
+system settings, Python environment, release of the model repo, secrets. What -e said there is said here, too.
+Changes nothing; exit 13 when a node differs.
 
   kiln verify model_building --env stage
 

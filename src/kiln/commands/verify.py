@@ -47,7 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
     running = [one for one in nodes if one.state == states.NODE_RUNNING]
     if not running:
         raise ClusterNotFoundError(f"cluster {cluster_id} has no running node", fix="run the pipeline again")
-    seen = _seen(asked, msgspec.structs.replace(run, deployed_items=wanted))
+    extra = tuple(shared.absolute(one) for one in arguments.extra)
+    seen = _seen(asked, msgspec.structs.replace(run, deployed_items=wanted), extra)
     rows = [_row(one, wanted, seen.get(one.private_ip_address)) for one in running]
     code = ExitCode.PROVISION if any(row.differs for row in rows) else ExitCode.OK
     fix = paths.command(
@@ -94,11 +95,15 @@ def _wanted(run: Run, *, has_vault: bool) -> tuple[dict[str, str], list[str]]:
     return without, ["secrets are not compared: this machine has no password of the vault"]
 
 
-def _seen(asked: Chosen, run: Run) -> dict[str, NodeSeen]:
+def _seen(asked: Chosen, run: Run, extra: tuple[str, ...]) -> dict[str, NodeSeen]:
     """Ask every node, in check mode. Nodes that fail are in the answer; another failure is raised."""
     identity, root = asked.known.identity, paths.checkout()
     question = Question(
-        root=root, environment=identity.environment, pipeline=identity.pipeline, run_id=identity.run_id
+        root=root,
+        environment=identity.environment,
+        pipeline=identity.pipeline,
+        extra=extra,
+        run_id=identity.run_id,
     )
     runner = AnsibleRunner(
         root=root,

@@ -171,3 +171,9 @@ def test_a_cluster_without_running_nodes_cannot_be_compared(
     verified.world.aws.nodes[CLUSTER] = []
     assert cli.main(COMMAND) == ExitCode.CLUSTER_NOT_FOUND
     assert f"cluster {CLUSTER} has no running node" in capsys.readouterr().err
+
+
+def test_what_was_given_to_provision_is_given_to_the_playbook(verified: Verified) -> None:
+    assert cli.main([*COMMAND, "-e", "emr_node_os_packages=[]"]) == 0
+    place = verified.arguments.index("emr_node_os_packages=[]")
+    assert verified.arguments[place - 1] == "-e"
