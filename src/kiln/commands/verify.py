@@ -1,4 +1,4 @@
-"""`kiln verify`: a table of what every node of a run has, and exit 14 when one of them differs."""
+"""`kiln verify`: a table of what every node of a run has, and exit 13 when one of them differs."""
 
 from __future__ import annotations
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import pytest
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.events.models import Rule
+from waiting import wait_until
 
 from emrbox.aws.event_bus import EventBus
 from emrbox.aws.functions import Functions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:told"
 RULE_ARN = "arn:aws:events:us-east-1:123456789012:rule/emr"
@@ -61,12 +59,7 @@ def event(state: str, number: int = 0) -> dict[str, Any]:
     }
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+wait_for = partial(wait_until, seconds=60)
 
 
 class World:

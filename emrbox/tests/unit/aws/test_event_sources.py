@@ -6,16 +6,15 @@ import io
 import json
 import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
+from waiting import wait_until
 
 from emrbox.aws.functions import Functions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:work"
 TIMEOUT_SECONDS, SHORT_SECONDS = 60, 2
@@ -40,12 +39,8 @@ def handle(event, context):
 MAY = ["dynamodb:PutItem", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+# Before a message could return to the queue by itself.
+wait_for = partial(wait_until, seconds=60)
 
 
 class World:
