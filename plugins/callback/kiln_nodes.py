@@ -25,6 +25,8 @@ from ansible import constants as C  # noqa: N812  # Ansible's own name for it
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
 ACTION = "emr_node_apply"
+# Actions that ask AWS.
+ASKING = frozenset({"emr_cluster_info", "emr_target_nodes"})
 # An item's state on a node -> what the recap counts.
 COUNTS = {"ok": ("ok",), "changed": ("ok", "changed"), "failed": ("failures",)}
 ENDINGS = {"failed": "FAILED!", "unreachable": "UNREACHABLE!"}
@@ -39,11 +41,12 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible publishe
         super().__init__()
         self._applied: list[tuple[str, str, dict[str, Any]]] = []
 
-    def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Import boto3 once: every task that asks AWS runs in a copy of this process (fork)."""
-        import kiln.aws.boto  # noqa: F401, PLC0415  as it says
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: FBT001  # Ansible's signature
+        """Import boto3 once: each task that asks AWS runs in a copy of this process (fork)."""
+        if task.action in ASKING:
+            import kiln.aws.boto  # noqa: F401, PLC0415  as it says
 
-        super().v2_playbook_on_start(playbook)
+        super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Show what was done, by item."""

@@ -1,4 +1,7 @@
-"""The work of the action emr_node_apply: from its arguments to the result that Ansible shows."""
+"""The work of the action emr_node_apply: from its arguments to the result that Ansible shows.
+
+What asks AWS, or fetches wheels, is imported where it is needed: often nothing of it is.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kiln import advice
-from kiln.ansible_modules import node_record
-from kiln.ansible_modules.node_delivery import Delivery
 from kiln.ansible_modules.node_progress import Progress
-from kiln.ansible_modules.node_record import Run  # noqa: TC001  # msgspec reads the types of fields
+from kiln.ansible_modules.node_run import Run  # noqa: TC001  # msgspec reads the types of fields
 from kiln.ansible_modules.report import failure
-from kiln.aws.context import Context
-from kiln.clock import SystemClock
 from kiln.errors import KilnError, PlaybookError, UsageError
 from kiln.nodes import definition, fan_out, results
-from kiln.nodes.archives import S3Archives
 from kiln.nodes.definition import Environment, Item, Release, Secrets
 from kiln.nodes.environment_source import EnvironmentSource
 from kiln.nodes.work import Limits, Work
@@ -27,6 +25,8 @@ from kiln.nodes.work import Limits, Work
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kiln.ansible_modules.node_delivery import Delivery
+    from kiln.aws.context import Context
     from kiln.nodes.connections import Connection
     from kiln.nodes.results import NodeResult
 
@@ -98,6 +98,8 @@ def apply(
     result = result_of(work.labels, nodes, source.error if source else None)
     if delivery is None:
         return result
+    from kiln.ansible_modules import node_record  # noqa: PLC0415  nodes of no run have no ledger
+
     try:
         node_record.remember(_context(given), given.environment, delivery.run, items, nodes)
         if not result.get("failed"):
@@ -112,6 +114,8 @@ def _delivery(given: Options, items: Sequence[Item], nodes: int) -> Delivery | N
     """Return what else is done with the items of a run; nodes of no run have none."""
     if given.run is None:
         return None
+    from kiln.ansible_modules.node_delivery import Delivery  # noqa: PLC0415  only for nodes of a run
+
     return Delivery(
         items=items,
         environment=given.environment,
@@ -136,6 +140,8 @@ def _environment_source(given: Options, items: Sequence[Item]) -> EnvironmentSou
     environments = [item for item in items if isinstance(item, Environment)]
     if not environments:
         return None
+    from kiln.nodes.archives import S3Archives  # noqa: PLC0415  only for the Python environment
+
     archives = S3Archives(
         item=environments[0],
         environment=given.environment,
@@ -147,7 +153,10 @@ def _environment_source(given: Options, items: Sequence[Item]) -> EnvironmentSou
 
 
 def _context(given: Options) -> Context:
-    from kiln.aws.boto import Boto  # noqa: PLC0415  boto3 is slow to import, and not every apply asks AWS
+    # Not every apply asks AWS.
+    from kiln.aws.boto import Boto  # noqa: PLC0415
+    from kiln.aws.context import Context  # noqa: PLC0415
+    from kiln.clock import SystemClock  # noqa: PLC0415
 
     config_file = Path(given.aws_config_file) if given.aws_config_file else None
     aws = Boto(region=given.region, profile=given.profile, config_file=config_file)

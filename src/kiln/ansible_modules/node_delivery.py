@@ -12,7 +12,7 @@ from kiln.nodes.definition import Environment, Release
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kiln.ansible_modules.node_record import Run
+    from kiln.ansible_modules.node_run import Run
     from kiln.aws.effects import Effects
     from kiln.nodes.definition import Item
 

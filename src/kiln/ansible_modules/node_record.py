@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from kiln.ansible_modules import deployed
 from kiln.ledger.deployed import Deployed
 from kiln.nodes import definition, results
@@ -14,25 +12,12 @@ from kiln.nodes.definition import Environment, Release
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kiln.ansible_modules.node_run import Run
     from kiln.aws.context import Context
     from kiln.nodes.definition import Item
     from kiln.nodes.results import NodeResult
 
 _DONE = frozenset({"ok", "changed"})
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The run that the nodes belong to. `instances` has their instance ids by name.
-
-    `is_whole`: these are all nodes of the cluster, which later ones have to be like.
-    """
-
-    pipeline: str
-    run_id: str
-    cluster_id: str
-    state_uri: str
-    is_whole: bool
-    instances: dict[str, str]
 
 
 def remember(

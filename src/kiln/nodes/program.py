@@ -13,21 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PACKAGE = "kiln.nodes.on_node"
-# In the order in which they need each other; the parents are empty there. What only changes need they import
-# then: on most nodes nothing changes, and tarfile, shutil and hashlib take a third of the program's time.
-_MODULES = (
-    "channel",
-    "items",
-    "packages",
-    "unpacked",
-    "environment",
-    "release",
-    "placed",
-    "secret_file",
-    "main",
-)
-# Of kinds that most definitions have no item of.
-_RARE = {"files": ("files",), "system_settings": ("files", "system_settings")}
+# What each kind of item needs beside these two, in the order in which they need each other. Nothing else is
+# sent: to compile a module takes a node as long as many an item. What only changes need is imported then: on
+# most nodes nothing changes.
+_COMMON = ("channel", "items")
+_OF_KIND = {
+    "packages": ("packages",),
+    "environment": ("unpacked", "environment"),
+    "release": ("unpacked", "release"),
+    "secret_file": ("placed", "secret_file"),
+    "files": ("placed", "files"),
+    "system_settings": ("placed", "files", "system_settings"),
+}
+_MAIN = "main"
 _JOINED = "joined"
 _PARENTS = ("kiln", "kiln.nodes", PACKAGE)
 _FOLDER = Path(__file__).resolve().parent / "on_node"
@@ -48,19 +46,19 @@ JOIN_SCRIPT = _FOLDER / "join.sh"
 
 def source(definition: Mapping[str, Any]) -> bytes:
     """Return the program for a definition: a JSON list of modules, each with its name and text."""
-    return _source(frozenset(item["kind"] for item in definition["items"] if item["kind"] in _RARE), ())
+    return _source(frozenset(item["kind"] for item in definition["items"]), ())
 
 
 def joined_source() -> bytes:
     """Return the program for every definition, with the module that the bootstrap action calls."""
-    return _source(frozenset(_RARE), (_JOINED,))
+    return _source(frozenset(_OF_KIND), (_JOINED,))
 
 
 @functools.cache
 def _source(kinds: frozenset[str], more: tuple[str, ...]) -> bytes:
     modules = [(name, "") for name in _PARENTS]
-    rare = dict.fromkeys(name for kind in sorted(kinds) for name in _RARE[kind])
-    names = [*_MODULES, *rare, *more]
+    own = (name for kind in sorted(kinds) for name in _OF_KIND[kind])
+    names = dict.fromkeys([*_COMMON, *own, _MAIN, *more])
     modules += [(f"{PACKAGE}.{name}", (_FOLDER / f"{name}.py").read_text()) for name in names]
     return json.dumps(modules).encode()
 

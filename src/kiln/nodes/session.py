@@ -12,18 +12,16 @@ import msgspec
 from kiln.host_keys import known_hosts
 from kiln.nodes import program, results
 from kiln.nodes.environment_source import ENVIRONMENT
+from kiln.nodes.outbox import Outbox
 from kiln.nodes.results import ItemResult, NodeResult
 from kiln.nodes.work import MOST_LINE_BYTES, Line, SilentError, WrongAnswerError, line_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kiln.nodes.connections import Connection
     from kiln.nodes.environment_source import EnvironmentSource
     from kiln.nodes.work import Work
 
 _MOST_SAID_BYTES = 4096
-_CHUNK_BYTES = 256 * 1024
 _GRACE_SECONDS = 2.0
 # ssh(1): 255 is an error of ssh itself, any other code the command's.
 _SSH_FAILED = 255
@@ -58,7 +56,7 @@ class Session:
         self._connection, self._work, self._connecting = connection, work, connecting
         self._name = connection.name
         self._items: list[ItemResult] = []
-        self._outbox: asyncio.Queue[bytes | Path] = asyncio.Queue()
+        self._outbox = Outbox()
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_begun = self._has_ended = False
         self._said = b""
@@ -98,9 +96,9 @@ class Session:
 
     async def _attempt(self, slot: _Slot) -> int:
         token = secrets.token_hex(8)
-        self._outbox = asyncio.Queue()
-        self._outbox.put_nowait(program.source(self._work.definition))
-        self._outbox.put_nowait(msgspec.json.encode(self._work.definition) + b"\n")
+        self._outbox = Outbox()
+        self._outbox.put(program.source(self._work.definition))
+        self._outbox.put(msgspec.json.encode(self._work.definition) + b"\n")
         process = await asyncio.create_subprocess_exec(
             *self._connection.command(self._work.definition, token),
             stdin=asyncio.subprocess.PIPE,
@@ -108,7 +106,8 @@ class Session:
             stderr=asyncio.subprocess.PIPE,
             limit=MOST_LINE_BYTES,
         )
-        self._start(self._send(process))
+        assert process.stdin is not None  # noqa: S101  # PIPE
+        self._start(self._outbox.send(process.stdin))
         reading = asyncio.create_task(self._read_errors(process))
         try:
             await self._read(process, token, slot)
@@ -158,6 +157,8 @@ class Session:
                 )
             )
             self._work.on_item(self._name, self._items[-1])
+        elif line.got:
+            self._outbox.arrived(line.got)
         elif line.need:
             self._give(line.need)
         elif line.ask and source:
@@ -173,28 +174,11 @@ class Session:
             blob = self._work.environment.wheels
         if blob is None:
             raise WrongAnswerError("it asks for something that is not its own")
-        size = len(blob) if isinstance(blob, bytes) else blob.stat().st_size
-        self._outbox.put_nowait(msgspec.json.encode({"name": name, "size": size}) + b"\n")
-        self._outbox.put_nowait(blob)
+        self._outbox.give(name, blob)
 
     async def _answer(self, name: str, source: EnvironmentSource) -> None:
         answer = await source.answer(self._name)
-        self._outbox.put_nowait(msgspec.json.encode({"name": name} | answer) + b"\n")
-
-    async def _send(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None  # noqa: S101  # PIPE
-        # The process has ended: its exit code says why.
-        with suppress(ConnectionError):
-            while True:
-                part = await self._outbox.get()
-                if isinstance(part, bytes):
-                    process.stdin.write(part)
-                    await process.stdin.drain()
-                    continue
-                with part.open("rb") as stream:
-                    while chunk := stream.read(_CHUNK_BYTES):
-                        process.stdin.write(chunk)
-                        await process.stdin.drain()
+        self._outbox.put(msgspec.json.encode({"name": name} | answer) + b"\n")
 
     async def _read_errors(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101  # PIPE

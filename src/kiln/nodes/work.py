@@ -50,6 +50,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     diff: str = ""
     need: str = ""
+    got: int = 0
     ask: str = ""
     built: str = ""
     end: bool = False

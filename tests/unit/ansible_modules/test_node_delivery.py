@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fakes import FakeAws, VirtualClock
 
 from kiln.ansible_modules.node_delivery import Delivery
-from kiln.ansible_modules.node_record import Run
+from kiln.ansible_modules.node_run import Run
 from kiln.nodes import definition
 
 if TYPE_CHECKING:

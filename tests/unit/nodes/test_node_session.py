@@ -16,6 +16,7 @@ from node_world import USER, connection
 from kiln.errors import UsageError, caught
 from kiln.host_keys.known_hosts import KnownHosts
 from kiln.nodes import connections
+from kiln.nodes.outbox import Content
 from kiln.nodes.session import Session
 from kiln.nodes.work import Limits, Work, WrongAnswerError, line_of
 
@@ -128,7 +129,7 @@ def test_a_line_that_is_none_is_a_wrong_answer(line: bytes) -> None:
         assert line_of(line) is not None
 
 
-KEYS = ("item", "state", "seconds", "message", "diff", "need", "ask", "built", "end")
+KEYS = ("item", "state", "seconds", "message", "diff", "need", "got", "ask", "built", "end")
 SAID = st.dictionaries(
     st.sampled_from(KEYS), st.one_of(st.integers(-2, 5), texts(), st.booleans(), documents()), max_size=5
 )
@@ -159,8 +160,8 @@ async def answered(said: list[dict[str, Any]]) -> tuple[NodeResult, set[bytes]]:
             await session._handle(line_of(msgspec.json.encode(document)))
     except (WrongAnswerError, TypeError, ValueError) as error:
         problem = f"its answer cannot be read: {error}"
-    parts = [session._outbox.get_nowait() for _ in range(session._outbox.qsize())]
-    sent = {part for part in parts if isinstance(part, bytes) and not part.startswith(b"{")}
+    parts = [session._outbox._parts.get_nowait() for _ in range(session._outbox._parts.qsize())]
+    sent = {part.blob for part in parts if isinstance(part, Content) and isinstance(part.blob, bytes)}
     session._has_begun = True
     return session._result(0 if session._has_ended and session._items else 1, problem), sent
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiln.nodes.on_node import placed
-from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome
+from kiln.nodes.on_node.items import OK, ItemError, Outcome
 from kiln.nodes.on_node.placed import Ids, Placed
 
 if TYPE_CHECKING:
     from kiln.nodes.on_node.channel import Source
+    from kiln.nodes.on_node.items import Item
 
 _MOST_SHOWN = 20_000
 

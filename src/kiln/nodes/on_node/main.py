@@ -8,18 +8,17 @@ import os
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from kiln.nodes.on_node import packages, release, secret_file
 from kiln.nodes.on_node.channel import Channel, LostError
-from kiln.nodes.on_node.environment import Environment
-from kiln.nodes.on_node.items import Item, ItemError, Outcome, make_folder
+from kiln.nodes.on_node.items import ItemError, make_folder
 
+TYPE_CHECKING = False  # typing takes a node 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from kiln.nodes.on_node.channel import Source
+    from kiln.nodes.on_node.items import Item, Outcome
 
 _LOCK = ".lock"
 
@@ -48,7 +47,7 @@ def apply(definition: dict[str, Any], channel: Source) -> None:
     check, items = bool(definition["check"]), list(definition["items"])
     with ExitStack() as lock:
         if not check and definition["folder"]:
-            lock.enter_context(_alone(Path(definition["folder"])))
+            lock.enter_context(_alone(str(definition["folder"])))
         _apply_all(items, channel, check=check)
 
 
@@ -65,13 +64,13 @@ def _apply_all(items: list[Item], channel: Source, *, check: bool) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: str) -> Iterator[None]:
     """Let one program at a time work on this node. The kernel ends the lock with this process.
 
     Only root can open the file: no job can hold the lock.
     """
     make_folder(folder)
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -84,23 +83,33 @@ def _nothing() -> None:
 
 
 def _work(item: Item, channel: Source) -> tuple[Callable[[], None], Callable[..., Outcome]]:
-    """Return what an item does ahead of its turn, and at its turn."""
+    """Return what an item does ahead of its turn, and at its turn.
+
+    Only the modules of the kinds that a definition has are sent (kiln.nodes.program).
+    """
     kind = item["kind"]
     if kind == "packages":
+        from kiln.nodes.on_node import packages
+
         return _nothing, lambda check: packages.apply(item, check=check)
-    if kind == "release":
-        return _nothing, lambda check: release.apply(item, channel, check=check)
     if kind == "environment":
+        from kiln.nodes.on_node.environment import Environment
+
         environment = Environment(item, channel)
         return environment.begin, environment.apply
+    if kind == "release":
+        from kiln.nodes.on_node import release
+
+        return _nothing, lambda check: release.apply(item, channel, check=check)
     if kind == "secret_file":
+        from kiln.nodes.on_node import secret_file
+
         return _nothing, lambda check: secret_file.apply(item, channel, check=check)
-    # Sent only where they are wanted.
     if kind == "files":
-        from kiln.nodes.on_node import files  # noqa: PLC0415
+        from kiln.nodes.on_node import files
 
         return _nothing, lambda check: files.apply(item, channel, check=check)
-    from kiln.nodes.on_node import system_settings  # noqa: PLC0415
+    from kiln.nodes.on_node import system_settings
 
     return _nothing, lambda check: system_settings.apply(item, channel, check=check)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from kiln.nodes.on_node.items import OK, Item, ItemError, Outcome, finished_run
+from kiln.nodes.on_node.items import OK, ItemError, Outcome, finished_run
+
+TYPE_CHECKING = False  # typing takes a node 4 ms
+if TYPE_CHECKING:
+    from kiln.nodes.on_node.items import Item
 
 # dnf(8), "EXIT CODES": 200 is a problem with acquiring or releasing of locks.
 _LOCKED = 200

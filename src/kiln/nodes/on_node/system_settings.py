@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiln.nodes.on_node import files
-from kiln.nodes.on_node.items import Item, ItemError, Outcome
+from kiln.nodes.on_node.items import ItemError, Outcome
 
 if TYPE_CHECKING:
     from kiln.nodes.on_node.channel import Source
+    from kiln.nodes.on_node.items import Item
 
 
 def apply(item: Item, channel: Source, *, check: bool) -> Outcome:
