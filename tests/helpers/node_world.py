@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from kiln.nodes.results import ItemResult, NodeResult
 
 USER = getpass.getuser()
+# In the place of curl: the service of an instance with a role, and S3, which does `{s3}` with `$config`.
+CURL = """#!/bin/sh
+config=$(cat)
+case $config in
+*/api/token*) printf 'metadata-token ' ;;
+*/security-credentials/the-role*) echo '{{"AccessKeyId":"AKIA1","SecretAccessKey":"s/1+","Token":"t=="}}' ;;
+*/placement/region*) printf 'eu-west-1 amazonaws.com the-role ' ;;
+*) {s3} ;;
+esac
+"""
+# The file that curl is to write or to read, for the shell.
+OUTPUT, UPLOAD = (
+    f"$(printf '%s' \"$config\" | sed -n 's/^{name} = \"\\(.*\\)\"$/\\1/p')"
+    for name in ("output", "upload-file")
+)
 
 
 def connection(name: str = "node-1", **changes: Any) -> Connection:

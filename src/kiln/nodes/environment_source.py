@@ -39,7 +39,8 @@ class EnvironmentSource:
     def __init__(self, archives: Archives) -> None:
         self._archives = archives
         self._changed = asyncio.Condition()
-        self._is_read = False
+        # One for all nodes: the one that asked first may be lost meanwhile.
+        self._reading: asyncio.Task[None] | None = None
         self._digest = ""
         self._builder = ""
         self._failure = ""
@@ -50,8 +51,8 @@ class EnvironmentSource:
         """Return what a node has to do, as soon as it is known."""
         async with self._changed:
             while True:
-                if not self._failure and not self._digest and not self._is_read:
-                    await self._read()
+                self._reading = self._reading or asyncio.create_task(self._read())
+                await asyncio.shield(self._reading)
                 if self._failure:
                     return {"failed": self._failure}
                 if self._digest:
@@ -86,7 +87,6 @@ class EnvironmentSource:
 
     async def _read(self) -> None:
         """Find the archive; without one fetch what the build needs, before any node is told to build."""
-        self._is_read = True
         try:
             self._digest = await asyncio.to_thread(self._archives.find)
             if not self._digest:

@@ -17,10 +17,13 @@ PACKAGE = "kiln.nodes.on_node"
 # sent: to compile a module takes a node as long as many an item. What only changes need is imported then: on
 # most nodes nothing changes.
 _COMMON = ("channel", "items")
+# No kind, but what a release that lies in S3 needs.
+_FETCHED = "fetched"
 _OF_KIND = {
     "packages": ("packages",),
-    "environment": ("unpacked", "environment"),
+    "environment": ("unpacked", "s3", "environment"),
     "release": ("unpacked", "release"),
+    _FETCHED: ("s3",),
     "secret_file": ("placed", "secret_file"),
     "files": ("placed", "files"),
     "system_settings": ("placed", "files", "system_settings"),
@@ -46,7 +49,9 @@ JOIN_SCRIPT = _FOLDER / "join.sh"
 
 def source(definition: Mapping[str, Any]) -> bytes:
     """Return the program for a definition: a JSON list of modules, each with its name and text."""
-    return _source(frozenset(item["kind"] for item in definition["items"]), ())
+    items = definition["items"]
+    kinds = [item["kind"] for item in items]
+    return _source(frozenset([*kinds, *(_FETCHED for item in items if "archive" in item)]), ())
 
 
 def joined_source() -> bytes:

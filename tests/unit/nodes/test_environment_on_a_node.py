@@ -9,7 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from node_world import connection
+from node_world import CURL, OUTPUT, connection
 
 from kiln.errors import PreflightError
 from kiln.nodes.environment_source import EnvironmentSource
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from node_world import NodeWorld
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-# A bucket is a folder. `aws s3 cp --no-progress FROM TO`; `aws s3api get-object --bucket B --key KEY TO`.
+# A bucket is a folder. `aws s3 cp --no-progress FROM TO`.
 AWS = """#!/bin/sh
-if [ "$1" = s3api ]; then
-    {get_object}
-    exec cp "{root}/s3/$4/$6" "$7"
-fi
 from=$(echo "$4" | sed 's|^s3://|{root}/s3/|') to=$(echo "$5" | sed 's|^s3://|{root}/s3/|')
 mkdir -p "$(dirname "$to")" && cp "$from" "$to"
 """
@@ -61,7 +57,7 @@ class Archives:
 
 @pytest.fixture
 def archives(node: NodeWorld) -> Archives:
-    node.program("aws", AWS.format(root=node.root, get_object=":"))
+    node.program("aws", AWS.format(root=node.root))
     make_wheels(node)
     return Archives(node.root)
 
@@ -174,8 +170,7 @@ def test_nodes_that_wait_learn_that_the_build_has_failed(node: NodeWorld, archiv
 def test_an_archive_whose_transfer_is_cut_off_is_fetched_again(node: NodeWorld, archives: Archives) -> None:
     node.apply(item(node), source=EnvironmentSource(archives))
     take_away(node)
-    cut_off = 'echo part >"$7"; exit 255'
-    node.program("aws", AWS.format(root=node.root, get_object=cut_off))
+    node.program("curl", CURL.format(s3=f'echo part >"{OUTPUT}"; exit 18'))
     (fetched,) = node.apply(item(node), source=EnvironmentSource(archives))
     assert (fetched.state, fetched.problem) == ("changed", "")
     assert model(node).exists()

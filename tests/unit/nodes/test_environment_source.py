@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,33 @@ def test_when_the_builder_is_lost_another_node_builds() -> None:
         other = await waiting(source, "b")
         await source.ended("a", "the connection was lost", lost=True)
         assert await other == {"build": True}
+
+    run(work())
+
+
+def test_a_node_that_is_lost_while_the_wheels_are_fetched_leaves_them_to_the_next_one() -> None:
+    class Slow(Archives):
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_asked, self.goes_on, self.fetched = threading.Event(), threading.Event(), 0
+
+        def wheels(self) -> Path:
+            self.fetched += 1
+            self.is_asked.set()
+            assert self.goes_on.wait(10)
+            return super().wheels()
+
+    async def work() -> None:
+        archives = Slow()
+        source = EnvironmentSource(archives)
+        first = asyncio.create_task(source.answer("a"))
+        await asyncio.to_thread(archives.is_asked.wait, 10)
+        first.cancel()
+        await source.ended("a", "packages: no space", lost=True)
+        other = await waiting(source, "b")
+        archives.goes_on.set()
+        assert await other == {"build": True}
+        assert (source.wheels, archives.fetched) == (Path("wheels.tar"), 1)
 
     run(work())
 

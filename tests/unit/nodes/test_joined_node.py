@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from node_world import NodeWorld
 
 COMMIT = f"{1:040x}"
-# Copies from below a folder: `s3://bucket/…`, as `aws s3 cp` does, or `--bucket bucket --key …`.
+# Copies from below a folder: `s3://bucket/…`, as `aws s3 cp` does.
 AWS = """\
 #!/bin/sh
-[ "$1" = s3api ] && exec cp "{store}/$4/$6" "$7"
 for word; do case $word in s3://*) from=$word ;; --*) ;; *) to=$word ;; esac; done
 exec cp -r "{store}/${{from#s3://}}" "$to"
 """

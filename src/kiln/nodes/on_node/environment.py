@@ -10,13 +10,12 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from kiln.nodes.on_node import unpacked
+from kiln.nodes.on_node import s3, unpacked
 from kiln.nodes.on_node.items import (
     OK,
     ItemError,
     Outcome,
     digest_of,
-    fetch_from_s3,
     make_folder,
     run,
     save,
@@ -95,7 +94,7 @@ class Environment:
 
     def _download(self) -> None:
         archive, fetched = str(self._answer["archive"]), self._folder / "archive"
-        fetch_from_s3(archive, fetched)
+        s3.get(archive, str(fetched))
         # Every node may write there: nothing of another archive is unpacked.
         if digest_of(fetched) != self._answer["sha256"]:
             raise ItemError(
@@ -139,7 +138,7 @@ class Environment:
         run([*pack, self._path.name])
         digest = digest_of(packed)
         target = f"{self._item['archives']}-{digest}.tar.zst"
-        run(["aws", "s3", "cp", "--no-progress", str(packed), target], shown="aws s3 cp")
+        s3.put(str(packed), target)
         return digest
 
 

@@ -40,28 +40,17 @@ def run(command: list[str], *, shown: str = "", **options: Any) -> str:
     return str(finished.stdout)
 
 
-def finished_run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, whatever its exit code is."""
+def finished_run(command: list[str], *, given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever its exit code is, with `given` as its standard input."""
     return subprocess.run(
         command,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         **options,
     )
-
-
-def fetch_from_s3(archive: str, target: StrPath) -> None:
-    """Fetch an S3 object with the node's own role. Raises ItemError.
-
-    One GetObject takes half of the time of `aws s3 cp`, which asks again for what a lost connection cut off.
-    """
-    bucket, _, key = archive.removeprefix("s3://").partition("/")
-    whole = ["aws", "s3api", "get-object", "--bucket", bucket, "--key", key, os.fspath(target)]
-    if finished_run(whole).returncode != 0:
-        run(["aws", "s3", "cp", "--no-progress", archive, os.fspath(target)], shown="aws s3 cp")
 
 
 def digest_of(path: StrPath) -> str:
@@ -80,8 +69,14 @@ def make_folder(path: str) -> None:
     if os.path.isdir(path):
         return
     make_folder(os.path.dirname(path))
-    os.mkdir(path)
-    os.chmod(path, 0o755)  # noqa: S103  as it says
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        # Another program of kiln may be as far as this one.
+        if not os.path.isdir(path):
+            raise
+    else:
+        os.chmod(path, 0o755)  # noqa: S103  as it says
 
 
 def save(folder: StrPath) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from kiln.nodes.on_node import unpacked
-from kiln.nodes.on_node.items import OK, ItemError, Outcome, digest_of, fetch_from_s3, make_folder, run
+from kiln.nodes.on_node.items import OK, ItemError, Outcome, digest_of, make_folder, run
 
 TYPE_CHECKING = False  # typing takes a node 4 ms
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def _difference(before: str, after: str) -> str:
 def _ship(item: Item, channel: Source, release: str, aside: str) -> None:
     archive = f"{aside}/archive.tar"
     if item.get("archive"):
-        fetch_from_s3(item["archive"], archive)
+        from kiln.nodes.on_node import s3
+
+        s3.get(item["archive"], archive)
     else:
         with open(archive, "wb") as sink:
             channel.fetch("release", sink)
