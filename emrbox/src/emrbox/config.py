@@ -103,6 +103,11 @@ class BoxConfig:
         return self.home / "log"
 
     @property
+    def ended_folder(self) -> Path:
+        """What is left of nodes that have ended."""
+        return self.home / "ended"
+
+    @property
     def nodes_folder(self) -> Path:
         """One folder an instance: its overlay's upper and work folders and its merged root."""
         return self.home / "nodes"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODULE = "emrbox.box.process"  # what a box's first process runs, as `ps` shows it
-_OF_ONE_BOX = ("nodes", "images", "layer", "event_logs", "aws", "box.json")
+_OF_ONE_BOX = ("nodes", "ended", "images", "layer", "event_logs", "aws", "box.json")
 _PORT_FILE = "port"  # stays when the box ends
 _MOST_PORT = 65_535
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from emrbox import namespaces
 from emrbox.errors import BoxError
-from emrbox.nodes import confinement, filters, first_process, network, tree
+from emrbox.nodes import confinement, ended, filters, first_process, network, tree
 from emrbox.nodes.files import Tree
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ class Node:
         with self._lock:
             if self.root.is_mount():
                 namespaces.unmount(self.root)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            ended.put_away(self.folder, self._config.ended_folder)
 
     def reboot(self) -> None:
         """End every process of the node, keep its files, and boot it again."""
