@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # typing takes a node 4 ms
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO, Union
 
     Item = dict[str, Any]
     StrPath = Union[str, os.PathLike[str]]
@@ -34,10 +36,27 @@ def run(command: list[str], *, shown: str = "", **options: Any) -> str:
     """Run a program and return its standard output. Raises ItemError with the end of what it said."""
     finished = finished_run(command, **options)
     if finished.returncode != 0:
-        said = [line.strip() for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
-        reason = "; ".join(said[-_MOST_LINES:]) or f"exit code {finished.returncode}"
-        raise ItemError(f"{shown or command[0]}: {reason}")
+        raise _failed(shown or command[0], finished.stderr or finished.stdout, finished.returncode)
     return str(finished.stdout)
+
+
+def _failed(name: str, text: str, code: int) -> ItemError:
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return ItemError(f"{name}: {'; '.join(said[-_MOST_LINES:]) or f'exit code {code}'}")
+
+
+@contextmanager
+def fed(command: list[str]) -> Iterator[BinaryIO]:
+    """Run a program beside a block that writes its standard input. Raises ItemError as `run` does."""
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
+    try:
+        with suppress(BrokenPipeError):  # it says itself why it has ended
+            yield child.stdin  # type: ignore[misc]  # PIPE
+    finally:
+        _, said = child.communicate()
+    if child.returncode != 0:
+        raise _failed(command[0], said.decode(errors="replace"), child.returncode)
 
 
 def finished_run(command: list[str], *, given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
