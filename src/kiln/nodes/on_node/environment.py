@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MARKER = ".kiln-complete"
 _ANSWER = "environment"
 _WHEELS = "wheels"
-# What a pipe holds. By default tar reads 10 KB at a time from zstd, and takes a fifth longer.
+# What a pipe holds. By default tar reads and writes 10 KB at a time, and takes a fifth longer.
 _BY_64_KB = ("-b", "128")
 
 
@@ -138,7 +138,17 @@ class Environment:
     def _upload(self) -> str:
         """Pack it, a file first: what is cut off by a full disk never gets to S3. Return the SHA-256."""
         packed = self._folder / "packed"
-        pack = ["tar", "-I", "zstd -q -3 -T0", "-c", "-C", str(self._path.parent), "-f", str(packed)]
+        pack = [
+            "tar",
+            *_BY_64_KB,
+            "-I",
+            "zstd -q -3 -T0",
+            "-c",
+            "-C",
+            str(self._path.parent),
+            "-f",
+            str(packed),
+        ]
         run([*pack, self._path.name])
         digest = digest_of(packed)
         target = f"{self._item['archives']}-{digest}.tar.zst"
