@@ -115,7 +115,7 @@ class World:
             "MinCount": 1,
             "MaxCount": 1,
             "IamInstanceProfile": {"Name": thing.get("instance_role", "nodes")},
-            "TagSpecifications": specified("instance", "volume", tags=thing["tags"]),
+            "TagSpecifications": specified(*thing.get("tagged", ("instance", "volume")), tags=thing["tags"]),
         }
 
     def instance(self, thing: dict[str, Any]) -> str:
