@@ -88,6 +88,12 @@ def test_what_curl_cannot_do_the_cli_does(node: NodeWorld, target: Path, does: s
     assert asked(node).count("aws s3 cp --no-progress") == 2
 
 
+def test_a_node_may_have_no_curl(node: NodeWorld, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(node.root / "bin"))
+    s3.get(ADDRESS, str(target))
+    assert target.read_text() == "cli\n"
+
+
 def test_a_value_that_would_be_more_than_a_value_is_not_given_to_curl(node: NodeWorld, target: Path) -> None:
     with_s3(node, f'echo object >"{OUTPUT}"')
     s3.get('s3://a-bucket/x"\nurl = "http://elsewhere', str(target))

@@ -75,5 +75,8 @@ def _curl(limits: tuple[str, ...], wanted: tuple[tuple[str, str], ...]) -> str |
     if any('"' in value or "\\" in value or not value.isprintable() for _, value in wanted):
         return None
     lines = "".join(f'{name} = "{value}"\n' for name, value in wanted)
-    finished = finished_run(["curl", "-q", "--silent", "--fail", *limits, "--config", "-"], given=lines)
+    try:
+        finished = finished_run(["curl", "-q", "--silent", "--fail", *limits, "--config", "-"], given=lines)
+    except OSError:  # there is none
+        return None
     return str(finished.stdout) if finished.returncode == 0 else None
