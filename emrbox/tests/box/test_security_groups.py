@@ -45,15 +45,24 @@ while time.monotonic() < began + {HANG_SECONDS}:
     except TimeoutError:
         pathlib.Path(has_tried).touch()
 """
+# Prints an answer's first word. Its patience begins when it has started, which may take seconds under load.
+ASK = f"""
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), {PATIENCE_SECONDS}) as opened:
+        opened.sendall(b"HEAD / HTTP/1.0\\r\\n\\r\\n")
+        print(opened.recv(4).decode())
+except TimeoutError:  # dropped, as on EC2, and not refused
+    pass
+"""
 # The host is not in the network of an ordinary user's box: what "emrbox connect" does.
-TRY_FROM_HOST = f"""
+FROM_HOST = """
 import pathlib, sys
 from emrbox import namespaces
 from emrbox.box import state
-running = state.running(pathlib.Path(sys.argv[5]))
+running = state.running(pathlib.Path(sys.argv.pop()))
 if not running.interface:
     namespaces.join(running.pid, ("user", "net"))
-{TRY}
 """
 
 
@@ -106,16 +115,17 @@ class Place:
             return set().union(*(one.result() for one in (*by_host, *by_node)))
 
     def _from_host(self, port: int) -> set[tuple[str, int]]:
-        said = self.box.answer(self.address, port, within=PATIENCE_SECONDS)
-        return {(HOST, port)} if said.startswith(b"HTTP") else set()
+        return {(HOST, port)} if self._on_host(ASK, self.address, str(port)) == "HTTP\n" else set()
 
     def first_answer(self, has_tried: Path) -> float:
         """Return when the host gets through to WEB, by time.monotonic(); infinity if it does not."""
         source = self.host.partition("/")[0]
-        words = (self.address, str(WEB), source, str(has_tried), str(self.box.home))
-        python = sys.executable, "-c", TRY_FROM_HOST
-        asked = subprocess.run([*python, *words], capture_output=True, text=True, check=True)
-        return float(asked.stdout or math.inf)
+        return float(self._on_host(TRY, self.address, str(WEB), source, str(has_tried)) or math.inf)
+
+    def _on_host(self, program: str, *words: str) -> str:
+        python = sys.executable, "-c", FROM_HOST + program
+        asked = subprocess.run([*python, *words, self.box.home], capture_output=True, text=True, check=True)
+        return asked.stdout
 
     def first_answer_to(self, node: dict[str, Any], has_tried: str) -> float:
         """Return the same for an instance."""
