@@ -27,7 +27,7 @@ case $config in
 */api/token*) printf 'metadata-token ' ;;
 */security-credentials/the-role*) echo '{{"AccessKeyId":"AKIA1","SecretAccessKey":"s/1+","Token":"t=="}}' ;;
 */placement/region*) printf 'eu-west-1 amazonaws.com the-role ' ;;
-*) {s3} ;;
+*) {s3} && printf 200 ;;
 esac
 """
 # The file that curl is to write or to read, for the shell.

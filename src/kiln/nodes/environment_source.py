@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kiln.errors import KilnError
+from kiln.errors import KilnError, PreflightError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ class EnvironmentSource:
             try:
                 await asyncio.to_thread(self._archives.keep, digest)
                 self._digest = digest
-            except KilnError as error:
+            except (KilnError, OSError) as error:
                 self._fail(error)
             self._changed.notify_all()
 
@@ -91,8 +91,10 @@ class EnvironmentSource:
             self._digest = await asyncio.to_thread(self._archives.find)
             if not self._digest:
                 self.wheels = await asyncio.to_thread(self._archives.wheels)
-        except KilnError as error:
+        except (KilnError, OSError) as error:
             self._fail(error)
 
-    def _fail(self, error: KilnError) -> None:
+    def _fail(self, error: KilnError | OSError) -> None:
+        if isinstance(error, OSError):
+            error = PreflightError(f"{error.filename or 'this machine'}: {error.strerror or error}")
         self.error, self._failure = error, error.message

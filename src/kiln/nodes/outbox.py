@@ -26,6 +26,7 @@ _PART = 8
 class Content(NamedTuple):
     """What a node has asked for."""
 
+    name: str
     blob: bytes | Path
 
 
@@ -43,9 +44,7 @@ class Outbox:
 
     def give(self, name: str, blob: bytes | Path) -> None:
         """Send content, which the node acknowledges piece by piece."""
-        size = len(blob) if isinstance(blob, bytes) else blob.stat().st_size
-        self.put(msgspec.json.encode({"name": name, "size": size}) + b"\n")
-        self._parts.put_nowait(Content(blob))
+        self._parts.put_nowait(Content(name, blob))
 
     def arrived(self, count: int) -> None:
         """Note that the node has read so many more bytes of content."""
@@ -53,18 +52,25 @@ class Outbox:
         self._moved.set()
 
     async def send(self, pipe: asyncio.StreamWriter) -> None:
-        """Send until cancelled, or until nobody reads any more: the exit code of ssh says why."""
+        """Send until cancelled, or until nobody reads any more: the exit code of ssh says why.
+
+        Raises OSError when a file with content cannot be read.
+        """
         with suppress(ConnectionError):
             while True:
                 part = await self._parts.get()
                 if isinstance(part, Content):
-                    await self._send_content(part.blob, pipe)
+                    await self._send_content(part, pipe)
                 else:
                     pipe.write(part)
                     await pipe.drain()
 
-    async def _send_content(self, blob: bytes | Path, pipe: asyncio.StreamWriter) -> None:
+    async def _send_content(self, content: Content, pipe: asyncio.StreamWriter) -> None:
+        blob = content.blob
         with io.BytesIO(blob) if isinstance(blob, bytes) else blob.open("rb") as stream:
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            pipe.write(msgspec.json.encode({"name": content.name, "size": size}) + b"\n")
             while chunk := stream.read(_CHUNK_BYTES):
                 while self._sent - self._arrived >= self._allowed():
                     self._moved.clear()

@@ -58,7 +58,10 @@ class Session:
         self._items: list[ItemResult] = []
         self._outbox = Outbox()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._process: asyncio.subprocess.Process | None = None
         self._has_begun = self._has_ended = False
+        # What has gone wrong on the control host.
+        self._fault = ""
         self._said = b""
 
     async def run(self) -> NodeResult:
@@ -74,7 +77,7 @@ class Session:
             problem = f"stopped: no sign of life for {limits.silence_seconds:.0f} s{self._at()}"
         except WrongAnswerError as error:
             problem = f"its answer cannot be read: {error}"
-        result = self._result(code, problem)
+        result = self._result(code, self._fault or problem)
         if self._work.environment:
             # Of a node that has failed at something else, or was lost, nothing follows for the environment.
             is_own = any(item.item == ENVIRONMENT and item.state == "failed" for item in result.items)
@@ -107,6 +110,7 @@ class Session:
             limit=MOST_LINE_BYTES,
         )
         assert process.stdin is not None  # noqa: S101  # PIPE
+        self._process = process
         self._start(self._outbox.send(process.stdin))
         reading = asyncio.create_task(self._read_errors(process))
         try:
@@ -122,9 +126,19 @@ class Session:
         return code
 
     def _start(self, work: Any) -> None:
+        """Do something beside. When it fails the node would wait for ever: its connection ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or not (error := task.exception()):
+            return
+        self._fault = f"the control host has not sent what it asked for{self._at()}: {error}"
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
 
     async def _read(self, process: asyncio.subprocess.Process, token: str, slot: _Slot) -> None:
         assert process.stdout is not None  # noqa: S101  # PIPE

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kiln.errors import PreflightError
 from kiln.nodes.environment_source import EnvironmentSource
 
 if TYPE_CHECKING:
@@ -43,6 +45,34 @@ async def waiting(source: EnvironmentSource, node: str) -> asyncio.Task[dict[str
     for _ in range(10):
         await asyncio.sleep(0)
     return task
+
+
+def test_what_this_machine_lacks_is_the_reason_for_all_nodes() -> None:
+    class Full(Archives):
+        def wheels(self) -> Path:
+            raise OSError(errno.ENOSPC, "No space left on device", "/cache")
+
+    async def work() -> None:
+        source = EnvironmentSource(Full())
+        for name in ("a", "b"):
+            assert await source.answer(name) == {"failed": "/cache: No space left on device"}
+        assert isinstance(source.error, PreflightError)
+
+    run(work())
+
+
+def test_a_digest_that_cannot_be_kept_is_the_reason_for_all_nodes() -> None:
+    class ReadOnly(Archives):
+        def keep(self, digest: str) -> None:
+            raise OSError(errno.EROFS, "Read-only file system", digest)
+
+    async def work() -> None:
+        source = EnvironmentSource(ReadOnly())
+        await source.answer("a")
+        await source.built("a", DIGEST)
+        assert await source.answer("b") == {"failed": f"{DIGEST}: Read-only file system"}
+
+    run(work())
 
 
 def test_one_builds_and_the_others_wait_for_its_archive() -> None:

@@ -114,6 +114,15 @@ def test_what_a_login_script_prints_is_not_taken_for_an_answer(node: NodeWorld) 
     assert ended.state == "changed"
 
 
+def test_content_that_the_control_host_lost_meanwhile_ends_the_node_with_its_name(node: NodeWorld) -> None:
+    wanted = file(node)
+    node.blobs["secrets"] = node.root / "gone"
+    (ended,) = node.apply(wanted, nodes=(by_ssh(node, "n"),))
+    assert ended.state == "failed"
+    assert ended.problem.startswith("the control host has not sent what it asked for, at secret_file: ")
+    assert f"{node.root}/gone" in ended.problem
+
+
 def test_a_later_item_is_left_when_one_fails(node: NodeWorld) -> None:
     wrong = file(node) | {"owner": "nobody-at-all"}
     (ended,) = node.apply(wrong, file(node))

@@ -50,6 +50,7 @@ def test_an_object_is_fetched_by_one_request_that_is_signed_with_the_role(
         'user = "AKIA1:s/1+"',
         'header = "x-amz-security-token: t=="',
         'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"',
+        'write-out = "%{http_code}"',
     ]
     assert "aws" not in asked(node)
     assert not [canary for canary in CANARIES if canary in asked(node)]
@@ -67,8 +68,10 @@ def test_a_file_is_stored_where_the_environment_says_that_s3_is(
     assert "aws" not in asked(node)
 
 
+REDIRECTING = f'[ -z "{OUTPUT}" ] || echo PermanentRedirect >"{OUTPUT}"; printf 301; exit 0'
 REFUSING = {
     "S3 refuses": "exit 22",
+    "S3 redirects to another region": REDIRECTING,
     "no service of an instance": None,
     "a role that the service has no words for": "ROLE",
 }

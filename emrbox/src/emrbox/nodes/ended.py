@@ -51,8 +51,8 @@ def _empty(path: str) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK))
     except OSError:
-        # A file that nobody may write goes at once.
-        Path(path).unlink()
+        # A file that nobody may write goes at once. Another node's end may have removed it.
+        Path(path).unlink(missing_ok=True)
 
 
 def _remove_oldest(ended: Path) -> None:

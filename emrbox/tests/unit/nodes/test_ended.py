@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from emrbox.nodes import ended
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def node(folder: Path, name: str = "i-1") -> Path:
@@ -33,6 +30,21 @@ def test_files_are_emptied_and_nothing_else_is_touched(tmp_path: Path) -> None:
     assert files
     assert sum(path.stat().st_size for path in files) == 0
     assert (tmp_path / "of_the_host").read_text() == "stays"
+
+
+def test_files_that_another_end_has_removed_meanwhile_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each node ends in a thread of its own, and removes what it finds where inodes are few."""
+    opened = os.open
+
+    def gone(path: str, *words: int) -> int:
+        Path(path).unlink()
+        return opened(path, *words)
+
+    monkeypatch.setattr(os, "open", gone)
+    ended.put_away(node(tmp_path), tmp_path / "ended")
+    assert len(list((tmp_path / "ended").iterdir())) == 1
 
 
 def test_a_node_that_was_never_made_leaves_nothing(tmp_path: Path) -> None:

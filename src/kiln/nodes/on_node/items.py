@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     StrPath = Union[str, os.PathLike[str]]
 
 _MOST_LINES = 4
+_MOST_SAID_BYTES = 4096
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -48,15 +49,19 @@ def _failed(name: str, text: str, code: int) -> ItemError:
 @contextmanager
 def fed(command: list[str]) -> Iterator[BinaryIO]:
     """Run a program beside a block that writes its standard input. Raises ItemError as `run` does."""
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe)
-    try:
-        with suppress(BrokenPipeError):  # it says itself why it has ended
-            yield child.stdin  # type: ignore[misc]  # PIPE
-    finally:
-        _, said = child.communicate()
-    if child.returncode != 0:
-        raise _failed(command[0], said.decode(errors="replace"), child.returncode)
+    import tempfile  # most runs change nothing
+
+    # Into a file: the program may say more than a pipe holds, and would wait for a reader.
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            with suppress(BrokenPipeError):  # it says itself why it has ended
+                yield child.stdin  # type: ignore[misc]  # PIPE
+        finally:
+            child.communicate()
+        if child.returncode != 0:
+            errors.seek(max(0, errors.tell() - _MOST_SAID_BYTES))
+            raise _failed(command[0], errors.read().decode(errors="replace"), child.returncode)
 
 
 def finished_run(command: list[str], *, given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,8 @@
 """Objects in S3, with the node's own role: by curl, which starts at once, or by the AWS CLI.
 
-The CLI takes half a second of the processor to start, on every node. Since 7.75 curl signs as AWS wants it
-(curl(1), --aws-sigv4). Whatever it cannot do, the CLI is asked for: another region, no role of the instance,
-an older curl, a lost connection.
+The CLI takes half a second of the processor to start, on every node. curl 7.88 signs what S3 wants signed
+(curl(1), --aws-sigv4); older releases leave out headers, and S3 refuses. Whatever curl cannot do, the CLI is
+asked for: another region, no role of the instance, an older curl, a lost connection.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _METADATA = "http://169.254.169.254/latest"
 _TOKEN_SECONDS = 60
 _ROLES = "meta-data/iam/security-credentials/"
 _QUICK = ("--noproxy", "*", "--connect-timeout", "2", "--max-time", "5")
+_DONE = "200"
 _PATIENT = ("--connect-timeout", "5", "--speed-limit", "1000", "--speed-time", "30")
 
 
@@ -47,8 +48,10 @@ def _done(address: str, options: tuple[tuple[str, str], ...]) -> bool:
         ("user", f"{key}:{secret}"),
         ("header", f"x-amz-security-token: {session}"),
         ("header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"),
+        ("write-out", "%{http_code}"),
     )
-    return _curl(_PATIENT, wanted) is not None
+    # curl takes a redirection for success: S3 redirects to a bucket's own region.
+    return _curl(_PATIENT, wanted) == _DONE
 
 
 def _found_by_instance() -> tuple[str, str, str, str, str]:
