@@ -119,7 +119,7 @@ source "amazon-ebs" "node" {
 
   run_tags        = var.builder_tags
   run_volume_tags = var.builder_tags
-  # Of the image and of its snapshot: iam/image_baker.json allows it on what has no tags yet, and again on candidates (Packer 1.11 tags twice).
+  # Of the image and of its snapshot, in one call: iam/image_baker.json allows it on what has no tags yet (Packer 1.6), or the builder's (1.11).
   tags = var.image_tags
 }
 
