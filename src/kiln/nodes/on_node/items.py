@@ -49,19 +49,31 @@ def _failed(name: str, text: str, code: int) -> ItemError:
 @contextmanager
 def fed(command: list[str]) -> Iterator[BinaryIO]:
     """Run a program beside a block that writes its standard input. Raises ItemError as `run` does."""
-    import tempfile  # most runs change nothing
+    import threading  # most runs change nothing
 
-    # Into a file: the program may say more than a pipe holds, and would wait for a reader.
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
-        try:
-            with suppress(BrokenPipeError):  # it says itself why it has ended
-                yield child.stdin  # type: ignore[misc]  # PIPE
-        finally:
-            child.communicate()
-        if child.returncode != 0:
-            errors.seek(max(0, errors.tell() - _MOST_SAID_BYTES))
-            raise _failed(command[0], errors.read().decode(errors="replace"), child.returncode)
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    said = bytearray()
+    # At once: it may say more than a pipe holds. Not into a file: it may say that the disk is full.
+    reader = threading.Thread(target=_read_end, args=(child.stderr, said), daemon=True)
+    reader.start()
+    try:
+        with suppress(BrokenPipeError):  # it says itself why it has ended
+            yield child.stdin  # type: ignore[misc]  # PIPE
+    finally:
+        with suppress(BrokenPipeError):
+            child.stdin.close()  # type: ignore[union-attr]  # PIPE
+        reader.join()
+        child.wait()
+    if child.returncode != 0:
+        raise _failed(command[0], said.decode(errors="replace"), child.returncode)
+
+
+def _read_end(stream: BinaryIO, said: bytearray) -> None:
+    with stream:
+        while chunk := stream.read(_MOST_SAID_BYTES):
+            said[:] = (said + chunk)[-_MOST_SAID_BYTES:]
 
 
 def finished_run(command: list[str], *, given: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
