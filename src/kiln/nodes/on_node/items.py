@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # typing takes a node 4 ms
@@ -49,8 +50,6 @@ def _failed(name: str, text: str, code: int) -> ItemError:
 @contextmanager
 def fed(command: list[str]) -> Iterator[BinaryIO]:
     """Run a program beside a block that writes its standard input. Raises ItemError as `run` does."""
-    import threading  # most runs change nothing
-
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
